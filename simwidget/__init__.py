@@ -1,0 +1,53 @@
+"""Which layers of one PyTorch network behave like which layers of another, while the data still stream.
+
+Names are imported at first use, so that importing this package is quick and needs only what is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from simwidget import demo, functional, plots
+    from simwidget.api import compare
+    from simwidget.comparison import Comparison
+    from simwidget.result import SimilarityResult
+    from simwidget.similarity import CKA, BaseSimilarity, DeltaCKA
+    from simwidget.similarity_model import SimilarityModel
+
+_HOMES = {
+    "compare": "api",
+    "Comparison": "comparison",
+    "SimilarityResult": "result",
+    "SimilarityModel": "similarity_model",
+    "BaseSimilarity": "similarity",
+    "CKA": "similarity",
+    "DeltaCKA": "similarity",
+}
+_ROOMS = ("demo", "functional", "plots")
+
+__all__ = [
+    "CKA",
+    "BaseSimilarity",
+    "Comparison",
+    "DeltaCKA",
+    "SimilarityModel",
+    "SimilarityResult",
+    "compare",
+    "demo",
+    "functional",
+    "plots",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"simwidget.{_HOMES[name]}"), name)
+    if name in _ROOMS:
+        return import_module(f"simwidget.{name}")
+    raise AttributeError(f"module 'simwidget' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

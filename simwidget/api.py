@@ -1,0 +1,139 @@
+"""`compare`: what people ask for -> a run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, overload
+
+import torch
+from torch import nn
+
+from simwidget.comparison import Comparison
+from simwidget.confounders import ConfounderOption
+from simwidget.representations import Representation
+from simwidget.similarity_model import SimilarityModel
+from simwidget.suggestions import near
+
+Layers = Sequence[str] | str | None
+
+
+@overload
+def compare(
+    model_x: Mapping[str, nn.Module | SimilarityModel], loader: Iterable, /, *, layers: Any = ..., **options: Any
+) -> Comparison: ...
+@overload
+def compare(
+    model_x: nn.Module | SimilarityModel,
+    model_y: nn.Module | SimilarityModel,
+    loader: Iterable,
+    /,
+    *,
+    layers_x: Layers = ...,
+    layers_y: Layers = ...,
+    names: Sequence[str] | None = ...,
+    **options: Any,
+) -> Comparison: ...
+def compare(
+    model_x: Any,
+    model_y: Any = None,
+    loader: Any = None,
+    *,
+    measures: Sequence[str] | str = ("cka", "dcka"),
+    layers_x: Layers = None,
+    layers_y: Layers = None,
+    layers: Layers | Mapping[str, Layers] = None,
+    names: Sequence[str] | None = None,
+    device: torch.device | str | None = None,
+    representation: Representation = "flatten",
+    confounder: ConfounderOption = "input",
+    unbiased: bool = True,
+    gram_batch: int = 64,
+    max_batches: int | None = None,
+    average: Literal["hsic", "cka"] = "hsic",
+) -> Comparison:
+    """Compare the layers of two models, or of any number of named ones, in one pass over the data.
+
+    Nothing runs yet: call `run()` to block until the result is there, or `start()` to work in the background.
+
+    Args:
+        model_x, model_y: `nn.Module` or `SimilarityModel`. Or, as the first argument, a mapping from names to such
+            models, followed by the loader: all models share one pass and one state.
+        loader: gives the batches: tensors, or tuples whose first element is the input and whose second may be class
+            labels. The same batch feeds all models.
+        measures: "cka", "dcka".
+        layers_x, layers_y: exact module names and globs (`"layer3.*"`) for each of two models. By default layers with
+            parameters of their own and block outputs.
+        layers: the same for all models, or a mapping from model names.
+        names: the two models' names; by default those of the `SimilarityModel`s, or the class names.
+        device: where everything runs; by default CUDA, then MPS, then the CPU. Models return to where they were.
+        representation: "flatten", or a callable from a layer's output (n, ...) to its representation (n, p).
+        confounder: what dCKA removes: "input", a callable from the loader's batch to a tensor (n, ...), or a list of
+            these; None when no measure needs one.
+        unbiased: HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
+        gram_batch: representations of consecutive forward passes are joined until a Gram matrix has this many samples.
+        max_batches: stop after this many batches of the loader.
+        average: "hsic" sums HSIC over the batches and takes the ratio once (Nguyen et al. 2021); "cka" takes the mean
+            of the batches' own ratios, for comparison with published numbers.
+
+    Raises:
+        ValueError: an unknown layer, measure or option, with near names; paired loaders of unprovable order.
+        TypeError: models or a loader of the wrong kind.
+
+    >>> import torch, simwidget as sw
+    >>> _ = torch.manual_seed(0)
+    >>> net = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
+    >>> batches = [torch.randn(64, 8) for _ in range(4)]
+    >>> result = sw.compare(net, net, batches, names=("a", "b")).run(progress=False)
+    >>> result.matrix("cka").diagonal().round(6)
+    array([1., 1.])
+    """
+    if isinstance(model_x, Mapping):
+        if loader is not None or layers_x is not None or layers_y is not None or names is not None:
+            raise TypeError("with a mapping of models: compare(models, loader, layers=...); their names are its keys")
+        given, loader = dict(model_x), model_y
+        if not given:
+            raise ValueError("the mapping of models is empty")
+        chosen = {name: layers.get(name) if isinstance(layers, Mapping) else layers for name in given}
+        _check_names(layers, tuple(given))
+    else:
+        if layers is not None and (layers_x is not None or layers_y is not None):
+            raise TypeError("give layers (for both models) or layers_x and layers_y, not both")
+        if model_y is None or loader is None:
+            raise TypeError("compare takes two models and a loader, or a mapping of named models and a loader")
+        given = dict(zip(_two_names(model_x, model_y, names), (model_x, model_y), strict=True))
+        _check_names(layers, tuple(given))
+        shared = [layers.get(name) if isinstance(layers, Mapping) else layers for name in given]
+        each = [layers_x if layers_x is not None else shared[0], layers_y if layers_y is not None else shared[1]]
+        chosen = dict(zip(given, each, strict=True))
+    models = [_named_model(name, model, chosen[name]) for name, model in given.items()]
+    return Comparison(
+        models,
+        loader,
+        measures=measures,
+        device=device,
+        representation=representation,
+        confounder=confounder,
+        unbiased=unbiased,
+        gram_batch=gram_batch,
+        max_batches=max_batches,
+        average=average,
+    )
+
+
+def _two_names(model_x: Any, model_y: Any, names: Sequence[str] | None) -> tuple[str, str]:
+    if names is not None:
+        if isinstance(names, str) or len(names) != 2 or names[0] == names[1]:
+            raise ValueError(f"names={names!r}: give two different names, one for each model")
+        return str(names[0]), str(names[1])
+    x, y = (m.model_name if isinstance(m, SimilarityModel) else SimilarityModel.name_of(m) for m in (model_x, model_y))
+    return (f"{x} (x)", f"{y} (y)") if x == y else (x, y)
+
+
+def _named_model(name: str, model: Any, layers: Layers) -> SimilarityModel:
+    if isinstance(model, SimilarityModel):
+        return model.renamed(name, layers)
+    return SimilarityModel(model, name, layers=layers)
+
+
+def _check_names(layers: Any, known: tuple[str, ...]) -> None:
+    for name in layers if isinstance(layers, Mapping) else ():
+        if name not in known:
+            raise ValueError(f"layers names a model {name!r} that is not compared.{near(str(name), known)}")

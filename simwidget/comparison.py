@@ -1,0 +1,334 @@
+"""The run: one pass of the loader through the models, on this thread or behind the notebook, watched from outside."""
+
+import contextvars
+import platform
+import threading
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+import torch
+
+from simwidget.batches import check_loader, describe_loader
+from simwidget.confounders import ConfounderOption, name_of, resolve_confounders
+from simwidget.evaluation import evaluate
+from simwidget.measures import make_measures
+from simwidget.measures.base import MeasureOptions
+from simwidget.representations import Representation, check_representation
+from simwidget.result import SimilarityResult
+from simwidget.similarity_model import SimilarityModel
+from simwidget.stream import Stream
+
+State = Literal["ready", "running", "paused", "stopped", "finished", "failed"]
+ENDED = ("stopped", "finished", "failed")
+
+
+class Comparison:
+    """A run that compares the layers of some models. Made by `compare`.
+
+    `run()` blocks, with a progress bar; `start()` works on a background thread, so that a notebook stays free. Between
+    two batches the run can be paused, resumed and stopped; `result` is the result of this moment at any time, from any
+    thread. When the run ends, fails or is stopped, the hooks are gone, the models are as they were, and the comparison
+    no longer refers to them; what was computed stays.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[SimilarityModel],
+        loader: Iterable,
+        *,
+        measures: Sequence[str] | str = ("cka", "dcka"),
+        device: torch.device | str | None = None,
+        representation: Representation = "flatten",
+        confounder: ConfounderOption = "input",
+        unbiased: bool = True,
+        gram_batch: int = 64,
+        max_batches: int | None = None,
+        average: Literal["hsic", "cka"] = "hsic",
+        remove_negative_eig: bool = False,
+    ) -> None:
+        options = MeasureOptions(unbiased, average, remove_negative_eig)
+        self._names = tuple(model.model_name for model in models)
+        self._measures = make_measures(measures, options)
+        uses_confounder = any(measure.name == "dcka" for measure in self._measures)
+        confounders = resolve_confounders(confounder) if uses_confounder else []
+        if uses_confounder and not confounders:
+            raise ValueError(
+                "measure 'dcka' needs a confounder: give confounder=\"input\" or a callable on the batch, or take "
+                'measures=("cka",)'
+            )
+        for option, value in (("gram_batch", gram_batch), ("max_batches", max_batches)):
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise ValueError(f"{option}={value!r}: give a whole number from 1 on")
+        self._confounders = tuple(name for name, _ in confounders)
+        self._device = choose_device(device)
+        self._loader: Iterable | None = check_loader(loader)
+        self._max_batches = max_batches
+        self._n_expected = _length(loader, max_batches)
+        representation = check_representation(representation)
+        self._stream: Stream | None = Stream(
+            models, self._measures, confounders, representation, gram_batch, self._device
+        )
+        self._frozen = self._stream.freeze()
+        self._options = {
+            "measures": [measure.name for measure in self._measures],
+            "unbiased": unbiased,
+            "average": average,
+            "remove_negative_eig": remove_negative_eig,
+            "gram_batch": gram_batch,
+            "max_batches": max_batches,
+            "confounder": list(self._confounders),
+            "representation": representation if isinstance(representation, str) else name_of(representation),
+        }
+        self._order = describe_loader(self._loader)
+        self._state: State = "ready"
+        self._error: BaseException | None = None
+        self._thread: threading.Thread | None = None
+        self._pausing = False
+        self._stopping = False
+        self._changed = threading.Condition()
+        self._started: str | None = None
+        self._seconds = 0.0
+
+    # --- what it says of itself --------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """ "ready", "running", "paused", "stopped", "finished" or "failed"."""
+        return self._state
+
+    @property
+    def error(self) -> BaseException | None:
+        """The exception that ended a failed run."""
+        return self._error
+
+    @property
+    def n_batches(self) -> int:
+        """Batches of the loader that have gone through the models."""
+        stream = self._stream
+        return self._frozen.n_batches if stream is None else stream.n_batches
+
+    @property
+    def n_batches_expected(self) -> int | None:
+        """How many batches the run will take, where the loader has a length."""
+        return self._n_expected
+
+    @property
+    def result(self) -> SimilarityResult:
+        """The result of this moment; partial while the run goes on, and still there after a failure."""
+        return self.snapshot()
+
+    def snapshot(
+        self, measures: Sequence[str] | None = None, pairs: Iterable[tuple[int, int]] | None = None
+    ) -> SimilarityResult:
+        """The result of this moment, with only the measures and the pairs of models that are asked for."""
+        stream = self._stream
+        frozen = self._frozen if stream is None else stream.freeze()
+        wanted = [m for m in self._measures if measures is None or m.name in measures]
+        return evaluate(
+            frozen,
+            self._names,
+            wanted,
+            self._confounders,
+            pairs=pairs,
+            complete=self._state == "finished",
+            notes=self._notes(),
+            provenance=self._provenance(frozen.n_batches, frozen.n_samples),
+        )
+
+    # --- what it can be told -----------------------------------------------------------------------------------------
+
+    def run(self, progress: bool = True) -> SimilarityResult:
+        """Run to the end on this thread, with a tqdm bar, and return the result.
+
+        An exception in the loader, a model or a hook ends the run as "failed" and is raised; an interrupt ends it as
+        "stopped". In both cases `result` keeps the numbers so far.
+        """
+        from tqdm.auto import tqdm
+
+        self._begin()
+        with tqdm(total=self._n_expected, unit="batch", desc=self._title(), disable=not progress) as bar:
+            for _ in self._batches():
+                bar.update()
+        if self._error is not None:
+            raise self._error
+        result = self.result
+        for note in result.notes:
+            warnings.warn(note, stacklevel=2)
+        return result
+
+    def start(self) -> "Comparison":
+        """Run on a background thread and return at once."""
+        self._begin()
+
+        def work() -> None:
+            try:
+                for _ in self._batches():
+                    pass
+            except BaseException:  # kept in `error`, for `wait` and for displays
+                pass
+
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=context.run, args=(work,), name=self._title(), daemon=True)
+        self._thread.start()
+        return self
+
+    def pause(self) -> None:
+        """Hold the run before its next batch."""
+        self._tell(pausing=True)
+
+    def resume(self) -> None:
+        """Let a paused run go on."""
+        self._tell(pausing=False)
+
+    def stop(self) -> None:
+        """End the run before its next batch; the result so far stays."""
+        if self._state == "ready":
+            self._end("stopped")
+        else:
+            self._tell(stopping=True)
+
+    def wait(self, timeout: float | None = None) -> SimilarityResult:
+        """Wait for the run's end and return the result; raises what a failed run raised.
+
+        Raises TimeoutError after `timeout` seconds; the run goes on.
+        """
+        with self._changed:
+            if self._state == "ready":
+                raise RuntimeError("this comparison was not started: call start() or run() first")
+            if not self._changed.wait_for(lambda: self._state in ENDED, timeout):
+                raise TimeoutError(f"the run is still {self._state} after {timeout} s")
+        if self._error is not None:
+            raise self._error
+        return self.result
+
+    def wait_for_batches(self, n: int, timeout: float | None = None) -> bool:
+        """Wait until `n` batches are through or the run has ended; whether that came within `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.n_batches >= n or self._state in ENDED, timeout)
+
+    def _tell(self, *, pausing: bool | None = None, stopping: bool | None = None) -> None:
+        with self._changed:
+            self._pausing = self._pausing if pausing is None else pausing
+            self._stopping = self._stopping if stopping is None else stopping
+            self._changed.notify_all()
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        with self._changed:
+            if self._state != "ready":
+                raise RuntimeError(f"this comparison is {self._state}: a comparison runs once; make a new one")
+            self._state = "running"
+        self._started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+    def _batches(self) -> Iterator[None]:
+        """Take the batches one by one; the state is right at every exit."""
+        stream, loader = self._stream, self._loader
+        assert stream is not None and loader is not None
+        state: State = "failed"
+        try:
+            with stream:
+                batches = iter(loader)
+                while self._may_go_on():
+                    begun = time.monotonic()
+                    try:
+                        batch = next(batches)
+                    except StopIteration:
+                        break
+                    stream.step(batch)
+                    self._seconds += time.monotonic() - begun
+                    with self._changed:
+                        self._changed.notify_all()
+                    yield
+                stream.finish()
+            state = "stopped" if self._stopping else "finished"
+        except (KeyboardInterrupt, GeneratorExit):
+            state = "stopped"
+            raise
+        except BaseException as error:
+            self._error = error
+            _add_place(error, f"in batch {stream.n_batches} of the loader")
+            raise
+        finally:
+            self._end(state)
+
+    def _may_go_on(self) -> bool:
+        """Hold while paused; whether the run takes another batch."""
+        if self._max_batches is not None and self.n_batches >= self._max_batches:
+            return False
+        with self._changed:
+            while self._pausing and not self._stopping:
+                self._state = "paused"
+                self._changed.notify_all()
+                self._changed.wait()
+            self._state = "running"
+            self._changed.notify_all()
+            return not self._stopping
+
+    def _end(self, state: State) -> None:
+        """Keep the numbers, let the models and the loader go, and say so."""
+        assert self._stream is not None
+        self._frozen = self._stream.freeze()
+        with self._changed:
+            self._stream = None
+            self._loader = None
+            self._state = state
+            self._changed.notify_all()
+
+    # --- words -------------------------------------------------------------------------------------------------------
+
+    def _title(self) -> str:
+        return " × ".join(self._names) if len(self._names) < 4 else f"{len(self._names)} models"
+
+    def _notes(self) -> list[str]:
+        if self._state == "failed" and self._error is not None:
+            what = f"{type(self._error).__name__}: {self._error}"
+            return [f"the run failed after {self.n_batches} batches ({what}); the numbers are those until then"]
+        return []
+
+    def _provenance(self, n_batches: int, n_samples: int) -> dict[str, Any]:
+        from simwidget import __version__
+
+        return {
+            "simwidget": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "device": str(self._device),
+            "options": self._options,
+            "loader": self._order,
+            "n_batches": n_batches,
+            "n_samples": n_samples,
+            "started": self._started,
+            "seconds": round(self._seconds, 3),
+            "state": self._state,
+        }
+
+    def __repr__(self) -> str:
+        of = "" if self._n_expected is None else f" of {self._n_expected}"
+        return f"<Comparison {self._title()}: {self._state}, {self.n_batches}{of} batches>"
+
+
+def choose_device(device: torch.device | str | None) -> torch.device:
+    """The device asked for; else CUDA, then MPS, then the CPU."""
+    if device is not None:
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _length(loader: Any, max_batches: int | None) -> int | None:
+    try:
+        length: int | None = len(loader)
+    except TypeError:
+        length = None
+    return min((n for n in (length, max_batches) if n is not None), default=None)
+
+
+def _add_place(error: BaseException, place: str) -> None:
+    """Python 3.11 and later show such notes below the message."""
+    if hasattr(error, "add_note"):
+        error.add_note(f"simwidget: {place}")

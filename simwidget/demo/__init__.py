@@ -1,0 +1,61 @@
+"""The embedded example: a thousand Fashion-MNIST test images and three small CNNs of one architecture.
+
+Two of the networks were trained from different seeds, one was not trained at all. `make.py` beside this file makes
+everything from the original files; `LICENSE` is the data set's.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from simwidget.demo.network import CLASS_NAMES, FashionNet
+
+__all__ = ["CLASS_NAMES", "Demo", "FashionNet", "load"]
+
+_FILES = {"seed 0": "seed0", "seed 1": "seed1", "untrained": "untrained"}
+
+
+class Demo(NamedTuple):
+    models: dict[str, FashionNet]
+    loader: DataLoader
+    """batches of (images (n, 1, 28, 28) in 0 to 1, labels (n,)), in a random order that is always the same"""
+    labels: Tensor
+    """(1000,) classes in the data set's own order; `CLASS_NAMES` names them"""
+
+
+def load(batch_size: int = 64) -> Demo:
+    """The three networks by name, a loader of the thousand images, and their labels.
+
+    >>> models, loader, labels = load()
+    >>> list(models), len(loader.dataset)
+    (['seed 0', 'seed 1', 'untrained'], 1000)
+    """
+    here = Path(__file__).parent
+    with np.load(here / "images.npz", allow_pickle=False) as file:
+        images = torch.from_numpy(file["images"]).unsqueeze(1).float() / 255
+        labels = torch.from_numpy(file["labels"]).long()
+    models = {}
+    for name, stem in _FILES.items():
+        models[name] = FashionNet().eval()
+        models[name].load_state_dict(load_file(here / f"{stem}.safetensors"))
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).tolist()
+    loader = DataLoader(TensorDataset(images, labels), batch_size=batch_size, sampler=_FixedOrder(order))
+    return Demo(models, loader, labels)
+
+
+class _FixedOrder(torch.utils.data.Sampler[int]):
+    """The same order on every pass, so that the demo's numbers are always the same."""
+
+    def __init__(self, order: list[int]) -> None:
+        self._order = order
+
+    def __iter__(self):  # noqa: ANN204
+        return iter(self._order)
+
+    def __len__(self) -> int:
+        return len(self._order)

@@ -1,0 +1,75 @@
+"""Representations -> the Gram matrices of one batch.
+
+A Gram matrix of a few samples says next to nothing, so the representations of consecutive forward passes are joined
+until `gram_batch` samples are there. This is the one bounded copy of activations in the program; a batch that is large
+enough by itself is reduced inside the hook and never copied.
+"""
+
+from collections.abc import Callable, Hashable
+
+import torch
+from torch import Tensor
+
+
+class GramBatch:
+    """The Gram matrices of one joined batch, by key.
+
+    `open(n)` announces a forward pass over n samples, `put(key, x)` takes one of its representations (n, p), and
+    `close()` ends it and says whether the batch is full; then `take()` gives the matrices and starts afresh.
+    """
+
+    def __init__(self, gram_batch: int, kernel: Callable[[Tensor], Tensor]) -> None:
+        self._gram_batch = gram_batch
+        self._kernel = kernel
+        self._clear()
+
+    def _clear(self) -> None:
+        self.n_samples = 0
+        self._incoming = 0
+        self._parts: dict[Hashable, list[Tensor]] = {}
+        self._originals: dict[Hashable, Hashable | None] = {}
+        self._grams: dict[Hashable, Tensor] = {}
+
+    def open(self, n: int) -> None:
+        self._incoming = n
+
+    def put(self, key: Hashable, x: Tensor, original: Hashable | None = None) -> None:
+        """One representation of the open forward pass; its memory may be overwritten once this returns.
+
+        `original` is the key of the same forward pass whose representation is the same tensor, if there is one; the
+        two then share their copy and their Gram matrix.
+        """
+        if self._originals.setdefault(key, original) != original:
+            original = self._originals[key] = None
+        parts = self._parts.pop(key, [])
+        if not self._fills:
+            shared = self._parts.get(original, []) if original is not None else []
+            self._parts[key] = [*parts, shared[-1] if shared else x.clone()]
+        elif sum(map(len, parts)) == self.n_samples:
+            shares = original is not None and original in self._grams
+            self._grams[key] = self._grams[original] if shares else self._kernel(torch.cat([*parts, x]) if parts else x)
+
+    def close(self) -> bool:
+        """End the forward pass; whether the batch is full."""
+        fills = self._fills
+        self.n_samples += self._incoming
+        self._incoming = 0
+        return fills
+
+    def abandon(self) -> None:
+        """Forget the open forward pass and all that was joined before it."""
+        self._clear()
+
+    def take(self) -> tuple[int, dict[Hashable, Tensor]]:
+        """The number of samples and the Gram matrices of the keys that ran in every forward pass; starts afresh."""
+        n, grams = self.n_samples, dict(self._grams)
+        for key, parts in self._parts.items():
+            if sum(map(len, parts)) == n:
+                grams[key] = self._kernel(torch.cat(parts))
+        self._clear()
+        return n, grams
+
+    @property
+    def _fills(self) -> bool:
+        """Whether the open forward pass makes the batch full."""
+        return self.n_samples + self._incoming >= self._gram_batch

@@ -1,0 +1,21 @@
+"""The measures by name."""
+
+from collections.abc import Callable, Sequence
+
+from simwidget.measures.base import Measure, MeasureOptions
+from simwidget.measures.cka import cka, dcka
+from simwidget.suggestions import near
+
+MEASURES: dict[str, Callable[[MeasureOptions], Measure]] = {"cka": cka, "dcka": dcka}
+
+
+def make_measures(names: Sequence[str], options: MeasureOptions) -> tuple[Measure, ...]:
+    """The measures of these names, in order; an unknown name raises ValueError with the nearest ones."""
+    if isinstance(names, str):
+        names = (names,)
+    if not names:
+        raise ValueError(f"measures is empty: choose from {', '.join(MEASURES)}")
+    for name in names:
+        if name not in MEASURES:
+            raise ValueError(f"unknown measure {name!r}.{near(str(name), tuple(MEASURES))}")
+    return tuple(MEASURES[name](options) for name in dict.fromkeys(names))

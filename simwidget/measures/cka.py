@@ -1,0 +1,143 @@
+r"""Centred kernel alignment and its deconfounded form, with linear kernels.
+
+CKA (Kornblith et al. 2019) of two layers with Gram matrices K and L, over batches b (Nguyen, Raghu and Kornblith 2021):
+
+.. math:: \mathrm{CKA} = \frac{\sum_b w_b \operatorname{HSIC}(K_b, L_b)}
+          {\sqrt{\sum_b w_b \operatorname{HSIC}(K_b, K_b) \sum_b w_b \operatorname{HSIC}(L_b, L_b)}}
+
+dCKA (Cui et al. 2022) is the same after the centred Gram matrices have been regressed on those of the confounders: the
+cosine on the Schur complement :math:`S_{ll} - S_{lc} S_{cc}^{-1} S_{cl}` of the summed products.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from simwidget.measures.base import Block, ConfounderBasis, Measure, MeasureOptions
+from simwidget.rows import CentredRows, RowMap, UCentredRows, UnitRows
+
+SINGULAR = 1e-6
+"""Eigenvalues of the scaled confounder products under this times the number of confounders are dropped."""
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """S_xy / sqrt(S_xx S_yy)."""
+
+    uses_confounder: bool = False
+
+    def basis(self, products: Tensor, n_confounders: int) -> None:
+        return None
+
+    def explained(
+        self, products: Tensor, tolerance: Tensor, n_confounders: int, basis: ConfounderBasis | None
+    ) -> Tensor:
+        return torch.zeros_like(tolerance, dtype=torch.bool)
+
+    def __call__(self, products: Tensor, weight: Tensor, block: Block, basis: ConfounderBasis | None) -> Tensor:
+        variance = products.diagonal()
+        return _ratio(products[block.x][:, block.y], variance[block.x], variance[block.y])
+
+
+@dataclass(frozen=True)
+class DeconfoundedCosine:
+    """The cosine on the Schur complement of the confounders' rows."""
+
+    uses_confounder: bool = True
+
+    def basis(self, products: Tensor, n_confounders: int) -> ConfounderBasis:
+        """Scale the confounders to unit diagonal and keep the directions in which they vary."""
+        c = products[:n_confounders, :n_confounders]
+        variance = c.diagonal()
+        varies = variance > 0
+        scale = torch.where(varies, variance, 1.0).rsqrt() * varies
+        values, vectors = torch.linalg.eigh(scale[:, None] * c * scale)
+        kept = values > SINGULAR * n_confounders
+        return ConfounderBasis(scale[:, None] * vectors[:, kept], tuple((~varies).nonzero().flatten().tolist()))
+
+    def explained(
+        self, products: Tensor, tolerance: Tensor, n_confounders: int, basis: ConfounderBasis | None
+    ) -> Tensor:
+        rows = torch.arange(n_confounders, len(products), device=products.device)
+        left = _Residual(products, n_confounders, basis).left(rows)
+        found = torch.zeros_like(tolerance, dtype=torch.bool)
+        found[n_confounders:] = left < tolerance[rows] * products.diagonal()[rows]
+        return found
+
+    def __call__(self, products: Tensor, weight: Tensor, block: Block, basis: ConfounderBasis | None) -> Tensor:
+        residual = _Residual(products, block.n_confounders, basis)
+        variance = products.diagonal()
+
+        def enough(rows: Tensor) -> Tensor:
+            left = residual.left(rows)
+            return torch.where(left >= block.tolerance[rows] * variance[rows], left, torch.nan)
+
+        return _ratio(residual.cross(block.x, block.y), enough(block.x), enough(block.y))
+
+
+class _Residual:
+    """The Schur complement of the confounders' rows in the products, part by part."""
+
+    def __init__(self, products: Tensor, n_confounders: int, basis: ConfounderBasis | None) -> None:
+        assert basis is not None
+        kept = basis.transform
+        self._products = products
+        self._loadings = products[:, :n_confounders] @ kept
+        self._inverse = torch.linalg.pinv(kept.T @ products[:n_confounders, :n_confounders] @ kept, hermitian=True)
+
+    def cross(self, x: Tensor, y: Tensor) -> Tensor:
+        return self._products[x][:, y] - self._loadings[x] @ self._inverse @ self._loadings[y].T
+
+    def left(self, rows: Tensor) -> Tensor:
+        loadings = self._loadings[rows]
+        return self._products.diagonal()[rows] - ((loadings @ self._inverse) * loadings).sum(1)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """S / weight: the mean of the batches' own ratios, whose rows have unit length."""
+
+    uses_confounder: bool = False
+
+    def basis(self, products: Tensor, n_confounders: int) -> None:
+        return None
+
+    def explained(
+        self, products: Tensor, tolerance: Tensor, n_confounders: int, basis: ConfounderBasis | None
+    ) -> Tensor:
+        return torch.zeros_like(tolerance, dtype=torch.bool)
+
+    def __call__(self, products: Tensor, weight: Tensor, block: Block, basis: ConfounderBasis | None) -> Tensor:
+        alike = products[block.x][:, block.y] / weight
+        variance = products.diagonal()
+        defined = (variance[block.x] > 0)[:, None] & (variance[block.y] > 0)
+        return torch.where(defined, alike, torch.nan)
+
+
+def _ratio(cross: Tensor, variance_x: Tensor, variance_y: Tensor) -> Tensor:
+    """cross / sqrt(variance_x variance_y), NaN where a variance is not positive. Never clamped."""
+    scale_x = torch.where(variance_x > 0, variance_x, torch.nan).rsqrt()
+    scale_y = torch.where(variance_y > 0, variance_y, torch.nan).rsqrt()
+    return cross * scale_x[:, None] * scale_y
+
+
+def cka(options: MeasureOptions) -> Measure:
+    """Centred kernel alignment, a similarity: 1 for representations equal up to rotation and scale, 0 for unrelated."""
+    base = _base_rows(options)
+    if options.average == "cka":
+        return Measure("cka", "CKA", "similarity", UnitRows(base), Mean())
+    return Measure("cka", "CKA", "similarity", base, Cosine())
+
+
+def dcka(options: MeasureOptions) -> Measure:
+    """Deconfounded CKA, a similarity: CKA of what the confounders do not explain of the two Gram matrices."""
+    base = _base_rows(options)
+    if options.average == "cka":
+        rows: RowMap = UnitRows(base, deconfounded=True, positive=options.remove_negative_eig)
+        return Measure("dcka", "dCKA", "similarity", rows, Mean(uses_confounder=True))
+    return Measure("dcka", "dCKA", "similarity", base, DeconfoundedCosine())
+
+
+def _base_rows(options: MeasureOptions) -> UCentredRows | CentredRows:
+    return UCentredRows() if options.unbiased else CentredRows()

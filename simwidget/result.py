@@ -1,0 +1,267 @@
+"""The one value that leaves a run: labelled matrices, their errors, and where they come from. No torch here."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simwidget.suggestions import near
+
+FORMAT = 1
+View = str | tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One measure on one pair of models, all (layers of the first, layers of the second)."""
+
+    values: NDArray[np.float64]
+    stderr: NDArray[np.float64]
+    dominated: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        for array in (self.values, self.stderr, self.dominated):
+            array.setflags(write=False)
+
+    @property
+    def swapped(self) -> "Cells":
+        return Cells(self.values.T, self.stderr.T, self.dominated.T)
+
+
+@dataclass(frozen=True)
+class MeasureInfo:
+    """What a reader must know of a measure: how it is written, which way it reads, how sure it is."""
+
+    title: str
+    kind: str
+    """"similarity": high means alike; "distance": low does"""
+    df: float
+    """degrees of freedom of the t intervals, NaN below two groups"""
+    reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """model -> layer -> why its cells are NaN"""
+
+
+@dataclass(frozen=True)
+class SimilarityResult:
+    """Similarities of the layers of some models, as of one moment of a run.
+
+    Matrices are float64 and read-only: copy one to change it. A cell that cannot be computed is NaN; `reasons` says
+    why. Estimates are never clamped: an unbiased one may be negative.
+    """
+
+    models: tuple[str, ...]
+    measures: tuple[str, ...]
+    n_samples: int
+    """samples that the numbers rest on"""
+    n_batches: int
+    """batches of the loader that have gone through the models"""
+    complete: bool
+    notes: tuple[str, ...]
+    """what a reader of the numbers must know: left-out samples, the loader's order, small batches"""
+    provenance: Mapping[str, Any]
+    _layers: tuple[tuple[str, ...], ...]
+    _info: Mapping[str, MeasureInfo]
+    _cells: Mapping[tuple[str, int, int], Cells]
+
+    # --- what there is -----------------------------------------------------------------------------------------------
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models' names; the same as `models`."""
+        return self.models
+
+    def layers(self, model: str) -> tuple[str, ...]:
+        """The layers of one model in execution order; `name#1` is the second call of a module in one forward pass."""
+        return self._layers[self._position(model)]
+
+    @property
+    def layers_x(self) -> tuple[str, ...]:
+        """The layers of the first model."""
+        return self._layers[0]
+
+    @property
+    def layers_y(self) -> tuple[str, ...]:
+        """The layers of the second model; of the only one, if there is but one."""
+        return self._layers[min(1, len(self._layers) - 1)]
+
+    def title(self, measure: str | None = None) -> str:
+        """How the measure is written: "CKA", "dCKA"."""
+        return self._measure(measure).title
+
+    def kind(self, measure: str | None = None) -> str:
+        """ "similarity" when high means alike, "distance" when low does."""
+        return self._measure(measure).kind
+
+    def views(self) -> Iterator[tuple[str, str]]:
+        """The pairs of models that were compared, each once; a model with itself is one."""
+        seen = {(i, j) for _, i, j in self._cells}
+        return ((self.models[i], self.models[j]) for i, j in sorted(seen))
+
+    # --- the numbers -------------------------------------------------------------------------------------------------
+
+    def matrix(self, measure: str | None = None, view: View = "xy") -> NDArray[np.float64]:
+        """The measure's values: entry (i, j) is layer i of the view's first model and layer j of its second.
+
+        Args:
+            measure: one of `measures`; the first by default.
+            view: "xy", "xx", "yy" or "yx" for the first two models, or a pair of model names.
+        """
+        return self._view(measure, view).values
+
+    def stderr(self, measure: str | None = None, view: View = "xy") -> NDArray[np.float64]:
+        """One jackknife standard error for each entry of `matrix`; NaN before two groups of batches have data.
+
+        It speaks of new samples from the same source, not of other training runs.
+        """
+        return self._view(measure, view).stderr
+
+    def dominated(self, measure: str | None = None, view: View = "xy") -> NDArray[np.bool_]:
+        """Cells of which one group of batches makes more than half of the variance: do not trust their error."""
+        return self._view(measure, view).dominated
+
+    def interval(
+        self, measure: str | None = None, view: View = "xy", level: float = 0.95
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper ends of the t interval with confidence `level`, each shaped like `matrix`."""
+        from scipy.stats import t
+
+        if not 0 < level < 1:
+            raise ValueError(f"level={level}: a confidence level lies between 0 and 1")
+        cells = self._view(measure, view)
+        half = t.ppf((1 + level) / 2, self._measure(measure).df) * cells.stderr
+        return cells.values - half, cells.values + half
+
+    def reasons(self, measure: str | None = None, model: str | None = None) -> dict[str, str]:
+        """Why layers have no numbers: layer -> reason, for one model (the first by default)."""
+        name = self.models[0] if model is None else self.models[self._position(model)]
+        return dict(self._measure(measure).reasons.get(name, {}))
+
+    # --- elsewhere ---------------------------------------------------------------------------------------------------
+
+    def plot(self, measure: str | None = None, ax: Any = None, *, view: View = "xy", **style: Any) -> Any:
+        """Draw one matrix with matplotlib and return the Axes; see `simwidget.plots.heatmap` for the keywords."""
+        from simwidget.plots import heatmap
+
+        return heatmap(self, measure, view=view, ax=ax, **style)
+
+    def to_dataframe(self, view: View = "xy") -> Any:
+        """One row a cell: layer_x, layer_y, and value and standard error of every measure. Needs pandas."""
+        import pandas as pd
+
+        x, y = self._positions(view)
+        index = pd.MultiIndex.from_product([self._layers[x], self._layers[y]], names=["layer_x", "layer_y"])
+        columns = {}
+        for measure in self.measures:
+            columns[measure] = self.matrix(measure, view).ravel()
+            columns[f"{measure}_stderr"] = self.stderr(measure, view).ravel()
+        return pd.DataFrame(columns, index=index).reset_index()
+
+    def to_xarray(self, view: View = "xy") -> Any:
+        """A Dataset over (layer_x, layer_y) with a variable for every measure and its error. Needs xarray."""
+        import xarray as xr
+
+        x, y = self._positions(view)
+        dims = ("layer_x", "layer_y")
+        variables = {}
+        for measure in self.measures:
+            about = {"long_name": self.title(measure), "kind": self.kind(measure)}
+            variables[measure] = (dims, self.matrix(measure, view), about)
+            variables[f"{measure}_stderr"] = (dims, self.stderr(measure, view))
+        coords = {"layer_x": list(self._layers[x]), "layer_y": list(self._layers[y])}
+        return xr.Dataset(variables, coords, {"model_x": self.models[x], "model_y": self.models[y]})
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write everything to one file: arrays and JSON in the safetensors format, nothing that runs on loading."""
+        from safetensors.numpy import save_file
+
+        arrays = {}
+        for (measure, i, j), cells in self._cells.items():
+            for part in ("values", "stderr", "dominated"):
+                arrays[f"{self.measures.index(measure)}/{i}/{j}/{part}"] = np.ascontiguousarray(getattr(cells, part))
+        header = {
+            "format": FORMAT,
+            "models": self.models,
+            "measures": self.measures,
+            "layers": self._layers,
+            "info": [vars(self._info[measure]) for measure in self.measures],
+            "n_samples": self.n_samples,
+            "n_batches": self.n_batches,
+            "complete": self.complete,
+            "notes": self.notes,
+            "provenance": self.provenance,
+        }
+        save_file(arrays, path, {"simwidget": json.dumps(header)})
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> "SimilarityResult":
+        """Read a file that `save` wrote. Raises ValueError when it is something else."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="np") as file:
+                header = json.loads((file.metadata() or {})["simwidget"])
+                arrays = {key: file.get_tensor(key) for key in file.keys()}
+        except (SafetensorError, KeyError, json.JSONDecodeError) as problem:
+            raise ValueError(f"{path} is not a simwidget result") from problem
+        if header.get("format") != FORMAT:
+            raise ValueError(f"{path} has result format {header.get('format')}; this version reads format {FORMAT}")
+        measures = tuple(header["measures"])
+        cells = {}
+        for key in arrays:
+            m, i, j, part = key.split("/")
+            if part == "values":
+                parts = (arrays[f"{m}/{i}/{j}/{name}"] for name in ("values", "stderr", "dominated"))
+                cells[measures[int(m)], int(i), int(j)] = Cells(*parts)
+        return cls(
+            models=tuple(header["models"]),
+            measures=measures,
+            n_samples=header["n_samples"],
+            n_batches=header["n_batches"],
+            complete=header["complete"],
+            notes=tuple(header["notes"]),
+            provenance=header["provenance"],
+            _layers=tuple(map(tuple, header["layers"])),
+            _info={name: MeasureInfo(**info) for name, info in zip(measures, header["info"], strict=True)},
+            _cells=cells,
+        )
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name!r}: {len(layers)} layers" for name, layers in zip(self.models, self._layers))
+        state = "complete" if self.complete else "partial"
+        return f"<SimilarityResult {'/'.join(self.measures)} of {sizes}; {self.n_samples} samples, {state}>"
+
+    # --- looking things up -------------------------------------------------------------------------------------------
+
+    def _measure(self, measure: str | None) -> MeasureInfo:
+        name = self.measures[0] if measure is None else measure
+        if name not in self._info:
+            raise ValueError(f"this result has no measure {name!r}.{near(str(name), self.measures)}")
+        return self._info[name]
+
+    def _position(self, model: str) -> int:
+        if model not in self.models:
+            raise ValueError(f"this result has no model {model!r}.{near(str(model), self.models)}")
+        return self.models.index(model)
+
+    def _positions(self, view: View) -> tuple[int, int]:
+        if isinstance(view, str):
+            letters = {"x": 0, "y": min(1, len(self.models) - 1)}
+            if len(view) != 2 or not set(view) <= set(letters):
+                raise ValueError(f'view={view!r}: choose "xy", "xx", "yy", "yx" or a pair of model names')
+            return letters[view[0]], letters[view[1]]
+        first, second = view
+        return self._position(first), self._position(second)
+
+    def _view(self, measure: str | None, view: View) -> Cells:
+        self._measure(measure)
+        name = self.measures[0] if measure is None else measure
+        x, y = self._positions(view)
+        if (name, x, y) in self._cells:
+            return self._cells[name, x, y]
+        if (name, y, x) in self._cells:
+            return self._cells[name, y, x].swapped
+        raise ValueError(f"{name} of {self.models[x]!r} and {self.models[y]!r} is not in this result")
