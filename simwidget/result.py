@@ -152,7 +152,7 @@ class SimilarityResult:
         """One row a cell: layer_x, layer_y, and value and standard error of every measure. Needs pandas."""
         import pandas as pd
 
-        x, y = self._positions(view)
+        x, y = self.positions(view)
         index = pd.MultiIndex.from_product([self._layers[x], self._layers[y]], names=["layer_x", "layer_y"])
         columns = {}
         for measure in self.measures:
@@ -164,7 +164,7 @@ class SimilarityResult:
         """A Dataset over (layer_x, layer_y) with a variable for every measure and its error. Needs xarray."""
         import xarray as xr
 
-        x, y = self._positions(view)
+        x, y = self.positions(view)
         dims = ("layer_x", "layer_y")
         variables = {}
         for measure in self.measures:
@@ -247,7 +247,8 @@ class SimilarityResult:
             raise ValueError(f"this result has no model {model!r}.{near(str(model), self.models)}")
         return self.models.index(model)
 
-    def _positions(self, view: View) -> tuple[int, int]:
+    def positions(self, view: View) -> tuple[int, int]:
+        """The places in `models` of the two models of a view."""
         if isinstance(view, str):
             letters = {"x": 0, "y": min(1, len(self.models) - 1)}
             if len(view) != 2 or not set(view) <= set(letters):
@@ -259,7 +260,7 @@ class SimilarityResult:
     def _view(self, measure: str | None, view: View) -> Cells:
         self._measure(measure)
         name = self.measures[0] if measure is None else measure
-        x, y = self._positions(view)
+        x, y = self.positions(view)
         if (name, x, y) in self._cells:
             return self._cells[name, x, y]
         if (name, y, x) in self._cells:
