@@ -71,7 +71,8 @@ def test_unbiased_cka_equals_pytorch_cka(networks, loader):
     """In float64: the peer does not centre before the product and is up to 0.01 off on these networks in float32."""
     peer = pytest.importorskip("cka")
     networks = [copy.deepcopy(network).double() for network in networks]
-    loader = [(images.double(), labels) for images, labels in loader]
+    images, labels = loader.dataset.tensors
+    loader = DataLoader(TensorDataset(images.double(), labels), batch_size=32)
     layers = ["conv1", "bn1", "layer1.0.conv1", "layer1.1.bn1", "layer2.0", "layer3.1.conv2", "layer4", "fc"]
     (expected,) = peer.compute_cka(*networks, loader, layers=layers, device="cpu", progress=False)
     result = sw.compare(*networks, loader, layers=layers, measures="cka", gram_batch=32, device="cpu").run(False)
