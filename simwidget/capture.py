@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from simwidget.layers import named_layers
+
 Sink = Callable[[str, Any, bool], None]
 """Called as sink(call, output, repeats): `call` is the layer's name, with "#k" from its second call in one forward on;
 `repeats` tells that the output is the very tensor of the call before, with nothing written into it since."""
@@ -44,7 +46,7 @@ class Capture(AbstractContextManager):
             if home is not None and home != self._device:
                 undo.callback(self._network.to, home)
                 self._network.to(self._device)
-            modules = dict(self._network.named_modules(remove_duplicate=False))
+            modules = named_layers(self._network)
             for name in self._names:
                 undo.callback(modules[name].register_forward_hook(self._hook(name)).remove)
             self._undo = undo.pop_all()

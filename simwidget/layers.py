@@ -1,6 +1,6 @@
 """Which modules of a network are its layers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from torch import nn
@@ -8,8 +8,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from simwidget.suggestions import near
 
-REPEATS_LAST_CHILD = (nn.Sequential,)
-NEVER_RUNS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+HOLDERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -33,7 +32,7 @@ def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) 
     """
     if isinstance(patterns, str):
         patterns = [patterns]
-    names = [name for name, _ in _named_modules(model)]
+    names = list(named_layers(model))
     matched: set[str] = set()
     for pattern in patterns:
         hits = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
@@ -47,7 +46,7 @@ def layers_containing(model: nn.Module, substrings: Sequence[str], model_name: s
     """Names of the modules whose name contains one of the substrings, in module order, as simtorch chooses them."""
     if isinstance(substrings, str):
         substrings = [substrings]
-    names = [name for name, _ in _named_modules(model)]
+    names = list(named_layers(model))
     for part in substrings:
         if not any(part in name for name in names):
             raise ValueError(f"no layer of {model_name!r} has {part!r} in its name.{near(part, names)}")
@@ -60,40 +59,51 @@ def default_layers(model: nn.Module) -> list[str]:
     Left out are dropout, identity, activations and pooling (no parameters), containers that merely repeat their last
     child, the parts of `nn.MultiheadAttention` (it uses their weights and never calls them) and parametrisations.
     """
-    chosen = [name for name, module in _walk(model, "") if _is_layer_by_default(module)]
-    if not chosen:
-        chosen = [name for name, module in _walk(model, "") if not isinstance(module, NEVER_RUNS)]
-    return _without_aliases(model, set(chosen))
+    candidates = [(name, module) for name, module in _walk(model, "", into=_children_run)]
+    chosen = {name for name, module in candidates if _is_layer_by_default(module)}
+    return _without_aliases(model, chosen or {name for name, module in candidates if not _never_runs(module)})
 
 
 def _is_layer_by_default(module: nn.Module) -> bool:
     if isinstance(module, nn.Dropout | nn.Identity):
         return False
-    repeats = REPEATS_LAST_CHILD + NEVER_RUNS
-    if any(isinstance(module, kind) and type(module).forward is kind.forward for kind in repeats):
+    if _never_runs(module) or (isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward):
         return False
     is_block = next(module.children(), None) is not None
     return is_block or next(module.parameters(recurse=False), None) is not None
 
 
-def _walk(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
-    for name, child in module.named_children():
-        if isinstance(child, ParametrizationList) or name == "parametrizations":
+def _never_runs(module: nn.Module) -> bool:
+    """Mere holders of modules and parameters; those that define how they run are blocks."""
+    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in HOLDERS)
+
+
+def _children_run(module: nn.Module) -> bool:
+    return not isinstance(module, nn.MultiheadAttention | ParametrizationList)
+
+
+def _walk(
+    module: nn.Module, prefix: str, into: Callable[[nn.Module], bool] = lambda module: True
+) -> Iterator[tuple[str, nn.Module]]:
+    """Every module below, under each of its names; compiled ones as their originals, by their own names."""
+    for name, child in module._modules.items():
+        if child is None or (into is _children_run and name == "parametrizations"):
             continue
-        yield prefix + name, child
-        if not isinstance(child, nn.MultiheadAttention):
-            yield from _walk(child, f"{prefix}{name}.")
+        original = unwrap(child)
+        yield prefix + name, original
+        if into(original):
+            yield from _walk(original, f"{prefix}{name}.", into)
 
 
-def _named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Every module below the model, also under the second name of one that is registered twice."""
-    return ((name, module) for name, module in model.named_modules(remove_duplicate=False) if name)
+def named_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Every module below the model by name, also under the second name of one that is registered twice."""
+    return dict(_walk(model, ""))
 
 
 def _without_aliases(model: nn.Module, chosen: set[str]) -> list[str]:
     """The chosen names in module order, each module once."""
     seen: dict[int, str] = {}
-    for name, module in _named_modules(model):
+    for name, module in _walk(model, ""):
         if name in chosen:
             seen.setdefault(id(module), name)
     return list(seen.values())

@@ -62,9 +62,7 @@ class BaseSimilarity:
         first, second = self.sim_model1, self.sim_model2
         if first.model_name == second.model_name:
             first, second = first.renamed(f"{first.model_name} (x)"), second.renamed(f"{second.model_name} (y)")
-        return Comparison(
-            (first, second), dataloader, measures=(self.measure,), device=self.device, **self._options
-        )
+        return Comparison((first, second), dataloader, measures=(self.measure,), device=self.device, **self._options)
 
     def plot_similarity(
         self,

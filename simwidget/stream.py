@@ -15,6 +15,7 @@ from simwidget.capture import Capture
 from simwidget.confounders import Confounder, confounder_tensor
 from simwidget.grams import GramBatch
 from simwidget.kernels import linear_gram
+from simwidget.layers import named_layers
 from simwidget.measures.base import Measure
 from simwidget.representations import NoRepresentation, Representation, find_output, flatten, represent
 from simwidget.rows import EXPLAINED, EXPLAINED_REDUCED, RowMap
@@ -56,6 +57,7 @@ class Network:
 
     module: nn.Module
     names: tuple[str, ...]
+    containers: frozenset[str]
     repeating: set[str] = field(default_factory=set)
     """calls of containers that merely returned what their last child gave"""
 
@@ -115,7 +117,6 @@ class Stream(AbstractContextManager):
         self._captures.clear()
         self._open.close()
 
-    @torch.no_grad()
     def step(self, raw: Any) -> None:
         """Take one batch of the loader through all networks and into the sums."""
         batch = split(raw, self.n_batches)
@@ -141,7 +142,6 @@ class Stream(AbstractContextManager):
             self._accumulate()
         self.n_batches += 1
 
-    @torch.no_grad()
     def finish(self) -> None:
         """Take what is still waiting to be joined into the sums."""
         if self._grams.n_samples:
@@ -160,7 +160,7 @@ class Stream(AbstractContextManager):
                 return
             except ValueError as problem:
                 raise ValueError(f"layer {call!r}, batch {self.n_batches}: {problem}") from problem
-            if repeats and self._previous_key is not None and self._has_children(network, call):
+            if repeats and self._previous_key is not None and call.partition("#")[0] in network.containers:
                 network.repeating.add(call)
             self._put(key, x, self._previous_key if repeats else None)
             self._previous_key = key
@@ -238,10 +238,6 @@ class Stream(AbstractContextManager):
             stack[self._index[key]] = gram
         return stack
 
-    @staticmethod
-    def _has_children(network: Network, call: str) -> bool:
-        return next(network.module.get_submodule(call.partition("#")[0]).children(), None) is not None
-
     # --- the state at one moment -------------------------------------------------------------------------------------
 
     def freeze(self) -> Frozen:
@@ -301,7 +297,11 @@ def _networks(models: Sequence[SimilarityModel]) -> list[Network]:
     names: dict[int, tuple[nn.Module, dict[str, None]]] = {}
     for model in models:
         names.setdefault(id(model.model), (model.model, {}))[1].update(dict.fromkeys(model.layer_names))
-    return [Network(module, tuple(wanted)) for module, wanted in names.values()]
+    networks = []
+    for module, wanted in names.values():
+        containers = (name for name, layer in named_layers(module).items() if next(layer.children(), None) is not None)
+        networks.append(Network(module, tuple(wanted), frozenset(containers)))
+    return networks
 
 
 def _label(key: Hashable) -> str:

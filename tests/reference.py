@@ -72,9 +72,7 @@ def _without_margins(batch):
     effects = np.zeros((len(i), n))
     effects[np.arange(len(i)), i] += 1
     effects[np.arange(len(i)), j] += 1
-    entries = np.stack(
-        [gram(x - np.asarray(x, dtype=np.float64).mean(0))[i, j] for x in batch], axis=1
-    )
+    entries = np.stack([gram(x - np.asarray(x, dtype=np.float64).mean(0))[i, j] for x in batch], axis=1)
     coefficients, *_ = np.linalg.lstsq(effects, entries, rcond=None)
     return entries - effects @ coefficients
 

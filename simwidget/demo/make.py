@@ -81,7 +81,9 @@ def main() -> None:
         print(f"{name}: {score:.1%} on {len(test_images) - N_SHIPPED} images that are not shipped")
         if name != "untrained" and score < 0.8:
             raise SystemExit(f"{name} stayed under 80 %: train for more than {args.epochs} epochs")
-        save_file({key: value.contiguous() for key, value in net.state_dict().items()}, args.out / f"{name}.safetensors")
+        save_file(
+            {key: value.contiguous() for key, value in net.state_dict().items()}, args.out / f"{name}.safetensors"
+        )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class Evaluator(Protocol):
     def explained(
         self, products: Tensor, tolerance: Tensor, n_confounders: int, basis: ConfounderBasis | None
     ) -> Tensor:
-        """bool (R,): rows of which the confounders leave less than the tolerance."""
+        """Bool (R,): rows of which the confounders leave less than the tolerance."""
         ...
 
     def __call__(self, products: Tensor, weight: Tensor, block: Block, basis: ConfounderBasis | None) -> Tensor:

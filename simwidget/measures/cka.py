@@ -116,7 +116,7 @@ class Mean:
 
 
 def _ratio(cross: Tensor, variance_x: Tensor, variance_y: Tensor) -> Tensor:
-    """cross / sqrt(variance_x variance_y), NaN where a variance is not positive. Never clamped."""
+    """Cross / sqrt(variance_x variance_y), NaN where a variance is not positive. Never clamped."""
     scale_x = torch.where(variance_x > 0, variance_x, torch.nan).rsqrt()
     scale_y = torch.where(variance_y > 0, variance_y, torch.nan).rsqrt()
     return cross * scale_x[:, None] * scale_y
