@@ -34,7 +34,9 @@ class GramAccumulator:
             [2., 4.]], dtype=torch.float64)
     """
 
-    def __init__(self, n_rows: int, factor: float, device: torch.device | str = "cpu", n_groups: int = N_GROUPS):
+    def __init__(
+        self, n_rows: int, factor: float, device: torch.device | str = "cpu", n_groups: int = N_GROUPS
+    ) -> None:
         self.factor = factor
         self._products = torch.zeros(n_groups, n_rows, n_rows, dtype=torch.float64, device=device)
         self._weights = torch.zeros(n_groups, dtype=torch.float64)

@@ -1,10 +1,9 @@
 """`compare`: what people ask for -> a run."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch
-from torch import nn
 
 from simwidget.comparison import Comparison
 from simwidget.confounders import ConfounderOption
@@ -15,22 +14,6 @@ from simwidget.suggestions import near
 Layers = Sequence[str] | str | None
 
 
-@overload
-def compare(
-    model_x: Mapping[str, nn.Module | SimilarityModel], loader: Iterable, /, *, layers: Any = ..., **options: Any
-) -> Comparison: ...
-@overload
-def compare(
-    model_x: nn.Module | SimilarityModel,
-    model_y: nn.Module | SimilarityModel,
-    loader: Iterable,
-    /,
-    *,
-    layers_x: Layers = ...,
-    layers_y: Layers = ...,
-    names: Sequence[str] | None = ...,
-    **options: Any,
-) -> Comparison: ...
 def compare(
     model_x: Any,
     model_y: Any = None,

@@ -87,7 +87,8 @@ class Capture(AbstractContextManager):
         if not isinstance(output, Tensor) or output.is_inference():
             self._previous = None
             return False
-        previous, self._previous = self._previous, (weakref.ref(output), output._version)
+        previous = self._previous
+        self._previous = (weakref.ref(output), output._version)
         return previous is not None and previous[0]() is output and previous[1] == output._version
 
 

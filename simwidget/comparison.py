@@ -227,7 +227,8 @@ class Comparison:
     def _batches(self) -> Iterator[None]:
         """Take the batches one by one; the state is right at every exit."""
         stream, loader = self._stream, self._loader
-        assert stream is not None and loader is not None
+        assert stream is not None
+        assert loader is not None
         state: State = "failed"
         try:
             with stream:

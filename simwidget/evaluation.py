@@ -34,7 +34,7 @@ def evaluate(
         for x, y in pairs:
             cells[measure.name, x, y] = seen.cells(frozen.layers[x], frozen.layers[y])
         reasons = {
-            name: {str(frozen.rows[row].key[1]): seen.reasons[row] for row in rows if row in seen.reasons}  # type: ignore[index]
+            name: {str(frozen.rows[row].key[1]): seen.reasons[row] for row in rows if row in seen.reasons}
             for name, rows in zip(names, frozen.layers, strict=True)
         }
         info[measure.name] = MeasureInfo(measure.title, measure.kind, seen.df, reasons)
@@ -47,7 +47,7 @@ def evaluate(
         complete=complete,
         notes=tuple(dict.fromkeys(all_notes)),
         provenance=dict(provenance or {}),
-        _layers=tuple(tuple(str(frozen.rows[row].key[1]) for row in rows) for rows in frozen.layers),  # type: ignore[index]
+        _layers=tuple(tuple(str(frozen.rows[row].key[1]) for row in rows) for rows in frozen.layers),
         _info=info,
         _cells=cells,
     )

@@ -5,10 +5,13 @@ until `gram_batch` samples are there. This is the one bounded copy of activation
 enough by itself is reduced inside the hook and never copied.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+Key = tuple[int | str, str]
+"""What a representation is of: a network's position and a layer's call, or "confounder" and its name."""
 
 
 class GramBatch:
@@ -26,14 +29,14 @@ class GramBatch:
     def _clear(self) -> None:
         self.n_samples = 0
         self._incoming = 0
-        self._parts: dict[Hashable, list[Tensor]] = {}
-        self._originals: dict[Hashable, Hashable | None] = {}
-        self._grams: dict[Hashable, Tensor] = {}
+        self._parts: dict[Key, list[Tensor]] = {}
+        self._originals: dict[Key, Key | None] = {}
+        self._grams: dict[Key, Tensor] = {}
 
     def open(self, n: int) -> None:
         self._incoming = n
 
-    def put(self, key: Hashable, x: Tensor, original: Hashable | None = None) -> None:
+    def put(self, key: Key, x: Tensor, original: Key | None = None) -> None:
         """One representation of the open forward pass; its memory may be overwritten once this returns.
 
         `original` is the key of the same forward pass whose representation is the same tensor, if there is one; the
@@ -46,8 +49,10 @@ class GramBatch:
             shared = self._parts.get(original, []) if original is not None else []
             self._parts[key] = [*parts, shared[-1] if shared else x.clone()]
         elif sum(map(len, parts)) == self.n_samples:
-            shares = original is not None and original in self._grams
-            self._grams[key] = self._grams[original] if shares else self._kernel(torch.cat([*parts, x]) if parts else x)
+            if original is not None and original in self._grams:
+                self._grams[key] = self._grams[original]
+            else:
+                self._grams[key] = self._kernel(torch.cat([*parts, x]) if parts else x)
 
     def close(self) -> bool:
         """End the forward pass; whether the batch is full."""
@@ -60,7 +65,7 @@ class GramBatch:
         """Forget the open forward pass and all that was joined before it."""
         self._clear()
 
-    def take(self) -> tuple[int, dict[Hashable, Tensor]]:
+    def take(self) -> tuple[int, dict[Key, Tensor]]:
         """The number of samples and the Gram matrices of the keys that ran in every forward pass; starts afresh."""
         n, grams = self.n_samples, dict(self._grams)
         for key, parts in self._parts.items():

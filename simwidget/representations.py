@@ -9,8 +9,8 @@ from torch import Tensor
 Representation = Literal["flatten"] | Callable[[Tensor], Tensor]
 
 
-class NoRepresentation(ValueError):
-    """This output holds no tensor that could be compared; the text says what it holds instead."""
+class RepresentationError(ValueError):
+    """An output that holds no tensor to compare; the text says what it holds instead."""
 
 
 def find_output(output: Any, n: int) -> Tensor:
@@ -24,7 +24,7 @@ def find_output(output: Any, n: int) -> Tensor:
             return tensor
         shapes.append(f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}")
     what = ", ".join(shapes) if shapes else f"{type(output).__name__} without tensors"
-    raise NoRepresentation(f"its output ({what}) has no floating tensor with the batch's {n} samples first")
+    raise RepresentationError(f"its output ({what}) has no floating tensor with the batch's {n} samples first")
 
 
 def represent(tensor: Tensor, representation: Representation, n: int) -> Tensor:

@@ -154,7 +154,7 @@ class SimilarityResult:
 
         x, y = self.positions(view)
         index = pd.MultiIndex.from_product([self._layers[x], self._layers[y]], names=["layer_x", "layer_y"])
-        columns = {}
+        columns: dict[str, Any] = {}
         for measure in self.measures:
             columns[measure] = self.matrix(measure, view).ravel()
             columns[f"{measure}_stderr"] = self.stderr(measure, view).ravel()
@@ -166,7 +166,7 @@ class SimilarityResult:
 
         x, y = self.positions(view)
         dims = ("layer_x", "layer_y")
-        variables = {}
+        variables: dict[str, Any] = {}
         for measure in self.measures:
             about = {"long_name": self.title(measure), "kind": self.kind(measure)}
             variables[measure] = (dims, self.matrix(measure, view), about)
@@ -204,7 +204,7 @@ class SimilarityResult:
         try:
             with safe_open(path, framework="np") as file:
                 header = json.loads((file.metadata() or {})["simwidget"])
-                arrays = {key: file.get_tensor(key) for key in file.keys()}
+                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
         except (SafetensorError, KeyError, json.JSONDecodeError) as problem:
             raise ValueError(f"{path} is not a simwidget result") from problem
         if header.get("format") != FORMAT:
@@ -230,7 +230,9 @@ class SimilarityResult:
         )
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{name!r}: {len(layers)} layers" for name, layers in zip(self.models, self._layers))
+        sizes = ", ".join(
+            f"{name!r}: {len(layers)} layers" for name, layers in zip(self.models, self._layers, strict=True)
+        )
         state = "complete" if self.complete else "partial"
         return f"<SimilarityResult {'/'.join(self.measures)} of {sizes}; {self.n_samples} samples, {state}>"
 

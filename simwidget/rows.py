@@ -20,9 +20,13 @@ EXPLAINED_REDUCED = 1e-4
 class RowMap(Protocol):
     """One batch's Gram matrices (R, n, n) -> rows (R, m)."""
 
-    factor: float
-    """The inner product of two rows times this is the quantity that is summed."""
-    min_samples: int
+    @property
+    def factor(self) -> float:
+        """The inner product of two rows times this is the quantity that is summed."""
+        ...
+
+    @property
+    def min_samples(self) -> int: ...
 
     def weight(self, n: int) -> float:
         """The weight of a batch of n samples."""

@@ -1,6 +1,7 @@
 """A network under a name, with the layers that are to be compared."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import copy
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from simwidget.capture import Capture
 from simwidget.layers import default_layers, layers_containing, layers_matching, unwrap
-from simwidget.representations import NoRepresentation, find_output
+from simwidget.representations import RepresentationError, find_output
 
 
 class SimilarityModel:
@@ -97,10 +98,8 @@ class SimilarityModel:
         kept: dict[str, Tensor] = {}
 
         def keep(call: str, output: Any, repeats: bool) -> None:
-            try:
+            with suppress(RepresentationError):
                 kept[call] = find_output(output, len(inputs)).clone()
-            except NoRepresentation:
-                pass
 
         device = inputs.device if self.device is None else torch.device(self.device)
         with Capture(self.model, self.layer_names, device, keep) as capture:

@@ -1,7 +1,7 @@
 """One pass: batches in, sums of products out. What happens to a batch stands here from top to bottom."""
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +13,11 @@ from simwidget.accumulators import GramAccumulator, Sums
 from simwidget.batches import Batch, ClassOrder, split
 from simwidget.capture import Capture
 from simwidget.confounders import Confounder, confounder_tensor
-from simwidget.grams import GramBatch
+from simwidget.grams import GramBatch, Key
 from simwidget.kernels import linear_gram
 from simwidget.layers import named_layers
 from simwidget.measures.base import Measure
-from simwidget.representations import NoRepresentation, Representation, find_output, flatten, represent
+from simwidget.representations import Representation, RepresentationError, find_output, flatten, represent
 from simwidget.rows import EXPLAINED, EXPLAINED_REDUCED, RowMap
 from simwidget.similarity_model import SimilarityModel
 
@@ -29,7 +29,7 @@ FEW_SAMPLES = 16
 class Row:
     """What is known of one row of the sums."""
 
-    key: Hashable
+    key: Key
     n_features: int = 0
     dtype: str = ""
     missing: str | None = None
@@ -88,7 +88,7 @@ class Stream(AbstractContextManager):
         self._min_samples = max(row_map.min_samples for row_map in self._row_maps)
         self._grams = GramBatch(gram_batch, linear_gram)
         self._rows: list[Row] = []
-        self._index: dict[Hashable, int] = {}
+        self._index: dict[Key, int] = {}
         self._accumulators: dict[RowMap, GramAccumulator] = {}
         self._undefined: dict[RowMap, tuple[Tensor, Tensor]] = {}
         self._order = ClassOrder()
@@ -128,7 +128,7 @@ class Stream(AbstractContextManager):
             for name, confounder in self._confounders:
                 self._put(("confounder", name), flatten(confounder_tensor(name, confounder, self._batch)), None)
             for capture in self._captures:
-                self._previous_key: Hashable | None = None
+                self._previous_key: Key | None = None
                 capture.forward(inputs.clone())  # a network may write into its input
         except BaseException:
             self._grams.abandon()
@@ -155,7 +155,7 @@ class Stream(AbstractContextManager):
             try:
                 tensor = find_output(output, self._batch.n)
                 x = represent(tensor, self._representation, self._batch.n)
-            except NoRepresentation as problem:
+            except RepresentationError as problem:
                 self._lose(key, str(problem))
                 return
             except ValueError as problem:
@@ -167,7 +167,7 @@ class Stream(AbstractContextManager):
 
         return sink
 
-    def _put(self, key: Hashable, x: Tensor, original: Hashable | None) -> None:
+    def _put(self, key: Key, x: Tensor, original: Key | None) -> None:
         if key not in self._index:
             if self._accumulators:
                 self._problems.setdefault(
@@ -182,7 +182,7 @@ class Stream(AbstractContextManager):
         self._index[row.key] = len(self._rows)
         self._rows.append(row)
 
-    def _lose(self, key: Hashable, reason: str) -> None:
+    def _lose(self, key: Key, reason: str) -> None:
         if key not in self._index:
             if self._accumulators:
                 return
@@ -227,7 +227,7 @@ class Stream(AbstractContextManager):
             self.n_samples += n
             self._smallest_gram = min(n, self._smallest_gram or n)
 
-    def _stack(self, n: int, grams: dict[Hashable, Tensor]) -> Tensor:
+    def _stack(self, n: int, grams: dict[Key, Tensor]) -> Tensor:
         """The Gram matrices of all rows (R, n, n); zeros for those that have none."""
         for row in self._rows:
             if row.key not in grams and row.missing is None:
@@ -258,10 +258,10 @@ class Stream(AbstractContextManager):
         chosen, repeating = set(model.layer_names), self._networks[position].repeating
         found = []
         for index, row in enumerate(self._rows):
-            network, call = row.key  # type: ignore[misc]
-            if network == position and call.partition("#")[0] in chosen:
-                if not (model.chosen_by_default and call in repeating):
-                    found.append(index)
+            network, call = row.key
+            asked_for = network == position and call.partition("#")[0] in chosen
+            if asked_for and not (model.chosen_by_default and call in repeating):
+                found.append(index)
         return tuple(found)
 
     def _notes(self) -> tuple[str, ...]:
@@ -304,5 +304,5 @@ def _networks(models: Sequence[SimilarityModel]) -> list[Network]:
     return networks
 
 
-def _label(key: Hashable) -> str:
-    return f"layer {key[1]!r}"  # type: ignore[index]
+def _label(key: Key) -> str:
+    return f"layer {key[1]!r}"

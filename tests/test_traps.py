@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, TensorDataset
 
 import simwidget as sw
+from simwidget.kernels import linear_gram_and_moments
 from simwidget.precision import matmul_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*scatter widely")
@@ -505,6 +506,10 @@ def test_precision_settings_of_the_process():
     assert {dtype for _, dtype in products.seen} == {torch.float32, torch.float64}
     assert all(set(setting) <= {"ieee", "none"} for setting in in_float32)
     assert np.array_equal(run.matrix("dcka"), clean.matrix("dcka"))
+    x = data[0] + 3
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        gram, moments = linear_gram_and_moments(x)
+    assert torch.allclose(moments.uncentre(gram).double(), x.double() @ x.double().T, rtol=1e-5)
 
 
 def test_a_measure_says_which_way_it_reads():

@@ -53,7 +53,10 @@ def train(seed: int, images: Tensor, labels: Tensor, epochs: int) -> FashionNet:
 
 @torch.no_grad()
 def accuracy(net: FashionNet, images: Tensor, labels: Tensor) -> float:
-    hits = sum((net(as_input(x)).argmax(1) == y).sum().item() for x, y in zip(images.split(500), labels.split(500)))
+    hits = sum(
+        (net(as_input(x)).argmax(1) == y).sum().item()
+        for x, y in zip(images.split(500), labels.split(500), strict=True)
+    )
     return hits / len(images)
 
 

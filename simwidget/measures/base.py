@@ -33,7 +33,8 @@ class Block:
 
 
 class Evaluator(Protocol):
-    uses_confounder: bool
+    @property
+    def uses_confounder(self) -> bool: ...
 
     def basis(self, products: Tensor, n_confounders: int) -> ConfounderBasis | None:
         """What is read off the whole sum once and then kept in every leave-out."""
