@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from simwidget.result import SimilarityResult
     from simwidget.similarity import CKA, BaseSimilarity, DeltaCKA
     from simwidget.similarity_model import SimilarityModel
+    from simwidget.widget import SimilarityHeatmap
 
 _HOMES = {
     "compare": "api",
     "Comparison": "comparison",
     "SimilarityResult": "result",
     "SimilarityModel": "similarity_model",
+    "SimilarityHeatmap": "widget",
     "BaseSimilarity": "similarity",
     "CKA": "similarity",
     "DeltaCKA": "similarity",
@@ -32,6 +34,7 @@ __all__ = [
     "BaseSimilarity",
     "Comparison",
     "DeltaCKA",
+    "SimilarityHeatmap",
     "SimilarityModel",
     "SimilarityResult",
     "compare",

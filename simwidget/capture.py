@@ -87,9 +87,12 @@ class Capture(AbstractContextManager):
         if not isinstance(output, Tensor) or output.is_inference():
             self._previous = None
             return False
-        previous = self._previous
+        previous: tuple[weakref.ref, int] | None = self._previous
         self._previous = (weakref.ref(output), output._version)
-        return previous is not None and previous[0]() is output and previous[1] == output._version
+        if previous is None:
+            return False
+        now = output._version
+        return previous[0]() is output and previous[1] == now
 
 
 def _only_device(network: nn.Module) -> torch.device | None:

@@ -209,6 +209,12 @@ class Comparison:
         with self._changed:
             return self._changed.wait_for(lambda: self.n_batches >= n or self._state in ENDED, timeout)
 
+    def wait_for_state(self, state: State, timeout: float | None = None) -> bool:
+        """Wait until the run is in `state` or has ended; whether it is in `state` within `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._state == state or self._state in ENDED, timeout)
+            return self._state == state
+
     def _tell(self, *, pausing: bool | None = None, stopping: bool | None = None) -> None:
         with self._changed:
             self._pausing = self._pausing if pausing is None else pausing

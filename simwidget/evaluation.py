@@ -75,8 +75,6 @@ class _Evaluated:
         self._basis = measure.evaluate.basis(total, self._n_confounders)
         explained = measure.evaluate.explained(total, self._tolerance, self._n_confounders, self._basis)
         self._explain(frozen, total.diagonal().cpu(), explained.cpu())
-        for index in self._basis.dropped if self._basis is not None else ():
-            self.notes.append(f"confounder {confounders[index]!r} does not vary over these samples and is left out")
         if measure.evaluate.uses_confounder:
             self._check_confounders(frozen, confounders)
 
@@ -96,13 +94,15 @@ class _Evaluated:
                 self.reasons[index] = "explained by the confounder"
 
     def _check_confounders(self, frozen: Frozen, confounders: Sequence[str]) -> None:
-        """A confounder without finite values leaves nothing that could be called deconfounded."""
+        """Name the confounders without variance; one that is not finite leaves nothing to call deconfounded."""
         not_finite = frozen.undefined[self._measure.rows][0]
         for index, name in enumerate(confounders):
             if not_finite[index] >= 0:
                 why = f"confounder {name!r} has non-finite values in batch {not_finite[index]}"
                 self.notes.append(f"{self._measure.title} is not available: {why}")
                 self.reasons = {row: why for row in range(len(frozen.rows))}
+            elif self._basis is not None and index in self._basis.dropped:
+                self.notes.append(f"confounder {name!r} does not vary over these samples and is left out")
 
     def cells(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> Cells:
         if self._sums is None:

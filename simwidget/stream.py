@@ -95,7 +95,7 @@ class Stream(AbstractContextManager):
         self._lock = threading.Lock()
         self._open = ExitStack()
         self._captures: list[Capture] = []
-        self._problems: dict[str, None] = {}
+        self._late: dict[Key, int] = {}
         self.n_batches = 0
         self.n_grams = 0
         self.n_samples = 0
@@ -170,10 +170,7 @@ class Stream(AbstractContextManager):
     def _put(self, key: Key, x: Tensor, original: Key | None) -> None:
         if key not in self._index:
             if self._accumulators:
-                self._problems.setdefault(
-                    f"{_label(key)} ran for the first time, or once more than before, in batch {self.n_batches}: "
-                    "that call is not compared"
-                )
+                self._late.setdefault(key, self.n_batches)
                 return
             self._register(Row(key, x.shape[1], str(x.dtype).removeprefix("torch.")))
         self._grams.put(key, x, original)
@@ -196,13 +193,12 @@ class Stream(AbstractContextManager):
             for name in network.names:
                 if (position, name) not in self._index:
                     self._register(Row((position, name), missing="never ran"))
-        n = len(self._rows)
-        for row_map in self._row_maps:
-            self._undefined[row_map] = (self._never(n), self._never(n))
-            self._accumulators[row_map] = GramAccumulator(n, row_map.factor, self._state_device)
-
-    def _never(self, n: int) -> Tensor:
-        return torch.full((n,), -1, device=self._state_device)
+        n, device = len(self._rows), self._state_device
+        with self._lock:
+            for row_map in self._row_maps:
+                never = torch.full((n,), -1, device=device)
+                self._undefined[row_map] = (never, never.clone())
+                self._accumulators[row_map] = GramAccumulator(n, row_map.factor, device)
 
     def _accumulate(self) -> None:
         n, grams = self._grams.take()
@@ -243,21 +239,27 @@ class Stream(AbstractContextManager):
     def freeze(self) -> Frozen:
         """A copy of the state that later batches do not change."""
         with self._lock:
+            rows = self._rows if self._accumulators else self._expected_rows()
             return Frozen(
                 sums={row_map: state.sums() for row_map, state in self._accumulators.items()},
                 undefined={row_map: (a.cpu(), b.cpu()) for row_map, (a, b) in self._undefined.items()},
-                rows=tuple(Row(**vars(row)) for row in self._rows),
-                layers=tuple(self._layers_of(model) for model in self.models),
+                rows=tuple(Row(**vars(row)) for row in rows),
+                layers=tuple(self._layers_of(model, rows) for model in self.models),
                 n_batches=self.n_batches,
                 n_samples=self.n_samples,
                 notes=self._notes(),
             )
 
-    def _layers_of(self, model: SimilarityModel) -> tuple[int, ...]:
+    def _expected_rows(self) -> list[Row]:
+        """Before the first forward pass: the chosen layers in the order of their modules."""
+        confounders = [Row(("confounder", name)) for name, _ in self._confounders]
+        return confounders + [Row((i, name)) for i, network in enumerate(self._networks) for name in network.names]
+
+    def _layers_of(self, model: SimilarityModel, rows: Sequence[Row]) -> tuple[int, ...]:
         position = next(i for i, network in enumerate(self._networks) if network.module is model.model)
         chosen, repeating = set(model.layer_names), self._networks[position].repeating
         found = []
-        for index, row in enumerate(self._rows):
+        for index, row in enumerate(rows):
             network, call = row.key
             asked_for = network == position and call.partition("#")[0] in chosen
             if asked_for and not (model.chosen_by_default and call in repeating):
@@ -265,7 +267,10 @@ class Stream(AbstractContextManager):
         return tuple(found)
 
     def _notes(self) -> tuple[str, ...]:
-        notes = list(self._problems)
+        notes = [
+            f"layer {call!r} ran for the first time, or once more than before, in batch {batch}: it is not compared"
+            for (_, call), batch in self._late.items()
+        ]
         order = self._order.note()
         if order:
             notes.append(order)
@@ -302,7 +307,3 @@ def _networks(models: Sequence[SimilarityModel]) -> list[Network]:
         containers = (name for name, layer in named_layers(module).items() if next(layer.children(), None) is not None)
         networks.append(Network(module, tuple(wanted), frozenset(containers)))
     return networks
-
-
-def _label(key: Key) -> str:
-    return f"layer {key[1]!r}"

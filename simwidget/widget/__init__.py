@@ -1,0 +1,5 @@
+"""What people see in the notebook."""
+
+from simwidget.widget.heatmap import SimilarityHeatmap
+
+__all__ = ["SimilarityHeatmap"]

@@ -1,0 +1,49 @@
+"""The embedded example is what it says."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import simwidget as sw
+from simwidget import demo
+
+
+def test_models_loader_and_labels():
+    models, loader, labels = demo.load()
+    images = torch.cat([x for x, _ in loader])
+    assert images.shape == (1000, 1, 28, 28)
+    assert (images.min(), images.max()) == (0, 1)
+    assert sorted(torch.cat([y for _, y in loader]).tolist()) == sorted(labels.tolist())
+    assert set(labels.tolist()) == set(range(10))
+    scores = {}
+    with torch.no_grad():
+        for name, model in models.items():
+            assert not model.training
+            scores[name] = np.mean(torch.cat([model(x).argmax(1) == y for x, y in loader]).numpy())
+    assert scores["seed 0"] > 0.8
+    assert scores["seed 1"] > 0.8
+    assert scores["untrained"] < 0.3
+
+
+def test_every_pass_has_the_same_order():
+    _, loader, _ = demo.load()
+    first, second = (torch.cat([y for _, y in loader]) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_files_are_small_and_carry_their_notice():
+    folder = Path(demo.__file__).parent
+    assert sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) < 3_000_000
+    assert "Zalando" in (folder / "LICENSE").read_text()
+
+
+def test_trained_networks_agree_more_than_untrained_ones():
+    models, loader, _ = demo.load()
+    result = sw.compare(models, loader, layers=["stage*", "classifier"], device="cpu").run(False)
+    assert result.n_samples == 1000
+    assert not result.notes
+    for measure in result.measures:
+        trained = result.matrix(measure, ("seed 0", "seed 1")).diagonal()
+        untrained = result.matrix(measure, ("seed 0", "untrained")).diagonal()
+        assert (trained > untrained + 0.1).all()
