@@ -6,7 +6,7 @@ import type { Cells } from "./snapshot";
 /** A value with its standard error; the digits follow the error. */
 export function valueWithError(value: number, stderr: number): string {
   if (Number.isNaN(stderr)) return `${value.toFixed(3)}, error n/a (needs 2 batches)`;
-  const digits = stderr > 0 ? Math.min(5, Math.max(2, 1 - Math.floor(Math.log10(stderr)))) : 3;
+  const digits = stderr > 0 ? Math.min(5, Math.max(2, 1 - Math.floor(Math.log10(Number(stderr.toPrecision(2)))))) : 3;
   return `${value.toFixed(digits)} ± ${stderr.toFixed(digits)}`;
 }
 

@@ -44,7 +44,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
 
-    axes = traitlets.List().tag(sync=True)
+    axes: traitlets.List = traitlets.List().tag(sync=True)
     """for each model its name and layers"""
     snapshot = traitlets.Bytes().tag(sync=True)
     """for each block float32 values and standard errors, little-endian, row by row"""

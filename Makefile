@@ -1,0 +1,70 @@
+# Every target works from a fresh clone: it makes .venv and installs what it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+FRONT_END := package.json package-lock.json tsconfig.json $(wildcard js/*.ts js/*.css)
+
+.PHONY: demo test lab lint bench mutants browser clean
+
+demo: .venv/ready-demo
+	$(BIN)/python -m simwidget.demo --out out
+
+test: .venv/ready-test node_modules/ready browser
+	npm test
+	$(BIN)/python -m pytest
+
+lint: .venv/ready-test node_modules/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	npm run check
+	npm run lint
+
+lab: .venv/ready-lab
+	$(BIN)/jupyter lab notebooks/quickstart.ipynb
+
+bench: .venv/ready-test
+	mkdir -p out
+	$(BIN)/python -m benchmarks --out out/benchmarks.json
+
+mutants: .venv/ready-test
+	$(BIN)/python -m tests.mutants
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "simwidget needs Python 3.10 or later")'
+	$(PYTHON) -m venv .venv
+
+.venv/ready-demo: .venv/bin/python pyproject.toml $(FRONT_END)
+	$(need-node)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/ready-test: .venv/bin/python pyproject.toml $(FRONT_END)
+	$(need-node)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	touch $@
+
+.venv/ready-lab: .venv/bin/python pyproject.toml $(FRONT_END)
+	$(need-node)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[lab]'
+	touch $@
+
+node_modules/ready: package.json package-lock.json
+	$(need-node)
+	npm ci --silent
+	touch $@
+
+define need-node
+@command -v npm > /dev/null || { echo "building the front end needs Node.js 20 or later and npm"; exit 1; }
+endef
+
+# the browser tests drive Debian's Chromium
+browser:
+	@command -v chromium > /dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends chromium; \
+	else \
+		echo "the browser tests need chromium: apt-get install chromium (or your system's package of it)"; exit 1; \
+	fi
+
+clean:
+	rm -rf .venv node_modules simwidget/static out dist

@@ -1,0 +1,1 @@
+"""What the numbers cost, and whether their errors are right. See README.md beside this file."""

@@ -1,0 +1,35 @@
+"""Peak memory of one tool on one case, in a process of its own: `python -m benchmarks.memory CASE TOOL DEVICE`."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from benchmarks.cases import CASES
+from benchmarks.tools import EVERY_TOOL
+
+
+def peak_megabytes(case: str, tool: str, device: str) -> float:
+    """Run the tool in a fresh process and read its peak: of the allocator on CUDA, of the resident set on the CPU."""
+    command = [sys.executable, "-m", "benchmarks.memory", case, tool, device]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(run.stdout.split()[-1])
+
+
+def main(case: str, tool: str, device: str) -> None:
+    chosen = CASES[case]
+    networks = chosen.build(device)
+    loader = chosen.loader(1 if tool in ("torch-cka", "simtorch") else 2)
+    EVERY_TOOL[tool](*networks, loader, chosen.layers, device)
+    if device == "cuda":
+        print(torch.cuda.max_memory_allocated() / 2**20)
+    else:
+        # not getrusage: its peak is inherited from the process that started this one
+        status = Path("/proc/self/status").read_text()
+        print(int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 2**10)  # type: ignore[index]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
