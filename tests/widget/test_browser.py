@@ -49,7 +49,7 @@ def test_pointing_names_the_cell(show, result):
     assert result.layers_x[6] in text
     assert result.layers_y[11] in text
     assert "<img src=x onerror=alert(1)>" in text
-    assert f"{values[6, 11]:.3f}" in text
+    assert f"CKA {values[6, 11]:.4f} ± {result.stderr('cka')[6, 11]:.4f}" in text
 
 
 def test_switches_change_measure_and_models(show, result):
