@@ -6,6 +6,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Literal
 
@@ -254,10 +255,13 @@ class Comparison:
             state = "stopped" if self._stopping else "finished"
         except (KeyboardInterrupt, GeneratorExit):
             state = "stopped"
+            stream.finish()
             raise
         except BaseException as error:
             self._error = error
             _add_place(error, f"in batch {stream.n_batches} of the loader")
+            with suppress(Exception):  # the samples still waiting to be joined count as well
+                stream.finish()
             raise
         finally:
             self._end(state)

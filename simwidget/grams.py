@@ -32,9 +32,11 @@ class GramBatch:
         self._parts: dict[Key, list[Tensor]] = {}
         self._originals: dict[Key, Key | None] = {}
         self._grams: dict[Key, Tensor] = {}
+        self._before: dict[Key, list[Tensor]] = {}
 
     def open(self, n: int) -> None:
         self._incoming = n
+        self._before = dict(self._parts)
 
     def put(self, key: Key, x: Tensor, original: Key | None = None) -> None:
         """One representation of the open forward pass; its memory may be overwritten once this returns.
@@ -59,11 +61,14 @@ class GramBatch:
         fills = self._fills
         self.n_samples += self._incoming
         self._incoming = 0
+        self._before = {}
         return fills
 
     def abandon(self) -> None:
-        """Forget the open forward pass and all that was joined before it."""
-        self._clear()
+        """Forget the open forward pass; what was joined before it stays."""
+        self._incoming = 0
+        self._parts = self._before
+        self._grams = {}
 
     def take(self) -> tuple[int, dict[Key, Tensor]]:
         """The number of samples and the Gram matrices of the keys that ran in every forward pass; starts afresh."""

@@ -20,7 +20,7 @@ class SimilarityModel:
         model: the network. Of a compiled or parallel model the original module is used, since its hooks fire.
         model_name: the name in results and on axes; the class name by default.
         layers_to_include: substrings of module names, as in simtorch.
-        device: where the network runs; None leaves that to the comparison.
+        device: where `representations` runs the network; a comparison has a device of its own.
         layers: exact module names and globs (`"layer3.*"`), instead of `layers_to_include`.
 
     With neither given, the layers are those with parameters of their own and the outputs of blocks. The network

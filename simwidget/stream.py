@@ -120,7 +120,8 @@ class Stream(AbstractContextManager):
     def step(self, raw: Any) -> None:
         """Take one batch of the loader through all networks and into the sums."""
         batch = split(raw, self.n_batches)
-        self._order.add(batch.labels)
+        with self._lock:
+            self._order.add(batch.labels)
         inputs = batch.inputs.to(self._device)
         self._batch = Batch(inputs, batch.labels, batch.whole)
         self._grams.open(batch.n)
@@ -160,7 +161,7 @@ class Stream(AbstractContextManager):
                 return
             except ValueError as problem:
                 raise ValueError(f"layer {call!r}, batch {self.n_batches}: {problem}") from problem
-            if repeats and self._previous_key is not None and call.partition("#")[0] in network.containers:
+            if repeats and not self._accumulators and call.partition("#")[0] in network.containers:
                 network.repeating.add(call)
             self._put(key, x, self._previous_key if repeats else None)
             self._previous_key = key
@@ -170,7 +171,8 @@ class Stream(AbstractContextManager):
     def _put(self, key: Key, x: Tensor, original: Key | None) -> None:
         if key not in self._index:
             if self._accumulators:
-                self._late.setdefault(key, self.n_batches)
+                with self._lock:
+                    self._late.setdefault(key, self.n_batches)
                 return
             self._register(Row(key, x.shape[1], str(x.dtype).removeprefix("torch.")))
         self._grams.put(key, x, original)
@@ -218,7 +220,7 @@ class Stream(AbstractContextManager):
             for row_map, rows, finite, defined in added:
                 self._accumulators[row_map].add(rows, row_map.weight(n), self.n_grams)
                 for first, bad in zip(self._undefined[row_map], (~finite, ~defined), strict=True):
-                    first.copy_(torch.where(bad & (first < 0), self.n_grams, first))
+                    first.copy_(torch.where(bad & (first < 0), self.n_batches, first))
             self.n_grams += 1
             self.n_samples += n
             self._smallest_gram = min(n, self._smallest_gram or n)

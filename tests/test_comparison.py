@@ -128,6 +128,18 @@ def test_a_failure_is_raised_and_the_numbers_stay():
     assert any("failed after 1 batches" in note for note in result.notes)
 
 
+def test_a_failure_keeps_samples_that_wait_to_be_joined():
+    def loader():
+        yield torch.randn(40, 6)
+        yield torch.randn(40, 5)
+
+    comparison = compare(loader())
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        comparison.run(False)
+    assert comparison.result.n_samples == 40
+    assert np.isfinite(comparison.result.matrix("cka")).all()
+
+
 def test_a_failure_in_the_background_is_raised_by_wait():
     comparison = compare(["text"]).start()
     with pytest.raises(TypeError, match="batch 0 is str"):

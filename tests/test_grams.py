@@ -1,5 +1,6 @@
 """Joining forward passes."""
 
+import pytest
 import torch
 
 from simwidget.grams import GramBatch
@@ -84,8 +85,15 @@ def test_sometimes_repeated_tensors_do_not_share():
     assert torch.allclose(found[B], linear_gram(torch.cat([first, 2 * second])))
 
 
-def test_an_abandoned_pass_leaves_nothing():
+@pytest.mark.parametrize("n", [3, 8], ids=["joining", "filling"])
+def test_an_abandoned_pass_leaves_what_was_joined_before(n):
     grams = GramBatch(10, linear_gram)
-    pass_through(grams, torch.randn(6, 5))
+    x = torch.randn(6, 5)
+    pass_through(grams, x, keys=(A, B))
+    grams.open(n)
+    grams.put(A, torch.randn(n, 5))
     grams.abandon()
-    assert grams.take() == (0, {})
+    n_samples, found = grams.take()
+    assert n_samples == 6
+    assert set(found) == {A, B}
+    assert torch.equal(found[A], linear_gram(x))
