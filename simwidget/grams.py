@@ -47,6 +47,12 @@ class GramBatch:
         if self._originals.setdefault(key, original) != original:
             original = self._originals[key] = None
         parts = self._parts.pop(key, [])
+        if parts and parts[0].shape[1] != x.shape[1]:
+            kind = "confounder" if key[0] == "confounder" else "layer"
+            raise ValueError(
+                f"{kind} {key[1]!r} has {x.shape[1]} features in this batch and {parts[0].shape[1]} in those it is "
+                "joined with: give batches of one shape, or gram_batch=1 to join none"
+            )
         if not self._fills:
             shared = self._parts.get(original, []) if original is not None else []
             self._parts[key] = [*parts, shared[-1] if shared else x.clone()]
