@@ -20,7 +20,7 @@ lint: .venv/ready-test node_modules/ready
 	npm run lint
 
 lab: .venv/ready-lab
-	$(BIN)/jupyter lab notebooks/quickstart.ipynb
+	$(BIN)/jupyter lab $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_OPTIONS) notebooks/quickstart.ipynb
 
 bench: .venv/ready-test
 	mkdir -p out
