@@ -66,3 +66,7 @@ class GramAccumulator:
     def sums(self) -> Sums:
         """A copy of the state that later batches do not change."""
         return Sums(self._products.clone(), self._weights.clone())
+
+    def total(self) -> tuple[Tensor, float]:
+        """The products (R, R) and the weight of all groups together."""
+        return self._products.sum(0), self._weights.sum().item()

@@ -5,25 +5,46 @@ import platform
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from simwidget.batches import check_loader, describe_loader
 from simwidget.confounders import ConfounderOption, name_of, resolve_confounders
+from simwidget.convergence import Curve, convergence
 from simwidget.evaluation import evaluate
 from simwidget.measures import make_measures
 from simwidget.measures.base import MeasureOptions
 from simwidget.representations import Representation, check_representation
-from simwidget.result import SimilarityResult
+from simwidget.result import SimilarityResult, View
 from simwidget.similarity_model import SimilarityModel
-from simwidget.stream import Stream
+from simwidget.stream import Frozen, Stream
+from simwidget.suggestions import near
 
 State = Literal["ready", "running", "paused", "stopped", "finished", "failed"]
 ENDED = ("stopped", "finished", "failed")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is."""
+
+    state: State
+    n_batches: int
+    """batches of the loader that have gone through the models"""
+    n_batches_expected: int | None
+    n_samples: int
+    """samples that the numbers rest on"""
+    seconds: float
+    """time that the batches took; pauses do not count"""
+    error: str | None
+    """what ended a failed run"""
 
 
 class Comparison:
@@ -90,6 +111,7 @@ class Comparison:
         self._pausing = False
         self._stopping = False
         self._changed = threading.Condition()
+        self._watchers: list[Callable[[], None]] = []
         self._started: str | None = None
         self._seconds = 0.0
 
@@ -117,6 +139,19 @@ class Comparison:
         return self._n_expected
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """The models' names."""
+        return self._names
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run is; cheap, and from any thread."""
+        stream = self._stream
+        n_samples = self._frozen.n_samples if stream is None else stream.n_samples
+        error = None if self._error is None else f"{type(self._error).__name__}: {self._error}"
+        return Progress(self._state, self.n_batches, self._n_expected, n_samples, self._seconds, error)
+
+    @property
     def result(self) -> SimilarityResult:
         """The result of this moment; partial while the run goes on, and still there after a failure."""
         return self.snapshot()
@@ -125,8 +160,7 @@ class Comparison:
         self, measures: Sequence[str] | None = None, pairs: Iterable[tuple[int, int]] | None = None
     ) -> SimilarityResult:
         """The result of this moment, with only the measures and the pairs of models that are asked for."""
-        stream = self._stream
-        frozen = self._frozen if stream is None else stream.freeze()
+        frozen = self._freeze()
         wanted = [m for m in self._measures if measures is None or m.name in measures]
         return evaluate(
             frozen,
@@ -138,6 +172,54 @@ class Comparison:
             notes=self._notes(),
             provenance=self._provenance(frozen.n_batches, frozen.n_samples),
         )
+
+    def convergence(self, layer_x: str, layer_y: str, view: View = "xy") -> dict[str, Curve]:
+        """How the numbers of one pair of layers came about: measure -> values and errors over the batches.
+
+        At most 200 moments are kept of a run, evenly spaced; the last point is the present estimate. The differences
+        of measures are among the keys.
+        """
+        frozen = self._freeze()
+        x, y = self.snapshot(pairs=()).positions(view)
+        row_x, row_y = self._row(frozen, x, layer_x), self._row(frozen, y, layer_y)
+        return convergence(frozen, self._measures, self._confounders, row_x, row_y)
+
+    def gram(self, layer: str, model: str | None = None) -> NDArray[np.float32] | None:
+        """The Gram matrix (m, m) of one layer in the latest batch, features centred; None before there is one.
+
+        Of a batch whose Gram matrices take more than 64 MB together, the first m samples.
+        """
+        if model is not None and model not in self._names:
+            raise ValueError(f"there is no model {model!r}.{near(model, self._names)}")
+        frozen = self._freeze()
+        row = self._row(frozen, 0 if model is None else self._names.index(model), layer)
+        if frozen.grams is None or frozen.rows[row].missing is not None:
+            return None
+        return frozen.grams[row].float().cpu().numpy()
+
+    def _freeze(self) -> Frozen:
+        stream = self._stream
+        return self._frozen if stream is None else stream.freeze()
+
+    def _row(self, frozen: Frozen, model: int, layer: str) -> int:
+        rows = {str(frozen.rows[row].key[1]): row for row in frozen.layers[model]}
+        if layer not in rows:
+            raise ValueError(f"model {self._names[model]!r} has no layer {layer!r} here.{near(layer, tuple(rows))}")
+        return rows[layer]
+
+    def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after every batch and every change of state, on the thread of the change; returns the way out.
+
+        The callback must return at once: the run waits for it.
+        """
+        self._watchers.append(callback)
+        return lambda: self._watchers.remove(callback)
+
+    def _say_changed(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+        for callback in tuple(self._watchers):
+            callback()
 
     # --- what it can be told -----------------------------------------------------------------------------------------
 
@@ -230,6 +312,7 @@ class Comparison:
                 raise RuntimeError(f"this comparison is {self._state}: a comparison runs once; make a new one")
             self._state = "running"
         self._started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self._say_changed()
 
     def _batches(self) -> Iterator[None]:
         """Take the batches one by one; the state is right at every exit."""
@@ -248,8 +331,7 @@ class Comparison:
                         break
                     stream.step(batch)
                     self._seconds += time.monotonic() - begun
-                    with self._changed:
-                        self._changed.notify_all()
+                    self._say_changed()
                     yield
                 stream.finish()
             state = "stopped" if self._stopping else "finished"
@@ -270,14 +352,14 @@ class Comparison:
         """Hold while paused; whether the run takes another batch."""
         if self._max_batches is not None and self.n_batches >= self._max_batches:
             return False
-        with self._changed:
-            while self._pausing and not self._stopping:
-                self._state = "paused"
-                self._changed.notify_all()
-                self._changed.wait()
+        while self._pausing and not self._stopping:
+            self._state = "paused"
+            self._say_changed()
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping or not self._pausing)
             self._state = "running"
-            self._changed.notify_all()
-            return not self._stopping
+            self._say_changed()
+        return not self._stopping
 
     def _end(self, state: State) -> None:
         """Keep the numbers, let the models and the loader go, and say so."""
@@ -287,7 +369,7 @@ class Comparison:
             self._stream = None
             self._loader = None
             self._state = state
-            self._changed.notify_all()
+        self._say_changed()
 
     # --- words -------------------------------------------------------------------------------------------------------
 

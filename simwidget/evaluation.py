@@ -1,13 +1,15 @@
 """The sums of a pass -> the result that people see."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations_with_replacement
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from simwidget.accumulators import Sums
-from simwidget.jackknife import jackknife
+from simwidget.jackknife import PseudoValues, pseudo_values
+from simwidget.measures import make_differences
 from simwidget.measures.base import Block, Measure
 from simwidget.result import Cells, MeasureInfo, SimilarityResult
 from simwidget.rows import EXPLAINED
@@ -25,20 +27,32 @@ def evaluate(
     notes: Sequence[str] = (),
     provenance: Mapping[str, Any] | None = None,
 ) -> SimilarityResult:
-    """Every measure on the given pairs of models (all by default), with errors, reasons and notes."""
+    """Every measure on the given pairs of models (all by default), with differences, errors, reasons and notes."""
     pairs = list(combinations_with_replacement(range(len(names)), 2) if pairs is None else pairs)
-    all_notes = [*frozen.notes, *notes]
-    info, cells = {}, {}
-    for measure in measures:
-        seen = _Evaluated(frozen, measure, confounders)
-        for x, y in pairs:
-            cells[measure.name, x, y] = seen.cells(frozen.layers[x], frozen.layers[y])
-        reasons = {
-            name: {str(frozen.rows[row].key[1]): seen.reasons[row] for row in rows if row in seen.reasons}
-            for name, rows in zip(names, frozen.layers, strict=True)
+    differences = make_differences(measures)
+    seen = {measure.name: Evaluated(frozen, measure, confounders) for measure in measures}
+    reasons = {name: one.reasons for name, one in seen.items()}
+    for difference in differences:
+        reasons[difference.name] = reasons[difference.subtrahend.name] | reasons[difference.minuend.name]
+    cells = {}
+    for x, y in pairs:
+        rows_x, rows_y = frozen.layers[x], frozen.layers[y]
+        found = {name: one.pseudo_values(rows_x, rows_y) for name, one in seen.items()}
+        for difference in differences:
+            found[difference.name] = found[difference.minuend.name] - found[difference.subtrahend.name]
+        for name, values in found.items():
+            cells[name, x, y] = _cells(values, rows_x, rows_y, reasons[name])
+
+    def info(name: str, title: str, kind: str, df: float) -> MeasureInfo:
+        by_layer = {
+            model: {str(frozen.rows[row].key[1]): reasons[name][row] for row in rows if row in reasons[name]}
+            for model, rows in zip(names, frozen.layers, strict=True)
         }
-        info[measure.name] = MeasureInfo(measure.title, measure.kind, seen.df, reasons)
-        all_notes += seen.notes
+        return MeasureInfo(title, kind, df, by_layer)
+
+    about = {m.name: info(m.name, m.title, m.kind, seen[m.name].df) for m in measures}
+    about |= {d.name: info(d.name, d.title, "difference", seen[d.minuend.name].df) for d in differences}
+    all_notes = [*frozen.notes, *notes, *(note for one in seen.values() for note in one.notes)]
     return SimilarityResult(
         models=tuple(names),
         measures=tuple(measure.name for measure in measures),
@@ -48,12 +62,12 @@ def evaluate(
         notes=tuple(dict.fromkeys(all_notes)),
         provenance=dict(provenance or {}),
         _layers=tuple(tuple(str(frozen.rows[row].key[1]) for row in rows) for rows in frozen.layers),
-        _info=info,
+        _info=about,
         _cells=cells,
     )
 
 
-class _Evaluated:
+class Evaluated:
     """One measure over one frozen pass: which rows have numbers, why the others have none, and the numbers."""
 
     def __init__(self, frozen: Frozen, measure: Measure, confounders: Sequence[str]) -> None:
@@ -104,20 +118,30 @@ class _Evaluated:
             elif self._basis is not None and index in self._basis.dropped:
                 self.notes.append(f"confounder {name!r} does not vary over these samples and is left out")
 
-    def cells(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> Cells:
+    def pseudo_values(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> PseudoValues:
         if self._sums is None:
             shape = (len(rows_x), len(rows_y))
             nan = torch.full(shape, torch.nan, dtype=torch.float64)
-            return Cells(nan.numpy(), nan.clone().numpy(), torch.zeros(shape, dtype=torch.bool).numpy())
-        device = self._sums.products.device
+            return PseudoValues(nan, nan[None, :0], (), float("nan"))
+        found = pseudo_values(self.evaluator(rows_x, rows_y), self._sums)
+        self.df = found.df
+        return found
+
+    def evaluator(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> Callable[[Tensor, Tensor], Tensor]:
+        """Products and weight -> values (a, b)."""
+        device = self._tolerance.device
         x, y = (torch.tensor(rows, dtype=torch.long, device=device) for rows in (rows_x, rows_y))
         block = Block(x, y, self._tolerance, self._n_confounders)
-        estimate = jackknife(lambda products, w: self._measure.evaluate(products, w, block, self._basis), self._sums)
-        self.df = estimate.df
-        lost_x, lost_y = ([row in self.reasons for row in rows] for rows in (rows_x, rows_y))
-        lost = torch.tensor(lost_x)[:, None] | torch.tensor(lost_y)
-        values, stderr = (part.cpu().masked_fill_(lost, torch.nan) for part in (estimate.values, estimate.stderr))
-        return Cells(values.numpy(), stderr.numpy(), (estimate.dominated.cpu() & ~lost).numpy())
+        return lambda products, weight: self._measure.evaluate(products, weight, block, self._basis)
+
+
+def _cells(found: PseudoValues, rows_x: Sequence[int], rows_y: Sequence[int], reasons: Mapping[int, str]) -> Cells:
+    """The estimate as arrays; cells of rows that have a reason are NaN."""
+    lost_x, lost_y = (torch.tensor([row in reasons for row in rows], dtype=torch.bool) for rows in (rows_x, rows_y))
+    lost = lost_x[:, None] | lost_y
+    estimate = found.estimate()
+    values, stderr = (part.cpu().masked_fill_(lost, torch.nan) for part in (estimate.values, estimate.stderr))
+    return Cells(values.numpy(), stderr.numpy(), (estimate.dominated.cpu() & ~lost).numpy())
 
 
 def direct(measure: Measure, sums: Sums, n_confounders: int) -> float:

@@ -24,6 +24,34 @@ class Estimate:
     """bool: cells whose error rests on one group"""
 
 
+@dataclass(frozen=True)
+class PseudoValues:
+    """What an estimate would be without each group in turn; those of two estimates subtract."""
+
+    values: Tensor
+    taus: Tensor
+    """(G, ...) pseudo-values of the groups that are not empty; none with fewer than two of these"""
+    inflation: tuple[float, ...]
+    """(G,) the whole weight over that of the group"""
+    df: float
+
+    def __sub__(self, other: "PseudoValues") -> "PseudoValues":
+        """Those of the difference, whose error knows that both rest on the same batches."""
+        if self.inflation != other.inflation:
+            raise ValueError("pseudo-values of different groups of batches cannot be subtracted")
+        return PseudoValues(self.values - other.values, self.taus - other.taus, self.inflation, self.df)
+
+    def estimate(self) -> Estimate:
+        if not self.inflation:
+            nan = torch.full_like(self.values, torch.nan)
+            return Estimate(self.values, nan, self.df, torch.zeros_like(self.values, dtype=torch.bool))
+        h = self.values.new_tensor(self.inflation).view(-1, *[1] * self.values.ndim)
+        parts = (self.taus - (self.taus / h).sum(0)) ** 2 / (h - 1) / len(h)
+        variance = parts.sum(0)
+        dominated = (parts.amax(0) > DOMINANT_SHARE * variance) & (len(h) >= MIN_GROUPS_TO_DOMINATE)
+        return Estimate(self.values, variance.sqrt(), self.df, dominated)
+
+
 def jackknife(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> Estimate:
     r"""Estimate and standard error of `evaluate(products, weight)`.
 
@@ -36,25 +64,22 @@ def jackknife(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> Estim
 
     over the G groups that are not empty (Busing, Meijer and Van der Leeden 1999, delete-m_j jackknife).
     """
+    return pseudo_values(evaluate, sums).estimate()
+
+
+def pseudo_values(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> PseudoValues:
+    """The pseudo-values of `evaluate(products, weight)`; see `jackknife`."""
     total, weight = sums.products.sum(0), sums.weights.sum()
     values = evaluate(total, weight)
     filled = sums.weights.nonzero().flatten().tolist()
     if len(filled) < 2:
-        nan = torch.full_like(values, torch.nan)
-        return Estimate(values, nan, float("nan"), torch.zeros_like(values, dtype=torch.bool))
-    pseudo, share, inflation = [], [], []
+        return PseudoValues(values, values.new_zeros(0, *values.shape), (), float("nan"))
+    taus, inflation = [], []
     for group in filled:
         w = sums.weights[group]
         h = (weight / w).item()
         left_out = evaluate(total - sums.products[group], weight - w)
-        pseudo.append(h * values - (h - 1) * left_out)
-        share.append(1 / h)
-        inflation.append(h - 1)
-    taus = torch.stack(pseudo)
-    shares = values.new_tensor(share).view(-1, *[1] * values.ndim)
-    scales = values.new_tensor(inflation).view_as(shares)
-    parts = (taus - (shares * taus).sum(0)) ** 2 / scales / len(filled)
-    variance = parts.sum(0)
+        taus.append(h * values - (h - 1) * left_out)
+        inflation.append(h)
     effective = (weight**2 / (sums.weights**2).sum()).item()
-    dominated = (parts.amax(0) > DOMINANT_SHARE * variance) & (len(filled) >= MIN_GROUPS_TO_DOMINATE)
-    return Estimate(values, variance.sqrt(), min(len(filled), effective) - 1, dominated)
+    return PseudoValues(values, torch.stack(taus), tuple(inflation), min(len(filled), effective) - 1)

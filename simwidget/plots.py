@@ -22,23 +22,24 @@ def heatmap(
     title: str | None = None,
     xlabel: str | None = None,
     ylabel: str | None = None,
-    cmap: str = "magma",
-    vmin: float = 0.0,
+    cmap: str | None = None,
+    vmin: float | None = None,
     vmax: float = 1.0,
     colorbar: bool = True,
 ) -> Any:
     """One matrix: rows are the layers of the view's first model, from the top; columns those of its second.
 
-    The colour limits are those given, 0 to 1 by default, never the data's; a colour bar with a pointed end says that
-    values lie beyond. Cells without a number are hatched. As many layers are labelled as fit without overlapping.
+    The colour limits are those given, 0 to 1 by default and -1 to 1 for a difference, never the data's; a colour bar
+    with a pointed end says that values lie beyond. Cells without a number are hatched. As many layers are labelled as
+    fit without overlapping.
 
     Args:
         result: what to draw.
-        measure: one of the result's measures; its first by default.
+        measure: one of the result's measures or differences; its first measure by default.
         view: as in `SimilarityResult.matrix`.
         ax: matplotlib Axes to draw on; a new figure by default.
         title, xlabel, ylabel: by default the measure with the number of samples, and the models' names.
-        cmap: a matplotlib colour map.
+        cmap: a matplotlib colour map; by default "magma", and "RdBu_r" for a difference.
         vmin, vmax: values at the ends of the colour map.
         colorbar: whether to add a colour bar.
 
@@ -49,6 +50,9 @@ def heatmap(
     from matplotlib.ticker import FixedLocator
 
     values = result.matrix(measure, view)
+    difference = result.kind(measure) == "difference"
+    cmap = cmap or ("RdBu_r" if difference else "magma")
+    vmin = (-1.0 if difference else 0.0) if vmin is None else vmin
     model_x, model_y = (result.models[i] for i in result.positions(view))
     if ax is None:
         _, ax = plt.subplots(figsize=(7.6, 6.6), layout="constrained")

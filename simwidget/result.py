@@ -38,7 +38,7 @@ class MeasureInfo:
 
     title: str
     kind: str
-    """"similarity": high means alike; "distance": low does"""
+    """"similarity": high means alike; "distance": low does; "difference": one measure less another"""
     df: float
     """degrees of freedom of the t intervals, NaN below two groups"""
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -50,7 +50,8 @@ class SimilarityResult:
     """Similarities of the layers of some models, as of one moment of a run.
 
     Matrices are float64 and read-only: copy one to change it. A cell that cannot be computed is NaN; `reasons` says
-    why. Estimates are never clamped: an unbiased one may be negative.
+    why. Estimates are never clamped: an unbiased one may be negative. Wherever a measure is asked for, one of
+    `differences` will do: "cka-dcka" has a standard error of its own, since both rest on the same batches.
     """
 
     models: tuple[str, ...]
@@ -88,12 +89,17 @@ class SimilarityResult:
         """The layers of the second model; of the only one, if there is but one."""
         return self._layers[min(1, len(self._layers) - 1)]
 
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """Measures less another one: "cka-dcka" where there are both."""
+        return tuple(name for name, info in self._info.items() if info.kind == "difference")
+
     def title(self, measure: str | None = None) -> str:
         """How the measure is written: "CKA", "dCKA"."""
         return self._measure(measure).title
 
     def kind(self, measure: str | None = None) -> str:
-        """ "similarity" when high means alike, "distance" when low does."""
+        """ "similarity" when high means alike, "distance" when low does; "difference"."""
         return self._measure(measure).kind
 
     def views(self) -> Iterator[tuple[str, str]]:
@@ -107,7 +113,7 @@ class SimilarityResult:
         """The measure's values: entry (i, j) is layer i of the view's first model and layer j of its second.
 
         Args:
-            measure: one of `measures`; the first by default.
+            measure: one of `measures` or `differences`; the first measure by default.
             view: "xy", "xx", "yy" or "yx" for the first two models, or a pair of model names.
         """
         return self._view(measure, view).values
@@ -149,13 +155,13 @@ class SimilarityResult:
         return heatmap(self, measure, view=view, ax=ax, **style)
 
     def to_dataframe(self, view: View = "xy") -> Any:
-        """One row a cell: layer_x, layer_y, and value and standard error of every measure. Needs pandas."""
+        """One row a cell: layer_x, layer_y, value and standard error of every measure and difference. Needs pandas."""
         import pandas as pd
 
         x, y = self.positions(view)
         index = pd.MultiIndex.from_product([self._layers[x], self._layers[y]], names=["layer_x", "layer_y"])
         columns: dict[str, Any] = {}
-        for measure in self.measures:
+        for measure in self._info:
             columns[measure] = self.matrix(measure, view).ravel()
             columns[f"{measure}_stderr"] = self.stderr(measure, view).ravel()
         return pd.DataFrame(columns, index=index).reset_index()
@@ -167,7 +173,7 @@ class SimilarityResult:
         x, y = self.positions(view)
         dims = ("layer_x", "layer_y")
         variables: dict[str, Any] = {}
-        for measure in self.measures:
+        for measure in self._info:
             about = {"long_name": self.title(measure), "kind": self.kind(measure)}
             variables[measure] = (dims, self.matrix(measure, view), about)
             variables[f"{measure}_stderr"] = (dims, self.stderr(measure, view))
@@ -179,15 +185,16 @@ class SimilarityResult:
         from safetensors.numpy import save_file
 
         arrays = {}
+        shown = list(self._info)
         for (measure, i, j), cells in self._cells.items():
             for part in ("values", "stderr", "dominated"):
-                arrays[f"{self.measures.index(measure)}/{i}/{j}/{part}"] = np.ascontiguousarray(getattr(cells, part))
+                arrays[f"{shown.index(measure)}/{i}/{j}/{part}"] = np.ascontiguousarray(getattr(cells, part))
         header = {
             "format": FORMAT,
             "models": self.models,
             "measures": self.measures,
             "layers": self._layers,
-            "info": [vars(self._info[measure]) for measure in self.measures],
+            "info": {name: vars(info) for name, info in self._info.items()},
             "n_samples": self.n_samples,
             "n_batches": self.n_batches,
             "complete": self.complete,
@@ -209,23 +216,23 @@ class SimilarityResult:
             raise ValueError(f"{path} is not a simwidget result") from problem
         if header.get("format") != FORMAT:
             raise ValueError(f"{path} has result format {header.get('format')}; this version reads format {FORMAT}")
-        measures = tuple(header["measures"])
+        shown = tuple(header["info"])
         cells = {}
         for key in arrays:
             m, i, j, part = key.split("/")
             if part == "values":
                 parts = (arrays[f"{m}/{i}/{j}/{name}"] for name in ("values", "stderr", "dominated"))
-                cells[measures[int(m)], int(i), int(j)] = Cells(*parts)
+                cells[shown[int(m)], int(i), int(j)] = Cells(*parts)
         return cls(
             models=tuple(header["models"]),
-            measures=measures,
+            measures=tuple(header["measures"]),
             n_samples=header["n_samples"],
             n_batches=header["n_batches"],
             complete=header["complete"],
             notes=tuple(header["notes"]),
             provenance=header["provenance"],
             _layers=tuple(map(tuple, header["layers"])),
-            _info={name: MeasureInfo(**info) for name, info in zip(measures, header["info"], strict=True)},
+            _info={name: MeasureInfo(**info) for name, info in header["info"].items()},
             _cells=cells,
         )
 
@@ -241,7 +248,7 @@ class SimilarityResult:
     def _measure(self, measure: str | None) -> MeasureInfo:
         name = self.measures[0] if measure is None else measure
         if name not in self._info:
-            raise ValueError(f"this result has no measure {name!r}.{near(str(name), self.measures)}")
+            raise ValueError(f"this result has no measure {name!r}.{near(str(name), tuple(self._info))}")
         return self._info[name]
 
     def _position(self, model: str) -> int:

@@ -14,6 +14,7 @@ from simwidget.batches import Batch, ClassOrder, split
 from simwidget.capture import Capture
 from simwidget.confounders import Confounder, confounder_tensor
 from simwidget.grams import GramBatch, Key
+from simwidget.history import History, Moment
 from simwidget.kernels import linear_gram
 from simwidget.layers import named_layers
 from simwidget.measures.base import Measure
@@ -23,6 +24,8 @@ from simwidget.similarity_model import SimilarityModel
 
 FEW_SAMPLES = 16
 """A Gram matrix of fewer samples is right on average and useless in practice."""
+GRAM_BYTES = 64 * 2**20
+"""Bytes that the latest batch's Gram matrices may take; of larger ones the first samples are kept."""
 
 
 @dataclass
@@ -49,6 +52,10 @@ class Frozen:
     n_batches: int
     n_samples: int
     notes: tuple[str, ...]
+    history: dict[RowMap, tuple[Moment, ...]] = field(default_factory=dict)
+    """what the sums were after some of the batches"""
+    grams: Tensor | None = None
+    """(R, m, m) Gram matrices of the latest batch, centred; zeros where a row has none"""
 
 
 @dataclass
@@ -91,6 +98,8 @@ class Stream(AbstractContextManager):
         self._index: dict[Key, int] = {}
         self._accumulators: dict[RowMap, GramAccumulator] = {}
         self._undefined: dict[RowMap, tuple[Tensor, Tensor]] = {}
+        self._history: dict[RowMap, History] = {}
+        self._latest: Tensor | None = None
         self._order = ClassOrder()
         self._lock = threading.Lock()
         self._open = ExitStack()
@@ -140,13 +149,13 @@ class Stream(AbstractContextManager):
             self._fix_rows()
         full = self._grams.close()
         if full:
-            self._accumulate()
+            self._accumulate(self.n_batches + 1)
         self.n_batches += 1
 
     def finish(self) -> None:
         """Take what is still waiting to be joined into the sums."""
         if self._grams.n_samples:
-            self._accumulate()
+            self._accumulate(self.n_batches)
 
     def _sink(self, position: int) -> Callable[[str, Any, bool], None]:
         network = self._networks[position]
@@ -201,8 +210,10 @@ class Stream(AbstractContextManager):
                 never = torch.full((n,), -1, device=device)
                 self._undefined[row_map] = (never, never.clone())
                 self._accumulators[row_map] = GramAccumulator(n, row_map.factor, device)
+                self._history[row_map] = History(n, device)
 
-    def _accumulate(self) -> None:
+    def _accumulate(self, n_batches: int) -> None:
+        """Take the joined Gram matrices into the sums, which then hold this many batches of the loader."""
         n, grams = self._grams.take()
         if n < self._min_samples:
             self._skipped_batches += 1
@@ -216,14 +227,18 @@ class Stream(AbstractContextManager):
             defined = rows.sum(1).isfinite()
             rows.masked_fill_(~defined[:, None], 0.0)
             added.append((row_map, rows, finite, defined))
+        latest = _within(stack, GRAM_BYTES)
         with self._lock:
             for row_map, rows, finite, defined in added:
                 self._accumulators[row_map].add(rows, row_map.weight(n), self.n_grams)
+                if self._history[row_map].due():
+                    self._history[row_map].keep(n_batches, *self._accumulators[row_map].total())
                 for first, bad in zip(self._undefined[row_map], (~finite, ~defined), strict=True):
                     first.copy_(torch.where(bad & (first < 0), self.n_batches, first))
             self.n_grams += 1
             self.n_samples += n
             self._smallest_gram = min(n, self._smallest_gram or n)
+            self._latest = latest
 
     def _stack(self, n: int, grams: dict[Key, Tensor]) -> Tensor:
         """The Gram matrices of all rows (R, n, n); zeros for those that have none."""
@@ -250,6 +265,8 @@ class Stream(AbstractContextManager):
                 n_batches=self.n_batches,
                 n_samples=self.n_samples,
                 notes=self._notes(),
+                history={row_map: history.moments for row_map, history in self._history.items()},
+                grams=self._latest,
             )
 
     def _expected_rows(self) -> list[Row]:
@@ -291,6 +308,14 @@ class Stream(AbstractContextManager):
         elif self._smallest_gram is not None and self._smallest_gram < FEW_SAMPLES:
             notes.append(f"all numbers rest on {self._smallest_gram} samples: under {FEW_SAMPLES} they scatter widely")
         return tuple(notes)
+
+
+def _within(stack: Tensor, limit: int) -> Tensor:
+    """The matrices (R, n, n), or those of their first samples if they would take more bytes."""
+    if stack.nbytes <= limit:
+        return stack
+    m = int((limit / stack.element_size() / len(stack)) ** 0.5)
+    return stack[:, :m, :m].clone()
 
 
 def tolerances(rows: Sequence[Row]) -> Tensor:

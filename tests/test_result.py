@@ -71,7 +71,11 @@ def test_unknown_names(result, call, message):
 
 def test_tables(result):
     frame = result.to_dataframe()
-    assert list(frame.columns) == ["layer_x", "layer_y", "cka", "cka_stderr", "dcka", "dcka_stderr"]
+    assert list(frame.columns) == [
+        "layer_x",
+        "layer_y",
+        *(f"{m}{part}" for m in ("cka", "dcka", "cka-dcka") for part in ("", "_stderr")),
+    ]
     cell = frame[(frame.layer_x == "0") & (frame.layer_y == "2")]
     assert cell.cka.item() == result.matrix("cka")[0, 1]
     data = result.to_xarray("yy")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from simwidget.measures.base import Measure, MeasureOptions
+from simwidget.measures.base import Difference, Measure, MeasureOptions
 from simwidget.measures.cka import cka, dcka
 from simwidget.suggestions import near
 
@@ -19,3 +19,9 @@ def make_measures(names: Sequence[str], options: MeasureOptions) -> tuple[Measur
         if name not in MEASURES:
             raise ValueError(f"unknown measure {name!r}.{near(str(name), tuple(MEASURES))}")
     return tuple(MEASURES[name](options) for name in dict.fromkeys(names))
+
+
+def make_differences(measures: Sequence[Measure]) -> tuple[Difference, ...]:
+    """The differences worth a look: CKA less dCKA is what the confounders make of it."""
+    known = {measure.name: measure for measure in measures}
+    return (Difference(known["cka"], known["dcka"]),) if {"cka", "dcka"} <= set(known) else ()

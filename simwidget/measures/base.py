@@ -65,6 +65,22 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """One measure less another, with an error of its own: the two rest on the same batches."""
+
+    minuend: Measure
+    subtrahend: Measure
+
+    @property
+    def name(self) -> str:
+        return f"{self.minuend.name}-{self.subtrahend.name}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.minuend.title} − {self.subtrahend.title}"
+
+
+@dataclass(frozen=True)
 class MeasureOptions:
     """The options of `compare` that shape its measures."""
 
