@@ -4,16 +4,21 @@
 export const LABEL_PITCH = 11;
 
 /**
- * Positions to label so that any two are at least `LABEL_PITCH` apart: every k-th, and always the one under the
- * pointer, which pushes its close neighbours out.
+ * Positions to label so that any two are at least `LABEL_PITCH` apart: every k-th, and first of all the given ones
+ * (pointed at, held), which push their close neighbours out.
  */
-export function shownLabels(count: number, cell: number, always?: number): number[] {
+export function shownLabels(count: number, cell: number, first: number[] = []): number[] {
   const step = Math.max(1, Math.ceil(LABEL_PITCH / cell));
   const shown: number[] = [];
-  for (let i = 0; i < count; i += step) shown.push(i);
-  if (always === undefined) return shown;
-  const apart = shown.filter((i) => i === always || Math.abs(i - always) * cell >= LABEL_PITCH);
-  return apart.includes(always) ? apart : [...apart, always].sort((a, b) => a - b);
+  const place = (i: number) => {
+    if (shown.every((other) => Math.abs(i - other) * cell >= LABEL_PITCH)) shown.push(i);
+  };
+  first.filter((i) => i < count).forEach(place);
+  const fixed = shown.length;
+  for (let i = 0; i < count; i += step) {
+    if (shown.slice(0, fixed).every((other) => Math.abs(i - other) * cell >= LABEL_PITCH)) shown.push(i);
+  }
+  return shown.sort((a, b) => a - b);
 }
 
 /** A name cut in its middle: the beginning says where a layer is, the end what it is. */

@@ -1,19 +1,61 @@
 import { expect, it } from "vitest";
-import { colour, pixels } from "./palette";
+import { colouring, histogram, pixels, rangeOf } from "./palette";
 
-it("runs from magma's first colour to its last", () => {
-  expect(colour(0)).toEqual([0, 0, 4]);
-  expect(colour(1)).toEqual([252, 253, 191]);
+const cka = { name: "cka", kind: "similarity" as const };
+const difference = { name: "cka-dcka", kind: "difference" as const };
+const unit = { mode: "unit" as const, limits: {} };
+const at = (c: ReturnType<typeof colouring>, value: number) => c.colours[c.step(value)];
+
+it("runs from magma's first colour to its last over 0 to 1, whatever the data", () => {
+  const usual = colouring(cka, unit);
+  expect(at(usual, 0)).toEqual([0, 0, 4]);
+  expect(at(usual, 1)).toEqual([252, 253, 191]);
+  expect(at(usual, -0.7)).toEqual(at(usual, 0));
+  expect(at(usual, 1.2)).toEqual(at(usual, 1));
+  expect(usual.note).toBe("");
 });
 
-it("saturates beyond the limits and rises in between", () => {
-  expect(colour(-0.7)).toEqual(colour(0));
-  expect(colour(1.2)).toEqual(colour(1));
-  const lightness = [0, 0.25, 0.5, 0.75, 1].map((v) => (colour(v) ?? []).reduce<number>((a, b) => a + b, 0));
-  expect(lightness).toEqual([...lightness].sort((a, b) => a - b));
+it("has 256 different colours, so a value can be read back to 1/255", () => {
+  const usual = colouring(cka, unit);
+  expect(new Set(usual.colours.map(String)).size).toBe(256);
+  for (const value of [0, 0.1234, 0.5, 0.87, 1]) expect(usual.step(value) / 255).toBeCloseTo(value, 2);
 });
 
-it("leaves cells without a number transparent", () => {
-  expect(colour(NaN)).toBeUndefined();
-  expect([...pixels(Float32Array.from([NaN, 1]))]).toEqual([0, 0, 0, 0, 252, 253, 191, 255]);
+it("is light where differences are zero, and as dark at both ends", () => {
+  const both = colouring(difference, unit);
+  const lightness = (value: number) => at(both, value)!.reduce((a, b) => a + b, 0);
+  expect(lightness(0)).toBeGreaterThan(700);
+  expect(lightness(1)).toBeLessThan(250);
+  expect(lightness(-1)).toBeLessThan(250);
+  expect(at(both, 1)![0]).toBeGreaterThan(at(both, 1)![2]);
+  expect(rangeOf(Float32Array.from([-0.5, NaN, 0.25]), difference)).toEqual([-0.5, 0.5]);
+});
+
+it("freezes a range, and says so", () => {
+  const values = Float32Array.from([0.4, 0.6, NaN, 0.5]);
+  const limits = rangeOf(values, cka)!;
+  const frozen = colouring(cka, { mode: "range", limits: { cka: limits } });
+  expect(frozen.step(0.4)).toBe(0);
+  expect(frozen.step(values[1]!)).toBe(255);
+  expect(frozen.note).toBe("colours from 0.40 to 0.60");
+  expect(colouring(cka, { mode: "range", limits: {} }).step(1)).toBe(255);
+  expect(rangeOf(Float32Array.from([NaN, NaN]), cka)).toBeUndefined();
+});
+
+it("spreads the crowded top by log(1 - s)", () => {
+  const log = colouring(cka, { mode: "log", limits: {} });
+  const step = (value: number) => log.step(value) / 255;
+  expect(step(0)).toBe(0);
+  expect(step(0.9)).toBeCloseTo(1 / 3, 2);
+  expect(step(0.99)).toBeCloseTo(2 / 3, 2);
+  for (const value of [0.999, 1, 1.3]) expect(step(value)).toBe(1);
+  expect(step(-0.4)).toBe(0);
+  expect(log.note).toBe("colours by log(1 − s)");
+  expect(colouring(difference, { mode: "log", limits: {} }).note).toBe("");
+});
+
+it("leaves cells without a number transparent, and out of the histogram", () => {
+  const usual = colouring(cka, unit);
+  expect([...pixels(Float32Array.from([NaN, 1]), usual)]).toEqual([0, 0, 0, 0, 252, 253, 191, 255]);
+  expect(histogram(Float32Array.from([NaN, 0, 0.1, 0.9, 1]), usual, 4)).toEqual([2, 0, 0, 2]);
 });

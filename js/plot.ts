@@ -1,11 +1,12 @@
-/** The matrix on a canvas: cells, labels, and the cell that is pointed at. */
+/** The matrix on a canvas: cells, labels, the cell that is pointed at, and the pair that is held. */
 
-import { LABEL_PITCH, shortened, shownLabels } from "./labels";
-import { pixels } from "./palette";
+import { shortened, shownLabels } from "./labels";
+import type { Selection } from "./model";
+import { pixels, type Colouring } from "./palette";
 import type { Cells } from "./snapshot";
 
 const FONT = "11px ui-sans-serif, system-ui, sans-serif";
-const LABEL_ROOM = 150;
+const LABEL_ROOM = 132;
 const TILT = Math.PI / 3;
 
 export interface Place {
@@ -20,83 +21,129 @@ export interface Frame {
   height: number;
 }
 
+/** What there is to draw. Without cells the axes stand around a grey ground. */
+export interface Picture {
+  rows: string[];
+  columns: string[];
+  modelX: string;
+  modelY: string;
+  cells: Cells | undefined;
+  colours: Colouring;
+  held: Selection | null;
+  /** said on the grey ground */
+  waiting: string;
+}
+
 /** The cell at a point of the canvas, both in CSS pixels. */
-export function placeAt(frame: Frame, cells: Cells, x: number, y: number): Place | undefined {
-  const column = Math.floor(((x - frame.left) / frame.width) * cells.columns.length);
-  const row = Math.floor(((y - frame.top) / frame.height) * cells.rows.length);
-  const inside = row >= 0 && row < cells.rows.length && column >= 0 && column < cells.columns.length;
-  return inside ? { row, column } : undefined;
+export function placeAt(frame: Frame, [rows, columns]: [number, number], x: number, y: number): Place | undefined {
+  const column = Math.floor(((x - frame.left) / frame.width) * columns);
+  const row = Math.floor(((y - frame.top) / frame.height) * rows);
+  return row >= 0 && row < rows && column >= 0 && column < columns ? { row, column } : undefined;
 }
 
 export class Plot {
   readonly canvas = document.createElement("canvas");
-  #cells: Cells | undefined;
+  #picture: Picture | undefined;
   #raster: HTMLCanvasElement | undefined;
+  #drawn: { values: Float32Array; colours: string } | undefined;
   #place: Place | undefined;
   #frame: Frame = { left: 0, top: 0, width: 1, height: 1 };
 
   get cells(): Cells | undefined {
-    return this.#cells;
+    return this.#picture?.cells;
+  }
+
+  get shape(): [number, number] {
+    return [this.#picture?.rows.length ?? 0, this.#picture?.columns.length ?? 0];
   }
 
   get place(): Place | undefined {
     return this.#place;
   }
 
-  get frame(): Frame {
-    return this.#frame;
-  }
-
-  set cells(cells: Cells | undefined) {
-    this.#cells = cells;
-    this.#raster = cells === undefined ? undefined : raster(cells);
-    const known = this.#place;
-    if (cells === undefined || (known && (known.row >= cells.rows.length || known.column >= cells.columns.length))) {
-      this.#place = undefined;
-    }
-    this.draw();
-  }
-
   set place(place: Place | undefined) {
+    if (place?.row === this.#place?.row && place?.column === this.#place?.column) return;
     this.#place = place;
-    this.draw();
+    this.#draw();
+  }
+
+  show(picture: Picture): void {
+    this.#picture = picture;
+    const { cells, colours } = picture;
+    const [rows, columns] = this.shape;
+    if (this.#place && (this.#place.row >= rows || this.#place.column >= columns)) this.#place = undefined;
+    const key = `${colours.note} ${String(colours.colours[0])}`;
+    if (cells && (cells.values !== this.#drawn?.values || key !== this.#drawn.colours)) {
+      this.#raster = raster(cells, colours, this.#raster);
+      this.#drawn = { values: cells.values, colours: key };
+    }
+    this.#draw();
   }
 
   at(x: number, y: number): Place | undefined {
-    return this.#cells && placeAt(this.#frame, this.#cells, x, y);
+    return placeAt(this.#frame, this.shape, x, y);
   }
 
-  draw(): void {
+  /** The layers of a cell. */
+  pair(place: Place | undefined): Selection | undefined {
+    if (!place || !this.#picture) return undefined;
+    const { rows, columns, modelX, modelY } = this.#picture;
+    const [layerX, layerY] = [rows[place.row], columns[place.column]];
+    if (layerX === undefined || layerY === undefined) return undefined;
+    return { model_x: modelX, layer_x: layerX, model_y: modelY, layer_y: layerY };
+  }
+
+  #draw(): void {
     const { canvas } = this;
     const [width, height] = [canvas.clientWidth, canvas.clientHeight];
     const pen = canvas.getContext("2d");
-    if (!pen || !width || !height || !this.#cells || !this.#raster) return;
+    const picture = this.#picture;
+    if (!pen || !width || !height || !picture) return;
     const ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
+    const size = [Math.round(width * ratio), Math.round(height * ratio)] as const;
+    if (canvas.width !== size[0]) canvas.width = size[0];
+    if (canvas.height !== size[1]) canvas.height = size[1];
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, width, height);
     pen.font = FONT;
-    this.#frame = framed(pen, this.#cells, width, height);
+    this.#frame = framed(pen, picture, width, height);
     const { left, top, width: w, height: h } = this.#frame;
+    canvas.dataset.frame = [left, top, w, h].join(" ");
     const ink = getComputedStyle(canvas).color;
-    hatch(pen, this.#frame, ink);
-    pen.imageSmoothingEnabled = false;
-    pen.drawImage(this.#raster, left, top, w, h);
-    this.#label(pen, ink);
-    if (this.#place) this.#mark(pen, this.#place);
+    if (picture.cells && this.#raster) {
+      hatch(pen, this.#frame, ink);
+      pen.imageSmoothingEnabled = false;
+      pen.drawImage(this.#raster, left, top, w, h);
+    } else ground(pen, this.#frame, ink, picture.waiting);
+    const held = this.#heldPlace(picture);
+    this.#label(pen, ink, picture, held);
+    if (held) this.#mark(pen, held, 3);
+    if (this.#place) this.#mark(pen, this.#place, 1.5);
   }
 
-  #label(pen: CanvasRenderingContext2D, ink: string): void {
-    const { rows, columns } = this.#cells as Cells;
+  /** Where the held pair stands in this view, seen from either side. */
+  #heldPlace({ rows, columns, modelX, modelY, held }: Picture): Place | undefined {
+    if (!held) return undefined;
+    const find = (x: string, layerX: string, y: string, layerY: string): Place | undefined => {
+      const [row, column] = [rows.indexOf(layerX), columns.indexOf(layerY)];
+      return x === modelX && y === modelY && row >= 0 && column >= 0 ? { row, column } : undefined;
+    };
+    return (
+      find(held.model_x, held.layer_x, held.model_y, held.layer_y) ??
+      find(held.model_y, held.layer_y, held.model_x, held.layer_x)
+    );
+  }
+
+  #label(pen: CanvasRenderingContext2D, ink: string, { rows, columns, modelX, modelY }: Picture, held?: Place): void {
     const { left, top, width, height } = this.#frame;
     const [tall, wide] = [height / rows.length, width / columns.length];
-    const write = (name: string, here: boolean, room: number, x: number, y: number, tilt: number) => {
+    const write = (name: string, strong: boolean, room: number, x: number, y: number, tilt: number) => {
       pen.save();
       pen.translate(x, y);
       pen.rotate(tilt);
       pen.fillStyle = ink;
-      pen.globalAlpha = here ? 1 : 0.72;
-      pen.font = here ? `600 ${FONT}` : FONT;
+      pen.globalAlpha = strong ? 1 : 0.72;
+      pen.font = strong ? `600 ${FONT}` : FONT;
       pen.textAlign = tilt ? "left" : "right";
       pen.textBaseline = "middle";
       pen.fillText(
@@ -106,48 +153,75 @@ export class Plot {
       );
       pen.restore();
     };
-    for (const i of shownLabels(rows.length, tall, this.#place?.row)) {
-      write(rows[i] ?? "", i === this.#place?.row, left - 10, left - 6, top + (i + 0.5) * tall, 0);
+    const strong = (side: "row" | "column") =>
+      [this.#place?.[side], held?.[side]].filter((one): one is number => one !== undefined);
+    for (const i of shownLabels(rows.length, tall, strong("row"))) {
+      write(rows[i] ?? "", strong("row").includes(i), left - 12, left - 6, top + (i + 0.5) * tall, 0);
     }
     // tilted labels stand closer than their distance along the axis
-    for (const j of shownLabels(columns.length, wide * Math.sin(TILT), this.#place?.column)) {
-      const room = (top - 10) / Math.sin(TILT);
-      write(columns[j] ?? "", j === this.#place?.column, room, left + (j + 0.5) * wide, top - 6, -TILT);
+    for (const j of shownLabels(columns.length, wide * Math.sin(TILT), strong("column"))) {
+      const room = (top - 12) / Math.sin(TILT);
+      write(columns[j] ?? "", strong("column").includes(j), room, left + (j + 0.5) * wide, top - 6, -TILT);
     }
+    pen.globalAlpha = 0.9;
+    pen.fillStyle = ink;
+    pen.font = `600 ${FONT}`;
+    pen.textAlign = "left";
+    pen.textBaseline = "top";
+    const fits = (text: string) => pen.measureText(text).width <= left - 14;
+    pen.fillText(`${shortened(modelX, (text) => fits(`${text} ↓`))} ↓`, 2, 4);
+    pen.fillText(`${shortened(modelY, (text) => fits(`${text} →`))} →`, 2, 19);
+    pen.globalAlpha = 1;
   }
 
   /** A black and a white outline, visible on any colour. */
-  #mark(pen: CanvasRenderingContext2D, { row, column }: Place): void {
-    const { rows, columns } = this.#cells as Cells;
+  #mark(pen: CanvasRenderingContext2D, { row, column }: Place, line: number): void {
+    const [rows, columns] = this.shape;
     const { left, top, width, height } = this.#frame;
-    const [wide, tall] = [width / columns.length, height / rows.length];
+    const [wide, tall] = [width / columns, height / rows];
     const [x, y] = [left + column * wide, top + row * tall];
-    for (const [style, grow, line] of [
-      ["#000", 2, 1.5],
-      ["#fff", 0.5, 1.5],
+    for (const [style, grow] of [
+      ["#000", line],
+      ["#fff", line / 3],
     ] as const) {
       pen.strokeStyle = style;
-      pen.lineWidth = line;
+      pen.lineWidth = line / 1.5;
       pen.strokeRect(x - grow, y - grow, wide + 2 * grow, tall + 2 * grow);
     }
   }
 }
 
-function raster(cells: Cells): HTMLCanvasElement {
-  const canvas = document.createElement("canvas");
-  canvas.width = cells.columns.length;
-  canvas.height = cells.rows.length;
-  canvas.getContext("2d")?.putImageData(new ImageData(pixels(cells.values), canvas.width, canvas.height), 0, 0);
+function raster(cells: Cells, colours: Colouring, used?: HTMLCanvasElement): HTMLCanvasElement {
+  const canvas = used ?? document.createElement("canvas");
+  const [width, height] = [cells.columns.length, cells.rows.length];
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  if (width && height)
+    canvas.getContext("2d")?.putImageData(new ImageData(pixels(cells.values, colours), width, height), 0, 0);
   return canvas;
 }
 
 /** Room for the labels at the left and at the top; the cells take the rest. */
-function framed(pen: CanvasRenderingContext2D, cells: Cells, width: number, height: number): Frame {
-  const widest = (names: string[]) => Math.max(24, ...names.map((name) => pen.measureText(name).width));
-  const left = Math.min(widest(cells.rows), LABEL_ROOM, width / 3) + 12;
-  const top = Math.min(widest(cells.columns), LABEL_ROOM, height / 3) * Math.sin(TILT) + 14;
-  const right = Math.min(LABEL_ROOM, widest(cells.columns.slice(-8))) * Math.cos(TILT) + LABEL_PITCH / 2;
-  return { left, top, width: Math.max(1, width - left - right), height: Math.max(1, height - top - 4) };
+function framed(pen: CanvasRenderingContext2D, { rows, columns }: Picture, width: number, height: number): Frame {
+  const widest = (names: string[]) => Math.max(40, ...names.map((name) => pen.measureText(name).width));
+  const left = Math.round(Math.min(widest(rows), LABEL_ROOM, width / 3) + 14);
+  const top = Math.round(Math.min(widest(columns), LABEL_ROOM, height / 3) * Math.sin(TILT) + 16);
+  const right = Math.round(Math.min(LABEL_ROOM, widest(columns.slice(-8))) * Math.cos(TILT) + 6);
+  return { left, top, width: Math.max(1, width - left - right), height: Math.max(1, height - top - 6) };
+}
+
+/** The ground of a map without numbers. */
+function ground(pen: CanvasRenderingContext2D, frame: Frame, ink: string, text: string): void {
+  const { left, top, width, height } = frame;
+  pen.fillStyle = ink;
+  pen.globalAlpha = 0.1;
+  pen.fillRect(left, top, width, height);
+  pen.globalAlpha = 0.75;
+  pen.font = "13px ui-sans-serif, system-ui, sans-serif";
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.fillText(text, left + width / 2, top + height / 2);
+  pen.globalAlpha = 1;
 }
 
 /** The ground of cells without a number. */
@@ -156,8 +230,10 @@ function hatch(pen: CanvasRenderingContext2D, { left, top, width, height }: Fram
   pen.beginPath();
   pen.rect(left, top, width, height);
   pen.clip();
+  pen.beginPath();
   pen.strokeStyle = ink;
   pen.globalAlpha = 0.28;
+  pen.lineWidth = 1;
   for (let x = left - height; x < left + width; x += 6) {
     pen.moveTo(x, top + height);
     pen.lineTo(x + height, top);

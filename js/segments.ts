@@ -1,31 +1,46 @@
 /** A row of buttons of which one is chosen. */
 
+import { part } from "./dom";
+
 export interface Segment {
   key: string;
   text: string;
+  /** said when the pointer rests on it */
+  hint?: string;
+  disabled?: boolean;
 }
 
 export class Segments {
-  readonly element = document.createElement("div");
+  readonly element = part("div", "segments");
   #choose: (key: string) => void;
+  #buttons = new Map<string, HTMLButtonElement>();
 
   constructor(name: string, choose: (key: string) => void) {
     this.#choose = choose;
-    this.element.className = "segments";
     this.element.setAttribute("role", "group");
     this.element.setAttribute("aria-label", name);
   }
 
+  /** Buttons stay the same elements while their keys do, so focus is kept when frames come in. */
   show(segments: Segment[], chosen: string): void {
-    this.element.replaceChildren(
-      ...segments.map(({ key, text }) => {
-        const button = document.createElement("button");
-        button.type = "button";
-        button.textContent = text;
-        button.setAttribute("aria-pressed", String(key === chosen));
-        button.onclick = () => this.#choose(key);
-        return button;
-      }),
-    );
+    if (segments.map(({ key }) => key).join("\n") !== [...this.#buttons.keys()].join("\n")) {
+      this.#buttons = new Map(segments.map(({ key }) => [key, this.#button(key)]));
+      this.element.replaceChildren(...this.#buttons.values());
+    }
+    for (const { key, text, hint, disabled } of segments) {
+      const button = this.#buttons.get(key);
+      if (!button) continue;
+      button.textContent = text;
+      button.title = hint ?? "";
+      button.disabled = disabled ?? false;
+      button.setAttribute("aria-pressed", String(key === chosen));
+    }
+  }
+
+  #button(key: string): HTMLButtonElement {
+    const button = part("button");
+    button.type = "button";
+    button.onclick = () => this.#choose(key);
+    return button;
   }
 }

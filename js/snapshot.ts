@@ -1,47 +1,105 @@
-/** The bytes of a snapshot -> the numbers of one view. */
+/** Bytes -> the numbers of one view. */
 
-import type { Axis, SnapshotMeta } from "./model";
+import { unzlibSync } from "fflate";
+import type { Axis, BlockInfo, MeasureInfo, SnapshotMeta } from "./model";
 
+/** The numbers of one measure and view, at one moment. */
 export interface Cells {
   rows: string[];
   columns: string[];
   modelX: string;
   modelY: string;
+  about: MeasureInfo;
   /** row-major values and standard errors, NaN where there is none */
   values: Float32Array;
   stderr: Float32Array;
+  seq: number;
+  samples: number;
 }
 
-/** A binary trait arrives as a DataView or a Uint8Array, and either may be a window into a larger buffer. */
-export function float32(bytes: DataView | Uint8Array, offset: number, length: number): Float32Array {
+const STEPS = 65534;
+const MISSING = 65535;
+
+/** Bytes arrive as a DataView, an array or a buffer, and may be a window into a larger one. */
+export function bytesOf(data: DataView | Uint8Array | ArrayBuffer): Uint8Array {
+  return data instanceof ArrayBuffer
+    ? new Uint8Array(data)
+    : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+export function float32(data: DataView | Uint8Array | ArrayBuffer): Float32Array {
+  const bytes = bytesOf(data);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const numbers = new Float32Array(length);
-  for (let i = 0; i < length; i++) numbers[i] = view.getFloat32(offset + 4 * i, true);
+  const numbers = new Float32Array(bytes.byteLength / 4);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = view.getFloat32(4 * i, true);
   return numbers;
 }
 
-/** The cells of one measure and view; transposed where only the mirrored block was sent. */
-export function cellsOf(
-  bytes: DataView | Uint8Array,
-  meta: SnapshotMeta,
-  axes: Axis[],
-  measure: string,
-  [x, y]: [number, number],
-): Cells | undefined {
-  const [axisX, axisY] = [axes[x], axes[y]];
-  if (axisX === undefined || axisY === undefined) return undefined;
-  const n = axisX.layers.length * axisY.layers.length;
-  const frame = { rows: axisX.layers, columns: axisY.layers, modelX: axisX.model, modelY: axisY.model };
-  for (const block of meta.blocks) {
-    if (block.measure !== measure) continue;
-    const read = (part: number) => float32(bytes, block.offset + 4 * n * part, n);
-    if (block.x === x && block.y === y) return { ...frame, values: read(0), stderr: read(1) };
-    if (block.x === y && block.y === x) {
-      const swap = (numbers: Float32Array) => transposed(numbers, axisY.layers.length, axisX.layers.length);
-      return { ...frame, values: swap(read(0)), stderr: swap(read(1)) };
-    }
+/** All numbers of a moment, as a notebook saves them. Inflated at the first look. */
+export class Snapshot {
+  #deflated: Uint8Array;
+  #inflated: DataView | undefined;
+
+  constructor(
+    data: DataView | Uint8Array,
+    readonly meta: SnapshotMeta,
+    readonly axes: Axis[],
+  ) {
+    this.#deflated = bytesOf(data);
   }
-  return undefined;
+
+  about(measure: string): MeasureInfo | undefined {
+    return this.meta.measures.find(({ name }) => name === measure);
+  }
+
+  /** The cells of one measure and view; transposed where only the mirrored block is there. */
+  cells(measure: string, [x, y]: [number, number]): Cells | undefined {
+    const [axisX, axisY, about] = [this.axes[x], this.axes[y], this.about(measure)];
+    const block = this.meta.blocks.find(
+      (one) => one.measure === measure && ((one.x === x && one.y === y) || (one.x === y && one.y === x)),
+    );
+    if (axisX === undefined || axisY === undefined || about === undefined || block === undefined) return undefined;
+    const shape: [number, number] = [this.axes[block.x]?.layers.length ?? 0, this.axes[block.y]?.layers.length ?? 0];
+    let { values, stderr } = this.#read(block, shape);
+    if (block.x !== x) [values, stderr] = [transposed(values, ...shape), transposed(stderr, ...shape)];
+    return {
+      rows: axisX.layers,
+      columns: axisY.layers,
+      modelX: axisX.model,
+      modelY: axisY.model,
+      about,
+      values,
+      stderr,
+      seq: this.meta.seq,
+      samples: this.meta.n_samples,
+    };
+  }
+
+  #read(block: BlockInfo, [rows, columns]: [number, number]): { values: Float32Array; stderr: Float32Array } {
+    if (this.#inflated === undefined) {
+      const bytes = unzlibSync(this.#deflated);
+      this.#inflated = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    const bytes = this.#inflated;
+    const symmetric = block.x === block.y;
+    const count = symmetric ? (rows * (rows + 1)) / 2 : rows * columns;
+    const numbers = (offset: number, low: number, high: number) => {
+      const at = (k: number) => {
+        const step = bytes.getUint16(offset + 2 * k, true);
+        return step === MISSING ? NaN : low + (step * (high - low)) / STEPS;
+      };
+      const all = new Float32Array(rows * columns);
+      if (!symmetric) return all.map((_, k) => at(k));
+      for (let i = 0, k = 0; i < rows; i++) {
+        for (let j = i; j < columns; j++, k++) all[i * columns + j] = all[j * columns + i] = at(k);
+      }
+      return all;
+    };
+    return {
+      values: numbers(block.offset, block.low, block.high),
+      stderr: numbers(block.offset + 2 * count, 0, block.error_high),
+    };
+  }
 }
 
 export function transposed(numbers: Float32Array, rows: number, columns: number): Float32Array {

@@ -1,33 +1,32 @@
-/** The widget's entry: it wires the model to a view, and lets both go again. */
+/** The widget's entry: one store a model, one view an output; both are let go again. */
 
-import type { RenderProps } from "@anywidget/types";
-import type { HeatmapState } from "./model";
+import type { InitializeProps, RenderProps } from "@anywidget/types";
+import type { State } from "./model";
+import { StandIn } from "./standin";
+import { Store } from "./store";
 import { HeatmapView } from "./view";
 
-const SHOWN = ["axes", "snapshot", "snapshot_meta", "measure", "view"] as const;
+/** Called once for each model on a page, so the store in this closure is the page's. */
+export default () => {
+  let store: Store | undefined;
+  return {
+    initialize({ model }: InitializeProps<State>): () => void {
+      store = new Store(model);
+      return () => store?.close();
+    },
+    render({ model, el }: RenderProps<State>): () => void {
+      const view = new HeatmapView((store ??= new Store(model)));
+      el.append(view.element);
+      view.shown();
+      return () => view.close();
+    },
+  };
+};
 
-function render({ model, el }: RenderProps<HeatmapState>): () => void {
-  const ended = new AbortController();
-  const choose = <K extends "measure" | "view">(name: K, value: HeatmapState[K]) => {
-    model.set(name, value);
-    model.save_changes();
-  };
-  const view = new HeatmapView(
-    { measure: (name) => choose("measure", name), view: (pair) => choose("view", pair) },
-    ended.signal,
-  );
-  const show = () => {
-    const state = Object.fromEntries(SHOWN.map((name) => [name, model.get(name)]));
-    view.show(state as unknown as HeatmapState);
-  };
-  for (const name of SHOWN) model.on(`change:${name}`, show);
+/** The same view in a page without a kernel. */
+export function standalone(el: HTMLElement, state: Omit<State, "snapshot">, snapshot: string): void {
+  const bytes = Uint8Array.from(atob(snapshot), (letter) => letter.charCodeAt(0));
+  const view = new HeatmapView(new Store(new StandIn({ ...state, snapshot: bytes })));
   el.append(view.element);
-  show();
-  return () => {
-    for (const name of SHOWN) model.off(`change:${name}`, show);
-    ended.abort();
-    view.element.remove();
-  };
+  view.shown();
 }
-
-export default { render };

@@ -1,21 +1,75 @@
-/** What the page says of a cell. */
+/** What the page says of numbers. */
 
-import type { MeasureInfo } from "./model";
+import type { MeasureInfo, RunInfo, Selection } from "./model";
 import type { Cells } from "./snapshot";
 
-/** A value with its standard error; the digits follow the error. */
-export function valueWithError(value: number, stderr: number): string {
-  if (Number.isNaN(stderr)) return `${value.toFixed(3)}, error n/a (needs 2 batches)`;
+/** A value and its standard error; the digits follow the error. */
+export function numberTexts(value: number, stderr: number): [string, string] {
+  const minus = (text: string) => text.replace("-", "−");
+  if (Number.isNaN(stderr)) return [minus(value.toFixed(3)), "± n/a, needs 2 batches"];
   const digits = stderr > 0 ? Math.min(5, Math.max(2, 1 - Math.floor(Math.log10(Number(stderr.toPrecision(2)))))) : 3;
-  return `${value.toFixed(digits)} ± ${stderr.toFixed(digits)}`;
+  return [minus(value.toFixed(digits)), `± ${stderr.toFixed(digits)}`];
+}
+
+export function pairAt(cells: Cells, row: number, column: number): Selection {
+  return {
+    model_x: cells.modelX,
+    layer_x: cells.rows[row] ?? "",
+    model_y: cells.modelY,
+    layer_y: cells.columns[column] ?? "",
+  };
+}
+
+/** Why the cell of a pair has no number. */
+export function whyMissing(about: MeasureInfo, pair: Selection): string {
+  const of = (model: string, layer: string) => about.reasons[model]?.[layer];
+  const [x, y] = [of(pair.model_x, pair.layer_x), of(pair.model_y, pair.layer_y)];
+  if (x === undefined && y === undefined) return "not computed";
+  return x !== undefined ? `${pair.layer_x}: ${x}` : `${pair.layer_y}: ${y}`;
 }
 
 /** The value of one cell, or why it has none. */
-export function cellText(cells: Cells, measure: MeasureInfo, i: number, j: number): string {
-  const at = i * cells.columns.length + j;
+export function cellText(cells: Cells, row: number, column: number): string {
+  const at = row * cells.columns.length + column;
   const value = cells.values[at] ?? NaN;
-  if (!Number.isNaN(value)) return `${measure.title} ${valueWithError(value, cells.stderr[at] ?? NaN)}`;
-  const [x, y] = [cells.rows[i] ?? "", cells.columns[j] ?? ""];
-  const why = measure.reasons[cells.modelX]?.[x] ?? measure.reasons[cells.modelY]?.[y];
-  return `${measure.title} missing: ${why ?? "not computed"}`;
+  if (!Number.isNaN(value)) return `${cells.about.title} ${numberTexts(value, cells.stderr[at] ?? NaN).join(" ")}`;
+  return `${cells.about.title} missing: ${whyMissing(cells.about, pairAt(cells, row, column))}`;
+}
+
+/** Where the run is. */
+export function runText({ state, n_batches, n_batches_expected, error }: RunInfo): string {
+  const batch = `${whole(n_batches)}${n_batches_expected === null ? "" : ` of ${whole(n_batches_expected)}`}`;
+  if (state === "ready") return "Not started";
+  if (state === "running" && n_batches === 0) return "Waiting for the loader";
+  if (state === "running") return `Batch ${batch}`;
+  if (state === "paused") return `Paused at batch ${batch}`;
+  if (state === "finished") return n_batches ? `Finished, ${whole(n_batches)} batches` : "Finished";
+  if (state === "failed") return `Failed after batch ${batch}: ${error ?? "unknown error"}`;
+  return `Stopped after batch ${batch}`;
+}
+
+/** Samples, their rate, and the time that is left. */
+export function paceText({ n_samples, rate, seconds_left }: RunInfo): string {
+  const parts = [n_samples ? `${whole(n_samples)} samples` : ""];
+  if (rate !== null) parts.push(`${whole(rate >= 100 ? Math.round(rate) : Number(rate.toPrecision(2)))} samples/s`);
+  if (seconds_left !== null) parts.push(`${clock(seconds_left)} left`);
+  return parts.filter(Boolean).join("   ");
+}
+
+export function clock(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  const two = (n: number) => String(n).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
+/** The widest standard error of a map. */
+export function widestText(stderr: Float32Array): string {
+  let most = -Infinity;
+  for (const one of stderr) if (one > most) most = one;
+  return most > -Infinity ? `widest error ± ${most.toFixed(3)}` : "";
+}
+
+function whole(n: number): string {
+  return n.toLocaleString("en");
 }

@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
 
@@ -21,30 +20,12 @@ from simwidget.convergence import Curve, convergence
 from simwidget.evaluation import evaluate
 from simwidget.measures import make_measures
 from simwidget.measures.base import MeasureOptions
+from simwidget.progress import ENDED, Progress, State
 from simwidget.representations import Representation, check_representation
 from simwidget.result import SimilarityResult, View
 from simwidget.similarity_model import SimilarityModel
 from simwidget.stream import Frozen, Stream
 from simwidget.suggestions import near
-
-State = Literal["ready", "running", "paused", "stopped", "finished", "failed"]
-ENDED = ("stopped", "finished", "failed")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is."""
-
-    state: State
-    n_batches: int
-    """batches of the loader that have gone through the models"""
-    n_batches_expected: int | None
-    n_samples: int
-    """samples that the numbers rest on"""
-    seconds: float
-    """time that the batches took; pauses do not count"""
-    error: str | None
-    """what ended a failed run"""
 
 
 class Comparison:
@@ -159,9 +140,12 @@ class Comparison:
     def snapshot(
         self, measures: Sequence[str] | None = None, pairs: Iterable[tuple[int, int]] | None = None
     ) -> SimilarityResult:
-        """The result of this moment, with only the measures and the pairs of models that are asked for."""
+        """The result of this moment, with only the measures and the pairs of models that are asked for.
+
+        A difference, "cka-dcka", brings its two measures along.
+        """
         frozen = self._freeze()
-        wanted = [m for m in self._measures if measures is None or m.name in measures]
+        wanted = [m for m in self._measures if measures is None or any(m.name in name.split("-") for name in measures)]
         return evaluate(
             frozen,
             self._names,
@@ -398,6 +382,19 @@ class Comparison:
             "seconds": round(self._seconds, 3),
             "state": self._state,
         }
+
+    def _ipython_display_(self) -> None:
+        """In a notebook: start the run in the background and show it live; elsewhere just say what this is."""
+        from IPython import get_ipython
+
+        if getattr(get_ipython(), "kernel", None) is None:
+            print(repr(self))
+            return
+        from simwidget.widget import SimilarityHeatmap
+
+        SimilarityHeatmap(self)._ipython_display_()
+        if self._state == "ready":
+            self.start()
 
     def __repr__(self) -> str:
         of = "" if self._n_expected is None else f" of {self._n_expected}"

@@ -154,6 +154,19 @@ class SimilarityResult:
 
         return heatmap(self, measure, view=view, ax=ax, **style)
 
+    def to_html(self, path: str | PathLike[str], measure: str | None = None, *, view: View = "xy") -> None:
+        """Write an interactive page that opens from disk, with no kernel and no network.
+
+        Args:
+            path: the file to write.
+            measure, view: what the page shows first.
+        """
+        from simwidget.widget.page import page_of
+
+        page = page_of(self, measure, view)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(page)
+
     def to_dataframe(self, view: View = "xy") -> Any:
         """One row a cell: layer_x, layer_y, value and standard error of every measure and difference. Needs pandas."""
         import pandas as pd

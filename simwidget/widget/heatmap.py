@@ -1,106 +1,254 @@
-"""The heatmap of a result as a Jupyter widget. No torch here."""
+"""The heatmap as a Jupyter widget: what it shares with its pages, and what they may tell it. No torch here."""
 
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import anywidget
-import numpy as np
 import traitlets
 
 from simwidget.result import SimilarityResult
+from simwidget.suggestions import near
+from simwidget.widget.encoding import axes_of, encode_snapshot, measures_of
+from simwidget.widget.protocol import Selection
+from simwidget.widget.publisher import Publisher, info_of
+from simwidget.widget.sources import Still, source_of
+from simwidget.widget.still_output import StillOutput
 
 STATIC = Path(__file__).parent.parent / "static"
+COMMANDS = ("start", "pause", "resume", "stop")
+SCALES = ("unit", "range", "log")
 
 
-def _built(name: str) -> Path:
+def built(name: str) -> str:
+    """A file of the front end."""
     path = STATIC / name
     if not path.exists():
         raise FileNotFoundError(
             f"the front end is not built ({path.name} is missing): run `npm ci && npm run build` beside package.json, "
             "or install the package again"
         )
-    return path
+    return path.read_text("utf-8")
 
 
 class SimilarityHeatmap(anywidget.AnyWidget):
-    """An interactive heatmap of a `SimilarityResult`: switch measure and models, point at a cell to read it.
+    """An interactive heatmap of a run, live while it goes on, or of a result.
 
-    Colours run from 0 to 1 whatever the data; cells without a number are hatched and say why. The numbers travel as
-    float32.
+    Click a cell to hold its pair of layers; `selection` then names it, in every view and in Python. Colours run from 0
+    to 1 whatever the data, unless `scale` says otherwise. Cells without a number are hatched and say why. What is shown
+    travels as float32; what a notebook saves has 65,535 steps between the extremes.
 
     Args:
-        result: what to show.
-        measure: which of its measures first.
+        shown: a `Comparison` (not started by this; showing the comparison itself does that) or a `SimilarityResult`.
+        measure: which of its measures or differences first.
         view: which pair of models first, as in `SimilarityResult.matrix`.
+        frames_per_second: at most this many updates; there are fewer while a page is slow, or evaluating them would
+            take more than a twenty-fifth of the run's time.
+
+    Raises:
+        TypeError: `shown` is something else.
+        ValueError: an unknown measure, view, layer or scale.
 
     >>> import simwidget as sw
     >>> models, loader, _ = sw.demo.load()
-    >>> result = sw.compare(models, loader, layers=["stage?"], max_batches=2).run(progress=False)
-    >>> widget = sw.SimilarityHeatmap(result)
-    >>> widget.measure, widget.view
-    ('cka', (0, 1))
+    >>> comparison = sw.compare(models, loader, layers=["stage?"])
+    >>> widget = sw.SimilarityHeatmap(comparison)
+    >>> _ = comparison.run(progress=False)
+    >>> widget.measure, widget.view, widget.result.n_samples
+    ('cka', (0, 1), 1000)
+    >>> widget.select("stage1", "stage2")
+    >>> widget.close()
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
 
+    run_id = traitlets.Unicode().tag(sync=True)
     axes: traitlets.List = traitlets.List().tag(sync=True)
     """for each model its name and layers"""
+    run = traitlets.Dict().tag(sync=True)
+    """state, progress and notes"""
     snapshot = traitlets.Bytes().tag(sync=True)
-    """for each block float32 values and standard errors, little-endian, row by row"""
+    """all numbers, deflated; written now and then, when the run holds, and at its end"""
     snapshot_meta = traitlets.Dict().tag(sync=True)
     measure = traitlets.Unicode().tag(sync=True)
     view = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
+    """the positions of the two models that are shown"""
+    selection: traitlets.Dict = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    """the pair of layers that is held, by name: model_x, layer_x, model_y, layer_y"""
+    scale = traitlets.Dict({"mode": "unit", "limits": {}}).tag(sync=True)
+    """how values become colours: `mode` is "unit" (0 to 1), "range" (frozen `limits` for each measure) or "log" """
 
-    def __init__(self, result: SimilarityResult, measure: str | None = None, view: Any = "xy") -> None:
-        state = _state(result)
-        state["measure"] = result.measures[0] if measure is None else measure
-        state["view"] = result.positions(view)
-        result.matrix(state["measure"], view)  # an unknown measure or view fails here
+    def __init__(
+        self, shown: Any, measure: str | None = None, view: Any = "xy", *, frames_per_second: float = 10.0
+    ) -> None:
+        self._lock = RLock()
+        self._source = source_of(shown)
+        if not frames_per_second > 0:
+            raise ValueError(f"frames_per_second={frames_per_second}: give a number over 0")
+        result = self._source.snapshot()
+        measure = result.measures[0] if measure is None else measure
+        result.matrix(measure, view)  # an unknown measure or view fails here
+        self._publisher = Publisher(self, self._source, frames_per_second)  # type: ignore[arg-type]
+        self._still = StillOutput(self._publisher.run_id)
+        self._known = ([one["name"] for one in measures_of(result)], len(result.models))
+        pair = result.positions(view)
+        snapshot, meta = encode_snapshot(result, self._publisher.run_id, 0, pair)
         super().__init__(
-            _esm=_built("heatmap.js").read_text("utf-8"), _css=_built("heatmap.css").read_text("utf-8"), **state
+            _esm=built("heatmap.js"),
+            _css=built("heatmap.css"),
+            run_id=self._publisher.run_id,
+            axes=axes_of(result),
+            run=info_of(self._source.progress, list(result.notes)),
+            snapshot=snapshot,
+            snapshot_meta=meta,
+            measure=measure,
+            view=pair,
         )
+        self.on_msg(self._hear)
+        self.observe(lambda _: self._publisher.ask(), ["measure", "view"])
+        self.observe(lambda change: self._publisher.ask_detail(change["new"]), "selection")
+
+    # --- what people call --------------------------------------------------------------------------------------------
+
+    @property
+    def source(self) -> Any:
+        """The `Comparison` that is shown, or a still of a result."""
+        return self._source
+
+    @property
+    def result(self) -> SimilarityResult:
+        """The result of this moment."""
+        return self._source.snapshot()
 
     def show(self, result: SimilarityResult) -> None:
-        """Show another result, or a later moment of the same run, in every view of this widget."""
-        with self.hold_sync():
-            for name, value in _state(result).items():
-                setattr(self, name, value)
-            if self.measure not in result.measures:
-                self.measure = result.measures[0]
+        """Show another result, or a later moment of the same one, in every view of this widget."""
+        if not isinstance(self._source, Still):
+            raise TypeError("this heatmap shows a comparison, which updates it; make another one for a result")
+        names = [one["name"] for one in measures_of(result)]
+        with self._lock:
+            self._known = (names, len(result.models))
+            state: dict[str, Any] = {}
+            if self.measure not in names:
+                state["measure"] = result.measures[0]
             if max(self.view) >= len(result.models):
-                self.view = result.positions("xy")
+                state["view"] = result.positions("xy")
+            self._source.replace(result)
+            if state or axes_of(result) != self.axes or not self._publisher.running:
+                snapshot, meta = encode_snapshot(result, self.run_id, self._publisher.seq, self.view)
+                self.write(axes=axes_of(result), snapshot=snapshot, snapshot_meta=meta, **state)
 
+    def select(self, layer_x: str | None, layer_y: str | None = None) -> None:
+        """Hold the pair of a layer of the view's first model and one of its second; None for no pair."""
+        if layer_x is None or layer_y is None:
+            self.selection = None  # type: ignore[assignment]
+            return
+        x, y = (self.axes[i] for i in self.view)
+        self.selection = {"model_x": x["model"], "layer_x": layer_x, "model_y": y["model"], "layer_y": layer_y}
 
-def _state(result: SimilarityResult) -> dict[str, Any]:
-    position = {name: index for index, name in enumerate(result.models)}
-    blocks: list[dict[str, Any]] = []
-    parts: list[bytes] = []
-    offset = 0
-    for measure in result.measures:
-        for view in result.views():
-            blocks.append({"measure": measure, "x": position[view[0]], "y": position[view[1]], "offset": offset})
-            for numbers in (result.matrix(measure, view), result.stderr(measure, view)):
-                parts.append(np.ascontiguousarray(numbers, dtype="<f4").tobytes())
-                offset += len(parts[-1])
-    measures = [
-        {
-            "name": measure,
-            "title": result.title(measure),
-            "kind": result.kind(measure),
-            "reasons": {model: result.reasons(measure, model) for model in result.models},
-        }
-        for measure in result.measures
-    ]
-    return {
-        "axes": [{"model": model, "layers": list(result.layers(model))} for model in result.models],
-        "snapshot": b"".join(parts),
-        "snapshot_meta": {
-            "measures": measures,
-            "blocks": blocks,
-            "n_samples": result.n_samples,
-            "n_batches": result.n_batches,
-            "complete": result.complete,
-            "notes": list(result.notes),
-        },
-    }
+    def close(self) -> None:
+        """Take the widget out of every page and let the run go; the run goes on."""
+        if hasattr(self, "_publisher"):
+            self._publisher.close()
+        super().close()
+
+    def _ipython_display_(self, **options: Any) -> None:
+        """Two outputs: the live view, and a still one that a notebook shows without a kernel."""
+        from IPython.display import display
+
+        data, metadata = self._repr_mimebundle_(**options)  # type: ignore[misc]
+        display(data, metadata=metadata, raw=True)
+        self._still.show(self._source.snapshot())
+        self._publisher.begin()
+
+    # --- one lock around everything that goes to a page or comes from one --------------------------------------------
+
+    def write(self, **state: Any) -> None:
+        """Set synced traits, in one message."""
+        with self._lock, self.hold_sync():
+            for name, value in state.items():
+                setattr(self, name, value)
+
+    def keep(self, result: SimilarityResult) -> None:
+        """Put the result into the output that needs no kernel."""
+        self._still.update(result)
+
+    def _send(self, msg: Any, buffers: Any = None) -> None:
+        with self._lock:
+            super()._send(msg, buffers=buffers)
+
+    def send_state(self, key: Any = None) -> None:
+        with self._lock:
+            super().send_state(key)
+
+    def set_state(self, sync_data: Any) -> None:
+        with self._lock:
+            super().set_state(sync_data)
+
+    def open(self) -> None:
+        """Open the channel to the pages, so that their messages are heard while a cell runs."""
+        super().open()
+        # ipykernel 7.4 sends answers to the subshell that spoke last, which may be the main one, busy with a cell
+        if hasattr(self.comm, "_reply_subshell_for"):
+            self.comm._reply_subshell_for = lambda data, default: default
+
+    def _hear(self, _: Any, content: Any, buffers: Any) -> None:
+        """A message from a page: set flags, nothing else."""
+        kind = content.get("type") if isinstance(content, dict) else None
+        if kind == "ready":
+            self._publisher.ready(str(content["client"]), str(content["run_id"]), int(content["have_seq"]))
+        elif kind == "ack":
+            self._publisher.acknowledge(str(content["client"]), int(content["seq"]), bool(content["hidden"]))
+        elif kind == "need" and content.get("what") == "frame":
+            self._publisher.ask()
+        elif kind == "need":
+            self._publisher.ask_detail(content.get("pair"))
+        elif kind == "command":
+            self.send({"type": "reply", "id": content.get("id"), "error": self._obey(str(content.get("name")))})
+
+    def _obey(self, name: str) -> str | None:
+        """Steer the run; what went wrong, if something did."""
+        if name not in COMMANDS or not hasattr(self._source, name):
+            return f"this heatmap cannot {name}"
+        try:
+            getattr(self._source, name)()
+        except Exception as error:  # a page must hear of it
+            return str(error)
+        return None
+
+    # --- what may be set ---------------------------------------------------------------------------------------------
+
+    @traitlets.validate("measure")
+    def _check_measure(self, proposal: Any) -> str:
+        known, _ = self._known
+        if proposal["value"] not in known:
+            raise ValueError(f"this heatmap has no measure {proposal['value']!r}.{near(proposal['value'], known)}")
+        return proposal["value"]
+
+    @traitlets.validate("view")
+    def _check_view(self, proposal: Any) -> tuple[int, int]:
+        _, n = self._known
+        if not all(0 <= position < n for position in proposal["value"]):
+            raise ValueError(f"view={proposal['value']}: give the positions of two of the {n} models, from 0 on")
+        return proposal["value"]
+
+    @traitlets.validate("selection")
+    def _check_selection(self, proposal: Any) -> Selection | None:
+        pair = proposal["value"]
+        if pair is None:
+            return None
+        layers = {axis["model"]: axis["layers"] for axis in self.axes}
+        for side in "xy":
+            model, layer = pair.get(f"model_{side}"), pair.get(f"layer_{side}")
+            if model not in layers:
+                raise ValueError(f"selection: there is no model {model!r}.{near(str(model), tuple(layers))}")
+            if layer not in layers[model]:
+                raise ValueError(f"selection: {model!r} has no layer {layer!r}.{near(str(layer), layers[model])}")
+        return {key: pair[key] for key in ("model_x", "layer_x", "model_y", "layer_y")}  # type: ignore[return-value]
+
+    @traitlets.validate("scale")
+    def _check_scale(self, proposal: Any) -> dict[str, Any]:
+        scale = proposal["value"]
+        if scale.get("mode") not in SCALES:
+            raise ValueError(f"scale={scale!r}: mode is one of {', '.join(SCALES)}")
+        return {"mode": scale["mode"], "limits": dict(scale.get("limits") or {})}

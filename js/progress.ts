@@ -1,0 +1,72 @@
+/** How far the run is, and the buttons that steer it. */
+
+import { part } from "./dom";
+import type { Command } from "./model";
+import type { Store } from "./store";
+import { paceText, runText, widestText } from "./words";
+
+type Name = Command["name"];
+
+const OFFERED: Record<string, [Name, string][]> = {
+  ready: [["start", "▶ Start"]],
+  running: [
+    ["pause", "❚❚ Pause"],
+    ["stop", "■ Stop"],
+  ],
+  paused: [
+    ["resume", "▶ Resume"],
+    ["stop", "■ Stop"],
+  ],
+};
+
+export class Progress {
+  readonly element = part("div", "run");
+  readonly controls = part("div", "controls");
+  #where = part("strong", "where");
+  #bar = part("span", "bar", part("i"));
+  #pace = part("span", "pace");
+  #error = part("span", "error");
+  #heard = part("span", "heard");
+  #buttons = "";
+
+  constructor(private store: Store) {
+    this.#where.setAttribute("role", "status");
+    this.#bar.setAttribute("role", "progressbar");
+    this.#bar.setAttribute("aria-label", "Batches");
+    this.element.append(this.#where, this.#bar, this.#pace, this.#error, this.#heard);
+  }
+
+  show(): void {
+    const run = this.store.get("run");
+    const cells = this.store.cells();
+    this.element.dataset.state = run.state;
+    this.#where.textContent = runText(run);
+    const share = run.n_batches_expected ? run.n_batches / run.n_batches_expected : undefined;
+    this.#bar.hidden = share === undefined && run.state !== "running";
+    this.#bar.classList.toggle("unknown", share === undefined);
+    this.#bar.setAttribute("aria-valuenow", String(Math.round(100 * (share ?? 0))));
+    (this.#bar.firstElementChild as HTMLElement).style.width = `${100 * Math.min(1, share ?? 0)}%`;
+    this.#pace.textContent = paceText(run);
+    this.#error.textContent = cells && run.n_samples ? widestText(cells.stderr) : "";
+    const silent = this.store.lastHeard;
+    const trouble = this.store.trouble;
+    this.#heard.textContent =
+      silent !== undefined ? `last heard at ${new Date(silent).toLocaleTimeString()}` : (trouble ?? "");
+    this.#steer(OFFERED[run.state] ?? []);
+  }
+
+  /** Buttons stay the same elements while the state does, so a click is never lost to a frame. */
+  #steer(offered: [Name, string][]): void {
+    const key = offered.map(([name]) => name).join(" ");
+    if (key === this.#buttons) return;
+    this.#buttons = key;
+    this.controls.replaceChildren(
+      ...offered.map(([name, text]) => {
+        const button = part("button", name, text);
+        button.type = "button";
+        button.onclick = () => this.store.command(name);
+        return button;
+      }),
+    );
+  }
+}

@@ -1,0 +1,196 @@
+/** What one page knows of one widget: its synced state, and what came in messages. Lives as long as the model. */
+
+import type { AnyModel } from "@anywidget/types";
+import type { Command, Detail, FromPython, Need, Selection, State, ToPython } from "./model";
+import { float32, Snapshot, type Cells } from "./snapshot";
+
+const ACK_WITHIN = 250;
+const SILENT_AFTER = 6000;
+const SHARED = ["axes", "run", "snapshot", "snapshot_meta", "measure", "view", "selection", "scale"] as const;
+
+type Buffer = DataView | Uint8Array | ArrayBuffer;
+
+export class Store {
+  #model: AnyModel<State>;
+  #client = Math.random().toString(36).slice(2);
+  #listeners = new Set<() => void>();
+  #frames = new Map<string, Cells>();
+  #snapshot: Snapshot | undefined;
+  #detail: Detail | undefined;
+  #heard = 0;
+  #silent = false;
+  #commands = 0;
+  #trouble: string | undefined;
+  #seq = 0;
+  #acknowledgement: { seq: number; timer: number; frame: number } | undefined;
+  #release: () => void;
+
+  constructor(model: AnyModel<State>) {
+    this.#model = model;
+    const hear = (message: FromPython, buffers: Buffer[]) => this.#hear(message, buffers ?? []);
+    const changed = () => this.#changed();
+    const renewed = () => {
+      this.#snapshot = undefined;
+      this.#changed();
+    };
+    model.on("msg:custom", hear);
+    for (const name of SHARED) model.on(`change:${name}`, name.startsWith("snapshot") ? renewed : changed);
+    const clock = window.setInterval(() => this.#listen(), 1000);
+    this.#release = () => {
+      model.off("msg:custom", hear);
+      for (const name of SHARED) model.off(`change:${name}`, name.startsWith("snapshot") ? renewed : changed);
+      window.clearInterval(clock);
+      this.#forget();
+    };
+    this.#heard = 1000 * this.get("run").at;
+    this.#send({ type: "ready", client: this.#client, run_id: this.get("run_id"), have_seq: this.#snapshotSeq() });
+    const pair = this.get("selection");
+    if (pair) this.need("detail", pair);
+  }
+
+  close(): void {
+    this.#release();
+    this.#listeners.clear();
+  }
+
+  /** Call back after every change; returns the way out. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  get<K extends keyof State>(name: K): State[K] {
+    return this.#model.get(name);
+  }
+
+  /** Change what all views of this widget share. */
+  set<K extends "measure" | "view" | "selection" | "scale">(name: K, value: State[K]): void {
+    this.#model.set(name, value);
+    this.#model.save_changes();
+    if (name === "selection" && value) this.need("detail", value as Selection);
+  }
+
+  get snapshot(): Snapshot {
+    return (this.#snapshot ??= new Snapshot(this.get("snapshot"), this.get("snapshot_meta"), this.get("axes")));
+  }
+
+  /** The latest numbers of a measure and view; undefined before there are any. */
+  cells(measure = this.get("measure"), view = this.get("view")): Cells | undefined {
+    const frame = this.#frames.get(keyOf(measure, view));
+    const { meta } = this.snapshot;
+    if (frame && (meta.run_id !== this.get("run_id") || frame.seq >= meta.seq)) return frame;
+    return this.snapshot.cells(measure, view) ?? frame;
+  }
+
+  /** Every measure of the held pair, if Python has told it. */
+  get detail(): Detail | undefined {
+    const [pair, detail] = [this.get("selection"), this.#detail];
+    return pair && detail && same(pair, detail.pair) ? detail : undefined;
+  }
+
+  /** When the kernel was last heard, in ms since 1970, if it has been silent for too long. */
+  get lastHeard(): number | undefined {
+    return this.#silent ? this.#heard : undefined;
+  }
+
+  /** What the last command ran into. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  need(what: Need["what"], pair: Selection | null = null): void {
+    this.#send({ type: "need", client: this.#client, what, pair });
+  }
+
+  command(name: Command["name"]): void {
+    this.#trouble = undefined;
+    this.#send({ type: "command", id: ++this.#commands, name });
+  }
+
+  #send(message: ToPython): void {
+    try {
+      this.#model.send(message);
+    } catch {
+      // without a kernel there is nobody to tell
+    }
+  }
+
+  #hear(message: FromPython, buffers: Buffer[]): void {
+    this.#heard = Date.now();
+    this.#silent = false;
+    if (message.type === "frame") this.#take(message, buffers);
+    else if (message.type === "detail") this.#detail = message;
+    else if (message.type === "reply" && message.id === this.#commands) this.#trouble = message.error ?? undefined;
+    this.#tell();
+    if (message.type === "frame") this.#acknowledge(message.seq);
+  }
+
+  #take(frame: FromPython & { type: "frame" }, buffers: Buffer[]): void {
+    const [x, y] = frame.view;
+    const [axisX, axisY, axes] = [this.get("axes")[x], this.get("axes")[y], buffers];
+    const [values, stderr] = axes;
+    if (!axisX || !axisY || !values || !stderr || frame.run_id !== this.get("run_id")) return;
+    if (frame.shape[0] !== axisX.layers.length || frame.shape[1] !== axisY.layers.length) return;
+    this.#seq = frame.seq;
+    this.#frames.set(keyOf(frame.measure, frame.view), {
+      rows: axisX.layers,
+      columns: axisY.layers,
+      modelX: axisX.model,
+      modelY: axisY.model,
+      about: frame.about,
+      values: float32(values),
+      stderr: float32(stderr),
+      seq: frame.seq,
+      samples: frame.n_samples,
+    });
+  }
+
+  /** After the views have drawn; hidden pages have no animation frames, so a timer stands in. */
+  #acknowledge(seq: number): void {
+    this.#forget();
+    const done = () => {
+      this.#forget();
+      this.#send({ type: "ack", client: this.#client, seq, hidden: document.hidden });
+    };
+    const timer = window.setTimeout(done, ACK_WITHIN);
+    this.#acknowledgement = { seq, timer, frame: requestAnimationFrame(done) };
+  }
+
+  #forget(): void {
+    if (this.#acknowledgement === undefined) return;
+    window.clearTimeout(this.#acknowledgement.timer);
+    cancelAnimationFrame(this.#acknowledgement.frame);
+    this.#acknowledgement = undefined;
+  }
+
+  /** A run that goes on is heard every two seconds; longer silence is said. */
+  #listen(): void {
+    const going = ["ready", "running", "paused"].includes(this.get("run").state);
+    const silent = going && Date.now() - this.#heard > SILENT_AFTER;
+    if (silent === this.#silent) return;
+    this.#silent = silent;
+    this.#tell();
+  }
+
+  #changed(): void {
+    this.#heard = Math.max(this.#heard, 1000 * this.get("run").at);
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  #snapshotSeq(): number {
+    const { meta } = this.snapshot;
+    return meta.run_id === this.get("run_id") ? Math.max(this.#seq, meta.seq) : 0;
+  }
+}
+
+export function same(a: Selection, b: Selection): boolean {
+  return a.model_x === b.model_x && a.layer_x === b.layer_x && a.model_y === b.model_y && a.layer_y === b.layer_y;
+}
+
+function keyOf(measure: string, view: [number, number]): string {
+  return `${measure} ${view.join(" ")}`;
+}

@@ -1,0 +1,58 @@
+"""A result as a page of its own: the same front end, no kernel, no network."""
+
+import json
+from base64 import b64encode
+from html import escape
+from typing import Any
+
+from simwidget.result import SimilarityResult
+from simwidget.widget.encoding import axes_of, encode_snapshot
+from simwidget.widget.heatmap import built
+from simwidget.widget.publisher import info_of
+from simwidget.widget.sources import source_of
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>{title}</title>
+<style>
+body {{ margin: 24px; }}
+{css}
+</style>
+<body>
+<div id="heatmap"></div>
+<script type="application/json" id="given">{given}</script>
+<script type="module">
+const {{ esm, state, snapshot }} = JSON.parse(document.getElementById("given").textContent);
+const {{ standalone }} = await import(URL.createObjectURL(new Blob([esm], {{ type: "text/javascript" }})));
+standalone(document.getElementById("heatmap"), state, snapshot);
+</script>
+</body>
+</html>
+"""
+
+
+def page_of(result: SimilarityResult, measure: str | None = None, view: Any = "xy") -> str:
+    """The page's HTML; everything is inside."""
+    measure = result.measures[0] if measure is None else measure
+    result.matrix(measure, view)  # an unknown measure or view fails here
+    pair = result.positions(view)
+    snapshot, meta = encode_snapshot(result, "page", 1, pair)
+    state = {
+        "run_id": "page",
+        "axes": axes_of(result),
+        "run": info_of(source_of(result).progress, list(result.notes)),
+        "snapshot_meta": meta,
+        "measure": measure,
+        "view": pair,
+        "selection": None,
+        "scale": {"mode": "unit", "limits": {}},
+    }
+    given = {"esm": built("heatmap.js"), "state": state, "snapshot": b64encode(snapshot).decode()}
+    title = " × ".join(result.models) if len(result.models) < 4 else f"{len(result.models)} models"
+    # inside a script element only `<` could end it
+    text = json.dumps(given).replace("<", "\\u003c")
+    return PAGE.format(title=escape(title), css=built("heatmap.css"), given=text)

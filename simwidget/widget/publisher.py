@@ -1,0 +1,288 @@
+"""The one sender: what the page gets, and when. The computing thread never waits for a page.
+
+There is no queue. What is new is only a flag, and what is sent is evaluated when it is its turn, so a slow page gets
+fewer frames and never old ones, and the last one always goes out.
+"""
+
+import contextvars
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import uuid4
+
+from simwidget.progress import Progress
+from simwidget.result import SimilarityResult
+from simwidget.widget.encoding import axes_of, encode_frame, encode_snapshot
+from simwidget.widget.protocol import Curve, Detail, PairMeasure, RunInfo, Selection
+from simwidget.widget.sources import Source
+
+LOG = logging.getLogger("simwidget")
+
+ACKNOWLEDGED_WITHIN = 1.0
+"""Seconds after which a frame that no page has acknowledged no longer holds the next one back."""
+LOST_AFTER = 3
+"""Frames in a row that a page has missed when it is taken to be gone."""
+BEAT_EVERY = 2.0
+SAVE_EVERY = 10.0
+DEAF_AFTER = 5.0
+"""Seconds without any acknowledgement until frames are taken to be lost and the saved state stands in for them."""
+DEAF_SAVE_EVERY = 2.0
+SETTLED_AFTER = 0.2
+"""Seconds without a change after which a run that holds, or a result, is saved."""
+DETAIL_EVERY = 0.5
+SHARE = 0.04
+"""Share of the time that evaluating for a page may take while the run computes."""
+
+
+class Page(Protocol):
+    """What the publisher knows of the widget."""
+
+    measure: str
+    view: tuple[int, int]
+    selection: Selection | None
+
+    def send(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None: ...
+
+    def write(self, **state: Any) -> None:
+        """Set synced traits, in one message."""
+        ...
+
+    def keep(self, result: SimilarityResult) -> None:
+        """Put the result into the output that needs no kernel."""
+        ...
+
+
+@dataclass
+class Client:
+    seq: int = 0
+    hidden: bool = False
+    missed: int = 0
+
+
+class Publisher:
+    def __init__(self, page: Page, source: Source, frames_per_second: float = 10.0) -> None:
+        self._page = page
+        self._source = source
+        self._interval = 1.0 / frames_per_second
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._leave = source.watch(self.changed)
+        self.run_id = uuid4().hex[:12]
+        self.seq = 0
+        self._clients: dict[str, Client] = {}
+        self._heard_any = False
+        self._begun: float | None = None
+        # what is to be done
+        self._new = False
+        self._asked = False
+        self._unsaved = False
+        self._detail_due: Selection | None = None
+        # what was done
+        self._sent_at = self._saved_at = self._beat_at = self._detail_at = self._changed_at = -math.inf
+        self._cost = 0.0
+        self._kept: tuple[str, int] | None = None
+        self._notes: list[str] = []
+
+    @property
+    def running(self) -> bool:
+        """Whether pages are sent anything."""
+        return self._thread is not None and not self._closed
+
+    # --- from any thread ---------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A page will be there: start to send."""
+        with self._wake:
+            if self._thread is None and not self._closed:
+                run = contextvars.copy_context().run
+                self._thread = threading.Thread(target=run, args=(self._work,), name="simwidget page", daemon=True)
+                self._thread.start()
+            self._wake.notify_all()
+
+    def changed(self) -> None:
+        """The source has something new."""
+        with self._wake:
+            self._new = self._unsaved = True
+            self._changed_at = time.monotonic()
+            if self._begun is None:
+                self._begun = self._changed_at
+            self._wake.notify_all()
+
+    def ask(self) -> None:
+        """What is shown is another thing now: send it at once."""
+        with self._wake:
+            self._asked = True
+            self._detail_due = self._page.selection
+            self._wake.notify_all()
+
+    def ask_detail(self, pair: Selection | None) -> None:
+        with self._wake:
+            self._detail_due = pair
+            self._wake.notify_all()
+
+    def ready(self, client: str, run_id: str, have_seq: int) -> None:
+        """A page has come, or come back."""
+        with self._wake:
+            self._clients[client] = Client(seq=self.seq)
+        self.begin()
+        # one that has seen the latest frame has missed nothing, but the selected pair's detail is never saved
+        if run_id == self.run_id and 0 < self.seq <= have_seq and not self._new:
+            self.ask_detail(self._page.selection)
+        else:
+            self.ask()
+
+    def acknowledge(self, client: str, seq: int, hidden: bool) -> None:
+        with self._wake:
+            self._heard_any = True
+            self._clients[client] = Client(seq, hidden)
+            self._wake.notify_all()
+
+    def close(self) -> None:
+        with self._wake:
+            if self._closed:
+                return
+            self._closed = True
+            self._wake.notify_all()
+        self._leave()
+
+    # --- the sender --------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                if self._closed:
+                    return
+                now = time.monotonic()
+                jobs = [job for job, due in self._due(now) if due <= now]
+                if not jobs:
+                    next_due = min((due for _, due in self._due(now)), default=math.inf)
+                    self._wake.wait(None if next_due == math.inf else next_due - now)
+                    continue
+            try:
+                jobs[0]()
+            except Exception:  # one display's trouble must not end the others' updates
+                LOG.exception("a heatmap could not be updated")
+
+    def _due(self, now: float) -> list[tuple[Callable[[], None], float]]:
+        """What there is to do and from when on, the most pressing first."""
+        progress = self._source.progress
+        live = not progress.ended
+        found: list[tuple[Callable[[], None], float]] = []
+        if self._asked or self._new:
+            pause = 0.0 if self._asked else self._interval
+            if live and not self._asked:
+                pause = max(pause, self._cost / SHARE)
+            found.append((self._frame, max(self._sent_at + pause, self._free_at())))
+        if self._detail_due is not None:
+            found.append((self._detail, -math.inf))
+        if self._unsaved and self._begun is not None:
+            deaf_at = math.inf if self._heard_any or not live else self._begun + DEAF_AFTER
+            wait = DEAF_SAVE_EVERY if now >= deaf_at else SAVE_EVERY
+            due = min(max(self._saved_at, self._begun) + wait, deaf_at if deaf_at > now else math.inf)
+            if not live or progress.state == "paused":
+                due = min(due, self._changed_at + SETTLED_AFTER)
+            found.append((self._save, due))
+        if live and self._clients:
+            found.append((self._beat, max(self._beat_at, self._sent_at) + BEAT_EVERY))
+        return found
+
+    def _free_at(self) -> float:
+        """From when on the pages can take another frame."""
+        waiting = any(client.seq < self.seq and not client.hidden for client in self._clients.values())
+        return self._sent_at + ACKNOWLEDGED_WITHIN if waiting or not self._clients else -math.inf
+
+    def _frame(self) -> None:
+        """Send what is shown, and how far the run is."""
+        with self._wake:
+            self._new = self._asked = False
+            self.seq += 1
+            for client in self._clients.values():
+                client.missed += client.seq < self.seq - 1
+            self._clients = {name: one for name, one in self._clients.items() if one.missed < LOST_AFTER}
+        begun = time.monotonic()
+        progress = self._source.progress
+        measure, view = self._page.measure, self._page.view
+        result = self._source.snapshot([measure], [(min(view), max(view))])
+        self._notes = list(result.notes)
+        self._page.write(axes=axes_of(result), run=info_of(progress, self._notes))
+        frame, buffers = encode_frame(result, self.run_id, self.seq, measure, view)
+        self._cost = time.monotonic() - begun
+        self._page.send(dict(frame), buffers)
+        self._sent_at = time.monotonic()
+        pair = self._page.selection
+        if pair is not None and (progress.ended or self._sent_at >= self._detail_at + DETAIL_EVERY):
+            self._detail_due = self._detail_due or pair
+
+    def _detail(self) -> None:
+        """Send every measure of one pair, with its curve."""
+        with self._wake:
+            pair, self._detail_due = self._detail_due, None
+        if pair is not None:
+            self._page.send(dict(detail_of(self._source, self.run_id, self.seq, pair)))
+        self._detail_at = time.monotonic()
+
+    def _beat(self) -> None:
+        self._beat_at = time.monotonic()
+        self._page.send({"type": "beat", "seq": self.seq})
+
+    def _save(self) -> None:
+        """Put everything into the saved state; when the run holds, also into the output that needs no kernel."""
+        with self._wake:
+            self._unsaved = False
+        progress = self._source.progress
+        result = self._source.snapshot()
+        self._notes = list(result.notes)
+        snapshot, meta = encode_snapshot(result, self.run_id, self.seq, self._page.view)
+        self._page.write(
+            axes=axes_of(result), snapshot=snapshot, snapshot_meta=meta, run=info_of(progress, self._notes)
+        )
+        self._saved_at = time.monotonic()
+        settled = (progress.state, progress.n_batches)
+        if (progress.ended or progress.state == "paused") and settled != self._kept:
+            self._kept = settled
+            self._page.keep(result)
+
+
+def info_of(progress: Progress, notes: list[str]) -> RunInfo:
+    """How far the run is, for the page."""
+    return {
+        "state": progress.state,
+        "n_batches": progress.n_batches,
+        "n_batches_expected": progress.n_batches_expected,
+        "n_samples": progress.n_samples,
+        "rate": progress.rate,
+        "seconds_left": progress.seconds_left,
+        "notes": list(notes),
+        "error": progress.error,
+        "at": time.time(),
+    }
+
+
+def detail_of(source: Source, run_id: str, seq: int, pair: Selection) -> Detail:
+    """Every measure of one pair; a layer that is not there any more has none."""
+    view = (pair["model_x"], pair["model_y"])
+    try:
+        curves = source.convergence(pair["layer_x"], pair["layer_y"], view)
+    except ValueError:
+        curves = {}
+    measures: list[PairMeasure] = []
+    for name, curve in curves.items():
+        known = [(int(n), v, e) for n, v, e in zip(curve.n_batches, curve.values, curve.stderr, strict=True)]
+        points: Curve = {
+            "n_batches": [n for n, _, _ in known],
+            "values": [_number(v) for _, v, _ in known],
+            "stderr": [_number(e) for _, _, e in known],
+        }
+        last = known[-1]
+        measures.append({"name": name, "value": _number(last[1]), "stderr": _number(last[2]), "curve": points})
+    return {"type": "detail", "run_id": run_id, "seq": seq, "pair": pair, "measures": measures}
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return float(value) if math.isfinite(value) else None

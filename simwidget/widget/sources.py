@@ -1,0 +1,66 @@
+"""What a heatmap can show: a run, or a result that is there already."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from simwidget.progress import Progress, State
+from simwidget.result import SimilarityResult
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Numbers as of this moment, and word of their changes. Every method may be called from any thread."""
+
+    @property
+    def progress(self) -> Progress: ...
+
+    def snapshot(
+        self, measures: Sequence[str] | None = None, pairs: Iterable[tuple[int, int]] | None = None
+    ) -> SimilarityResult: ...
+
+    def convergence(self, layer_x: str, layer_y: str, view: tuple[str, str]) -> Mapping[str, Any]:
+        """Measure -> its curve over batches; nothing where there is none."""
+        ...
+
+    def watch(self, callback: Callable[[], None]) -> Callable[[], None]: ...
+
+
+class Still:
+    """A result that changes only when another one is put in its place."""
+
+    def __init__(self, result: SimilarityResult) -> None:
+        self._result = result
+        self._watchers: list[Callable[[], None]] = []
+
+    @property
+    def progress(self) -> Progress:
+        result = self._result
+        state: State = "finished" if result.complete else "stopped"
+        seconds = float(result.provenance.get("seconds") or 0.0)
+        return Progress(state, result.n_batches, None, result.n_samples, seconds)
+
+    def replace(self, result: SimilarityResult) -> None:
+        self._result = result
+        for callback in tuple(self._watchers):
+            callback()
+
+    def snapshot(
+        self, measures: Sequence[str] | None = None, pairs: Iterable[tuple[int, int]] | None = None
+    ) -> SimilarityResult:
+        return self._result
+
+    def convergence(self, layer_x: str, layer_y: str, view: tuple[str, str]) -> Mapping[str, Any]:
+        return {}
+
+    def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self._watchers.append(callback)
+        return lambda: self._watchers.remove(callback)
+
+
+def source_of(shown: Any) -> Source:
+    """The run itself, or a still of a result. A run is known by what it can do: its module brings torch."""
+    if isinstance(shown, SimilarityResult):
+        return Still(shown)
+    if isinstance(shown, Source):
+        return shown
+    raise TypeError(f"a heatmap shows a Comparison or a SimilarityResult, not a {type(shown).__name__}")

@@ -1,0 +1,78 @@
+"""The output that needs no kernel: a picture below the live view, hidden while that is there."""
+
+import contextvars
+from html import escape
+from typing import Any
+from uuid import uuid4
+
+from simwidget.result import SimilarityResult
+
+
+class StillOutput:
+    """A second output of every cell that shows a heatmap: HTML, PNG and text of the last held result.
+
+    Saved with the notebook, it is what people see with no kernel, in a converted page, and on a code-hosting site. The
+    live view hides it by its class, `simwidget-still-<run_id>`.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self._class = f"simwidget-still-{run_id}"
+        self._ids: list[str] = []
+
+    def show(self, result: SimilarityResult) -> None:
+        """Put it below the output of this cell."""
+        from IPython.display import display
+
+        self._ids.append(f"simwidget-{uuid4().hex}")
+        display(still_bundle(result, self._class), raw=True, display_id=self._ids[-1])
+
+    def update(self, result: SimilarityResult) -> None:
+        """Put another result into all of them."""
+        from IPython.display import update_display
+
+        if self._ids:
+            bundle = still_bundle(result, self._class)
+        for display_id in self._ids:
+            # an empty context: the message then belongs to the cell that runs now, which every front end listens to
+            contextvars.Context().run(update_display, bundle, raw=True, display_id=display_id)
+
+
+def still_bundle(result: SimilarityResult, name: str) -> dict[str, Any]:
+    """The result as HTML, PNG and text; text alone before there are numbers."""
+    if not result.n_samples:
+        text = f"{_title(result)}: no numbers yet. The live view needs its kernel."
+        html = f'<div class="simwidget-still {name}"><p>{escape(text)}</p></div>'
+        return {"text/html": html, "text/plain": text}
+    from base64 import b64encode
+
+    picture = b64encode(picture_of(result)).decode()
+    partial = "" if result.complete else ", partial"
+    text = f"{_title(result)}, {result.n_samples:,} samples{partial}"
+    notes = "".join(f"<p>Note: {escape(note)}</p>" for note in result.notes)
+    html = (
+        f'<div class="simwidget-still {name}"><img alt="{escape(text)}" src="data:image/png;base64,{picture}" '
+        f'style="max-width:100%">{notes}</div>'
+    )
+    return {"text/html": html, "image/png": picture, "text/plain": text}
+
+
+def picture_of(result: SimilarityResult) -> bytes:
+    """All measures of the first two models beside each other, as PNG; without pyplot, since threads call it."""
+    import io
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    view = next(iter(result.views())) if len(result.models) < 2 else (result.models[0], result.models[1])
+    figure = Figure(figsize=(5.6 * len(result.measures), 5.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    for ax, measure in zip(figure.subplots(1, len(result.measures), squeeze=False)[0], result.measures, strict=True):
+        result.plot(measure, ax, view=view)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=90)
+    return file.getvalue()
+
+
+def _title(result: SimilarityResult) -> str:
+    measures = " and ".join(result.title(measure) for measure in result.measures)
+    return f"{measures} of {' × '.join(result.models) if len(result.models) < 4 else f'{len(result.models)} models'}"
