@@ -1,22 +1,10 @@
 """A real browser for the tests of what people see."""
 
 import json
-import shutil
 
 import pytest
 
 import simwidget as sw
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>heatmap</title>
 <style id="css"></style><body style="margin:20px"><div id="widget"></div>
@@ -41,18 +29,6 @@ window.leave = widget.render({ model, el: document.getElementById("widget") });
 window.model = model;
 window.listeners = () => [...listeners.values()].flat().length;
 </script>"""
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.fail("the browser tests need chromium: make browser")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,0 +1,199 @@
+"""Driving a real notebook server and real kernels through a real browser."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+KERNELS = Path(os.environ.get("SIMWIDGET_KERNELS", ROOT / ".venv" / "kernels"))
+"""Folders with other ipykernels; `make test` fills it"""
+FAST, SLOW = 20_000, 60_000
+"""Milliseconds that a page and a cold kernel may take."""
+
+SETUP = """
+import time, torch, simwidget as sw
+class Natural:
+    # a loader that takes its time for every batch, as those that read files do
+    def __init__(self, n_batches=60, seconds=0.05, stop_at=None):
+        self.n_batches, self.seconds, self.stop_at = n_batches, seconds, stop_at
+        self.images = torch.stack([image for image, _ in sw.demo.load().loader.dataset])
+    def __len__(self):
+        return self.n_batches
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(0)
+        for _ in range(self.n_batches):
+            time.sleep(self.seconds)
+            yield self.images[torch.randint(len(self.images), (16,), generator=generator)]
+models, _, _ = sw.demo.load()
+pair = {name: models[name] for name in ("seed 0", "seed 1")}
+comparison = sw.compare(pair, Natural({options}), gram_batch=16, device="cpu")
+"""
+
+
+class Server:
+    """One notebook application over one folder."""
+
+    def __init__(self, folder: Path, application: str) -> None:
+        self.folder, self.application = folder, application
+        private = folder / "private"
+        environment = dict(os.environ)
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR"):
+            environment[name] = str(private / name)
+        environment["JUPYTERLAB_WORKSPACES_DIR"] = str(private / "workspaces")
+        environment["IPYTHONDIR"] = str(private / "ipython")
+        environment["JUPYTER_DATA_DIR"] = str(private / "data")
+        environment["PYTHONPATH"] = str(ROOT)
+        page_config = private / "JUPYTER_CONFIG_DIR" / "labconfig" / "page_config.json"
+        page_config.parent.mkdir(parents=True)
+        page_config.write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}')
+        self.settings = private / "JUPYTERLAB_SETTINGS_DIR"
+        for path in sorted(KERNELS.glob("*/ipykernel")) if KERNELS.exists() else []:
+            spec = private / "data" / "kernels" / path.parent.name
+            spec.mkdir(parents=True)
+            about = {
+                "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                "display_name": path.parent.name,
+                "language": "python",
+                "env": {"PYTHONPATH": os.pathsep.join([str(path.parent), str(ROOT)])},
+            }
+            (spec / "kernel.json").write_text(json.dumps(about))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        exposed = "LabApp" if application == "lab" else "JupyterNotebookApp"
+        command = [sys.executable, "-m", f"jupyter{'lab' if application == 'lab' else ''}"]
+        if application != "lab":
+            command = [sys.executable, "-m", "notebook"]
+        command += [
+            "--no-browser",
+            "--allow-root",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={folder}",
+            "--IdentityProvider.token=",
+            "--ServerApp.password=",
+            "--ServerApp.disable_check_xsrf=True",
+            f"--{exposed}.expose_app_in_browser=True",
+        ]
+        self.log = (folder / "private" / "server.log").open("w")
+        self.process = subprocess.Popen(command, env=environment, cwd=folder, stdout=self.log, stderr=subprocess.STDOUT)
+        self._wait()
+
+    def _wait(self) -> None:
+        ends = time.monotonic() + 60
+        while time.monotonic() < ends:
+            assert self.process.poll() is None, Path(self.log.name).read_text()
+            try:
+                urllib.request.urlopen(f"{self.url}/api/status", timeout=5)
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise TimeoutError(Path(self.log.name).read_text())
+
+    def get(self, path: str):
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def close(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.log.close()
+
+
+class Notebook:
+    """One notebook in one page."""
+
+    def __init__(self, server: Server, context, name: str) -> None:
+        self.server, self.context, self.name = server, context, name
+        self.path = server.folder / name
+        self.page = context.new_page()
+        self.page.set_default_timeout(FAST)
+
+    def write(self, *cells: str, kernel: str = "python3") -> "Notebook":
+        import nbformat
+
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        book.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
+        nbformat.write(book, self.path)
+        return self
+
+    def open(self, page=None) -> "Notebook":
+        page = page or self.page
+        where = "lab/tree" if self.server.application == "lab" else "notebooks"
+        page.goto(f"{self.server.url}/{where}/{self.name}?reset")
+        page.wait_for_selector(".jp-Notebook .jp-Cell", state="attached", timeout=SLOW)
+        page.wait_for_function("() => window.jupyterapp.commands.hasCommand('notebook:run-cell')", timeout=SLOW)
+        return self
+
+    def ready(self) -> "Notebook":
+        """Wait for the kernel."""
+        self.page.wait_for_function(
+            "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=SLOW,
+        )
+        return self
+
+    def run(self, index: int, wait: bool = True) -> None:
+        """Run one cell, and wait until it has returned."""
+        page = self.page
+        page.evaluate("(i) => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = i }", index)
+        before = self.count(index)
+        page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-cell')")
+        if wait:
+            page.wait_for_function(
+                """([i, before]) => {
+                    const { model } = window.jupyterapp.shell.currentWidget.content.widgets[i];
+                    return model.executionCount !== null && model.executionCount !== before
+                        && model.executionState !== 'running';
+                }""",
+                arg=[index, before],
+                timeout=SLOW,
+            )
+
+    def count(self, index: int):
+        return self.page.evaluate(
+            "(i) => window.jupyterapp.shell.currentWidget.content.widgets[i].model.executionCount", index
+        )
+
+    def text(self, index: int) -> str:
+        """What a cell printed or returned, as text."""
+        return self.page.evaluate(
+            """(i) => window.jupyterapp.shell.currentWidget.content.widgets[i].model.outputs.toJSON()
+                .map((one) => one.text ?? one.data?.['text/plain'] ?? one.evalue ?? '').flat().join('')""",
+            index,
+        )
+
+    def ask(self, index: int, code: str) -> str:
+        """Put code into a cell, run it, and return what it printed."""
+        self.page.evaluate(
+            """([i, code]) => window.jupyterapp.shell.currentWidget.content.widgets[i].model.sharedModel
+                .setSource(code)""",
+            [index, code],
+        )
+        self.run(index)
+        return self.text(index)
+
+    def save(self) -> None:
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
+
+    def wait_for_state(self, *states: str, page=None, timeout: int = FAST) -> None:
+        (page or self.page).wait_for_function(
+            "(states) => states.includes(document.querySelector('.simwidget-heatmap .run')?.dataset.state)",
+            arg=list(states),
+            timeout=timeout,
+        )
+
+
+def setup(options: str = "") -> str:
+    """The first cell: two networks and a loader that takes its time."""
+    return SETUP.replace("{options}", options)

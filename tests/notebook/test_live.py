@@ -1,0 +1,147 @@
+"""The heatmap in JupyterLab while the run goes on."""
+
+import json
+
+import numpy as np
+import pytest
+from jupyter_pages import FAST, setup
+from matplotlib import colormaps
+
+WATCH = """() => {
+    window.pictures = new Set();
+    const look = () => {
+        const canvas = document.querySelector(".simwidget-heatmap canvas");
+        const state = document.querySelector(".simwidget-heatmap .run")?.dataset.state;
+        if (canvas?.dataset.frame && state === "running") {
+            const [left, top, width, height] = canvas.dataset.frame.split(" ").map(Number);
+            const ratio = canvas.width / canvas.clientWidth;
+            const box = [left + width * 0.1, top + height * 0.1, width * 0.8, height * 0.8];
+            const { data } = canvas.getContext("2d").getImageData(...box.map((one) => Math.round(one * ratio)));
+            let sum = 0;
+            for (let i = 0; i < data.length; i += 4) sum = (sum * 31 + data[i] * 65536 + data[i + 1]) % 4294967291;
+            window.pictures.add(sum);
+        }
+        if (state !== "finished") requestAnimationFrame(look);
+    };
+    look();
+}"""
+
+
+def frame_of(page):
+    return [float(one) for one in page.locator(".simwidget-heatmap canvas").get_attribute("data-frame").split()]
+
+
+def centre(page, shape, i, j):
+    left, top, width, height = frame_of(page)
+    return {"x": left + (j + 0.5) * width / shape[1], "y": top + (i + 0.5) * height / shape[0]}
+
+
+def live_test(book):
+    """Test 1: it fills while it runs, cells can be clicked meanwhile, and what it shows at the end is the result."""
+    page = book.write(setup("80, 0.06"), "comparison", "").open().ready().page
+    book.run(0)
+    page.evaluate(WATCH)
+    book.run(1)
+    assert page.evaluate("() => document.querySelector('.simwidget-heatmap .run')?.dataset.state") != "finished"
+    page.wait_for_function("() => document.querySelector('.simwidget-heatmap')?.cells?.samples > 0")
+    layers = page.evaluate(
+        "() => (({ rows, columns }) => [rows, columns])(document.querySelector('.simwidget-heatmap').cells)"
+    )
+    shape = tuple(map(len, layers))
+    for i, j in ((3, 5), (10, 2), (20, 30)):
+        page.locator(".simwidget-heatmap canvas").click(position=centre(page, shape, i, j))
+        page.wait_for_function(
+            """([x, y]) => {
+                const names = [...document.querySelectorAll(".simwidget-heatmap .panel code")];
+                return names.map((one) => one.textContent).join() === [x, y].join();
+            }""",
+            arg=[layers[0][i], layers[1][j]],
+        )
+        assert page.locator(".simwidget-heatmap .run").get_attribute("data-state") == "running"
+    book.wait_for_state("finished")
+    assert page.evaluate("() => window.pictures.size") >= 5
+    printed = book.ask(
+        2,
+        "import json; r = comparison.result; print(json.dumps([r.matrix('cka').tolist(), r.stderr('cka').tolist(),"
+        " r.n_samples]))",
+    )
+    matrix, stderr, n_samples = json.loads(printed)
+    matrix = np.array(matrix)
+    page.wait_for_function("(n) => document.querySelector('.simwidget-heatmap').cells.samples === n", arg=n_samples)
+    shown = page.evaluate(
+        "() => (({ values, stderr }) => [[...values], [...stderr]])(document.querySelector('.simwidget-heatmap').cells)"
+    )
+    assert np.array_equal(np.array(shown[0], "f4").reshape(shape), matrix.astype("f4"))
+    assert np.array_equal(np.array(shown[1], "f4").reshape(shape), np.array(stderr, "f4"))
+    check_pixels(page, matrix)
+
+
+def check_pixels(page, matrix):
+    """Fifty cells of the canvas, read back through the palette."""
+    magma = (colormaps["magma"](np.arange(256))[:, :3] * 255).round()
+    rng = np.random.default_rng(0)
+    cells = [
+        (int(i), int(j)) for i, j in zip(rng.integers(0, matrix.shape[0], 50), rng.integers(0, matrix.shape[1], 50))
+    ]
+    page.mouse.move(2, 2)
+    page.locator(".simwidget-heatmap canvas").press("Escape")  # the outline of the held cell covers its neighbours
+    page.wait_for_function("() => !document.querySelector('.simwidget-heatmap .hint').hidden")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    places = [centre(page, matrix.shape, i, j) for i, j in cells]
+    colours = page.evaluate(
+        """(places) => {
+            const canvas = document.querySelector(".simwidget-heatmap canvas");
+            const ratio = canvas.width / canvas.clientWidth;
+            const pen = canvas.getContext("2d");
+            return places.map(({ x, y }) => [...pen.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data]);
+        }""",
+        places,
+    )
+    for (i, j), colour in zip(cells, colours):
+        distance = np.abs(magma - colour[:3]).sum(1)
+        assert distance.min() <= 3
+        assert distance.argmin() / 255 == pytest.approx(np.clip(matrix[i, j], 0, 1), abs=1 / 255)
+
+
+def test_it_fills_while_the_run_goes_on(book):
+    live_test(book)
+
+
+def test_it_fills_in_notebook_7(book7):
+    live_test(book7)
+
+
+def n_batches(book, cell=2):
+    return int(book.ask(cell, "print(comparison.n_batches)"))
+
+
+def test_pause_resume_and_stop(book):
+    page = book.write(setup("400, 0.03"), "comparison", "").open().ready().page
+    book.run(0)
+    book.run(1)
+    button = lambda name: page.locator(f".simwidget-heatmap .controls .{name}")  # noqa: E731
+    page.wait_for_function("() => document.querySelector('.simwidget-heatmap')?.cells?.samples > 100")
+    button("pause").click()
+    told = n_batches(book)
+    book.wait_for_state("paused")
+    held = n_batches(book)
+    assert held <= told + 1
+    # long enough for several batches: nothing moves while it holds
+    assert book.ask(2, "print(comparison.wait_for_batches(comparison.n_batches + 1, timeout=0.5))") == "False\n"
+    assert n_batches(book) == held
+    button("resume").click()
+    book.wait_for_state("running")
+    assert book.ask(2, f"print(comparison.wait_for_batches({held} + 5, timeout=20))") == "True\n"
+    button("stop").click()
+    book.wait_for_state("stopped")
+    seen = n_batches(book)
+    assert held + 5 <= seen < 400
+    samples, known = book.ask(
+        2, "import numpy as np; print(comparison.result.n_samples, np.isfinite(comparison.result.matrix()).all())"
+    ).split()
+    assert (int(samples), known) == (16 * seen, "True")
+    page.wait_for_function(f"() => document.querySelector('.simwidget-heatmap').cells.samples === {samples}")
+    assert page.locator(".simwidget-heatmap .controls button").count() == 0
+
+
+assert FAST
