@@ -21,7 +21,7 @@ const OFFERED: Record<string, [Name, string][]> = {
 
 export class Progress {
   readonly element = part("div", "run");
-  readonly controls = part("div", "controls");
+  #controls = part("div", "controls");
   #where = part("strong", "where");
   #bar = part("span", "bar", part("i"));
   #pace = part("span", "pace");
@@ -33,7 +33,7 @@ export class Progress {
     this.#where.setAttribute("role", "status");
     this.#bar.setAttribute("role", "progressbar");
     this.#bar.setAttribute("aria-label", "Batches");
-    this.element.append(this.#where, this.#bar, this.#pace, this.#error, this.#heard);
+    this.element.append(this.#where, this.#bar, this.#pace, this.#error, this.#heard, this.#controls);
   }
 
   show(): void {
@@ -60,7 +60,7 @@ export class Progress {
     const key = offered.map(([name]) => name).join(" ");
     if (key === this.#buttons) return;
     this.#buttons = key;
-    this.controls.replaceChildren(
+    this.#controls.replaceChildren(
       ...offered.map(([name, text]) => {
         const button = part("button", name, text);
         button.type = "button";

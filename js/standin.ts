@@ -31,6 +31,11 @@ export class StandIn implements Pick<AnyModel<State>, "get" | "set" | "on" | "of
     if (event && call) this.#calls.get(event)?.delete(call);
   }
 
+  /** How many listeners there are. */
+  get listeners(): number {
+    return [...this.#calls.values()].reduce((sum, calls) => sum + calls.size, 0);
+  }
+
   save_changes(): void {}
 
   send(): void {}

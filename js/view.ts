@@ -50,7 +50,7 @@ export class HeatmapView {
     this.#readout.setAttribute("aria-live", "polite");
     const box = part("div", "box");
     box.append(
-      part("header", "", this.#title, this.#measures.element, this.#models.element, this.#progress.controls),
+      part("header", "", this.#title, this.#measures.element, this.#models.element),
       this.#progress.element,
       part("main", "", part("div", "map", this.#plot.canvas), this.#panel.element),
       part("footer", "", this.#legend.element, this.#readout),

@@ -24,9 +24,16 @@ export default () => {
 };
 
 /** The same view in a page without a kernel. */
-export function standalone(el: HTMLElement, state: Omit<State, "snapshot">, snapshot: string): void {
+export function standalone(el: HTMLElement, state: Omit<State, "snapshot">, snapshot: string) {
   const bytes = Uint8Array.from(atob(snapshot), (letter) => letter.charCodeAt(0));
-  const view = new HeatmapView(new Store(new StandIn({ ...state, snapshot: bytes })));
+  const model = new StandIn({ ...state, snapshot: bytes });
+  const store = new Store(model);
+  const view = new HeatmapView(store);
   el.append(view.element);
   view.shown();
+  const close = () => {
+    view.close();
+    store.close();
+  };
+  return { model, close };
 }

@@ -28,7 +28,7 @@ body {{ margin: 24px; }}
 <script type="module">
 const {{ esm, state, snapshot }} = JSON.parse(document.getElementById("given").textContent);
 const {{ standalone }} = await import(URL.createObjectURL(new Blob([esm], {{ type: "text/javascript" }})));
-standalone(document.getElementById("heatmap"), state, snapshot);
+window.simwidget = standalone(document.getElementById("heatmap"), state, snapshot);
 </script>
 </body>
 </html>

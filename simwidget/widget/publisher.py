@@ -87,6 +87,7 @@ class Publisher:
         self._cost = 0.0
         self._kept: tuple[str, int] | None = None
         self._notes: list[str] = []
+        self._failing = False
 
     @property
     def running(self) -> bool:
@@ -165,8 +166,14 @@ class Publisher:
                     continue
             try:
                 jobs[0]()
-            except Exception:  # one display's trouble must not end the others' updates
-                LOG.exception("a heatmap could not be updated")
+                self._failing = False
+            except Exception:  # a display's trouble is not the run's, and may pass
+                if not self._failing:
+                    LOG.exception("a heatmap could not be updated; it is tried again every second")
+                self._failing = True
+                with self._wake:
+                    self._new = True
+                    self._sent_at = time.monotonic() + ACKNOWLEDGED_WITHIN
 
     def _due(self, now: float) -> list[tuple[Callable[[], None], float]]:
         """What there is to do and from when on, the most pressing first."""

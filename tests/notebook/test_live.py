@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from jupyter_pages import FAST, setup
+from jupyter_pages import KERNELS, setup
 from matplotlib import colormaps
 
 WATCH = """() => {
@@ -28,7 +28,8 @@ WATCH = """() => {
 
 
 def frame_of(page):
-    return [float(one) for one in page.locator(".simwidget-heatmap canvas").get_attribute("data-frame").split()]
+    frame = page.locator(".simwidget-heatmap canvas").first.get_attribute("data-frame")
+    return [float(one) for one in frame.split()]
 
 
 def centre(page, shape, i, j):
@@ -36,9 +37,9 @@ def centre(page, shape, i, j):
     return {"x": left + (j + 0.5) * width / shape[1], "y": top + (i + 0.5) * height / shape[0]}
 
 
-def live_test(book):
+def live_test(book, kernel="python3"):
     """Test 1: it fills while it runs, cells can be clicked meanwhile, and what it shows at the end is the result."""
-    page = book.write(setup("80, 0.06"), "comparison", "").open().ready().page
+    page = book.write(setup("80, 0.06"), "comparison", "", kernel=kernel).open().ready().page
     book.run(0)
     page.evaluate(WATCH)
     book.run(1)
@@ -93,7 +94,8 @@ def check_pixels(page, matrix):
             const canvas = document.querySelector(".simwidget-heatmap canvas");
             const ratio = canvas.width / canvas.clientWidth;
             const pen = canvas.getContext("2d");
-            return places.map(({ x, y }) => [...pen.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data]);
+            const at = (x, y) => pen.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data;
+            return places.map(({ x, y }) => [...at(x, y)]);
         }""",
         places,
     )
@@ -144,4 +146,119 @@ def test_pause_resume_and_stop(book):
     assert page.locator(".simwidget-heatmap .controls button").count() == 0
 
 
-assert FAST
+def test_the_same_widget_in_two_cells(book):
+    page = (
+        book.write(setup("300, 0.03"), "widget = sw.SimilarityHeatmap(comparison); widget", "widget", "")
+        .open()
+        .ready()
+        .page
+    )
+    for cell in range(3):
+        book.run(cell)
+    views = page.locator(".simwidget-heatmap")
+    assert views.count() == 2
+    views.nth(0).get_by_role("button", name="▶ Start").click()
+    page.wait_for_function(
+        """() => {
+            const views = [...document.querySelectorAll(".simwidget-heatmap")];
+            return views.length === 2 && views.every((one) => one.cells?.samples > 100);
+        }"""
+    )
+    views.nth(1).get_by_role("button", name="dCKA", exact=True).click()
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".simwidget-heatmap")].every(
+            (one) => one.cells?.about.name === "dcka" &&
+                one.querySelector(".segments [aria-pressed=true]").textContent === "dCKA")"""
+    )
+    views.nth(0).locator("canvas").click(position=centre(page, (37, 37), 4, 6))
+    page.wait_for_function(
+        """() => {
+            const panels = [...document.querySelectorAll(".simwidget-heatmap .panel")];
+            return panels.length === 2 && panels[0].querySelector("code")
+                && panels[0].textContent === panels[1].textContent;
+        }"""
+    )
+    assert book.ask(3, "print(widget.measure, widget.selection['layer_x'])").split()[0] == "dcka"
+    views.nth(1).get_by_role("button", name="Stop").click()
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".simwidget-heatmap .run")].every(
+            (one) => one.dataset.state === "stopped")"""
+    )
+
+
+def test_page_reload_during_a_run(book):
+    page = book.write(setup("2000, 0.03"), "comparison", "").open().ready().page
+    book.run(0)
+    book.run(1)
+    page.wait_for_function("() => document.querySelector('.simwidget-heatmap')?.cells?.samples > 100")
+    page.locator(".simwidget-heatmap canvas").click(position=centre(page, (37, 37), 4, 6))
+    page.wait_for_selector(".simwidget-heatmap .panel .value", state="attached")
+    before = page.evaluate("() => document.querySelector('.simwidget-heatmap').cells.samples")
+    book.save()
+    page.reload()
+    page.wait_for_selector(".jp-Notebook .jp-Cell", state="attached", timeout=60_000)
+    page.wait_for_function(
+        """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.connectionStatus
+            === 'connected'""",
+        timeout=60_000,
+    )
+    page.wait_for_function(
+        """(before) => document.querySelector('.simwidget-heatmap .run')?.dataset.state === 'running' &&
+            document.querySelector('.simwidget-heatmap').cells?.samples > before""",
+        arg=before,
+        timeout=3000,
+    )
+    page.wait_for_selector(".simwidget-heatmap .panel .value", state="attached", timeout=3000)
+    page.get_by_role("button", name="Stop").click()
+    book.wait_for_state("stopped")
+
+
+def test_a_killed_kernel_is_noticed(book):
+    page = book.write(setup("2000, 0.03"), "comparison", "import os; os.kill(os.getpid(), 9)").open().ready().page
+    book.run(0)
+    book.run(1)
+    page.wait_for_function("() => document.querySelector('.simwidget-heatmap')?.cells?.samples > 100")
+    assert page.locator(".simwidget-heatmap .heard").text_content() == ""
+    book.run(2, wait=False)
+    page.wait_for_function(
+        "() => document.querySelector('.simwidget-heatmap .heard').textContent.startsWith('last heard at ')"
+    )
+    assert page.evaluate("() => document.querySelector('.simwidget-heatmap').cells.samples") > 100
+
+
+def blocking_test(book, kernel="python3"):
+    """Frames come while a cell keeps the main thread."""
+    cells = [
+        setup("120, 0.05"),
+        "widget = sw.SimilarityHeatmap(comparison); widget",
+        "_ = comparison.run(progress=False)",
+    ]
+    page = book.write(*cells, kernel=kernel).open().ready().page
+    book.run(0)
+    book.run(1)
+    page.wait_for_selector(".simwidget-heatmap canvas[data-frame]")
+    assert page.locator(".simwidget-heatmap .where").text_content() == "Not started"
+    page.evaluate(WATCH)
+    book.run(2, wait=False)
+    page.wait_for_function("() => window.pictures.size >= 3")
+    assert book.count(2) is None
+    book.wait_for_state("finished", timeout=60_000)
+    page.wait_for_function("() => document.querySelector('.simwidget-heatmap').cells.samples === 120 * 16")
+
+
+def test_a_blocking_run_still_shows_frames(book):
+    blocking_test(book)
+
+
+@pytest.mark.parametrize("kernel", sorted(path.parent.name for path in KERNELS.glob("*/ipykernel")) or [None])
+def test_other_kernels(book, kernel):
+    assert kernel is not None, f"there are no other ipykernels in {KERNELS}: make kernels"
+    blocking_test(book, kernel)
+    code = "import ipykernel; print(ipykernel.__version__)"
+    assert f"ipykernel{book.ask(2, code)}".startswith(kernel)
+
+
+@pytest.mark.parametrize("kernel", sorted(path.parent.name for path in KERNELS.glob("*/ipykernel")) or [None])
+def test_live_in_other_kernels(book, kernel):
+    assert kernel is not None, f"there are no other ipykernels in {KERNELS}: make kernels"
+    live_test(book, kernel)

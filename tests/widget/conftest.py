@@ -1,60 +1,31 @@
-"""A real browser for the tests of what people see."""
-
-import json
+"""Pages with one heatmap, opened from disk."""
 
 import pytest
 
 import simwidget as sw
 
-PAGE = """<!doctype html><meta charset="utf-8"><title>heatmap</title>
-<style id="css"></style><body style="margin:20px"><div id="widget"></div>
-<script type="module">
-const given = JSON.parse(document.getElementById("given").textContent);
-document.getElementById("css").textContent = given.css;
-const snapshot = Uint8Array.from(atob(given.snapshot), (letter) => letter.charCodeAt(0));
-const state = { ...given.state, snapshot: new DataView(snapshot.buffer) };
-const listeners = new Map();
-const model = {
-  get: (name) => state[name],
-  set(name, value) { state[name] = value; for (const call of listeners.get(name) ?? []) call(); },
-  on(event, call) { const name = event.slice(7); listeners.set(name, [...(listeners.get(name) ?? []), call]); },
-  off(event, call) {
-    const name = event.slice(7); listeners.set(name, (listeners.get(name) ?? []).filter((one) => one !== call));
-  },
-  save_changes() {},
-};
-const source = URL.createObjectURL(new Blob([given.esm], { type: "text/javascript" }));
-const widget = (await import(source)).default;
-window.leave = widget.render({ model, el: document.getElementById("widget") });
-window.model = model;
-window.listeners = () => [...listeners.values()].flat().length;
-</script>"""
-
 
 @pytest.fixture
 def show(chromium, tmp_path):
-    """Open a page with one widget; console errors and page errors fail the test at its end."""
+    """Open the standalone page of a result; requests, console errors and page errors fail the test at its end."""
     errors, contexts = [], []
 
-    def show(widget, dark=False, width=1000):
-        from base64 import b64encode
-
-        state = {name: getattr(widget, name) for name in ("axes", "snapshot_meta", "measure", "view")}
-        snapshot = b64encode(widget.snapshot).decode()
-        given = {"state": state, "snapshot": snapshot, "esm": widget._esm, "css": widget._css}
-        text = json.dumps(given).replace("<", "\\u003c")
-        path = tmp_path / "page.html"
-        given_tag = f'<script type="application/json" id="given">{text}</script>'
-        path.write_text(PAGE.replace("<script", given_tag + "<script"))
+    def show(result, measure=None, view="xy", dark=False, width=1000):
+        path = tmp_path / f"page{len(contexts)}.html"
+        result.to_html(path, measure, view=view)
         scheme = "dark" if dark else "light"
-        context = chromium.new_context(viewport={"width": width, "height": 680}, color_scheme=scheme)
+        context = chromium.new_context(viewport={"width": width, "height": 680}, color_scheme=scheme, offline=True)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None
+        )
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda one: errors.append(one.url) if not one.url.startswith(("blob:", "data:")) else None)
         page.goto(path.as_uri())
-        page.wait_for_selector(".simwidget-heatmap canvas")
-        page.wait_for_function("() => document.querySelector('canvas').width > 400")
+        page.wait_for_selector(".simwidget-heatmap canvas[data-frame]")
+        assert errors == [path.as_uri()]  # the page itself is the one request
+        errors.clear()
         return page
 
     yield show
