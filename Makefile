@@ -1,14 +1,18 @@
 # Every target works from a fresh clone: it makes .venv and installs what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 FRONT_END := package.json package-lock.json tsconfig.json $(wildcard js/*.ts js/*.css)
+NOTEBOOK ?= notebooks/quickstart.ipynb
+# the heatmap is tested under these kernels too, beside the newest
+KERNELS := ipykernel6.31 ipykernel7.3
 
-.PHONY: demo test lab lint bench mutants browser clean
+.PHONY: demo test lab dashboard lint bench flow screenshots mutants browser clean
 
 demo: .venv/ready-demo
-	$(BIN)/python -m simwidget.demo --out out
+	$(BIN)/python -m simwidget.demo $(NOTEBOOK) --out out
 
-test: .venv/ready-test node_modules/ready browser
+test: .venv/ready-test node_modules/ready browser $(KERNELS:%=.venv/kernels/%/ready)
 	npm test
 	$(BIN)/python -m pytest
 
@@ -20,11 +24,20 @@ lint: .venv/ready-test node_modules/ready
 	npm run lint
 
 lab: .venv/ready-lab
-	$(BIN)/jupyter lab $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_OPTIONS) notebooks/quickstart.ipynb
+	$(BIN)/jupyter lab $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_OPTIONS) $(NOTEBOOK)
+
+dashboard: .venv/ready-lab
+	$(BIN)/voila $(LAB_OPTIONS) notebooks/dashboard.ipynb
 
 bench: .venv/ready-test
 	mkdir -p out
 	$(BIN)/python -m benchmarks --out out/benchmarks.json
+
+flow: .venv/ready-test browser
+	$(BIN)/python -m benchmarks.flow
+
+screenshots: .venv/ready-test browser
+	$(BIN)/python docs/screenshots.py
 
 mutants: .venv/ready-test
 	$(BIN)/python -m tests.mutants
@@ -35,17 +48,22 @@ mutants: .venv/ready-test
 
 .venv/ready-demo: .venv/bin/python pyproject.toml $(FRONT_END)
 	$(need-node)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(PIP) --editable '.[demo]'
 	touch $@
 
 .venv/ready-test: .venv/bin/python pyproject.toml $(FRONT_END)
 	$(need-node)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	$(PIP) --editable '.[test,lint]'
 	touch $@
 
 .venv/ready-lab: .venv/bin/python pyproject.toml $(FRONT_END)
 	$(need-node)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[lab]'
+	$(PIP) --editable '.[lab]'
+	touch $@
+
+# an older ipykernel in a folder of its own; everything else it needs is in .venv
+.venv/kernels/ipykernel%/ready: .venv/ready-test
+	$(PIP) --no-deps --upgrade --target $(@D) 'ipykernel==$*.*' nest-asyncio
 	touch $@
 
 node_modules/ready: package.json package-lock.json

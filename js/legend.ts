@@ -32,7 +32,7 @@ export class Legend {
     this.element.append(map, this.#settings.element);
   }
 
-  show(cells: Cells | undefined, colours: Colouring, scale: Scale): void {
+  show(cells: Cells | undefined, steps: Int16Array, colours: Colouring, scale: Scale): void {
     this.#cells = cells;
     this.#strip.style.background = gradient(colours);
     this.#ticks.replaceChildren(
@@ -42,7 +42,7 @@ export class Legend {
         return tick;
       }),
     );
-    const counts = cells ? histogram(cells.values, colours, BINS) : [];
+    const counts = cells ? histogram(steps, BINS) : [];
     // square roots, so that a few cells far from the crowd are seen
     const most = Math.sqrt(Math.max(1, ...counts));
     const bars = counts.map((count, i) => {

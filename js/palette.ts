@@ -37,8 +37,8 @@ export function colouring(about: Pick<MeasureInfo, "name" | "kind">, scale: Scal
       .range([0, STEPS - 1])
       .clamp(true);
     const ticks = [0, 0.9, 0.99, 0.999].map((s) => ({ at: place(1 - s) / (STEPS - 1), text: String(s) }));
-    const position = (value: number) => place(Math.max(1 - value, CLOSEST));
-    return { colours: table, step: stepped(position), ticks, note: "colours by log(1 − s)" };
+    const step = (value: number) => (Number.isNaN(value) ? -1 : Math.round(place(Math.max(1 - value, CLOSEST))));
+    return { colours: table, step, ticks, note: "colours by log(1 − s)" };
   }
   const frozen = scale.mode === "range" ? scale.limits[about.name] : undefined;
   const [low, high] = frozen ?? (diverging ? [-1, 1] : [0, 1]);
@@ -46,11 +46,13 @@ export function colouring(about: Pick<MeasureInfo, "name" | "kind">, scale: Scal
     .domain([low, high])
     .range([0, STEPS - 1])
     .clamp(true);
+  const slope = (STEPS - 1) / (high - low);
   const text = (value: number) => (frozen ? value.toFixed(2) : String(value)).replace("-", "−");
   const marks = diverging ? [low, (low + high) / 2, high] : [low, high];
   return {
     colours: table,
-    step: stepped(place),
+    step: (value) =>
+      value >= high ? STEPS - 1 : value > low ? Math.round((value - low) * slope) : isNaN(value) ? -1 : 0,
     ticks: marks.map((value) => ({ at: place(value) / (STEPS - 1), text: text(value) })),
     note: frozen ? `colours from ${text(low)} to ${text(high)}` : "",
   };
@@ -68,26 +70,35 @@ export function rangeOf(values: Float32Array, about: Pick<MeasureInfo, "kind">):
   return about.kind === "difference" ? [-most, most] : [low, high];
 }
 
+/** The steps of all values. */
+export function stepsOf(values: Float32Array, { step }: Colouring): Int16Array {
+  const steps = new Int16Array(values.length);
+  for (let i = 0; i < values.length; i++) steps[i] = step(values[i] ?? NaN);
+  return steps;
+}
+
 /** RGBA pixels of a matrix, one a cell; cells without a number stay transparent, so that the hatching shows. */
-export function pixels(values: Float32Array, { colours, step }: Colouring): Uint8ClampedArray<ArrayBuffer> {
-  const data = new Uint8ClampedArray(4 * values.length);
+export function pixels(steps: Int16Array, { colours }: Colouring): Uint8ClampedArray<ArrayBuffer> {
+  const data = new Uint8ClampedArray(4 * steps.length);
   const words = new Uint32Array(data.buffer);
   // bytes are red, green, blue, alpha: on every machine a browser runs on, that is the low byte first
   const packed = Uint32Array.from(colours, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
-  for (let i = 0; i < values.length; i++) {
-    const at = step(values[i] ?? NaN);
+  for (let i = 0; i < steps.length; i++) {
+    const at = steps[i] ?? -1;
     if (at >= 0) words[i] = packed[at] ?? 0;
   }
   return data;
 }
 
 /** How many cells have each of some equal parts of the colours. */
-export function histogram(values: Float32Array, { step }: Colouring, bins: number): number[] {
-  const counts = new Array<number>(bins).fill(0);
-  for (const value of values) {
-    const at = step(value);
-    if (at >= 0) counts[Math.floor((at * bins) / STEPS)]! += 1;
+export function histogram(steps: Int16Array, bins: number): number[] {
+  const each = new Uint32Array(STEPS);
+  for (let i = 0; i < steps.length; i++) {
+    const at = steps[i] ?? -1;
+    if (at >= 0) each[at]! += 1;
   }
+  const counts = new Array<number>(bins).fill(0);
+  each.forEach((count, step) => (counts[Math.floor((step * bins) / STEPS)]! += count));
   return counts;
 }
 
@@ -95,10 +106,6 @@ export function histogram(values: Float32Array, { step }: Colouring, bins: numbe
 export function gradient({ colours }: Colouring): string {
   const stops = Array.from({ length: 17 }, (_, i) => `rgb(${colours[Math.round((i * (STEPS - 1)) / 16)]?.join(" ")})`);
   return `linear-gradient(to right, ${stops.join(", ")})`;
-}
-
-function stepped(place: (value: number) => number): (value: number) => number {
-  return (value) => (Number.isNaN(value) ? -1 : Math.round(place(value)));
 }
 
 function sampled(interpolate: (t: number) => string): readonly Rgb[] {

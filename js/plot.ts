@@ -28,6 +28,8 @@ export interface Picture {
   modelX: string;
   modelY: string;
   cells: Cells | undefined;
+  /** of the cells, by the colouring */
+  steps: Int16Array;
   colours: Colouring;
   held: Selection | null;
   /** said on the grey ground */
@@ -45,7 +47,8 @@ export class Plot {
   readonly canvas = document.createElement("canvas");
   #picture: Picture | undefined;
   #raster: HTMLCanvasElement | undefined;
-  #drawn: { values: Float32Array; colours: string } | undefined;
+  #drawn: Int16Array | undefined;
+  #rooms = new Rooms();
   #place: Place | undefined;
   #frame: Frame = { left: 0, top: 0, width: 1, height: 1 };
 
@@ -69,13 +72,12 @@ export class Plot {
 
   show(picture: Picture): void {
     this.#picture = picture;
-    const { cells, colours } = picture;
+    const { cells, steps, colours } = picture;
     const [rows, columns] = this.shape;
     if (this.#place && (this.#place.row >= rows || this.#place.column >= columns)) this.#place = undefined;
-    const key = `${colours.note} ${String(colours.colours[0])}`;
-    if (cells && (cells.values !== this.#drawn?.values || key !== this.#drawn.colours)) {
-      this.#raster = raster(cells, colours, this.#raster);
-      this.#drawn = { values: cells.values, colours: key };
+    if (cells && steps !== this.#drawn) {
+      this.#raster = raster(cells, steps, colours, this.#raster);
+      this.#drawn = steps;
     }
     this.#draw();
   }
@@ -106,7 +108,7 @@ export class Plot {
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
     pen.font = FONT;
-    this.#frame = framed(pen, picture, width, height);
+    this.#frame = framed(this.#rooms, pen, picture, width, height);
     const { left, top, width: w, height: h } = this.#frame;
     canvas.dataset.frame = [left, top, w, h].join(" ");
     const ink = getComputedStyle(canvas).color;
@@ -191,22 +193,38 @@ export class Plot {
   }
 }
 
-function raster(cells: Cells, colours: Colouring, used?: HTMLCanvasElement): HTMLCanvasElement {
+function raster(cells: Cells, steps: Int16Array, colours: Colouring, used?: HTMLCanvasElement): HTMLCanvasElement {
   const canvas = used ?? document.createElement("canvas");
   const [width, height] = [cells.columns.length, cells.rows.length];
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
   if (width && height)
-    canvas.getContext("2d")?.putImageData(new ImageData(pixels(cells.values, colours), width, height), 0, 0);
+    canvas.getContext("2d")?.putImageData(new ImageData(pixels(steps, colours), width, height), 0, 0);
   return canvas;
 }
 
+/** How long the longest name of an axis is; measured once, since axes seldom change. */
+class Rooms {
+  #widths = new WeakMap<string[], number[]>();
+
+  widest(pen: CanvasRenderingContext2D, names: string[], from = 0): number {
+    let widths = this.#widths.get(names);
+    if (!widths) this.#widths.set(names, (widths = names.map((name) => pen.measureText(name).width)));
+    return widths.slice(from).reduce((a, b) => Math.max(a, b), 40);
+  }
+}
+
 /** Room for the labels at the left and at the top; the cells take the rest. */
-function framed(pen: CanvasRenderingContext2D, { rows, columns }: Picture, width: number, height: number): Frame {
-  const widest = (names: string[]) => Math.max(40, ...names.map((name) => pen.measureText(name).width));
-  const left = Math.round(Math.min(widest(rows), LABEL_ROOM, width / 3) + 14);
-  const top = Math.round(Math.min(widest(columns), LABEL_ROOM, height / 3) * Math.sin(TILT) + 16);
-  const right = Math.round(Math.min(LABEL_ROOM, widest(columns.slice(-8))) * Math.cos(TILT) + 6);
+function framed(
+  rooms: Rooms,
+  pen: CanvasRenderingContext2D,
+  { rows, columns }: Picture,
+  width: number,
+  height: number,
+): Frame {
+  const left = Math.round(Math.min(rooms.widest(pen, rows), LABEL_ROOM, width / 3) + 14);
+  const top = Math.round(Math.min(rooms.widest(pen, columns), LABEL_ROOM, height / 3) * Math.sin(TILT) + 16);
+  const right = Math.round(Math.min(LABEL_ROOM, rooms.widest(pen, columns, -8)) * Math.cos(TILT) + 6);
   return { left, top, width: Math.max(1, width - left - right), height: Math.max(1, height - top - 6) };
 }
 

@@ -3,7 +3,7 @@
 import { part } from "./dom";
 import { Legend } from "./legend";
 import { Models } from "./models";
-import { colouring } from "./palette";
+import { colouring, stepsOf, type Colouring } from "./palette";
 import { Panel } from "./panel";
 import { Plot, type Place } from "./plot";
 import { Progress } from "./progress";
@@ -35,6 +35,7 @@ export class HeatmapView {
   #hides = document.createElement("style");
   #leave = new AbortController();
   #due = 0;
+  #steps: { values: Float32Array; key: string; steps: Int16Array } | undefined;
 
   constructor(store: Store) {
     this.#store = store;
@@ -141,7 +142,8 @@ export class HeatmapView {
     this.#models.show(names, view);
     this.#progress.show();
     this.#panel.show();
-    this.#legend.show(cells, colours, scale);
+    const steps = this.#stepsOf(cells, colours, `${measure} ${JSON.stringify(scale)}`);
+    this.#legend.show(cells, steps, colours, scale);
     const [x, y] = [axes[view[0]], axes[view[1]]];
     this.#plot.show({
       rows: x?.layers ?? [],
@@ -149,6 +151,7 @@ export class HeatmapView {
       modelX: x?.model ?? "",
       modelY: y?.model ?? "",
       cells,
+      steps,
       colours,
       held: store.get("selection"),
       waiting: cells ? "" : run.state === "ready" ? "not started" : "waiting for the loader",
@@ -158,6 +161,15 @@ export class HeatmapView {
       this.#notes.replaceChildren(...notes.map((note) => part("p", "", note)));
     }
     this.#say(cells);
+  }
+
+  /** Kept while neither the values nor the scale change, so that pointing and resizing cost nothing. */
+  #stepsOf(cells: Cells | undefined, colours: Colouring, key: string): Int16Array {
+    if (!cells) return new Int16Array();
+    if (this.#steps?.values !== cells.values || this.#steps.key !== key) {
+      this.#steps = { values: cells.values, key, steps: stepsOf(cells.values, colours) };
+    }
+    return this.#steps.steps;
   }
 
   #point(place: Place | undefined): void {

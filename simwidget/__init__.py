@@ -9,34 +9,37 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from simwidget import demo, functional, plots
+    from simwidget import charts, demo, functional, plots
     from simwidget.api import compare
     from simwidget.comparison import Comparison
     from simwidget.result import SimilarityResult
     from simwidget.similarity import CKA, BaseSimilarity, DeltaCKA
     from simwidget.similarity_model import SimilarityModel
-    from simwidget.widget import SimilarityHeatmap
+    from simwidget.widget import SimilarityExplorer, SimilarityHeatmap
 
 _HOMES = {
     "compare": "api",
     "Comparison": "comparison",
     "SimilarityResult": "result",
     "SimilarityModel": "similarity_model",
+    "SimilarityExplorer": "widget",
     "SimilarityHeatmap": "widget",
     "BaseSimilarity": "similarity",
     "CKA": "similarity",
     "DeltaCKA": "similarity",
 }
-_ROOMS = ("demo", "functional", "plots")
+_ROOMS = ("charts", "demo", "functional", "plots")
 
 __all__ = [
     "CKA",
     "BaseSimilarity",
     "Comparison",
     "DeltaCKA",
+    "SimilarityExplorer",
     "SimilarityHeatmap",
     "SimilarityModel",
     "SimilarityResult",
+    "charts",
     "compare",
     "demo",
     "functional",

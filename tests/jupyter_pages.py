@@ -15,6 +15,8 @@ KERNELS = Path(os.environ.get("SIMWIDGET_KERNELS", ROOT / ".venv" / "kernels"))
 FAST, SLOW = 20_000, 60_000
 """Milliseconds that a page and a cold kernel may take."""
 
+MODULES = {"lab": "jupyterlab", "notebook": "notebook", "voila": "voila"}
+
 SETUP = """
 import time, torch, simwidget as sw
 class Natural:
@@ -38,7 +40,7 @@ comparison = sw.compare(pair, Natural({options}), gram_batch=16, device="cpu")
 class Server:
     """One notebook application over one folder."""
 
-    def __init__(self, folder: Path, application: str) -> None:
+    def __init__(self, folder: Path, application: str, *options: str) -> None:
         self.folder, self.application = folder, application
         private = folder / "private"
         environment = dict(os.environ)
@@ -66,22 +68,23 @@ class Server:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        exposed = "LabApp" if application == "lab" else "JupyterNotebookApp"
-        command = [sys.executable, "-m", f"jupyter{'lab' if application == 'lab' else ''}"]
-        if application != "lab":
-            command = [sys.executable, "-m", "notebook"]
-        command += [
-            "--no-browser",
-            "--allow-root",
-            "--ServerApp.ip=127.0.0.1",
-            f"--ServerApp.port={port}",
-            "--ServerApp.port_retries=0",
-            f"--ServerApp.root_dir={folder}",
-            "--IdentityProvider.token=",
-            "--ServerApp.password=",
-            "--ServerApp.disable_check_xsrf=True",
-            f"--{exposed}.expose_app_in_browser=True",
-        ]
+        command = [sys.executable, "-m", MODULES[application], "--no-browser"]
+        if application == "voila":
+            command += [f"--port={port}", "--Voila.ip=127.0.0.1"]
+        else:
+            exposed = "LabApp" if application == "lab" else "JupyterNotebookApp"
+            command += [
+                "--allow-root",
+                "--ServerApp.ip=127.0.0.1",
+                f"--ServerApp.port={port}",
+                "--ServerApp.port_retries=0",
+                f"--ServerApp.root_dir={folder}",
+                "--IdentityProvider.token=",
+                "--ServerApp.password=",
+                "--ServerApp.disable_check_xsrf=True",
+                f"--{exposed}.expose_app_in_browser=True",
+            ]
+        command += options
         self.log = (folder / "private" / "server.log").open("w")
         self.process = subprocess.Popen(command, env=environment, cwd=folder, stdout=self.log, stderr=subprocess.STDOUT)
         self._wait()
@@ -91,8 +94,8 @@ class Server:
         while time.monotonic() < ends:
             assert self.process.poll() is None, Path(self.log.name).read_text()
             try:
-                urllib.request.urlopen(f"{self.url}/api/status", timeout=5)
-                return
+                with socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=5):
+                    return
             except OSError:
                 time.sleep(0.1)
         raise TimeoutError(Path(self.log.name).read_text())

@@ -1,5 +1,8 @@
 """The embedded example is what it says."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +39,20 @@ def test_files_are_small_and_carry_their_notice():
     folder = Path(demo.__file__).parent
     assert sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) < 3_000_000
     assert "Zalando" in (folder / "LICENSE").read_text()
+
+
+def test_the_quickstart_runs_in_a_kernel_and_leaves_its_files(tmp_path):
+    notebook = Path(__file__).parents[1] / "notebooks" / "quickstart.ipynb"
+    command = [sys.executable, "-m", "simwidget.demo", notebook, "--out", tmp_path]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    last = run.stdout.splitlines()[-2:]
+    assert last == [f"page:     {tmp_path / 'similarity.html'}", f"picture:  {tmp_path / 'demo.png'}"]
+    assert (tmp_path / "demo.png").read_bytes().startswith(b"\x89PNG")
+    assert sw.SimilarityResult.load(tmp_path / "similarity.simw").n_samples == 1000
+    assert "standalone" in (tmp_path / "similarity.html").read_text()
+    cells = json.loads((tmp_path / "quickstart.ipynb").read_text())["cells"]
+    shown = [output for cell in cells if cell["id"] == "run" for output in cell["outputs"]]
+    assert "1,000 samples" in shown[1]["data"]["text/html"][0]  # the still output of the end
 
 
 def test_trained_networks_agree_more_than_untrained_ones():

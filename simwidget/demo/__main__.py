@@ -1,4 +1,7 @@
-"""The main job on the embedded example: `python -m simwidget.demo [--out FOLDER]`."""
+"""The main job on the embedded example: `python -m simwidget.demo NOTEBOOK [--out FOLDER]`.
+
+Runs the notebook in a kernel of its own, with the folder as its working directory, and says what came of it.
+"""
 
 import argparse
 from pathlib import Path
@@ -6,48 +9,68 @@ from pathlib import Path
 import numpy as np
 
 import simwidget as sw
-from simwidget import demo
+
+LAYERS = ("stem.0", "stage1.1", "stage2.1", "stage3.1", "classifier")
+PAIRS = (("seed 0", "seed 1"), ("seed 0", "untrained"))
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture")
-    out = options.parse_args().out
+    options.add_argument("notebook", type=Path, help="the quickstart notebook")
+    options.add_argument("--out", type=Path, default=Path("out"), help="folder for what the notebook writes")
+    given = options.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    execute(given.notebook, given.out)
+    result = sw.SimilarityResult.load(given.out / "similarity.simw")
+    describe(result)
+    draw(result, given.out / "demo.png")
+    print(f"\nnotebook: {given.out / given.notebook.name}\npage:     {given.out / 'similarity.html'}")
+    print(f"picture:  {given.out / 'demo.png'}")
 
-    import matplotlib
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+def execute(notebook: Path, out: Path) -> None:
+    """Run the notebook in a real kernel; what it shows is saved in `out`."""
+    import nbformat
+    from nbclient import NotebookClient
 
-    models, loader, _ = demo.load()
-    result = sw.compare(models, loader).run()
+    book = nbformat.read(notebook, as_version=4)
+    print(f"running {notebook} in a kernel")
+    NotebookClient(book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(out)}}).execute()
+    nbformat.write(book, out / notebook.name)
 
+
+def describe(result: sw.SimilarityResult) -> None:
+    """A few numbers of the two pairs of models."""
     print(f"\n{result.n_samples} images, {len(result.layers('seed 0'))} layers a network; same layer, value ± error:\n")
-    pairs = [("seed 0", "seed 1"), ("seed 0", "untrained")]
-    print(f"{'':16}" + "".join(f"{' × '.join(pair):^40}" for pair in pairs))
-    print(f"{'layer':16}" + f"{'CKA':^20}{'dCKA':^20}" * len(pairs))
-    for layer in ("stem.0", "stage1.1", "stage2.1", "stage3.1", "classifier"):
+    print(f"{'':16}" + "".join(f"{' × '.join(pair):^40}" for pair in PAIRS))
+    print(f"{'layer':16}" + f"{'CKA':^20}{'dCKA':^20}" * len(PAIRS))
+    for layer in LAYERS:
         i = result.layers("seed 0").index(layer)
         cells = [
             f"{result.matrix(measure, pair)[i, i]:.3f} ± {result.stderr(measure, pair)[i, i]:.3f}"
-            for pair in pairs
+            for pair in PAIRS
             for measure in ("cka", "dcka")
         ]
         print(f"{layer:16}" + "".join(f"{cell:^20}" for cell in cells))
-    best = result.matrix("cka", pairs[0]).argmax(1)
+    best = result.matrix("cka", PAIRS[0]).argmax(1)
     hits = np.mean(np.abs(best - np.arange(len(best))) <= 1)
     print(f"\nThe most similar layer of the other trained network is the same one or its neighbour for {hits:.0%}.")
     for note in result.notes:
         print(f"note: {note}")
 
+
+def draw(result: sw.SimilarityResult, path: Path) -> None:
+    """CKA and dCKA of the two pairs."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
     figure, axes = plt.subplots(2, 2, figsize=(12, 10.5), layout="constrained")
-    for row, pair in zip(axes, pairs, strict=True):
+    for row, pair in zip(axes, PAIRS, strict=True):
         for ax, measure in zip(row, ("cka", "dcka"), strict=True):
             result.plot(measure, ax, view=pair)
-    out.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out / "demo.png", dpi=130)
-    result.save(out / "demo.simw")
-    print(f"\nresult:  {out / 'demo.simw'}\npicture: {out / 'demo.png'}")
+    figure.savefig(path, dpi=130)
 
 
 if __name__ == "__main__":

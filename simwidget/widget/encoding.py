@@ -11,6 +11,8 @@ from simwidget.widget.protocol import Axis, BlockInfo, Frame, MeasureInfo, Snaps
 
 STEPS = 65534
 MISSING = 65535
+LEVEL = 1
+"""Of deflation: higher ones take longer, and these numbers hardly get smaller."""
 SNAPSHOT_CELLS = 2_000_000
 """Cells of all measures and pairs that a saved notebook may hold; the pairs beyond are left out."""
 
@@ -92,7 +94,7 @@ def encode_snapshot(
         "n_samples": result.n_samples,
         "complete": result.complete,
     }
-    return zlib.compress(b"".join(parts)) if parts else b"", meta
+    return zlib.compress(b"".join(parts), LEVEL) if parts else b"", meta
 
 
 def _in_order(result: SimilarityResult, first: tuple[int, int]) -> Iterable[tuple[int, int]]:
@@ -107,11 +109,13 @@ def _stored(numbers: NDArray[np.float64], symmetric: bool) -> NDArray[np.float64
 
 
 def _quantised(numbers: NDArray[np.float64], low: float | None = None) -> tuple[bytes, float, float]:
-    known = np.isfinite(numbers)
-    least = float(numbers[known].min()) if low is None and known.any() else low or 0.0
-    most = float(numbers[known].max()) if known.any() else least
-    steps = np.full(numbers.shape, MISSING, dtype="<u2")
-    if known.any():
-        scaled = (numbers[known] - least) * (STEPS / (most - least) if most > least else 0.0)
-        steps[known] = scaled.round().astype("<u2")
-    return steps.tobytes(), least, most
+    """Bytes, the number of step 0, and that of the last step."""
+    missing = np.isnan(numbers)
+    if missing.all():
+        return np.full(numbers.shape, MISSING, dtype="<u2").tobytes(), low or 0.0, low or 0.0
+    least = float(np.nanmin(numbers)) if low is None else low
+    most = float(np.nanmax(numbers))
+    scaled = numbers - least
+    scaled *= STEPS / (most - least) if most > least else 0.0
+    scaled[missing] = MISSING
+    return np.rint(scaled, out=scaled).astype("<u2").tobytes(), least, most

@@ -109,6 +109,9 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         self.observe(lambda _: self._publisher.ask(), ["measure", "view"])
         self.observe(lambda change: self._publisher.ask_detail(change["new"]), "selection")
 
+    def __repr__(self) -> str:
+        return f"<SimilarityHeatmap {self.measure} of {' × '.join(axis['model'] for axis in self.axes)}>"
+
     # --- what people call --------------------------------------------------------------------------------------------
 
     @property
@@ -158,6 +161,10 @@ class SimilarityHeatmap(anywidget.AnyWidget):
 
         data, metadata = self._repr_mimebundle_(**options)  # type: ignore[misc]
         display(data, metadata=metadata, raw=True)
+        self.accompany()
+
+    def accompany(self) -> None:
+        """Put the still output below this cell's, for a heatmap that is shown inside another widget."""
         self._still.show(self._source.snapshot())
         self._publisher.begin()
 

@@ -18,7 +18,7 @@ from simwidget.progress import Progress
 from simwidget.result import SimilarityResult
 from simwidget.widget.encoding import axes_of, encode_frame, encode_snapshot
 from simwidget.widget.protocol import Curve, Detail, PairMeasure, RunInfo, Selection
-from simwidget.widget.sources import Source
+from simwidget.widget.sources import Source, Still
 
 LOG = logging.getLogger("simwidget")
 
@@ -32,7 +32,9 @@ DEAF_AFTER = 5.0
 """Seconds without any acknowledgement until frames are taken to be lost and the saved state stands in for them."""
 DEAF_SAVE_EVERY = 2.0
 SETTLED_AFTER = 0.2
-"""Seconds without a change after which a run that holds, or a result, is saved."""
+"""Seconds without a change after which a run that holds is saved."""
+STILL_AFTER = 1.0
+"""The same for a result: others may be shown in its place, many a second."""
 DETAIL_EVERY = 0.5
 SHARE = 0.04
 """Share of the time that evaluating for a page may take while the run computes."""
@@ -192,7 +194,7 @@ class Publisher:
             wait = DEAF_SAVE_EVERY if now >= deaf_at else SAVE_EVERY
             due = min(max(self._saved_at, self._begun) + wait, deaf_at if deaf_at > now else math.inf)
             if not live or progress.state == "paused":
-                due = min(due, self._changed_at + SETTLED_AFTER)
+                due = min(due, self._changed_at + (STILL_AFTER if isinstance(self._source, Still) else SETTLED_AFTER))
             found.append((self._save, due))
         if live and self._clients:
             found.append((self._beat, max(self._beat_at, self._sent_at) + BEAT_EVERY))
@@ -250,7 +252,8 @@ class Publisher:
         )
         self._saved_at = time.monotonic()
         settled = (progress.state, progress.n_batches)
-        if (progress.ended or progress.state == "paused") and settled != self._kept:
+        holds = progress.ended or progress.state == "paused"
+        if holds and settled != self._kept and not (isinstance(self._source, Still) and self._new):
             self._kept = settled
             self._page.keep(result)
 

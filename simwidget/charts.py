@@ -1,0 +1,253 @@
+"""bqplot figures bound to a heatmap's traits, for dashboards that people build themselves. No torch here.
+
+Each function returns a live `bqplot.Figure`: it follows the heatmap's selection, measure and run, with at most two
+updates a second, until the heatmap is closed. Needs the extra `charts`.
+"""
+
+import contextvars
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simwidget.widget import SimilarityHeatmap
+
+LOG = logging.getLogger("simwidget")
+EVERY = 0.5
+"""Seconds between two updates at least."""
+COLOURS = ("#1664c0", "#d9480f")
+MOST_EIGENVALUES = 50
+NOTHING = np.zeros(1), np.full(1, np.nan)
+"""A line without points; bqplot wants at least one."""
+
+
+def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
+    """Every measure of the held pair over the batches, with bands of one standard error.
+
+    Args:
+        widget: the heatmap whose selection is followed.
+        options: passed to `bqplot.Figure`.
+
+    >>> import simwidget as sw
+    >>> models, loader, _ = sw.demo.load()
+    >>> comparison = sw.compare(models, loader, layers=["stage?"])
+    >>> widget = sw.SimilarityHeatmap(comparison)
+    >>> figure = sw.charts.convergence(widget)
+    >>> _ = comparison.run(progress=False)
+    >>> widget.select("stage1", "stage2")
+    >>> figure.marks[-2].labels, len(figure.marks[-2].x)
+    (['CKA'], 16)
+    >>> widget.close()
+    """
+    bq = _bqplot()
+    titles = [one for one in widget.snapshot_meta["measures"] if one["kind"] != "difference"]
+    scales = {"x": bq.LinearScale(), "y": bq.LinearScale(max=1.0)}
+    lines, bands = [], []
+    for about, colour in zip(titles, _colours(len(titles)), strict=True):
+        lines.append(_line(bq, scales, colour, about["title"]))
+        bands.append(
+            bq.Lines(
+                x=NOTHING[0],
+                y=np.stack([NOTHING[1]] * 2),
+                scales=scales,
+                colors=[colour] * 2,
+                opacities=[0.0, 0.0],
+                fill="between",
+                fill_colors=[colour],
+                fill_opacities=[0.18],
+            )
+        )
+
+    def update() -> str:
+        pair = widget.selection
+        curves = {}
+        if pair is not None:
+            view = (pair["model_x"], pair["model_y"])
+            curves = widget.source.convergence(pair["layer_x"], pair["layer_y"], view)
+        for about, line, band in zip(titles, lines, bands, strict=True):
+            curve = curves.get(about["name"])
+            if curve is None:
+                _set(line, *NOTHING)
+                _set(band, NOTHING[0], np.stack([NOTHING[1]] * 2))
+                continue
+            _set(line, curve.n_batches, curve.values)
+            errors = np.nan_to_num(curve.stderr)
+            _set(band, curve.n_batches, np.stack([curve.values - errors, curve.values + errors]))
+        return "" if pair is None else f"{pair['layer_x']} × {pair['layer_y']}"
+
+    axes = _axes(bq, scales, "batch", "value ± standard error")
+    return _live(widget, bq.Figure(marks=[*bands, *lines], axes=axes, **_style(options)), update)
+
+
+def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
+    """The held pair's row and column of the map: each of its layers against all layers of the other model.
+
+    Args:
+        widget: the heatmap whose selection and measure are followed.
+        options: passed to `bqplot.Figure`.
+    """
+    bq = _bqplot()
+    scales = {"x": bq.LinearScale(), "y": bq.LinearScale()}
+    row, column = (_line(bq, scales, colour, "") for colour in COLOURS)
+
+    def update() -> str:
+        pair = widget.selection
+        if pair is None:
+            _set(row, *NOTHING)
+            _set(column, *NOTHING)
+            return ""
+        models = [axis["model"] for axis in widget.axes]
+        x, y = models.index(pair["model_x"]), models.index(pair["model_y"])
+        result = widget.source.snapshot([widget.measure], [(min(x, y), max(x, y))])
+        matrix = result.matrix(widget.measure, (pair["model_x"], pair["model_y"]))
+        i = result.layers(pair["model_x"]).index(pair["layer_x"])
+        j = result.layers(pair["model_y"]).index(pair["layer_y"])
+        _set(row, np.arange(matrix.shape[1]), matrix[i])
+        _set(column, np.arange(matrix.shape[0]), matrix[:, j])
+        row.labels = [f"{pair['layer_x']} against {pair['model_y']}"]
+        column.labels = [f"{pair['layer_y']} against {pair['model_x']}"]
+        return result.title(widget.measure)
+
+    axes = _axes(bq, scales, "layer, in execution order", "value")
+    figure = bq.Figure(marks=[row, column], axes=axes, **_style(options, "bottom-left"))
+    return _live(widget, figure, update)
+
+
+def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
+    r"""The eigenvalues of the held pair's two Gram matrices in the latest batch, each over their sum.
+
+    The labels give the effective dimension, the participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2`.
+
+    Args:
+        widget: the heatmap of a comparison; a result alone has no Gram matrices, and the figure stays empty.
+        options: passed to `bqplot.Figure`.
+    """
+    bq = _bqplot()
+    scales = {"x": bq.LinearScale(), "y": bq.LinearScale(min=0.0)}
+    lines = [_line(bq, scales, colour, "") for colour in COLOURS]
+
+    def update() -> str:
+        pair = widget.selection
+        gram = getattr(widget.source, "gram", None)
+        for line, side in zip(lines, "xy", strict=True):
+            matrix = None
+            if pair is not None and gram is not None:
+                matrix = gram(pair[f"layer_{side}"], pair[f"model_{side}"])
+            if matrix is None:
+                _set(line, *NOTHING)
+                continue
+            shares = spectrum_of(matrix)
+            shown = shares[:MOST_EIGENVALUES]
+            _set(line, np.arange(1, len(shown) + 1), shown)
+            line.labels = [f"{pair[f'layer_{side}']}: effective dimension {effective_dimension(shares):.1f}"]
+        return "" if gram is not None else "a result has no Gram matrices"
+
+    axes = _axes(bq, scales, "eigenvalue", "share of the variance")
+    figure = bq.Figure(marks=lines, axes=axes, **_style(options, "top-right"))
+    return _live(widget, figure, update)
+
+
+def spectrum_of(gram: NDArray[Any]) -> NDArray[np.float64]:
+    """The eigenvalues (n,) of a centred Gram matrix (n, n) over their sum, the largest first."""
+    values = np.linalg.eigvalsh(gram.astype(np.float64))[::-1].clip(0)
+    return values / values.sum() if values.sum() > 0 else values
+
+
+def effective_dimension(shares: NDArray[np.float64]) -> float:
+    r"""The participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2`, from 1 to n; NaN without variance."""
+    squares = float((shares**2).sum())
+    return float(shares.sum()) ** 2 / squares if squares else float("nan")
+
+
+class _Updates:
+    """Calls `update` after changes, one at a time and not too often; the last change is never lost."""
+
+    def __init__(self, update: Callable[[], None]) -> None:
+        self._update = update
+        self._lock = threading.RLock()
+        self._timer: threading.Timer | None = None
+        self._last = -float("inf")
+
+    def __call__(self, _: Any = None) -> None:
+        with self._lock:
+            wait = self._last + EVERY - time.monotonic()
+            if wait <= 0:
+                self._now()
+            elif self._timer is None:
+                run = contextvars.copy_context().run
+                self._timer = threading.Timer(wait, run, args=(self._now,))
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _now(self) -> None:
+        with self._lock:
+            self._timer = None
+            try:
+                self._update()
+            except Exception:  # a chart must not end the run's updates
+                LOG.exception("a chart could not be updated")
+            self._last = time.monotonic()
+
+    def stop(self) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+
+
+def _live(widget: SimilarityHeatmap, figure: Any, update: Callable[[], str]) -> Any:
+    """The figure, updated from now on; its title is what `update` returns."""
+
+    def everything() -> None:
+        figure.title = update()
+
+    updates = _Updates(everything)
+    traits = ["selection", "measure", "run"]
+    widget.observe(updates, traits)
+
+    def closed(change: Any) -> None:
+        if change["new"] is None:
+            widget.unobserve(updates, traits)
+            updates.stop()
+
+    widget.observe(closed, "comm")
+    everything()
+    return figure
+
+
+def _bqplot() -> Any:
+    try:
+        import bqplot
+    except ImportError as missing:
+        raise ImportError("simwidget.charts needs bqplot: pip install 'simwidget[charts]'") from missing
+    return bqplot
+
+
+def _line(bq: Any, scales: dict[str, Any], colour: str, label: str) -> Any:
+    x, y = NOTHING
+    return bq.Lines(x=x, y=y, scales=scales, colors=[colour], stroke_width=2, labels=[label], display_legend=True)
+
+
+def _axes(bq: Any, scales: dict[str, Any], x: str, y: str) -> list[Any]:
+    return [
+        bq.Axis(scale=scales["x"], label=x, grid_lines="none"),
+        bq.Axis(scale=scales["y"], label=y, side="left", label_offset="42px"),
+    ]
+
+
+def _set(mark: Any, x: Any, y: Any) -> None:
+    with mark.hold_sync():
+        mark.x = np.asarray(x, dtype=np.float64)
+        mark.y = np.asarray(y, dtype=np.float64)
+
+
+def _colours(n: int) -> list[str]:
+    return [COLOURS[k % len(COLOURS)] for k in range(n)]
+
+
+def _style(options: dict[str, Any], legend: str = "bottom-right") -> dict[str, Any]:
+    margin = {"top": 40, "bottom": 50, "left": 62, "right": 16}
+    return {"fig_margin": margin, "animation_duration": 0, "legend_location": legend, **options}

@@ -1,0 +1,82 @@
+"""A heatmap with a search for layers above it and room for other widgets beside it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import ipywidgets
+
+from simwidget.widget.heatmap import SimilarityHeatmap
+
+
+class SimilarityExplorer(ipywidgets.HBox):
+    """A `SimilarityHeatmap` to put beside your own widgets; `heatmap` is the one inside.
+
+    Two boxes above it take layer names: the pair is held in the map, and a pair held in the map is named in them.
+
+    Args:
+        shown: a `Comparison` or a `SimilarityResult`.
+        beside: widgets to the right of the map, below it where the page is narrow.
+        options: passed to `SimilarityHeatmap`.
+
+    >>> import simwidget as sw
+    >>> models, loader, _ = sw.demo.load()
+    >>> result = sw.compare(models, loader, layers=["stage?"], max_batches=2).run(progress=False)
+    >>> explorer = sw.SimilarityExplorer(result)
+    >>> explorer.layer_x.value, explorer.layer_y.value = "stage1", "stage3"
+    >>> explorer.heatmap.selection["layer_y"]
+    'stage3'
+    >>> explorer.close()
+    """
+
+    def __init__(self, shown: Any, beside: Sequence[ipywidgets.Widget] = (), **options: Any) -> None:
+        self.heatmap = SimilarityHeatmap(shown, **options)
+        wide = ipywidgets.Layout(width="auto", flex="1 1 220px")
+        box = {"ensure_option": True, "continuous_update": False, "placeholder": "layer", "layout": wide}
+        self.layer_x = ipywidgets.Combobox(**box)
+        self.layer_y = ipywidgets.Combobox(**box)
+        search = ipywidgets.HBox([self.layer_x, self.layer_y], layout=ipywidgets.Layout(width="100%"))
+        flex = ipywidgets.Layout(flex="3 1 640px", min_width="0", max_width="964px")
+        side = ipywidgets.Layout(flex="2 1 360px", min_width="0")
+        children: list[ipywidgets.Widget] = [ipywidgets.VBox([search, self.heatmap], layout=flex)]
+        if beside:
+            children.append(ipywidgets.VBox(list(beside), layout=side))
+        super().__init__(children, layout=ipywidgets.Layout(flex_flow="row wrap", width="100%"))
+        self._offer()
+        self.heatmap.observe(self._offer, ["axes", "view"])
+        self.heatmap.observe(self._name, "selection")
+        self.layer_x.observe(self._hold, "value")
+        self.layer_y.observe(self._hold, "value")
+
+    def _offer(self, _: Any = None) -> None:
+        """The layers of the two models that are shown."""
+        for box, position in zip((self.layer_x, self.layer_y), self.heatmap.view, strict=True):
+            axis = self.heatmap.axes[position]
+            if box.options != tuple(axis["layers"]):
+                if box.value not in axis["layers"]:
+                    box.value = ""
+                box.options = tuple(axis["layers"])
+            box.description = axis["model"]
+
+    def _name(self, change: Any) -> None:
+        pair = change["new"]
+        models = [self.heatmap.axes[position]["model"] for position in self.heatmap.view]
+        if pair is not None and [pair["model_x"], pair["model_y"]] == models:
+            self.layer_x.value, self.layer_y.value = pair["layer_x"], pair["layer_y"]
+
+    def _hold(self, _: Any) -> None:
+        x, y = self.layer_x.value, self.layer_y.value
+        held = self.heatmap.selection
+        if x and y and (held is None or (held["layer_x"], held["layer_y"]) != (x, y)):
+            self.heatmap.select(x, y)
+
+    def close(self) -> None:
+        """Take everything out of every page; the run goes on."""
+        if hasattr(self, "heatmap"):
+            self.heatmap.close()
+        super().close()
+
+    def _ipython_display_(self, **options: Any) -> None:
+        from IPython.display import display
+
+        display(self._repr_mimebundle_(**options), raw=True)
+        self.heatmap.accompany()
