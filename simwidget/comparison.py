@@ -1,5 +1,6 @@
 """The run: one pass of the loader through the models, on this thread or behind the notebook, watched from outside."""
 
+import atexit
 import contextvars
 import platform
 import threading
@@ -22,10 +23,13 @@ from simwidget.measures import make_measures
 from simwidget.measures.base import MeasureOptions
 from simwidget.progress import ENDED, Progress, State
 from simwidget.representations import Representation, check_representation
-from simwidget.result import SimilarityResult, View
+from simwidget.result import SimilarityResult, View, positions
 from simwidget.similarity_model import SimilarityModel
 from simwidget.stream import Frozen, Stream
 from simwidget.suggestions import near
+
+LEAVES_WITHIN = 30.0
+"""Seconds that the end of Python waits for a background run's batch."""
 
 
 class Comparison:
@@ -164,7 +168,7 @@ class Comparison:
         of measures are among the keys.
         """
         frozen = self._freeze()
-        x, y = self.snapshot(pairs=()).positions(view)
+        x, y = positions(self._names, view)
         row_x, row_y = self._row(frozen, x, layer_x), self._row(frozen, y, layer_y)
         return convergence(frozen, self._measures, self._confounders, row_x, row_y)
 
@@ -236,11 +240,20 @@ class Comparison:
                     pass
             except BaseException:  # kept in `error`, for `wait` and for displays
                 pass
+            finally:
+                atexit.unregister(self._leave)
 
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(work,), name=self._title(), daemon=True)
+        atexit.register(self._leave)
         self._thread.start()
         return self
+
+    def _leave(self) -> None:
+        """When Python ends: a thread that is inside torch then would take the process down."""
+        self._tell(stopping=True)
+        if self._thread is not None:
+            self._thread.join(LEAVES_WITHIN)
 
     def pause(self) -> None:
         """Hold the run before its next batch."""

@@ -94,7 +94,9 @@ class Evaluated:
 
     def _explain(self, frozen: Frozen, variance: torch.Tensor, explained: torch.Tensor) -> None:
         """The rows without numbers, each with its first cause."""
-        not_finite, undefined = frozen.undefined[self._measure.rows]
+        not_finite, undefined = (first.tolist() for first in frozen.undefined[self._measure.rows])
+        flat = (variance <= 0).tolist()
+        lost = explained.tolist()
         for index, row in enumerate(frozen.rows):
             if row.missing is not None:
                 self.reasons[index] = row.missing
@@ -102,9 +104,9 @@ class Evaluated:
                 self.reasons[index] = f"non-finite values in batch {not_finite[index]} ({row.dtype})"
             elif undefined[index] >= 0:
                 self.reasons[index] = f"constant, or explained by the confounder, in batch {undefined[index]}"
-            elif variance[index] <= 0:
+            elif flat[index]:
                 self.reasons[index] = "constant representation"
-            elif explained[index]:
+            elif lost[index]:
                 self.reasons[index] = "explained by the confounder"
 
     def _check_confounders(self, frozen: Frozen, confounders: Sequence[str]) -> None:

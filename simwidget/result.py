@@ -1,7 +1,7 @@
 """The one value that leaves a run: labelled matrices, their errors, and where they come from. No torch here."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
@@ -265,19 +265,11 @@ class SimilarityResult:
         return self._info[name]
 
     def _position(self, model: str) -> int:
-        if model not in self.models:
-            raise ValueError(f"this result has no model {model!r}.{near(str(model), self.models)}")
-        return self.models.index(model)
+        return _position(self.models, model)
 
     def positions(self, view: View) -> tuple[int, int]:
         """The places in `models` of the two models of a view."""
-        if isinstance(view, str):
-            letters = {"x": 0, "y": min(1, len(self.models) - 1)}
-            if len(view) != 2 or not set(view) <= set(letters):
-                raise ValueError(f'view={view!r}: choose "xy", "xx", "yy", "yx" or a pair of model names')
-            return letters[view[0]], letters[view[1]]
-        first, second = view
-        return self._position(first), self._position(second)
+        return positions(self.models, view)
 
     def _view(self, measure: str | None, view: View) -> Cells:
         self._measure(measure)
@@ -288,3 +280,20 @@ class SimilarityResult:
         if (name, y, x) in self._cells:
             return self._cells[name, y, x].swapped
         raise ValueError(f"{name} of {self.models[x]!r} and {self.models[y]!r} is not in this result")
+
+
+def positions(models: Sequence[str], view: View) -> tuple[int, int]:
+    """The places of the two models of a view: "xy", "xx", "yy", "yx" for the first two, or a pair of names."""
+    if isinstance(view, str):
+        letters = {"x": 0, "y": min(1, len(models) - 1)}
+        if len(view) != 2 or not set(view) <= set(letters):
+            raise ValueError(f'view={view!r}: choose "xy", "xx", "yy", "yx" or a pair of model names')
+        return letters[view[0]], letters[view[1]]
+    first, second = view
+    return _position(models, first), _position(models, second)
+
+
+def _position(models: Sequence[str], model: str) -> int:
+    if model not in models:
+        raise ValueError(f"there is no model {model!r} here.{near(str(model), tuple(models))}")
+    return models.index(model)

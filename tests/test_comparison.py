@@ -1,5 +1,7 @@
 """A run from outside: threads, states, failures."""
 
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -363,3 +365,19 @@ def test_torchscript_is_refused():
     traced = torch.jit.trace(reference.mlp([6, 6, 2]), torch.randn(2, 6))
     with pytest.raises(TypeError, match="TorchScript"):
         sw.compare(traced, traced, [])
+
+
+@pytest.mark.parametrize("ending", ["", "comparison.wait_for_state('finished')"])
+def test_python_ends_cleanly_beside_a_background_run(ending):
+    code = f"""
+import torch, simwidget as sw
+net = torch.nn.Sequential(*[torch.nn.Linear(256, 256) for _ in range(8)])
+comparison = sw.compare(net, net, [torch.randn(256, 256)] * 30, names=("a", "b"), device="cpu")
+widget = sw.SimilarityHeatmap(comparison)
+widget._publisher.begin()
+comparison.start()
+comparison.wait_for_batches(2)
+{ending}
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (run.returncode, run.stderr) == (0, "")

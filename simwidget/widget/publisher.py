@@ -4,6 +4,7 @@ There is no queue. What is new is only a flag, and what is sent is evaluated whe
 fewer frames and never old ones, and the last one always goes out.
 """
 
+import atexit
 import contextvars
 import logging
 import math
@@ -36,8 +37,8 @@ SETTLED_AFTER = 0.2
 STILL_AFTER = 1.0
 """The same for a result: others may be shown in its place, many a second."""
 DETAIL_EVERY = 0.5
-SHARE = 0.04
-"""Share of the time that evaluating for a page may take while the run computes."""
+SHARE = 0.02
+"""Share of the time that frames may take while the run computes, and as much for the held pair's curves."""
 
 
 class Page(Protocol):
@@ -83,11 +84,12 @@ class Publisher:
         self._new = False
         self._asked = False
         self._unsaved = False
+        self._unkept = False
         self._detail_due: Selection | None = None
         # what was done
-        self._sent_at = self._saved_at = self._beat_at = self._detail_at = self._changed_at = -math.inf
-        self._cost = 0.0
-        self._kept: tuple[str, int] | None = None
+        self._sent_at = self._saved_at = self._beat_at = self._detail_at = -math.inf
+        self._changed_at = self._heard_at = -math.inf
+        self._cost = self._detail_cost = 0.0
         self._notes: list[str] = []
         self._failing = False
 
@@ -104,13 +106,14 @@ class Publisher:
             if self._thread is None and not self._closed:
                 run = contextvars.copy_context().run
                 self._thread = threading.Thread(target=run, args=(self._work,), name="simwidget page", daemon=True)
+                atexit.register(self._finish)
                 self._thread.start()
             self._wake.notify_all()
 
     def changed(self) -> None:
         """The source has something new."""
         with self._wake:
-            self._new = self._unsaved = True
+            self._new = self._unsaved = self._unkept = True
             self._changed_at = time.monotonic()
             if self._begun is None:
                 self._begun = self._changed_at
@@ -142,6 +145,7 @@ class Publisher:
     def acknowledge(self, client: str, seq: int, hidden: bool) -> None:
         with self._wake:
             self._heard_any = True
+            self._heard_at = time.monotonic()
             self._clients[client] = Client(seq, hidden)
             self._wake.notify_all()
 
@@ -153,12 +157,19 @@ class Publisher:
             self._wake.notify_all()
         self._leave()
 
+    def _finish(self) -> None:
+        """When Python ends: a thread that is inside torch then would take the process down."""
+        self.close()
+        if self._thread is not None:
+            self._thread.join(5.0)
+
     # --- the sender --------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         while True:
             with self._wake:
                 if self._closed:
+                    atexit.unregister(self._finish)
                     return
                 now = time.monotonic()
                 jobs = [job for job, due in self._due(now) if due <= now]
@@ -189,21 +200,33 @@ class Publisher:
             found.append((self._frame, max(self._sent_at + pause, self._free_at())))
         if self._detail_due is not None:
             found.append((self._detail, -math.inf))
+        holds = not live or progress.state == "paused"
+        settled = self._settled_at() if holds else math.inf
         if self._unsaved and self._begun is not None:
             deaf_at = math.inf if self._heard_any or not live else self._begun + DEAF_AFTER
             wait = DEAF_SAVE_EVERY if now >= deaf_at else SAVE_EVERY
             due = min(max(self._saved_at, self._begun) + wait, deaf_at if deaf_at > now else math.inf)
-            if not live or progress.state == "paused":
-                due = min(due, self._changed_at + (STILL_AFTER if isinstance(self._source, Still) else SETTLED_AFTER))
-            found.append((self._save, due))
+            found.append((self._save, min(due, settled)))
+        if self._unkept and holds:
+            found.append((self._keep, settled))
         if live and self._clients:
             found.append((self._beat, max(self._beat_at, self._sent_at) + BEAT_EVERY))
         return found
 
     def _free_at(self) -> float:
         """From when on the pages can take another frame."""
-        waiting = any(client.seq < self.seq and not client.hidden for client in self._clients.values())
-        return self._sent_at + ACKNOWLEDGED_WITHIN if waiting or not self._clients else -math.inf
+        return self._sent_at + ACKNOWLEDGED_WITHIN if self._waiting or not self._clients else -math.inf
+
+    @property
+    def _waiting(self) -> bool:
+        return any(client.seq < self.seq and not client.hidden for client in self._clients.values())
+
+    def _settled_at(self) -> float:
+        """From when on what holds now may be saved: a result may have another put in its place, many a second."""
+        if not isinstance(self._source, Still):
+            return self._changed_at + SETTLED_AFTER
+        drawn_at = self._sent_at + ACKNOWLEDGED_WITHIN if self._waiting else self._heard_at
+        return math.inf if self._new else max(self._changed_at, drawn_at) + STILL_AFTER
 
     def _frame(self) -> None:
         """Send what is shown, and how far the run is."""
@@ -224,7 +247,8 @@ class Publisher:
         self._page.send(dict(frame), buffers)
         self._sent_at = time.monotonic()
         pair = self._page.selection
-        if pair is not None and (progress.ended or self._sent_at >= self._detail_at + DETAIL_EVERY):
+        pause = 0.0 if progress.ended else max(DETAIL_EVERY, self._detail_cost / SHARE)
+        if pair is not None and self._sent_at >= self._detail_at + pause:
             self._detail_due = self._detail_due or pair
 
     def _detail(self) -> None:
@@ -232,7 +256,10 @@ class Publisher:
         with self._wake:
             pair, self._detail_due = self._detail_due, None
         if pair is not None:
-            self._page.send(dict(detail_of(self._source, self.run_id, self.seq, pair)))
+            begun = time.monotonic()
+            detail = detail_of(self._source, self.run_id, self.seq, pair)
+            self._detail_cost = time.monotonic() - begun
+            self._page.send(dict(detail))
         self._detail_at = time.monotonic()
 
     def _beat(self) -> None:
@@ -240,7 +267,7 @@ class Publisher:
         self._page.send({"type": "beat", "seq": self.seq})
 
     def _save(self) -> None:
-        """Put everything into the saved state; when the run holds, also into the output that needs no kernel."""
+        """Put everything into the saved state."""
         with self._wake:
             self._unsaved = False
         progress = self._source.progress
@@ -251,11 +278,12 @@ class Publisher:
             axes=axes_of(result), snapshot=snapshot, snapshot_meta=meta, run=info_of(progress, self._notes)
         )
         self._saved_at = time.monotonic()
-        settled = (progress.state, progress.n_batches)
-        holds = progress.ended or progress.state == "paused"
-        if holds and settled != self._kept and not (isinstance(self._source, Still) and self._new):
-            self._kept = settled
-            self._page.keep(result)
+
+    def _keep(self) -> None:
+        """Put what holds into the output that needs no kernel."""
+        with self._wake:
+            self._unkept = False
+        self._page.keep(self._source.snapshot())
 
 
 def info_of(progress: Progress, notes: list[str]) -> RunInfo:
