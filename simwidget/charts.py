@@ -21,8 +21,6 @@ EVERY = 0.5
 """Seconds between two updates at least."""
 COLOURS = ("#1664c0", "#d9480f")
 MOST_EIGENVALUES = 50
-NOTHING = np.zeros(1), np.full(1, np.nan)
-"""A line without points; bqplot wants at least one."""
 
 
 def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
@@ -51,8 +49,9 @@ def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
         lines.append(_line(bq, scales, colour, about["title"]))
         bands.append(
             bq.Lines(
-                x=NOTHING[0],
-                y=np.stack([NOTHING[1]] * 2),
+                x=np.zeros(1),
+                y=np.zeros((2, 1)),
+                visible=False,
                 scales=scales,
                 colors=[colour] * 2,
                 opacities=[0.0, 0.0],
@@ -71,8 +70,7 @@ def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
         for about, line, band in zip(titles, lines, bands, strict=True):
             curve = curves.get(about["name"])
             if curve is None:
-                _set(line, *NOTHING)
-                _set(band, NOTHING[0], np.stack([NOTHING[1]] * 2))
+                line.visible = band.visible = False
                 continue
             _set(line, curve.n_batches, curve.values)
             errors = np.nan_to_num(curve.stderr)
@@ -97,8 +95,7 @@ def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
     def update() -> str:
         pair = widget.selection
         if pair is None:
-            _set(row, *NOTHING)
-            _set(column, *NOTHING)
+            row.visible = column.visible = False
             return ""
         models = [axis["model"] for axis in widget.axes]
         x, y = models.index(pair["model_x"]), models.index(pair["model_y"])
@@ -138,7 +135,7 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
             if pair is not None and gram is not None:
                 matrix = gram(pair[f"layer_{side}"], pair[f"model_{side}"])
             if matrix is None:
-                _set(line, *NOTHING)
+                line.visible = False
                 continue
             shares = spectrum_of(matrix)
             shown = shares[:MOST_EIGENVALUES]
@@ -227,8 +224,16 @@ def _bqplot() -> Any:
 
 
 def _line(bq: Any, scales: dict[str, Any], colour: str, label: str) -> Any:
-    x, y = NOTHING
-    return bq.Lines(x=x, y=y, scales=scales, colors=[colour], stroke_width=2, labels=[label], display_legend=True)
+    return bq.Lines(
+        x=np.zeros(1),
+        y=np.zeros(1),
+        visible=False,
+        scales=scales,
+        colors=[colour],
+        stroke_width=2,
+        labels=[label],
+        display_legend=True,
+    )
 
 
 def _axes(bq: Any, scales: dict[str, Any], x: str, y: str) -> list[Any]:
@@ -239,9 +244,13 @@ def _axes(bq: Any, scales: dict[str, Any], x: str, y: str) -> list[Any]:
 
 
 def _set(mark: Any, x: Any, y: Any) -> None:
+    """Show the points that have numbers; one that is NaN would upset the figure's scales."""
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    known = np.isfinite(y) if y.ndim == 1 else np.isfinite(y).all(0)
     with mark.hold_sync():
-        mark.x = np.asarray(x, dtype=np.float64)
-        mark.y = np.asarray(y, dtype=np.float64)
+        if known.any():
+            mark.x, mark.y = x[known], y[..., known]
+        mark.visible = bool(known.any())
 
 
 def _colours(n: int) -> list[str]:
