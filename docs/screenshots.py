@@ -58,7 +58,6 @@ def take(server: Server, browser, theme: str, out: Path) -> None:
     canvas.hover(position={"x": left + width * 25.5 / 37, "y": top + height * 24.5 / 37})
     page.wait_for_function("() => document.querySelector('.simwidget-heatmap .readout').textContent.includes('±')")
     page.locator(".simwidget-heatmap").screenshot(path=out / f"live-{theme}.png")
-    page.screenshot(path=out / f"lab-{theme}.png") if out != HERE else None
     book.wait_for_state("finished", timeout=60_000)
     context.close()
 

@@ -38,7 +38,7 @@ it("says where the run is", () => {
     at: 0,
   };
   expect(runText(run)).toBe("Batch 5 of 8");
-  expect(paceText(run)).toBe("1,320 samples   148 samples/s   0:01 left");
+  expect(paceText(run)).toBe("1,320 samples  148 samples/s  0:01 left");
   expect(runText({ ...run, n_batches: 0 })).toBe("Waiting for the loader");
   expect(runText({ ...run, n_batches_expected: null, state: "paused" })).toBe("Paused at batch 5");
   expect(runText({ ...run, state: "failed", error: "ValueError: x" })).toBe("Failed after batch 5 of 8: ValueError: x");

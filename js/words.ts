@@ -53,7 +53,7 @@ export function paceText({ n_samples, rate, seconds_left }: RunInfo): string {
   const parts = [n_samples ? `${whole(n_samples)} samples` : ""];
   if (rate !== null) parts.push(`${whole(rate >= 100 ? Math.round(rate) : Number(rate.toPrecision(2)))} samples/s`);
   if (seconds_left !== null) parts.push(`${clock(seconds_left)} left`);
-  return parts.filter(Boolean).join("   ");
+  return parts.filter(Boolean).join("  ");
 }
 
 export function clock(seconds: number): string {
@@ -67,7 +67,7 @@ export function clock(seconds: number): string {
 export function widestText(stderr: Float32Array): string {
   let most = -Infinity;
   for (const one of stderr) if (one > most) most = one;
-  return most > -Infinity ? `widest error ± ${most.toFixed(3)}` : "";
+  return most > -Infinity ? `errors ≤ ${most.toFixed(3)}` : "";
 }
 
 function whole(n: number): string {

@@ -105,8 +105,8 @@ def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
         j = result.layers(pair["model_y"]).index(pair["layer_y"])
         _set(row, np.arange(matrix.shape[1]), matrix[i])
         _set(column, np.arange(matrix.shape[0]), matrix[:, j])
-        row.labels = [f"{pair['layer_x']} against {pair['model_y']}"]
-        column.labels = [f"{pair['layer_y']} against {pair['model_x']}"]
+        row.labels = [f"{pair['layer_x']} of {pair['model_x']}"]
+        column.labels = [f"{pair['layer_y']} of {pair['model_y']}"]
         return result.title(widget.measure)
 
     axes = _axes(bq, scales, "layer, in execution order", "value")
@@ -117,7 +117,7 @@ def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
 def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
     r"""The eigenvalues of the held pair's two Gram matrices in the latest batch, each over their sum.
 
-    The labels give the effective dimension, the participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2`.
+    The title gives the effective dimensions, the participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2`.
 
     Args:
         widget: the heatmap of a comparison; a result alone has no Gram matrices, and the figure stays empty.
@@ -130,6 +130,7 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
     def update() -> str:
         pair = widget.selection
         gram = getattr(widget.source, "gram", None)
+        dimensions = []
         for line, side in zip(lines, "xy", strict=True):
             matrix = None
             if pair is not None and gram is not None:
@@ -140,8 +141,11 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
             shares = spectrum_of(matrix)
             shown = shares[:MOST_EIGENVALUES]
             _set(line, np.arange(1, len(shown) + 1), shown)
-            line.labels = [f"{pair[f'layer_{side}']}: effective dimension {effective_dimension(shares):.1f}"]
-        return "" if gram is not None else "a result has no Gram matrices"
+            line.labels = [f"{pair[f'layer_{side}']} of {pair[f'model_{side}']}"]
+            dimensions.append(f"{effective_dimension(shares):.1f}")
+        if gram is None:
+            return "a result has no Gram matrices"
+        return f"effective dimension {' / '.join(dimensions)}" if dimensions else ""
 
     axes = _axes(bq, scales, "eigenvalue", "share of the variance")
     figure = bq.Figure(marks=lines, axes=axes, **_style(options, "top-right"))
@@ -239,7 +243,7 @@ def _line(bq: Any, scales: dict[str, Any], colour: str, label: str) -> Any:
 def _axes(bq: Any, scales: dict[str, Any], x: str, y: str) -> list[Any]:
     return [
         bq.Axis(scale=scales["x"], label=x, grid_lines="none"),
-        bq.Axis(scale=scales["y"], label=y, side="left", label_offset="42px"),
+        bq.Axis(scale=scales["y"], label=y, side="left", label_offset="44px", num_ticks=5, tick_format=".2f"),
     ]
 
 

@@ -60,7 +60,7 @@ def test_profile_is_the_row_and_the_column(widget, comparison, at_once):
     row, column = lines(figure)
     assert np.allclose(row.y, result.matrix("cka")[i])
     assert np.allclose(column.y, result.matrix("cka")[:, j])
-    assert row.labels == ["stage1 against seed 1"]
+    assert row.labels == ["stage1 of seed 0"]
     widget.measure = "cka-dcka"
     assert np.allclose(row.y, result.matrix("cka-dcka")[i])
     assert figure.title == "CKA − dCKA"
@@ -75,7 +75,8 @@ def test_spectrum_is_that_of_the_latest_batch(widget, comparison, at_once):
     values = np.sort(np.linalg.eigvalsh(comparison.gram("stage2", "seed 1").astype(float)))[::-1]
     line = lines(figure)[1]
     assert np.allclose(line.y, (values / values.sum())[: charts.MOST_EIGENVALUES], atol=1e-8)
-    assert line.labels == [f"stage2: effective dimension {values.sum() ** 2 / (values**2).sum():.1f}"]
+    assert line.labels == ["stage2 of seed 1"]
+    assert figure.title.endswith(f"/ {values.sum() ** 2 / (values**2).sum():.1f}")
 
 
 def test_spectra_and_dimensions():
@@ -139,7 +140,8 @@ def test_the_heatmap_needs_no_bqplot():
 def test_the_explorer_searches_and_is_told(comparison):
     figure_like = __import__("ipywidgets").HTML("mine")
     explorer = sw.SimilarityExplorer(comparison, beside=[figure_like])
-    assert figure_like in explorer.children[1].children
+    assert figure_like in explorer.beside.children
+    assert explorer.beside in explorer.children
     assert explorer.layer_x.description == "seed 0"
     explorer.layer_x.value = "stage1"
     assert explorer.heatmap.selection is None

@@ -9,7 +9,7 @@ from simwidget.widget.heatmap import SimilarityHeatmap
 
 
 class SimilarityExplorer(ipywidgets.HBox):
-    """A `SimilarityHeatmap` to put beside your own widgets; `heatmap` is the one inside.
+    """A `SimilarityHeatmap` to put beside your own widgets: `heatmap` is the one inside, `beside` a box for yours.
 
     Two boxes above it take layer names: the pair is held in the map, and a pair held in the map is named in them.
 
@@ -36,11 +36,10 @@ class SimilarityExplorer(ipywidgets.HBox):
         self.layer_y = ipywidgets.Combobox(**box)
         search = ipywidgets.HBox([self.layer_x, self.layer_y], layout=ipywidgets.Layout(width="100%"))
         flex = ipywidgets.Layout(flex="3 1 640px", min_width="0", max_width="964px")
-        side = ipywidgets.Layout(flex="2 1 360px", min_width="0")
-        children: list[ipywidgets.Widget] = [ipywidgets.VBox([search, self.heatmap], layout=flex)]
-        if beside:
-            children.append(ipywidgets.VBox(list(beside), layout=side))
-        super().__init__(children, layout=ipywidgets.Layout(flex_flow="row wrap", width="100%"))
+        side = ipywidgets.Layout(flex="1 1 300px", min_width="0")
+        self.beside = ipywidgets.VBox(list(beside), layout=side)
+        main = ipywidgets.VBox([search, self.heatmap], layout=flex)
+        super().__init__([main, self.beside], layout=ipywidgets.Layout(flex_flow="row wrap", width="100%"))
         self._offer()
         self.heatmap.observe(self._offer, ["axes", "view"])
         self.heatmap.observe(self._name, "selection")

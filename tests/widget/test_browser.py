@@ -181,6 +181,10 @@ def test_nothing_overlaps_or_runs_out(show, result, width):
     says(page, ".panel", result.layers_y[11])
     frame = page.locator(".simwidget-heatmap").bounding_box()
     assert frame["x"] + frame["width"] <= width
+    assert page.evaluate(
+        """() => [".panel", "header", ".run", "footer"].map((one) => document.querySelector(one))
+            .every((one) => one.scrollWidth <= one.clientWidth)"""
+    )
     for group in ("header > *", ".run > *", "footer > *", ".numbers > *", "main > *"):
         boxes = [one.bounding_box() for one in page.locator(group).all() if one.is_visible()]
         assert boxes
@@ -203,7 +207,7 @@ def test_text_stands_out_from_its_ground(show, result):
         ratios = page.evaluate(
             """() => {
                 const light = (css) => {
-                    const [r, g, b] = css.match(/[\\d.]+/g).map((v) => v / 255)
+                    const [r, g, b] = css.match(/[\\d.]+/g).map((v) => (css.startsWith("color(") ? +v : v / 255))
                         .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
                     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
                 };
