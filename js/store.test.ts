@@ -93,6 +93,7 @@ it("drops frames of another run or shape", () => {
   const [message, buffers] = frame(6, 9);
   model.hear?.({ ...message, shape: [3, 2] }, [...buffers]);
   expect(store.cells()?.values[0]).toBe(1);
+  expect(model.sent.at(-1)).toMatchObject({ type: "need", what: "frame" });
 });
 
 it("acknowledges the latest frame once, at the latest after 250 ms", () => {

@@ -127,10 +127,13 @@ export class Store {
 
   #take(frame: FromPython & { type: "frame" }, buffers: Buffer[]): void {
     const [x, y] = frame.view;
-    const [axisX, axisY, axes] = [this.get("axes")[x], this.get("axes")[y], buffers];
-    const [values, stderr] = axes;
+    const [axisX, axisY] = [this.get("axes")[x], this.get("axes")[y]];
+    const [values, stderr] = buffers;
     if (!axisX || !axisY || !values || !stderr || frame.run_id !== this.get("run_id")) return;
-    if (frame.shape[0] !== axisX.layers.length || frame.shape[1] !== axisY.layers.length) return;
+    if (frame.shape[0] !== axisX.layers.length || frame.shape[1] !== axisY.layers.length) {
+      this.need("frame"); // the axes have changed under it
+      return;
+    }
     this.#seq = frame.seq;
     this.#frames.set(keyOf(frame.measure, frame.view), {
       rows: axisX.layers,

@@ -117,15 +117,8 @@ export class HeatmapView {
     this.#due = 0;
     if (this.#leave.signal.aborted || !this.element.isConnected || !this.element.clientWidth) return;
     const store = this.#store;
-    const [axes, run, measure, view, scale] = (["axes", "run", "measure", "view", "scale"] as const).map((name) =>
-      store.get(name),
-    ) as [
-      ReturnType<typeof store.get<"axes">>,
-      ReturnType<typeof store.get<"run">>,
-      string,
-      [number, number],
-      ReturnType<typeof store.get<"scale">>,
-    ];
+    const [axes, run, scale] = [store.get("axes"), store.get("run"), store.get("scale")];
+    const [measure, view] = [store.get("measure"), store.get("view")];
     const names = axes.map(({ model }) => model);
     const { measures } = store.snapshot.meta;
     const about = store.snapshot.about(measure) ?? { name: measure, title: measure, kind: "similarity", reasons: {} };

@@ -259,7 +259,7 @@ class Stream(AbstractContextManager):
             rows = self._rows if self._accumulators else self._expected_rows()
             return Frozen(
                 sums={row_map: state.sums() for row_map, state in self._accumulators.items()},
-                undefined={row_map: (a.cpu(), b.cpu()) for row_map, (a, b) in self._undefined.items()},
+                undefined={row_map: (a.clone(), b.clone()) for row_map, (a, b) in self._undefined.items()},
                 rows=tuple(Row(**vars(row)) for row in rows),
                 layers=tuple(self._layers_of(model, rows) for model in self.models),
                 n_batches=self.n_batches,

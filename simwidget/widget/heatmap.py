@@ -134,8 +134,9 @@ class SimilarityHeatmap(anywidget.AnyWidget):
             state: dict[str, Any] = {}
             if self.measure not in names:
                 state["measure"] = result.measures[0]
-            if max(self.view) >= len(result.models):
-                state["view"] = result.positions("xy")
+            pairs = {result.positions(view) for view in result.views()}
+            if self.view not in pairs and self.view[::-1] not in pairs:
+                state["view"] = result.positions(next(result.views()))
             self._source.replace(result)
             if state or axes_of(result) != self.axes or not self._publisher.running:
                 snapshot, meta = encode_snapshot(result, self.run_id, self._publisher.seq, self.view)
@@ -237,6 +238,10 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         _, n = self._known
         if not all(0 <= position < n for position in proposal["value"]):
             raise ValueError(f"view={proposal['value']}: give the positions of two of the {n} models, from 0 on")
+        if isinstance(self._source, Still):
+            result = self._source.snapshot()
+            x, y = (result.models[position] for position in proposal["value"])
+            result.matrix(None, (x, y))  # a result may hold only some pairs
         return proposal["value"]
 
     @traitlets.validate("selection")

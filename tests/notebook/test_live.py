@@ -113,6 +113,40 @@ def test_it_fills_in_notebook_7(book7):
     live_test(book7)
 
 
+def test_the_first_five_seconds(book):
+    """Axes at once, a grey map, and what it waits for; then numbers."""
+    page = book.write(setup("3, 3.0"), "comparison").open().ready().page
+    book.run(0)
+    page.evaluate(
+        """() => {
+            window.begun = performance.now();
+            const look = () => {
+                if (document.querySelector(".simwidget-heatmap canvas[data-frame]")) window.drawn = performance.now();
+                else requestAnimationFrame(look);
+            };
+            look();
+        }"""
+    )
+    book.run(1)
+    page.wait_for_function("() => window.drawn")
+    assert page.evaluate("() => window.drawn - window.begun") < 2000
+    assert page.locator(".simwidget-heatmap .where").text_content() == "Waiting for the loader"
+    assert page.evaluate("() => document.querySelector('.simwidget-heatmap').cells?.samples ?? 0") == 0
+    grey = page.evaluate(
+        """() => {
+            const canvas = document.querySelector(".simwidget-heatmap canvas");
+            const [left, top, width, height] = canvas.dataset.frame.split(" ").map(Number);
+            const ratio = canvas.width / canvas.clientWidth;
+            const at = [left + width / 4, top + height / 4].map((one) => Math.round(one * ratio));
+            return [...canvas.getContext("2d").getImageData(...at, 1, 1).data];
+        }"""
+    )
+    assert max(grey[:3]) - min(grey[:3]) < 8  # no colour
+    assert grey[3] > 0
+    page.wait_for_function("() => document.querySelector('.simwidget-heatmap').cells?.samples > 0")
+    book.wait_for_state("finished")
+
+
 def n_batches(book, cell=2):
     return int(book.ask(cell, "print(comparison.n_batches)"))
 

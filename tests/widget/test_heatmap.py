@@ -145,6 +145,21 @@ def test_showing_another_result(result):
     widget.close()
 
 
+def test_a_result_of_some_pairs_has_no_other_views(fresh):
+    fresh.run(progress=False)
+    within = fresh.snapshot(pairs=[(1, 1)])
+    widget = sw.SimilarityHeatmap(within, view="yy")
+    with pytest.raises(ValueError, match="'seed 0' and 'seed 1' is not in this result"):
+        widget.view = (0, 1)
+    assert widget.view == (1, 1)
+    widget.show(fresh.snapshot(pairs=[(0, 1)]))
+    assert widget.view == (0, 1)
+    widget.view = (1, 0)
+    widget.show(fresh.snapshot(pairs=[(0, 1)]))
+    assert widget.view == (1, 0)
+    widget.close()
+
+
 def test_a_comparison_s_heatmap_shows_no_other_result(fresh, result):
     widget = sw.SimilarityHeatmap(fresh)
     with pytest.raises(TypeError, match="shows a comparison"):
