@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,15 @@ SHIPPED = {
     "simwidget/demo/LICENSE",
 }
 LIMIT = 180_000
+
+
+def test_styles_stay_inside_the_heatmap():
+    styles = re.sub(r"/\*.*?\*/", "", (ROOT / "js" / "heatmap.css").read_text(), flags=re.DOTALL)
+    selectors = [one.strip() for group in re.findall(r"([^{}]+)\{", styles) for one in group.split(",\n")]
+    rules = [one for one in selectors if not one.startswith("@")]
+    assert len(rules) > 50
+    outside = [one for one in rules if not re.match(r"(body(\[|:)[^ ]+ )?\.simwidget-heatmap\b", one)]
+    assert not outside
 
 
 def test_one_version_for_python_and_javascript():
