@@ -1,34 +1,92 @@
-/** Which of an axis' labels are drawn. */
+/** Which of an axis' rows and blocks are labelled, so that no two labels touch. */
 
-/** The least distance of two labels in CSS pixels. */
-export const LABEL_PITCH = 11;
+import type { Side } from "./side";
+import { blockAt } from "./side";
+import type { Bracket } from "./tree";
 
-/**
- * Positions to label so that any two are at least `LABEL_PITCH` apart: every k-th, and first of all the given ones
- * (pointed at, held), which push their close neighbours out.
- */
-export function shownLabels(count: number, cell: number, first: number[] = []): number[] {
-  const step = Math.max(1, Math.ceil(LABEL_PITCH / cell));
-  const shown: number[] = [];
-  const place = (i: number) => {
-    if (shown.every((other) => Math.abs(i - other) * cell >= LABEL_PITCH)) shown.push(i);
-  };
-  first.filter((i) => i < count).forEach(place);
-  const fixed = shown.length;
-  for (let i = 0; i < count; i += step) {
-    if (shown.slice(0, fixed).every((other) => Math.abs(i - other) * cell >= LABEL_PITCH)) shown.push(i);
-  }
-  return shown.sort((a, b) => a - b);
+export interface Label {
+  /** the middle of the label along the axis, in pixels from the first visible edge */
+  at: number;
+  /** the layer's or block's name */
+  name: string;
+  /** what a click does to which block */
+  block?: { path: string; folded: boolean };
+  /** the row, unless the label is a block's */
+  position?: number;
+  strong: boolean;
 }
 
-/** A name cut in its middle: the beginning says where a layer is, the end what it is. */
-export function shortened(name: string, fits: (text: string) => boolean): string {
-  if (fits(name)) return name;
-  const letters = Array.from(name);
-  for (let kept = letters.length - 1; kept > 2; kept--) {
-    const head = Math.ceil(kept / 2);
-    const text = `${letters.slice(0, head).join("")}…${letters.slice(letters.length - (kept - head)).join("")}`;
-    if (fits(text)) return text;
+/**
+ * Labels for the rows from `from` to `to` of a side that is `length` pixels long. Rows in `strong` (pointed at, held)
+ * come first; then every row if they fit. If not, the outer blocks, folded ones, inner blocks, and rows that lie in none.
+ */
+export function labelsOf(
+  side: Side,
+  from: number,
+  to: number,
+  length: number,
+  strong: number[],
+  pitch: number,
+): Label[] {
+  const cell = length / (to - from);
+  const place = new Places(length, pitch);
+  const labels: Label[] = [];
+  const row = (position: number, isStrong = false) => {
+    const entry = side.entries[position];
+    const at = (position + 0.5 - from) * cell;
+    if (!entry || !place.take(at)) return;
+    const name = side.layers[entry.index] ?? "";
+    const block = blockAt(side, position);
+    labels.push({ at, name, position, strong: isStrong, ...(block && { block }) });
+  };
+  for (const position of strong) row(position, true);
+  const rows = seen(side, from, to, Math.max(1, Math.ceil(pitch / cell)));
+  if (cell >= pitch) rows.forEach((position) => row(position));
+  else {
+    const brackets = side.brackets.filter(
+      ({ first, last }) => (Math.min(to, last + 1) - Math.max(from, first)) * cell >= pitch,
+    );
+    const block = ({ path, first, last }: Bracket) => {
+      const at = ((Math.max(from, first) + Math.min(to, last + 1)) / 2 - from) * cell;
+      if (place.take(at)) labels.push({ at, name: path, block: { path, folded: false }, strong: false });
+    };
+    brackets.filter(({ depth }) => depth === 0).forEach(block);
+    for (const position of rows) if (side.entries[position]?.folded !== undefined) row(position);
+    brackets.filter(({ depth }) => depth > 0).forEach(block);
+    const covered = new Set<number>();
+    for (const { first, last } of side.brackets) for (let i = first; i <= last; i++) covered.add(i);
+    // where every other row can be named, rows in blocks are; closer ones would say less than their block does
+    for (const position of rows) if (!covered.has(position) || 2 * cell >= pitch) row(position);
   }
-  return "…";
+  return labels.sort((a, b) => a.at - b.at);
+}
+
+/** The rows that are seen: every k-th from the same one on, whatever part is seen, so that labels stay; then the rest. */
+function seen(side: Side, from: number, to: number, step: number): number[] {
+  const [first, last] = [Math.max(0, Math.ceil(from - 0.5)), Math.min(side.entries.length - 1, Math.floor(to - 0.5))];
+  const all = Array.from({ length: Math.max(0, last - first + 1) }, (_, k) => first + k);
+  return [...all.filter((i) => i % step === 0), ...all.filter((i) => i % step)];
+}
+
+/** Places along an axis, of which any two are some pixels apart. */
+class Places {
+  #taken: number[] = [];
+
+  constructor(
+    readonly length: number,
+    readonly pitch: number,
+  ) {}
+
+  take(at: number): boolean {
+    if (at < 0 || at > this.length) return false;
+    if (this.#taken.some((other) => Math.abs(other - at) < this.pitch)) return false;
+    this.#taken.push(at);
+    return true;
+  }
+}
+
+/** A name in two parts: where it stands, which may be cut first, and what it is. */
+export function parts(name: string): [string, string] {
+  const dot = name.lastIndexOf(".");
+  return dot > 0 && dot < name.length - 1 ? [name.slice(0, dot + 1), name.slice(dot + 1)] : ["", name];
 }

@@ -41,7 +41,8 @@ export class Models {
     this.#segments.show(
       pairs.map((key) => {
         const [x, y] = key.split(" ").map(Number) as [number, number];
-        return { key, text: x === y ? `within ${names[x]}` : `${names[x]} × ${names[y]}` };
+        const text = x === y ? `within ${names[x]}` : `${names[x]} × ${names[y]}`;
+        return { key, text, hint: text };
       }),
       chosen,
     );

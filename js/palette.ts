@@ -2,8 +2,8 @@
 
 import { rgb } from "d3-color";
 import { scaleLinear, scaleLog } from "d3-scale";
-import { interpolateMagma, interpolateRdBu } from "d3-scale-chromatic";
-import type { MeasureInfo, Scale } from "./model";
+import { interpolateCividis, interpolateMagma, interpolateRdBu, interpolateViridis } from "d3-scale-chromatic";
+import type { MeasureInfo, Palette, Scale } from "./model";
 
 export const STEPS = 256;
 /** log(1 - s) ends here: differences beyond 0.999 have one colour. */
@@ -26,28 +26,36 @@ export interface Colouring {
   ticks: Tick[];
   /** said in the title where it is not the usual scale */
   note: string;
+  /** the values at both ends */
+  limits: [number, number];
 }
 
-export function colouring(about: Pick<MeasureInfo, "name" | "kind">, scale: Scale): Colouring {
-  const diverging = about.kind === "difference";
-  const table = diverging ? RED_BLUE : MAGMA;
-  if (scale.mode === "log" && !diverging) {
+/** What the colours are of: a measure, or its errors, of which those under the threshold count as settled. */
+export type Coloured = Pick<MeasureInfo, "name" | "kind"> & { threshold?: number };
+
+export function colouring(about: Coloured, scale: Scale): Colouring {
+  const errors = about.threshold !== undefined;
+  const diverging = about.kind === "difference" && !errors;
+  const table = diverging ? RED_BLUE : TABLES[scale.palette];
+  if (scale.mode === "log" && !diverging && !errors) {
     const place = scaleLog()
       .domain([1, CLOSEST])
       .range([0, STEPS - 1])
       .clamp(true);
     const ticks = [0, 0.9, 0.99, 0.999].map((s) => ({ at: place(1 - s) / (STEPS - 1), text: String(s) }));
     const step = (value: number) => (Number.isNaN(value) ? -1 : Math.round(place(Math.max(1 - value, CLOSEST))));
-    return { colours: table, step, ticks, note: "colours by log(1 − s)" };
+    return { colours: table, step, ticks, note: "colours by log(1 − s)", limits: [0, 1] };
   }
   const frozen = scale.mode === "range" ? scale.limits[about.name] : undefined;
-  const [low, high] = frozen ?? (diverging ? [-1, 1] : [0, 1]);
+  const [low, high] = frozen ?? (errors ? [0, 5 * (about.threshold || 0.02)] : diverging ? [-1, 1] : [0, 1]);
   const place = scaleLinear()
     .domain([low, high])
     .range([0, STEPS - 1])
     .clamp(true);
   const slope = (STEPS - 1) / (high - low);
-  const text = (value: number) => (frozen ? value.toFixed(2) : String(value)).replace("-", "−");
+  const digits = errors ? 3 : 2;
+  const text = (value: number) =>
+    (frozen ? value.toFixed(digits) : String(Number(value.toPrecision(6)))).replace("-", "−");
   const marks = diverging ? [low, (low + high) / 2, high] : [low, high];
   return {
     colours: table,
@@ -55,11 +63,15 @@ export function colouring(about: Pick<MeasureInfo, "name" | "kind">, scale: Scal
       value >= high ? STEPS - 1 : value > low ? Math.round((value - low) * slope) : isNaN(value) ? -1 : 0,
     ticks: marks.map((value) => ({ at: place(value) / (STEPS - 1), text: text(value) })),
     note: frozen ? `colours from ${text(low)} to ${text(high)}` : "",
+    limits: [low, high],
   };
 }
 
 /** The present range of the values, symmetric for a difference; undefined where there are none. */
-export function rangeOf(values: Float32Array, about: Pick<MeasureInfo, "kind">): [number, number] | undefined {
+export function rangeOf(
+  values: Float32Array,
+  about: Pick<Coloured, "kind" | "threshold">,
+): [number, number] | undefined {
   let [low, high] = [Infinity, -Infinity];
   for (const value of values) {
     if (value < low) low = value;
@@ -67,7 +79,7 @@ export function rangeOf(values: Float32Array, about: Pick<MeasureInfo, "kind">):
   }
   if (!(low < high)) return undefined;
   const most = Math.max(-low, high);
-  return about.kind === "difference" ? [-most, most] : [low, high];
+  return about.kind === "difference" && about.threshold === undefined ? [-most, most] : [low, high];
 }
 
 /** The steps of all values. */
@@ -75,19 +87,6 @@ export function stepsOf(values: Float32Array, { step }: Colouring): Int16Array {
   const steps = new Int16Array(values.length);
   for (let i = 0; i < values.length; i++) steps[i] = step(values[i] ?? NaN);
   return steps;
-}
-
-/** RGBA pixels of a matrix, one a cell; cells without a number stay transparent, so that the hatching shows. */
-export function pixels(steps: Int16Array, { colours }: Colouring): Uint8ClampedArray<ArrayBuffer> {
-  const data = new Uint8ClampedArray(4 * steps.length);
-  const words = new Uint32Array(data.buffer);
-  // bytes are red, green, blue, alpha: on every machine a browser runs on, that is the low byte first
-  const packed = Uint32Array.from(colours, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
-  for (let i = 0; i < steps.length; i++) {
-    const at = steps[i] ?? -1;
-    if (at >= 0) words[i] = packed[at] ?? 0;
-  }
-  return data;
 }
 
 /** How many cells have each of some equal parts of the colours. */
@@ -115,5 +114,9 @@ function sampled(interpolate: (t: number) => string): readonly Rgb[] {
   });
 }
 
-const MAGMA = sampled(interpolateMagma);
+const TABLES: Record<Palette, readonly Rgb[]> = {
+  magma: sampled(interpolateMagma),
+  viridis: sampled(interpolateViridis),
+  cividis: sampled(interpolateCividis),
+};
 const RED_BLUE = sampled((t) => interpolateRdBu(1 - t));

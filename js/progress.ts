@@ -28,6 +28,7 @@ export class Progress {
   #error = part("span", "error");
   #heard = part("span", "heard");
   #buttons = "";
+  #stderr: Float32Array | undefined;
 
   constructor(private store: Store) {
     this.#where.setAttribute("role", "status");
@@ -47,7 +48,10 @@ export class Progress {
     this.#bar.setAttribute("aria-valuenow", String(Math.round(100 * (share ?? 0))));
     (this.#bar.firstElementChild as HTMLElement).style.width = `${100 * Math.min(1, share ?? 0)}%`;
     this.#pace.textContent = paceText(run);
-    this.#error.textContent = cells && run.n_samples ? widestText(cells.stderr) : "";
+    if (cells?.stderr !== this.#stderr) {
+      this.#stderr = cells?.stderr;
+      this.#error.textContent = cells ? widestText(cells.stderr) : "";
+    }
     const silent = this.store.lastHeard;
     const trouble = this.store.trouble;
     this.#heard.textContent =

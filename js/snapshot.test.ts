@@ -4,8 +4,8 @@ import type { SnapshotMeta } from "./model";
 import { float32, Snapshot, transposed } from "./snapshot";
 
 const axes = [
-  { model: "a", layers: ["one", "two"] },
-  { model: "b", layers: ["x", "y", "z"] },
+  { model: "a", layers: ["one", "two"], kinds: ["", ""] },
+  { model: "b", layers: ["x", "y", "z"], kinds: ["", "", ""] },
 ];
 const about = { name: "cka", title: "CKA", kind: "similarity" as const, reasons: {} };
 const meta: SnapshotMeta = {
@@ -21,7 +21,16 @@ const meta: SnapshotMeta = {
   complete: true,
 };
 const steps = [0, 32767, 65534, 65535, 0, 0, 65534, 32767, 0, 65535, 0, 0, 10, 20, 30, 1, 2, 3];
-const deflated = zlibSync(new Uint8Array(Uint16Array.from(steps).buffer));
+const deflated = zlibSync(Uint8Array.from(planes(steps, [6, 6, 3, 3])));
+
+/** Parts of some steps each, all their low bytes before their high ones. */
+function planes(all: number[], lengths: number[]): number[] {
+  let from = 0;
+  return lengths.flatMap((length) => {
+    const part = all.slice(from, (from += length));
+    return [...part.map((step) => step & 255), ...part.map((step) => step >> 8)];
+  });
+}
 
 describe("float32", () => {
   it("respects the window that an array has on its buffer", () => {

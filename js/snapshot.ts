@@ -35,7 +35,8 @@ export function float32(data: DataView | Uint8Array | ArrayBuffer): Float32Array
 /** All numbers of a moment, as a notebook saves them. Inflated at the first look. */
 export class Snapshot {
   #deflated: Uint8Array;
-  #inflated: DataView | undefined;
+  #inflated: Uint8Array | undefined;
+  #known = new Map<string, Cells | undefined>();
 
   constructor(
     data: DataView | Uint8Array,
@@ -49,8 +50,14 @@ export class Snapshot {
     return this.meta.measures.find(({ name }) => name === measure);
   }
 
-  /** The cells of one measure and view; transposed where only the mirrored block is there. */
-  cells(measure: string, [x, y]: [number, number]): Cells | undefined {
+  /** The cells of one measure and view, read once; transposed where only the mirrored block is there. */
+  cells(measure: string, view: [number, number]): Cells | undefined {
+    const key = JSON.stringify([measure, view]);
+    if (!this.#known.has(key)) this.#known.set(key, this.#cells(measure, view));
+    return this.#known.get(key);
+  }
+
+  #cells(measure: string, [x, y]: [number, number]): Cells | undefined {
     const [axisX, axisY, about] = [this.axes[x], this.axes[y], this.about(measure)];
     const block = this.meta.blocks.find(
       (one) => one.measure === measure && ((one.x === x && one.y === y) || (one.x === y && one.y === x)),
@@ -73,16 +80,13 @@ export class Snapshot {
   }
 
   #read(block: BlockInfo, [rows, columns]: [number, number]): { values: Float32Array; stderr: Float32Array } {
-    if (this.#inflated === undefined) {
-      const bytes = unzlibSync(this.#deflated);
-      this.#inflated = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    }
-    const bytes = this.#inflated;
+    const bytes = (this.#inflated ??= unzlibSync(this.#deflated));
     const symmetric = block.x === block.y;
     const count = symmetric ? (rows * (rows + 1)) / 2 : rows * columns;
     const numbers = (offset: number, low: number, high: number) => {
       const at = (k: number) => {
-        const step = bytes.getUint16(offset + 2 * k, true);
+        // all low bytes stand before all high ones
+        const step = bytes[offset + k]! | (bytes[offset + count + k]! << 8);
         return step === MISSING ? NaN : low + (step * (high - low)) / STEPS;
       };
       const all = new Float32Array(rows * columns);

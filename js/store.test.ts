@@ -9,10 +9,11 @@ const about = { name: "cka", title: "CKA", kind: "similarity" as const, reasons:
 const pair = { model_x: "a", layer_x: "one", model_y: "a", layer_y: "two" };
 
 function state(): State {
-  const steps = Uint16Array.from([65534, 0, 65534, 0, 0, 0]);
+  // steps 65534, 0, 65534, and no errors
+  const steps = Uint8Array.from([254, 0, 254, 255, 0, 255, 0, 0, 0, 0, 0, 0]);
   return {
     run_id: "r",
-    axes: [{ model: "a", layers: ["one", "two"] }],
+    axes: [{ model: "a", layers: ["one", "two"], kinds: ["Linear", "Linear"] }],
     run: {
       state: "running",
       n_batches: 1,
@@ -24,7 +25,7 @@ function state(): State {
       error: null,
       at: Date.now() / 1000,
     },
-    snapshot: zlibSync(new Uint8Array(steps.buffer)),
+    snapshot: zlibSync(steps),
     snapshot_meta: {
       run_id: "r",
       seq: 2,
@@ -36,8 +37,13 @@ function state(): State {
     },
     measure: "cka",
     view: [0, 0],
+    shows: "values",
     selection: null,
-    scale: { mode: "unit", limits: {} },
+    pinned: [],
+    open_x: {},
+    open_y: {},
+    scale: { mode: "unit", limits: {}, palette: "magma" },
+    threshold: 0.02,
   };
 }
 
@@ -124,13 +130,73 @@ it("does not wait for a run that has ended", () => {
   expect(store.lastHeard).toBeUndefined();
 });
 
-it("asks for the held pair, and keeps only its detail", () => {
+const inside = {
+  size: 1,
+  n_samples: 64,
+  labels: [3],
+  spectrum_x: [1],
+  spectrum_y: [1],
+  dimension_x: 1,
+  dimension_y: 1,
+  n_compared: 64,
+  least: [],
+  most: [],
+  thumbnail: null,
+};
+
+function detail(of: typeof pair, seq: number, told: typeof inside | null) {
+  const gram = (value: number) => new DataView(Float32Array.from([value]).buffer);
+  const message = { type: "detail", run_id: "r", seq, pair: of, measures: [], inside: told };
+  return [message, told ? [gram(seq), gram(2), new DataView(new ArrayBuffer(0))] : []] as const;
+}
+
+it("asks for the held and the pinned pairs, and keeps what it is told of each", () => {
+  const other = { ...pair, layer_y: "one" };
   store.set("selection", pair);
-  expect(model.sent.at(-1)).toMatchObject({ type: "need", what: "detail", pair });
-  model.hear?.({ type: "detail", run_id: "r", seq: 1, pair: { ...pair, layer_y: "one" }, measures: [] }, []);
-  expect(store.detail).toBeUndefined();
-  model.hear?.({ type: "detail", run_id: "r", seq: 1, pair, measures: [] }, []);
-  expect(store.detail?.pair).toEqual(pair);
+  store.set("pinned", [other]);
+  expect(model.sent.slice(-2)).toMatchObject([
+    { type: "need", what: "detail", pair },
+    { type: "need", what: "detail", pair: other },
+  ]);
+  model.hear?.(detail(other, 1, null)[0], []);
+  expect(store.told(pair)).toBeUndefined();
+  const [message, buffers] = detail(pair, 4, inside);
+  model.hear?.(message, [...buffers]);
+  expect(store.told(pair)?.inside?.gramX[0]).toBe(4);
+  expect(store.told(other)).toMatchObject({ seq: 1, inside: null });
+  expect(store.told(null)).toBeUndefined();
+});
+
+it("keeps what it knows of the insides when a pair is told as a pinned one", () => {
+  const [message, buffers] = detail(pair, 4, inside);
+  model.hear?.(message, [...buffers]);
+  model.hear?.(detail(pair, 5, null)[0], []);
+  expect(store.told(pair)).toMatchObject({ seq: 5, inside: { n_compared: 64 } });
+  model.hear?.({ ...message, run_id: "another" }, [...buffers]);
+  expect(store.told(pair)?.seq).toBe(5);
+});
+
+it("forgets pairs that were told long ago", () => {
+  for (let k = 0; k < 12; k++) model.hear?.(detail({ ...pair, layer_y: `layer${k}` }, k, null)[0], []);
+  expect(store.told({ ...pair, layer_y: "layer0" })).toBeUndefined();
+  expect(store.told({ ...pair, layer_y: "layer11" })).toBeDefined();
+});
+
+it("fetches a file, and says why there is none", async () => {
+  const file = store.fetch("csv");
+  const { id, client } = model.sent.at(-1) as { id: number; client: string };
+  const fetched = { type: "fetched", client, id, name: "a.csv", mime: "text/csv", error: null };
+  model.hear?.({ ...fetched, client: "another page" }, [new DataView(new ArrayBuffer(9))]);
+  model.hear?.(fetched, [new DataView(new TextEncoder().encode("x,y").buffer)]);
+  expect(await (await file).text()).toBe("x,y");
+  expect((await file).name).toBe("a.csv");
+  const failing = store.fetch("simw");
+  const failed = model.sent.at(-1) as { id: number };
+  model.hear?.({ ...fetched, id: failed.id, error: "no room" }, []);
+  await expect(failing).rejects.toThrow("no room");
+  const silent = store.fetch("html");
+  vi.advanceTimersByTime(31_000);
+  await expect(silent).rejects.toThrow("kernel");
 });
 
 it("tells what a command ran into", () => {

@@ -1,14 +1,61 @@
 /** What one page knows of one widget: its synced state, and what came in messages. Lives as long as the model. */
 
 import type { AnyModel } from "@anywidget/types";
-import type { Command, Detail, FromPython, Need, Selection, State, ToPython } from "./model";
-import { float32, Snapshot, type Cells } from "./snapshot";
+import type {
+  Command,
+  Detail,
+  Fetched,
+  Format,
+  FromPython,
+  Inside,
+  Need,
+  PairMeasure,
+  Selection,
+  State,
+  ToPython,
+} from "./model";
+import { bytesOf, float32, Snapshot, type Cells } from "./snapshot";
 
 const ACK_WITHIN = 250;
 const SILENT_AFTER = 6000;
-const SHARED = ["axes", "run", "snapshot", "snapshot_meta", "measure", "view", "selection", "scale"] as const;
+const FETCHED_WITHIN = 30_000;
+/** Pairs whose detail is kept. */
+const MOST_TOLD = 8;
+const SHARED = [
+  "axes",
+  "run",
+  "snapshot",
+  "snapshot_meta",
+  "measure",
+  "view",
+  "shows",
+  "selection",
+  "pinned",
+  "open_x",
+  "open_y",
+  "scale",
+  "threshold",
+] as const;
 
+/** What both Python and the page write. */
+type Chosen = "measure" | "view" | "shows" | "selection" | "pinned" | "open_x" | "open_y" | "scale" | "threshold";
 type Buffer = DataView | Uint8Array | ArrayBuffer;
+
+/** What the layers of a pair make of the samples, with its pictures. */
+export interface ToldInside extends Inside {
+  /** the Gram matrices (size, size), row by row */
+  gramX: Float32Array;
+  gramY: Float32Array;
+  /** of the least agreed samples, then of the most agreed ones */
+  thumbnails: Uint8Array;
+}
+
+/** The latest detail of one pair. */
+export interface Told {
+  measures: PairMeasure[];
+  inside: ToldInside | null;
+  seq: number;
+}
 
 export class Store {
   #model: AnyModel<State>;
@@ -16,7 +63,8 @@ export class Store {
   #listeners = new Set<() => void>();
   #frames = new Map<string, Cells>();
   #snapshot: Snapshot | undefined;
-  #detail: Detail | undefined;
+  #told = new Map<string, Told>();
+  #fetches = new Map<number, (fetched: Fetched, bytes: Buffer | undefined) => void>();
   #heard = 0;
   #silent = false;
   #commands = 0;
@@ -25,7 +73,11 @@ export class Store {
   #acknowledgement: { seq: number; timer: number; frame: number } | undefined;
   #release: () => void;
 
-  constructor(model: AnyModel<State>) {
+  /** `alone` tells that there is no kernel and never will be. */
+  constructor(
+    model: AnyModel<State>,
+    readonly alone = false,
+  ) {
     this.#model = model;
     const hear = (message: FromPython, buffers: Buffer[]) => this.#hear(message, buffers ?? []);
     const changed = () => this.#changed();
@@ -44,8 +96,7 @@ export class Store {
     };
     this.#heard = 1000 * this.get("run").at;
     this.#send({ type: "ready", client: this.#client, run_id: this.get("run_id"), have_seq: this.#snapshotSeq() });
-    const pair = this.get("selection");
-    if (pair) this.need("detail", pair);
+    this.#ask();
   }
 
   close(): void {
@@ -64,10 +115,16 @@ export class Store {
   }
 
   /** Change what all views of this widget share. */
-  set<K extends "measure" | "view" | "selection" | "scale">(name: K, value: State[K]): void {
+  set<K extends Chosen>(name: K, value: State[K]): void {
     this.#model.set(name, value);
     this.#model.save_changes();
-    if (name === "selection" && value) this.need("detail", value as Selection);
+    if (name === "selection" || name === "pinned") this.#ask();
+  }
+
+  /** Ask for the detail of the held pair and of the pinned ones. */
+  #ask(): void {
+    const held = this.get("selection");
+    for (const pair of [...(held ? [held] : []), ...this.get("pinned")]) this.need("detail", pair);
   }
 
   get snapshot(): Snapshot {
@@ -82,10 +139,9 @@ export class Store {
     return this.snapshot.cells(measure, view) ?? frame;
   }
 
-  /** Every measure of the held pair, if Python has told it. */
-  get detail(): Detail | undefined {
-    const [pair, detail] = [this.get("selection"), this.#detail];
-    return pair && detail && same(pair, detail.pair) ? detail : undefined;
+  /** What Python has told of a pair, as of its latest detail. */
+  told(pair: Selection | null): Told | undefined {
+    return pair ? this.#told.get(nameOf(pair)) : undefined;
   }
 
   /** When the kernel was last heard, in ms since 1970, if it has been silent for too long. */
@@ -100,6 +156,30 @@ export class Store {
 
   need(what: Need["what"], pair: Selection | null = null): void {
     this.#send({ type: "need", client: this.#client, what, pair });
+  }
+
+  /** Have Python make a file; what came, or what went wrong, is handed on. */
+  fetch(format: Format): Promise<File> {
+    const id = ++this.#commands;
+    return new Promise((done, fail) => {
+      const timer = window.setTimeout(() => {
+        this.#fetches.delete(id);
+        fail(new Error("the kernel sent no file: is it still there?"));
+      }, FETCHED_WITHIN);
+      this.#fetches.set(id, ({ name, mime, error }, bytes) => {
+        window.clearTimeout(timer);
+        this.#fetches.delete(id);
+        if (error !== null || !bytes) fail(new Error(error ?? "the file is empty"));
+        else done(new File([bytesOf(bytes).slice()], name, { type: mime }));
+      });
+      this.#send({ type: "fetch", client: this.#client, id, format });
+    });
+  }
+
+  /** Say what went wrong, where people see it. */
+  complain(trouble: string | undefined): void {
+    this.#trouble = trouble;
+    this.#tell();
   }
 
   command(name: Command["name"]): void {
@@ -119,8 +199,10 @@ export class Store {
     this.#heard = Date.now();
     this.#silent = false;
     if (message.type === "frame") this.#take(message, buffers);
-    else if (message.type === "detail") this.#detail = message;
-    else if (message.type === "reply" && message.id === this.#commands) this.#trouble = message.error ?? undefined;
+    else if (message.type === "detail") this.#keep(message, buffers);
+    else if (message.type === "fetched") {
+      if (message.client === this.#client) this.#fetches.get(message.id)?.(message, buffers[0]);
+    } else if (message.type === "reply" && message.id === this.#commands) this.#trouble = message.error ?? undefined;
     this.#tell();
     if (message.type === "frame") this.#acknowledge(message.seq);
   }
@@ -146,6 +228,29 @@ export class Store {
       seq: frame.seq,
       samples: frame.n_samples,
     });
+  }
+
+  #keep(detail: Detail, [gramX, gramY, thumbnails]: Buffer[]): void {
+    if (detail.run_id !== this.get("run_id")) return;
+    const before = this.#told.get(nameOf(detail.pair));
+    const inside = detail.inside && gramX && gramY ? detail.inside : null;
+    this.#told.delete(nameOf(detail.pair));
+    this.#told.set(nameOf(detail.pair), {
+      measures: detail.measures,
+      inside: inside && {
+        ...inside,
+        gramX: float32(gramX!),
+        gramY: float32(gramY!),
+        thumbnails: thumbnails ? bytesOf(thumbnails) : new Uint8Array(),
+      },
+      seq: detail.seq,
+    });
+    // a pair that was pinned by the way is told without its insides; what is known of them stays
+    if (!inside && before?.inside) this.#told.get(nameOf(detail.pair))!.inside = before.inside;
+    for (const name of this.#told.keys()) {
+      if (this.#told.size <= MOST_TOLD) break;
+      this.#told.delete(name);
+    }
   }
 
   /** After the views have drawn; hidden pages have no animation frames, so a timer stands in. */
@@ -192,6 +297,10 @@ export class Store {
 
 export function same(a: Selection, b: Selection): boolean {
   return a.model_x === b.model_x && a.layer_x === b.layer_x && a.model_y === b.model_y && a.layer_y === b.layer_y;
+}
+
+function nameOf(pair: Selection): string {
+  return JSON.stringify([pair.model_x, pair.layer_x, pair.model_y, pair.layer_y]);
 }
 
 function keyOf(measure: string, view: [number, number]): string {

@@ -1,59 +1,80 @@
 /** One view of the heatmap: it lays out the parts, hands them what is new, and passes on what people do. */
 
 import { part } from "./dom";
+import { Exports } from "./exports";
+import { Folding } from "./folding";
+import { Hands } from "./hands";
+import type { Place } from "./layout";
 import { Legend } from "./legend";
+import { Menu } from "./menu";
+import type { MeasureInfo, Selection } from "./model";
 import { Models } from "./models";
-import { colouring, stepsOf, type Colouring } from "./palette";
+import { colouring, stepsOf, type Coloured, type Colouring } from "./palette";
 import { Panel } from "./panel";
-import { Plot, type Place } from "./plot";
+import { Plot, type Handle } from "./plot";
 import { Progress } from "./progress";
+import { Reader } from "./reader";
+import { HINT, mapText, saidOf } from "./said";
 import { Segments } from "./segments";
-import type { Cells } from "./snapshot";
-import type { Store } from "./store";
-import { cellText, pairAt } from "./words";
+import { blockAt, standsAt, type Side } from "./side";
+import { same, type Store } from "./store";
+import { Tools } from "./tools";
 
-const STEPS: Record<string, Place> = {
-  ArrowUp: { row: -1, column: 0 },
-  ArrowDown: { row: 1, column: 0 },
-  ArrowLeft: { row: 0, column: -1 },
-  ArrowRight: { row: 0, column: 1 },
-};
-
+const MOST_PINNED = 4;
 export class HeatmapView {
   readonly element = part("div", "simwidget-heatmap");
   #store: Store;
+  #leave = new AbortController();
   #title = part("div", "title");
   #scaleNote = part("span", "scale-note");
   #measures: Segments;
+  #shows: Segments;
   #models: Models;
   #progress: Progress;
+  #tools: Tools;
   #plot = new Plot();
+  #reader = new Reader(this.#plot);
   #panel: Panel;
   #legend: Legend;
   #readout = part("div", "readout");
   #notes = part("div", "notes");
   #hides = document.createElement("style");
-  #leave = new AbortController();
+  #folding: Folding;
+  #exports: Exports;
   #due = 0;
-  #steps: { values: Float32Array; key: string; steps: Int16Array } | undefined;
+  #seen = true;
+  #steps: { shown: Float32Array; key: string; steps: Int16Array; colours: Colouring } | undefined;
 
   constructor(store: Store) {
     this.#store = store;
+    const { signal } = this.#leave;
     this.#measures = new Segments("Measure", (name) => store.set("measure", name));
+    this.#shows = new Segments("Colours show", (what) => store.set("shows", what as "values" | "errors"));
     this.#models = new Models((view) => store.set("view", view));
     this.#progress = new Progress(store);
     this.#panel = new Panel(store);
-    this.#legend = new Legend(
-      (scale) => store.set("scale", scale),
-      () => store.get("scale"),
-    );
+    this.#tools = new Tools({
+      find: (name) => this.#find(name),
+      open: (depth) => this.#folding.openTo(depth),
+      changed: () => this.#schedule(),
+    });
+    this.#folding = new Folding(store, this.#tools.chosen);
+    this.#exports = new Exports(store, this.#plot);
+    this.#legend = new Legend({
+      scale: () => store.get("scale"),
+      choose: (scale) => store.set("scale", scale),
+      threshold: (value) => store.set("threshold", value),
+    });
+    const note = () => this.#scaleNote.textContent;
+    const menu = new Menu(this.#exports.offered, (key) => void this.#exports.make(key, note()), signal);
     this.element.setAttribute("role", "group");
-    this.#readout.setAttribute("aria-live", "polite");
+    // JupyterLab's own shortcuts are for its cells, not for what is inside of them
+    this.element.dataset.lmSuppressShortcuts = "true";
     const box = part("div", "box");
     box.append(
-      part("header", "", this.#title, this.#measures.element, this.#models.element),
+      part("header", "", this.#title, this.#measures.element, this.#shows.element, this.#models.element, menu.element),
       this.#progress.element,
-      part("main", "", part("div", "map", this.#plot.canvas), this.#panel.element),
+      part("main", "", part("div", "map", this.#tools.element, this.#plot.element), this.#panel.element),
       part("footer", "", this.#legend.element, this.#readout),
       this.#notes,
     );
@@ -61,7 +82,12 @@ export class HeatmapView {
     this.#hideStill();
     this.#listen();
     // what is shown now, for scripts and tests
-    Object.defineProperty(this.element, "cells", { get: () => store.cells() });
+    Object.defineProperties(this.element, {
+      cells: { get: () => store.cells() },
+      rows: { get: () => namesOf(this.#plot.picture?.x) },
+      columns: { get: () => namesOf(this.#plot.picture?.y) },
+      told: { get: () => store.told(store.get("selection")) },
+    });
   }
 
   /** To be called once the element is in the page. */
@@ -73,6 +99,7 @@ export class HeatmapView {
   close(): void {
     this.#leave.abort();
     cancelAnimationFrame(this.#due);
+    this.#panel.close();
     this.#hides.remove();
     this.element.remove();
   }
@@ -84,19 +111,23 @@ export class HeatmapView {
   }
 
   #listen(): void {
-    const { canvas } = this.#plot;
     const { signal } = this.#leave;
-    canvas.tabIndex = 0;
-    canvas.setAttribute("role", "img");
-    canvas.addEventListener("pointermove", (e) => this.#point(this.#plot.at(e.offsetX, e.offsetY)), { signal });
-    canvas.addEventListener("pointerleave", () => this.#point(undefined), { signal });
-    canvas.addEventListener("click", (e) => this.#hold(this.#plot.at(e.offsetX, e.offsetY)), { signal });
-    canvas.addEventListener("keydown", (event) => this.#press(event), { signal });
+    const actions = {
+      redraw: () => this.#schedule(),
+      choose: (place: Place) => this.#choose(place),
+      toggle: (handle: Handle) => this.#folding.toggle(handle),
+      handleOf: (place: Place) => this.#handleOf(place),
+      release: () => this.#store.set("selection", null),
+    };
+    new Hands(this.#plot, actions, signal);
     const leave = this.#store.subscribe(() => this.#schedule());
     const sizes = new ResizeObserver(() => this.#schedule());
-    sizes.observe(canvas);
+    sizes.observe(this.#plot.element);
     // JupyterLab takes cells that are scrolled away out of the page, and puts them back
-    const seen = new IntersectionObserver(() => this.#schedule());
+    const seen = new IntersectionObserver((all) => {
+      this.#seen = all.at(-1)?.isIntersecting ?? true;
+      this.#schedule();
+    });
     seen.observe(this.element);
     const themes = matchMedia("(prefers-color-scheme: dark)");
     themes.addEventListener("change", () => this.#schedule(), { signal });
@@ -109,7 +140,7 @@ export class HeatmapView {
   }
 
   #schedule(): void {
-    if (this.#due) return;
+    if (this.#due || !this.#seen) return;
     this.#due = requestAnimationFrame(() => this.#draw());
   }
 
@@ -118,94 +149,151 @@ export class HeatmapView {
     if (this.#leave.signal.aborted || !this.element.isConnected || !this.element.clientWidth) return;
     const store = this.#store;
     const [axes, run, scale] = [store.get("axes"), store.get("run"), store.get("scale")];
-    const [measure, view] = [store.get("measure"), store.get("view")];
+    const [measure, view, shows] = [store.get("measure"), store.get("view"), store.get("shows")];
     const names = axes.map(({ model }) => model);
     const { measures } = store.snapshot.meta;
-    const about = store.snapshot.about(measure) ?? { name: measure, title: measure, kind: "similarity", reasons: {} };
-    const cells = run.n_samples || store.cells()?.samples ? store.cells() : undefined;
-    const colours = colouring(about, scale);
+    const about: MeasureInfo = store.snapshot.about(measure) ?? {
+      name: measure,
+      title: measure,
+      kind: "similarity",
+      reasons: {},
+    };
+    const [x, y] = this.#folding.sides;
+    const known = run.n_samples || store.cells()?.samples ? store.cells() : undefined;
+    // after the first batch the axes are in execution order: numbers in the order before that wait for their frame
+    const cells = known && alike(known.rows, x.layers) && alike(known.columns, y.layers) ? known : undefined;
+    const threshold = store.get("threshold");
+    const coloured: Coloured = shows === "errors" ? { ...about, name: `${measure} ±`, threshold } : about;
     const title = names.length > 3 ? `${names.length} models` : names.join(" × ");
     this.element.setAttribute("aria-label", `Similarity of the layers of ${title}`);
-    this.#title.replaceChildren(title, " ", this.#scaleNote);
-    this.#scaleNote.textContent = colours.note;
     this.#measures.show(
       measures.map(({ name, title: text }) => ({ key: name, text })),
       measure,
     );
+    this.#shows.show(
+      [
+        { key: "values", text: "value", hint: "Colours show the values" },
+        { key: "errors", text: "± error", hint: "Colours show the standard errors" },
+      ],
+      shows,
+    );
     this.#models.show(names, view);
     this.#progress.show();
-    this.#panel.show();
-    const steps = this.#stepsOf(cells, colours, `${measure} ${JSON.stringify(scale)}`);
-    this.#legend.show(cells, steps, colours, scale);
-    const [x, y] = [axes[view[0]], axes[view[1]]];
+    const shown = shows === "errors" ? cells?.stderr : cells?.values;
+    const { steps, colours } = this.#coloured(shown, coloured, scale);
+    const note = [shows === "errors" ? "colours are standard errors" : "", colours.note].filter(Boolean).join(", ");
+    if (this.#title.firstChild?.textContent !== title) this.#title.replaceChildren(title, " ", this.#scaleNote);
+    this.#title.title = title;
+    this.#scaleNote.textContent = note;
+    this.#legend.show(shown, steps, colours, coloured, scale);
+    this.#legend.threshold = threshold;
+    this.#tools.show([x.layers, y.layers], Math.max(x.tree.depth, y.tree.depth), about.kind !== "difference");
+    const { filter, best } = this.#tools.chosen;
+    const empty = filter && (!x.entries.length || !y.entries.length) ? `no layer is like “${filter}”` : "";
     this.#plot.show({
-      rows: x?.layers ?? [],
-      columns: y?.layers ?? [],
-      modelX: x?.model ?? "",
-      modelY: y?.model ?? "",
+      x,
+      y,
       cells,
+      shown: shown ?? new Float32Array(),
       steps,
       colours,
       held: store.get("selection"),
-      waiting: cells ? "" : run.state === "ready" ? "not started" : "waiting for the loader",
+      pinned: store.get("pinned"),
+      threshold: shows === "values" ? threshold : undefined,
+      best: best && about.kind !== "difference",
+      waiting: empty || (cells ? "" : run.state === "ready" ? "not started" : "waiting for the loader"),
     });
-    const notes = run.notes.map((note) => `Note: ${note}`);
+    this.#panel.show();
+    const notes = run.notes.map((one) => `Note: ${one}`);
     if (notes.join("\n") !== [...this.#notes.children].map((one) => one.textContent).join("\n")) {
-      this.#notes.replaceChildren(...notes.map((note) => part("p", "", note)));
+      this.#notes.replaceChildren(...notes.map((one) => part("p", "", one)));
     }
-    this.#say(cells);
+    this.#say();
   }
 
-  /** Kept while neither the values nor the scale change, so that pointing and resizing cost nothing. */
-  #stepsOf(cells: Cells | undefined, colours: Colouring, key: string): Int16Array {
-    if (!cells) return new Int16Array();
-    if (this.#steps?.values !== cells.values || this.#steps.key !== key) {
-      this.#steps = { values: cells.values, key, steps: stepsOf(cells.values, colours) };
+  /** Kept while neither the numbers nor the scale change, so that pointing and resizing cost nothing. */
+  #coloured(shown: Float32Array | undefined, coloured: Coloured, scale: Parameters<typeof colouring>[1]) {
+    const numbers = shown ?? NONE;
+    const key = JSON.stringify([coloured.name, coloured.kind, coloured.threshold, scale]);
+    if (this.#steps?.shown !== numbers || this.#steps.key !== key) {
+      const colours = this.#steps?.key === key ? this.#steps.colours : colouring(coloured, scale);
+      this.#steps = { shown: numbers, key, colours, steps: stepsOf(numbers, colours) };
     }
-    return this.#steps.steps;
+    return this.#steps;
   }
 
-  #point(place: Place | undefined): void {
-    this.#plot.place = place;
-    this.#say(this.#plot.cells);
+  // --- what people do ------------------------------------------------------------------------------------------------
+
+  /** Hold the pair of a cell; the same one again is pinned, or let go of. */
+  #choose(place: Place): void {
+    const pair = this.#plot.pair(place);
+    if (!pair) return;
+    const held = this.#store.get("selection");
+    if (!held || !same(held, pair)) this.#store.set("selection", pair);
+    else if (this.#plot.focused) this.#pin(pair);
   }
 
-  #hold(place: Place | undefined): void {
-    const shown = this.#plot.pair(place);
-    if (shown) this.#store.set("selection", shown);
+  #pin(pair: Selection): void {
+    const pinned = this.#store.get("pinned");
+    const others = pinned.filter((one) => !same(one, pair));
+    if (others.length < pinned.length) this.#store.set("pinned", others);
+    else if (pinned.length < MOST_PINNED) this.#store.set("pinned", [...pinned, pair]);
+    else this.#store.complain(`${MOST_PINNED} pairs are pinned: let one of them go first`);
   }
 
-  #press(event: KeyboardEvent): void {
-    const step = STEPS[event.key];
-    const { shape } = this.#plot;
-    if (event.key === "Escape") {
-      if (this.#plot.place) this.#point(undefined);
-      else this.#store.set("selection", null);
-    } else if (event.key === "Enter") this.#hold(this.#plot.place);
-    else if (step !== undefined && shape[0] && shape[1]) {
-      const from = this.#plot.place ?? { row: -Math.min(0, step.row), column: -Math.min(0, step.column) };
-      const within = (value: number, count: number) => Math.min(count - 1, Math.max(0, value));
-      const known = this.#plot.place !== undefined;
-      this.#point({
-        row: within(known ? from.row + step.row : 0, shape[0]),
-        column: within(known ? from.column + step.column : 0, shape[1]),
-      });
-    } else return;
-    event.preventDefault();
-    event.stopPropagation();
+  #handleOf({ row, column }: Place): Handle | undefined {
+    const picture = this.#plot.picture;
+    if (!picture) return undefined;
+    const [side, one, position] = row < 0 ? (["y", picture.y, column] as const) : (["x", picture.x, row] as const);
+    const block = blockAt(one, position);
+    return block && { side, path: block.path };
   }
 
-  /** Name the cell that is pointed at, in the readout and for screen readers. */
-  #say(cells: Cells | undefined): void {
-    const place = this.#plot.place;
-    let text = "Point at a cell, or use the arrow keys; a click or Enter holds it";
-    const what = cells ? `${cells.about.title} of ${cells.modelX} and ${cells.modelY}` : "Similarity, no numbers yet";
-    if (cells && place && place.row < cells.rows.length && place.column < cells.columns.length) {
-      const pair = pairAt(cells, place.row, place.column);
-      const where = `${pair.model_x} › ${pair.layer_x}   ×   ${pair.model_y} › ${pair.layer_y}`;
-      text = `${where}   ${cellText(cells, place.row, place.column)}`;
-      this.#plot.canvas.setAttribute("aria-label", `${what}: ${text}`);
-    } else this.#plot.canvas.setAttribute("aria-label", what);
-    if (this.#readout.textContent !== text) this.#readout.textContent = text;
+  /** Open the blocks around a layer, on both sides where both have it, and point at it. */
+  #find(name: string): boolean {
+    const has = this.#folding.openFor(name);
+    if (!has.some(Boolean)) return false;
+    this.#draw(); // the map must know the opened rows before one of them is pointed at
+    const plot = this.#plot;
+    const at = (side: Side, here: boolean, otherwise = 0) => (here ? standsAt(side, name) : Math.max(0, otherwise));
+    const [x, y] = this.#folding.sides;
+    const place = { row: at(x, has[0], plot.place?.row), column: at(y, has[1], plot.place?.column) };
+    plot.element.focus({ preventScroll: true });
+    plot.place = place;
+    plot.focused = true;
+    plot.port.reveal(place.row, place.column);
+    this.#schedule();
+    return true;
   }
+
+  /** Name what is pointed at, in two lines and for screen readers. */
+  #say(): void {
+    const plot = this.#plot;
+    const picture = plot.picture!;
+    const { place } = plot;
+    const pair = plot.pair(place);
+    const said = place && saidOf(picture, place, pair, this.#store.get("axes"));
+    const lines = said?.lines ?? HINT;
+    if (lines.join("") !== this.#readout.textContent) {
+      this.#readout.replaceChildren(...lines.map((text) => part("span", "", text)));
+      this.#readout.title = said ? lines.join("\n") : "";
+    }
+    const held = this.#store.get("selection");
+    const map = mapText(picture);
+    this.#reader.say(map, {
+      text: said?.name ?? map,
+      expanded: said?.expanded,
+      selected: held !== null && pair !== undefined && same(held, pair),
+    });
+  }
+}
+
+const NONE = new Float32Array();
+
+function alike(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((name, i) => name === b[i]));
+}
+
+function namesOf(side: Side | undefined): string[] {
+  return side ? side.entries.map(({ index }) => side.layers[index] ?? "") : [];
 }

@@ -1,7 +1,7 @@
 /** The widget's entry: one store a model, one view an output; both are let go again. */
 
 import type { InitializeProps, RenderProps } from "@anywidget/types";
-import type { State } from "./model";
+import type { Detail, State } from "./model";
 import { StandIn } from "./standin";
 import { Store } from "./store";
 import { HeatmapView } from "./view";
@@ -23,11 +23,17 @@ export default () => {
   };
 };
 
-/** The same view in a page without a kernel. */
-export function standalone(el: HTMLElement, state: Omit<State, "snapshot">, snapshot: string) {
-  const bytes = Uint8Array.from(atob(snapshot), (letter) => letter.charCodeAt(0));
-  const model = new StandIn({ ...state, snapshot: bytes });
-  const store = new Store(model);
+/** The same view in a page without a kernel; bytes are in base64. */
+export function standalone(
+  el: HTMLElement,
+  state: Omit<State, "snapshot">,
+  snapshot: string,
+  details: { message: Detail; buffers: string[] }[] = [],
+) {
+  const bytes = (text: string) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const told = details.map(({ message, buffers }) => ({ message, buffers: buffers.map(bytes) }));
+  const model = new StandIn({ ...state, snapshot: bytes(snapshot) }, told);
+  const store = new Store(model, true);
   const view = new HeatmapView(store);
   el.append(view.element);
   view.shown();

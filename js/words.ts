@@ -20,6 +20,11 @@ export function pairAt(cells: Cells, row: number, column: number): Selection {
   };
 }
 
+/** A layer and where it is. */
+export function layerText(model: string, layer: string): string {
+  return `${model} › ${layer}`;
+}
+
 /** Why the cell of a pair has no number. */
 export function whyMissing(about: MeasureInfo, pair: Selection): string {
   const of = (model: string, layer: string) => about.reasons[model]?.[layer];

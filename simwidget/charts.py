@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simwidget.widget import SimilarityHeatmap
+from simwidget.widget.sources import Still
 
 LOG = logging.getLogger("simwidget")
 EVERY = 0.5
@@ -128,40 +128,23 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
     lines = [_line(bq, scales, colour, "") for colour in COLOURS]
 
     def update() -> str:
-        pair = widget.selection
-        gram = getattr(widget.source, "gram", None)
-        dimensions = []
-        for line, side in zip(lines, "xy", strict=True):
-            matrix = None
-            if pair is not None and gram is not None:
-                matrix = gram(pair[f"layer_{side}"], pair[f"model_{side}"])
-            if matrix is None:
+        pair, found = widget.selection, None
+        if pair is not None:
+            found = widget.source.inspect(pair["layer_x"], pair["layer_y"], (pair["model_x"], pair["model_y"]))
+        if pair is None or found is None:
+            for line in lines:
                 line.visible = False
-                continue
-            shares = spectrum_of(matrix)
-            shown = shares[:MOST_EIGENVALUES]
+            return "a result has no Gram matrices" if isinstance(widget.source, Still) else ""
+        for line, side, spectrum in zip(lines, "xy", (found.spectrum_x, found.spectrum_y), strict=True):
+            shown = spectrum[:MOST_EIGENVALUES]
             _set(line, np.arange(1, len(shown) + 1), shown)
             line.labels = [f"{pair[f'layer_{side}']} of {pair[f'model_{side}']}"]
-            dimensions.append(f"{effective_dimension(shares):.1f}")
-        if gram is None:
-            return "a result has no Gram matrices"
-        return f"effective dimension {' / '.join(dimensions)}" if dimensions else ""
+        sizes = ("n/a" if np.isnan(size) else f"{size:.1f}" for size in (found.dimension_x, found.dimension_y))
+        return f"effective dimension {' / '.join(sizes)}"
 
     axes = _axes(bq, scales, "eigenvalue", "share of the variance")
     figure = bq.Figure(marks=lines, axes=axes, **_style(options, "top-right"))
     return _live(widget, figure, update)
-
-
-def spectrum_of(gram: NDArray[Any]) -> NDArray[np.float64]:
-    """The eigenvalues (n,) of a centred Gram matrix (n, n) over their sum, the largest first."""
-    values = np.linalg.eigvalsh(gram.astype(np.float64))[::-1].clip(0)
-    return values / values.sum() if values.sum() > 0 else values
-
-
-def effective_dimension(shares: NDArray[np.float64]) -> float:
-    r"""The participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2`, from 1 to n; NaN without variance."""
-    squares = float((shares**2).sum())
-    return float(shares.sum()) ** 2 / squares if squares else float("nan")
 
 
 class _Updates:

@@ -19,13 +19,14 @@ from simwidget.batches import check_loader, describe_loader
 from simwidget.confounders import ConfounderOption, name_of, resolve_confounders
 from simwidget.convergence import Curve, convergence
 from simwidget.evaluation import evaluate
+from simwidget.inspection import Inspection
 from simwidget.measures import make_measures
 from simwidget.measures.base import MeasureOptions
 from simwidget.progress import ENDED, Progress, State
 from simwidget.representations import Representation, check_representation
 from simwidget.result import SimilarityResult, View, positions
 from simwidget.similarity_model import SimilarityModel
-from simwidget.stream import Frozen, Stream
+from simwidget.stream import Frozen, Pair, Stream
 from simwidget.suggestions import near
 
 LEAVES_WITHIN = 30.0
@@ -168,8 +169,7 @@ class Comparison:
         of measures are among the keys.
         """
         frozen = self._freeze()
-        x, y = positions(self._names, view)
-        row_x, row_y = self._row(frozen, x, layer_x), self._row(frozen, y, layer_y)
+        row_x, row_y = self._pair(frozen, layer_x, layer_y, view)
         return convergence(frozen, self._measures, self._confounders, row_x, row_y)
 
     def gram(self, layer: str, model: str | None = None) -> NDArray[np.float32] | None:
@@ -179,15 +179,57 @@ class Comparison:
         """
         if model is not None and model not in self._names:
             raise ValueError(f"there is no model {model!r}.{near(model, self._names)}")
-        frozen = self._freeze()
+        frozen = self._freeze(sums=False)
         row = self._row(frozen, 0 if model is None else self._names.index(model), layer)
-        if frozen.grams is None or frozen.rows[row].missing is not None:
+        if frozen.latest is None or frozen.rows[row].missing is not None:
             return None
-        return frozen.grams[row].float().cpu().numpy()
+        return frozen.latest.grams[row].float().cpu().numpy()
 
-    def _freeze(self) -> Frozen:
+    def inspect(self, layer_x: str, layer_y: str, view: View = "xy") -> Inspection | None:
+        """What two layers make of the samples: their Gram matrices and spectra, and on which samples they agree.
+
+        All of it comes from the latest batch, which the run holds anyway, but for the samples on which the layers
+        agree least and most: those are looked for in the latest batch when the pair is first asked for, and in all
+        batches since. At most four pairs are followed so; the one that was not asked for longest is forgotten.
+
+        Args:
+            layer_x, layer_y: a layer of the view's first model and one of its second.
+            view: the two models, as in `SimilarityResult.matrix`.
+
+        Returns:
+            The present moment, from any thread and after the run as well; None before there is a Gram matrix, and for
+            a layer that has none.
+
+        Raises:
+            ValueError: an unknown model or layer, with near names.
+
+        >>> import simwidget as sw
+        >>> models, loader, _ = sw.demo.load()
+        >>> comparison = sw.compare(models, loader, layers=["stage?"], device="cpu")
+        >>> comparison.inspect("stage1", "stage2")  # no Gram matrix yet, but the pair is followed from now on
+        >>> _ = comparison.run(progress=False)
+        >>> comparison.inspect("stage1", "stage2")
+        <Inspection stage1 of seed 0 × stage2 of seed 1: 40 samples, 1000 compared>
+        """
+        frozen, stream = self._freeze(sums=False), self._stream
+        rows = self._pair(frozen, layer_x, layer_y, view)
+        if stream is not None:
+            stream.watch(*(frozen.rows[row].key for row in rows))
+            frozen = self._freeze(sums=False)
+            rows = self._pair(frozen, layer_x, layer_y, view)  # the first batch puts them into their order
+        if frozen.latest is None or any(frozen.rows[row].missing is not None for row in rows):
+            return None
+        extremes = frozen.watched.get(Pair(frozen.rows[row].key for row in rows))
+        model_x, model_y = (self._names[position] for position in positions(self._names, view))
+        return frozen.latest.inspect(*rows, extremes, (model_x, layer_x, model_y, layer_y))
+
+    def _freeze(self, sums: bool = True) -> Frozen:
         stream = self._stream
-        return self._frozen if stream is None else stream.freeze()
+        return self._frozen if stream is None else stream.freeze(sums)
+
+    def _pair(self, frozen: Frozen, layer_x: str, layer_y: str, view: View) -> tuple[int, int]:
+        x, y = positions(self._names, view)
+        return self._row(frozen, x, layer_x), self._row(frozen, y, layer_y)
 
     def _row(self, frozen: Frozen, model: int, layer: str) -> int:
         rows = {str(frozen.rows[row].key[1]): row for row in frozen.layers[model]}
@@ -361,6 +403,7 @@ class Comparison:
     def _end(self, state: State) -> None:
         """Keep the numbers, let the models and the loader go, and say so."""
         assert self._stream is not None
+        self._stream.let_go()
         self._frozen = self._stream.freeze()
         with self._changed:
             self._stream = None

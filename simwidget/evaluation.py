@@ -64,6 +64,7 @@ def evaluate(
         _layers=tuple(tuple(str(frozen.rows[row].key[1]) for row in rows) for rows in frozen.layers),
         _info=about,
         _cells=cells,
+        _kinds=tuple(tuple(frozen.rows[row].kind for row in rows) for rows in frozen.layers),
     )
 
 

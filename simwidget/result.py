@@ -1,17 +1,15 @@
 """The one value that leaves a run: labelled matrices, their errors, and where they come from. No torch here."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simwidget.suggestions import near
 
-FORMAT = 1
 View = str | tuple[str, str]
 
 
@@ -67,6 +65,7 @@ class SimilarityResult:
     _layers: tuple[tuple[str, ...], ...]
     _info: Mapping[str, MeasureInfo]
     _cells: Mapping[tuple[str, int, int], Cells]
+    _kinds: tuple[tuple[str, ...], ...] = ()
 
     # --- what there is -----------------------------------------------------------------------------------------------
 
@@ -78,6 +77,11 @@ class SimilarityResult:
     def layers(self, model: str) -> tuple[str, ...]:
         """The layers of one model in execution order; `name#1` is the second call of a module in one forward pass."""
         return self._layers[self._position(model)]
+
+    def kinds(self, model: str) -> tuple[str, ...]:
+        """For each of `layers` the name of its module's class; "" where it is not known."""
+        position = self._position(model)
+        return self._kinds[position] if self._kinds else ("",) * len(self._layers[position])
 
     @property
     def layers_x(self) -> tuple[str, ...]:
@@ -193,61 +197,36 @@ class SimilarityResult:
         coords = {"layer_x": list(self._layers[x]), "layer_y": list(self._layers[y])}
         return xr.Dataset(variables, coords, {"model_x": self.models[x], "model_y": self.models[y]})
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write everything to one file: arrays and JSON in the safetensors format, nothing that runs on loading."""
-        from safetensors.numpy import save_file
+    def to_csv(self, path: str | PathLike[str] | TextIO, view: View = "xy") -> None:
+        """Write one row a cell: the models and layers, then every measure and difference with its standard error.
 
-        arrays = {}
-        shown = list(self._info)
-        for (measure, i, j), cells in self._cells.items():
-            for part in ("values", "stderr", "dominated"):
-                arrays[f"{shown.index(measure)}/{i}/{j}/{part}"] = np.ascontiguousarray(getattr(cells, part))
-        header = {
-            "format": FORMAT,
-            "models": self.models,
-            "measures": self.measures,
-            "layers": self._layers,
-            "info": {name: vars(info) for name, info in self._info.items()},
-            "n_samples": self.n_samples,
-            "n_batches": self.n_batches,
-            "complete": self.complete,
-            "notes": self.notes,
-            "provenance": self.provenance,
-        }
-        save_file(arrays, path, {"simwidget": json.dumps(header)})
+        Numbers have all their digits and a missing one is empty. A name that a spreadsheet would take for a formula
+        has an apostrophe before it.
+
+        Args:
+            path: the file to write, in UTF-8; or an open text file.
+            view: as in `matrix`.
+        """
+        from simwidget.result_files import write_csv
+
+        write_csv(self, path, view)
+
+    def save(self, path: str | PathLike[str] | BinaryIO) -> None:
+        """Write everything to a file: arrays and JSON in the safetensors format, nothing that runs on loading.
+
+        Args:
+            path: the file to write; or an open binary file.
+        """
+        from simwidget.result_files import write_result
+
+        write_result(self, path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "SimilarityResult":
         """Read a file that `save` wrote. Raises ValueError when it is something else."""
-        from safetensors import SafetensorError, safe_open
+        from simwidget.result_files import read_result
 
-        try:
-            with safe_open(path, framework="np") as file:
-                header = json.loads((file.metadata() or {})["simwidget"])
-                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
-        except (SafetensorError, KeyError, json.JSONDecodeError) as problem:
-            raise ValueError(f"{path} is not a simwidget result") from problem
-        if header.get("format") != FORMAT:
-            raise ValueError(f"{path} has result format {header.get('format')}; this version reads format {FORMAT}")
-        shown = tuple(header["info"])
-        cells = {}
-        for key in arrays:
-            m, i, j, part = key.split("/")
-            if part == "values":
-                parts = (arrays[f"{m}/{i}/{j}/{name}"] for name in ("values", "stderr", "dominated"))
-                cells[shown[int(m)], int(i), int(j)] = Cells(*parts)
-        return cls(
-            models=tuple(header["models"]),
-            measures=tuple(header["measures"]),
-            n_samples=header["n_samples"],
-            n_batches=header["n_batches"],
-            complete=header["complete"],
-            notes=tuple(header["notes"]),
-            provenance=header["provenance"],
-            _layers=tuple(map(tuple, header["layers"])),
-            _info={name: MeasureInfo(**info) for name, info in header["info"].items()},
-            _cells=cells,
-        )
+        return read_result(path)
 
     def __repr__(self) -> str:
         sizes = ", ".join(

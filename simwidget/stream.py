@@ -1,8 +1,8 @@
 """One pass: batches in, sums of products out. What happens to a batch stands here from top to bottom."""
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,22 +10,30 @@ import torch
 from torch import Tensor, nn
 
 from simwidget.accumulators import GramAccumulator, Sums
+from simwidget.agreement import Extremes, Watch
 from simwidget.batches import Batch, ClassOrder, split
 from simwidget.capture import Capture
 from simwidget.confounders import Confounder, confounder_tensor
 from simwidget.grams import GramBatch, Key
 from simwidget.history import History, Moment
 from simwidget.kernels import linear_gram
+from simwidget.latest import Latest
 from simwidget.layers import named_layers
 from simwidget.measures.base import Measure
 from simwidget.representations import Representation, RepresentationError, find_output, flatten, represent
 from simwidget.rows import EXPLAINED, EXPLAINED_REDUCED, RowMap
+from simwidget.samples import SampleBatch
 from simwidget.similarity_model import SimilarityModel
 
 FEW_SAMPLES = 16
 """A Gram matrix of fewer samples is right on average and useless in practice."""
 GRAM_BYTES = 64 * 2**20
 """Bytes that the latest batch's Gram matrices may take; of larger ones the first samples are kept."""
+MOST_WATCHED = 4
+"""Pairs of layers whose samples are compared batch by batch."""
+
+Pair = frozenset[Key]
+"""Two layers, in no order: they agree on a sample as much as they do the other way round."""
 
 
 @dataclass
@@ -35,6 +43,8 @@ class Row:
     key: Key
     n_features: int = 0
     dtype: str = ""
+    kind: str = ""
+    """the class of the layer's module"""
     missing: str | None = None
     """why this layer has no numbers, as found on this side of the device"""
 
@@ -54,8 +64,10 @@ class Frozen:
     notes: tuple[str, ...]
     history: dict[RowMap, tuple[Moment, ...]] = field(default_factory=dict)
     """what the sums were after some of the batches"""
-    grams: Tensor | None = None
-    """(R, m, m) Gram matrices of the latest batch, centred; zeros where a row has none"""
+    latest: Latest | None = None
+    """the Gram matrices of the latest batch"""
+    watched: dict[Pair, Extremes | None] = field(default_factory=dict)
+    """on which samples the layers of the watched pairs agree least and most"""
 
 
 @dataclass
@@ -64,6 +76,8 @@ class Network:
 
     module: nn.Module
     names: tuple[str, ...]
+    kinds: Mapping[str, str]
+    """for each layer the class of its module"""
     containers: frozenset[str]
     repeating: set[str] = field(default_factory=set)
     """calls of containers that merely returned what their last child gave"""
@@ -99,7 +113,9 @@ class Stream(AbstractContextManager):
         self._accumulators: dict[RowMap, GramAccumulator] = {}
         self._undefined: dict[RowMap, tuple[Tensor, Tensor]] = {}
         self._history: dict[RowMap, History] = {}
-        self._latest: Tensor | None = None
+        self._samples = SampleBatch()
+        self._latest: Latest | None = None
+        self._watched: dict[Pair, Watch] = {}
         self._order = ClassOrder()
         self._lock = threading.Lock()
         self._open = ExitStack()
@@ -134,6 +150,7 @@ class Stream(AbstractContextManager):
         inputs = batch.inputs.to(self._device)
         self._batch = Batch(inputs, batch.labels, batch.whole)
         self._grams.open(batch.n)
+        self._samples.open(batch)
         try:
             for name, confounder in self._confounders:
                 self._put(("confounder", name), flatten(confounder_tensor(name, confounder, self._batch)), None)
@@ -147,6 +164,7 @@ class Stream(AbstractContextManager):
             del self._batch
         if not self._accumulators:
             self._fix_rows()
+        self._samples.close(develop=bool(self._watched))
         full = self._grams.close()
         if full:
             self._accumulate(self.n_batches + 1)
@@ -187,8 +205,13 @@ class Stream(AbstractContextManager):
         self._grams.put(key, x, original)
 
     def _register(self, row: Row) -> None:
+        row.kind = self._kind_of(row.key)
         self._index[row.key] = len(self._rows)
         self._rows.append(row)
+
+    def _kind_of(self, key: Key) -> str:
+        position, call = key
+        return "" if isinstance(position, str) else self._networks[position].kinds.get(call.partition("#")[0], "")
 
     def _lose(self, key: Key, reason: str) -> None:
         if key not in self._index:
@@ -218,6 +241,7 @@ class Stream(AbstractContextManager):
         if n < self._min_samples:
             self._skipped_batches += 1
             self._skipped_samples += n
+            self._samples.drop()
             return
         stack = self._stack(n, grams)
         finite = stack.diagonal(dim1=1, dim2=2).sum(1).isfinite()
@@ -227,7 +251,7 @@ class Stream(AbstractContextManager):
             defined = rows.sum(1).isfinite()
             rows.masked_fill_(~defined[:, None], 0.0)
             added.append((row_map, rows, finite, defined))
-        latest = _within(stack, GRAM_BYTES)
+        latest = Latest(stack, self._samples.take())
         with self._lock:
             for row_map, rows, finite, defined in added:
                 self._accumulators[row_map].add(rows, row_map.weight(n), self.n_grams)
@@ -238,7 +262,10 @@ class Stream(AbstractContextManager):
             self.n_grams += 1
             self.n_samples += n
             self._smallest_gram = min(n, self._smallest_gram or n)
-            self._latest = latest
+            # in one piece with becoming the latest batch: a pair that is asked for meets each batch once
+            for watch in self._watched.values():
+                watch.add(latest.extremes(self._index[watch.key_x], self._index[watch.key_y]))
+            self._latest = latest.within(GRAM_BYTES)
 
     def _stack(self, n: int, grams: dict[Key, Tensor]) -> Tensor:
         """The Gram matrices of all rows (R, n, n); zeros for those that have none."""
@@ -251,14 +278,37 @@ class Stream(AbstractContextManager):
             stack[self._index[key]] = gram
         return stack
 
-    # --- the state at one moment -------------------------------------------------------------------------------------
+    # --- from any thread ---------------------------------------------------------------------------------------------
 
-    def freeze(self) -> Frozen:
-        """A copy of the state that later batches do not change."""
+    def watch(self, key_x: Key, key_y: Key) -> None:
+        """Compare two layers sample by sample from now on, beginning with the latest batch.
+
+        Of `MOST_WATCHED` pairs, the one that was not asked for longest goes.
+        """
+        pair = Pair((key_x, key_y))
+        with self._lock:
+            known = self._watched.pop(pair, None)
+            watch = self._watched[pair] = known or Watch(key_x, key_y)
+            for oldest in tuple(self._watched)[:-MOST_WATCHED]:
+                del self._watched[oldest]
+            latest = self._latest
+        if known is None and latest is not None:
+            extremes = latest.extremes(self._index[key_x], self._index[key_y])
+            with self._lock:
+                watch.add(extremes)
+
+    def let_go(self) -> None:
+        """Keep thumbnails of the latest batch instead of the loader's own tensors."""
+        with self._lock, suppress(Exception):  # a display's trouble is not the run's
+            if self._latest is not None:
+                self._latest.develop()
+
+    def freeze(self, sums: bool = True) -> Frozen:
+        """A copy of the state that later batches do not change; without the sums it takes no time."""
         with self._lock:
             rows = self._rows if self._accumulators else self._expected_rows()
             return Frozen(
-                sums={row_map: state.sums() for row_map, state in self._accumulators.items()},
+                sums={row_map: state.sums() for row_map, state in self._accumulators.items()} if sums else {},
                 undefined={row_map: (a.clone(), b.clone()) for row_map, (a, b) in self._undefined.items()},
                 rows=tuple(Row(**vars(row)) for row in rows),
                 layers=tuple(self._layers_of(model, rows) for model in self.models),
@@ -266,13 +316,18 @@ class Stream(AbstractContextManager):
                 n_samples=self.n_samples,
                 notes=self._notes(),
                 history={row_map: history.moments for row_map, history in self._history.items()},
-                grams=self._latest,
+                latest=self._latest,
+                watched={pair: watch.extremes for pair, watch in self._watched.items()},
             )
 
     def _expected_rows(self) -> list[Row]:
         """Before the first forward pass: the chosen layers in the order of their modules."""
         confounders = [Row(("confounder", name)) for name, _ in self._confounders]
-        return confounders + [Row((i, name)) for i, network in enumerate(self._networks) for name in network.names]
+        return confounders + [
+            Row((i, name), kind=network.kinds[name])
+            for i, network in enumerate(self._networks)
+            for name in network.names
+        ]
 
     def _layers_of(self, model: SimilarityModel, rows: Sequence[Row]) -> tuple[int, ...]:
         position = next(i for i, network in enumerate(self._networks) if network.module is model.model)
@@ -310,14 +365,6 @@ class Stream(AbstractContextManager):
         return tuple(notes)
 
 
-def _within(stack: Tensor, limit: int) -> Tensor:
-    """The matrices (R, n, n), or those of their first samples if they would take more bytes."""
-    if stack.nbytes <= limit:
-        return stack
-    m = int((limit / stack.element_size() / len(stack)) ** 0.5)
-    return stack[:, :m, :m].clone()
-
-
 def tolerances(rows: Sequence[Row]) -> Tensor:
     """The share of each row's variance that must be left beside the confounders."""
     reduced = ("float16", "bfloat16")
@@ -331,6 +378,8 @@ def _networks(models: Sequence[SimilarityModel]) -> list[Network]:
         names.setdefault(id(model.model), (model.model, {}))[1].update(dict.fromkeys(model.layer_names))
     networks = []
     for module, wanted in names.values():
-        containers = (name for name, layer in named_layers(module).items() if next(layer.children(), None) is not None)
-        networks.append(Network(module, tuple(wanted), frozenset(containers)))
+        layers = named_layers(module)
+        containers = (name for name, layer in layers.items() if next(layer.children(), None) is not None)
+        kinds = {name: type(layers[name]).__name__ for name in wanted}
+        networks.append(Network(module, tuple(wanted), kinds, frozenset(containers)))
     return networks

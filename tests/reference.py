@@ -115,3 +115,29 @@ def mlp(sizes, seed=0, inplace=True, dtype=torch.float32):
     for p, q in zip(sizes[:-1], sizes[1:]):
         layers += [nn.Linear(p, q), nn.ReLU(inplace=inplace)]
     return nn.Sequential(*layers[:-1]).to(dtype)
+
+
+def centred_gram(x):
+    """H X X^T H with the centring matrix H, float64."""
+    h = np.eye(len(x)) - 1 / len(x)
+    return h @ gram(x) @ h
+
+
+def agreement(x, y):
+    """For each sample the cosine of its rows of two centred Gram matrices, one sample at a time; NaN for a zero row."""
+    k, l = centred_gram(x), centred_gram(y)  # noqa: E741
+    lengths = [(np.linalg.norm(a), np.linalg.norm(b)) for a, b in zip(k, l)]
+    return np.array([a @ b / (p * q) if p and q else np.nan for a, b, (p, q) in zip(k, l, lengths)])
+
+
+def spectrum(x):
+    """The eigenvalues of the centred Gram matrix over their sum, the largest first, from the singular values of x."""
+    x = np.asarray(x, dtype=np.float64).reshape(len(x), -1)
+    values = np.linalg.svd(x - x.mean(0), compute_uv=False) ** 2
+    return np.pad(values, (0, len(x) - len(values))) / values.sum()
+
+
+def participation_ratio(x):
+    """tr(K)^2 / tr(K K) of the centred Gram matrix K, without eigenvalues."""
+    k = centred_gram(x)
+    return np.trace(k) ** 2 / np.trace(k @ k)

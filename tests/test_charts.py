@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 import simwidget as sw
 from simwidget import charts
@@ -79,10 +80,15 @@ def test_spectrum_is_that_of_the_latest_batch(widget, comparison, at_once):
     assert figure.title.endswith(f"/ {values.sum() ** 2 / (values**2).sum():.1f}")
 
 
-def test_spectra_and_dimensions():
-    assert charts.effective_dimension(charts.spectrum_of(np.diag([1.0, 1, 1, 1]))) == pytest.approx(4)
-    assert charts.effective_dimension(charts.spectrum_of(np.diag([1.0, 0, 0, 0]))) == pytest.approx(1)
-    assert np.isnan(charts.effective_dimension(charts.spectrum_of(np.zeros((3, 3)))))
+def test_spectra_without_numbers_are_not_drawn(comparison, at_once):
+    torch.nn.init.constant_(comparison._stream.models[0].model.stage3[1].bn2.bias, torch.inf)
+    widget = sw.SimilarityHeatmap(comparison)
+    comparison.run(progress=False)
+    figure = charts.spectrum(widget)
+    widget.select("stage3", "stage1")
+    assert [line.visible for line in lines(figure)] == [False, True]
+    assert figure.title.startswith("effective dimension n/a / ")
+    widget.close()
 
 
 def test_a_result_has_no_spectrum(comparison, at_once):

@@ -37,7 +37,7 @@ def test_nothing_below_imports_a_display():
 
 
 def test_displays_import_only_results_and_comparisons():
-    allowed = {"result", "comparison", "progress", "suggestions"} | DISPLAYS
+    allowed = {"result", "comparison", "inspection", "layer_tree", "progress", "suggestions"} | DISPLAYS
     rooms = {path.stem for path in ROOT.glob("*.py")} | {path.name for path in ROOT.iterdir() if path.is_dir()}
     paths = [path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0].removesuffix(".py") in DISPLAYS]
     assert paths
@@ -46,9 +46,17 @@ def test_displays_import_only_results_and_comparisons():
 
 
 def test_results_and_plots_never_import_torch():
-    for name in ("result.py", "plots.py", "progress.py", "suggestions.py"):
+    for name in (
+        "result.py",
+        "result_files.py",
+        "layer_tree.py",
+        "inspection.py",
+        "progress.py",
+        "suggestions.py",
+        "plots/heatmap.py",
+    ):
         assert "torch" not in imports(ROOT / name, everywhere=True)
-    code = "import sys, simwidget.result, simwidget.plots; print('torch' in sys.modules)"
+    code = "import sys, simwidget.result, simwidget.plots, simwidget.inspection; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
 

@@ -11,14 +11,21 @@ from simwidget.widget.protocol import Axis, BlockInfo, Frame, MeasureInfo, Snaps
 
 STEPS = 65534
 MISSING = 65535
-LEVEL = 1
-"""Of deflation: higher ones take longer, and these numbers hardly get smaller."""
+FINE_CELLS = 150_000
+"""Cells of all measures and pairs up to which every step is used."""
+COARSE = 1.9e-4
+"""The size of a step beyond that: numbers are off by less than 1e-4."""
+LEAST_STEPS = 64
+"""However coarse, as many steps lie between the extremes."""
 SNAPSHOT_CELLS = 2_000_000
 """Cells of all measures and pairs that a saved notebook may hold; the pairs beyond are left out."""
 
 
 def axes_of(result: SimilarityResult) -> list[Axis]:
-    return [{"model": model, "layers": list(result.layers(model))} for model in result.models]
+    return [
+        {"model": model, "layers": list(result.layers(model)), "kinds": list(result.kinds(model))}
+        for model in result.models
+    ]
 
 
 def measures_of(result: SimilarityResult) -> list[MeasureInfo]:
@@ -57,34 +64,33 @@ def encode_snapshot(
 ) -> tuple[bytes, SnapshotMeta]:
     """Every measure on every pair of models, deflated; pairs beyond `SNAPSHOT_CELLS` are left out, `first` never.
 
-    Values and errors have 65,535 steps between their extremes, so they are off by less than 1e-5 of the range.
+    Values and errors are off by less than 1e-5 of their range; where there are more than `FINE_CELLS`, by less than
+    1e-4, which takes half the room.
     """
+    measures = (*result.measures, *result.differences)
+    pairs = _with_room(result, first, SNAPSHOT_CELLS // len(measures)) if result.n_samples else []
+    coarse = COARSE if len(measures) * sum(cells for _, cells in pairs) > FINE_CELLS else 0.0
     blocks: list[BlockInfo] = []
     parts: list[bytes] = []
-    offset = room = 0
-    if result.n_samples:
-        measures = (*result.measures, *result.differences)
-        for x, y in _in_order(result, first):
-            pair = (result.models[x], result.models[y])
-            room += result.matrix(None, pair).size * len(measures)
-            if room > SNAPSHOT_CELLS and blocks:
-                break
-            for measure in measures:
-                values, low, high = _quantised(_stored(result.matrix(measure, pair), x == y))
-                errors, _, error_high = _quantised(_stored(result.stderr(measure, pair), x == y), low=0.0)
-                blocks.append(
-                    {
-                        "measure": measure,
-                        "x": x,
-                        "y": y,
-                        "offset": offset,
-                        "low": low,
-                        "high": high,
-                        "error_high": error_high,
-                    }
-                )
-                parts += [values, errors]
-                offset += len(values) + len(errors)
+    offset = 0
+    for (x, y), _ in pairs:
+        pair = (result.models[x], result.models[y])
+        for measure in measures:
+            values, low, high = _quantised(_stored(result.matrix(measure, pair), x == y), coarse)
+            errors, _, error_high = _quantised(_stored(result.stderr(measure, pair), x == y), coarse, low=0.0)
+            blocks.append(
+                {
+                    "measure": measure,
+                    "x": x,
+                    "y": y,
+                    "offset": offset,
+                    "low": low,
+                    "high": high,
+                    "error_high": error_high,
+                }
+            )
+            parts += [values, errors]
+            offset += len(values) + len(errors)
     meta: SnapshotMeta = {
         "run_id": run_id,
         "seq": seq,
@@ -94,7 +100,19 @@ def encode_snapshot(
         "n_samples": result.n_samples,
         "complete": result.complete,
     }
-    return zlib.compress(b"".join(parts), LEVEL) if parts else b"", meta
+    return zlib.compress(b"".join(parts)) if parts else b"", meta
+
+
+def _with_room(result: SimilarityResult, first: tuple[int, int], room: int) -> list[tuple[tuple[int, int], int]]:
+    """The pairs that are stored, with the number of their cells: the first one, and others while there is room."""
+    found: list[tuple[tuple[int, int], int]] = []
+    for x, y in _in_order(result, first):
+        cells = len(result.layers(result.models[x])) * len(result.layers(result.models[y]))
+        room -= cells
+        if room < 0 and found:
+            break
+        found.append(((x, y), cells))
+    return found
 
 
 def _in_order(result: SimilarityResult, first: tuple[int, int]) -> Iterable[tuple[int, int]]:
@@ -108,14 +126,18 @@ def _stored(numbers: NDArray[np.float64], symmetric: bool) -> NDArray[np.float64
     return numbers[np.triu_indices(len(numbers))] if symmetric else numbers.ravel()
 
 
-def _quantised(numbers: NDArray[np.float64], low: float | None = None) -> tuple[bytes, float, float]:
-    """Bytes, the number of step 0, and that of the last step."""
+def _quantised(numbers: NDArray[np.float64], coarse: float, low: float | None = None) -> tuple[bytes, float, float]:
+    """Bytes, the number of step 0, and that of the last step; the data need not reach it.
+
+    Steps are a `STEPS`-th of the range, or `coarse` if that is more, but at most a `LEAST_STEPS`-th. All low bytes come
+    before all high ones: the high ones hardly differ, so they deflate to little.
+    """
     missing = np.isnan(numbers)
-    if missing.all():
-        return np.full(numbers.shape, MISSING, dtype="<u2").tobytes(), low or 0.0, low or 0.0
-    least = float(np.nanmin(numbers)) if low is None else low
-    most = float(np.nanmax(numbers))
-    scaled = numbers - least
-    scaled *= STEPS / (most - least) if most > least else 0.0
-    scaled[missing] = MISSING
-    return np.rint(scaled, out=scaled).astype("<u2").tobytes(), least, most
+    least = most = low or 0.0
+    if not missing.all():
+        least = float(np.nanmin(numbers)) if low is None else low
+        most = float(np.nanmax(numbers))
+    step = max((most - least) / STEPS, min(coarse, (most - least) / LEAST_STEPS))
+    steps = np.full(numbers.shape, MISSING, dtype="<u2")
+    steps[~missing] = np.rint((numbers[~missing] - least) / (step or 1.0))
+    return steps.view(np.uint8).reshape(-1, 2).T.tobytes(), least, least + step * STEPS

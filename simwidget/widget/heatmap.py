@@ -1,7 +1,9 @@
 """The heatmap as a Jupyter widget: what it shares with its pages, and what they may tell it. No torch here."""
 
+import contextvars
+from os import PathLike
 from pathlib import Path
-from threading import RLock
+from threading import RLock, Thread
 from typing import Any
 
 import anywidget
@@ -10,25 +12,17 @@ import traitlets
 from simwidget.result import SimilarityResult
 from simwidget.suggestions import near
 from simwidget.widget.encoding import axes_of, encode_snapshot, measures_of
-from simwidget.widget.protocol import Selection
+from simwidget.widget.files import FORMATS, MIMES, Look, file_name, file_of
+from simwidget.widget.front_end import built
+from simwidget.widget.protocol import Fetched, Selection
 from simwidget.widget.publisher import Publisher, info_of
 from simwidget.widget.sources import Still, source_of
 from simwidget.widget.still_output import StillOutput
 
-STATIC = Path(__file__).parent.parent / "static"
 COMMANDS = ("start", "pause", "resume", "stop")
 SCALES = ("unit", "range", "log")
-
-
-def built(name: str) -> str:
-    """A file of the front end."""
-    path = STATIC / name
-    if not path.exists():
-        raise FileNotFoundError(
-            f"the front end is not built ({path.name} is missing): run `npm ci && npm run build` beside package.json, "
-            "or install the package again"
-        )
-    return path.read_text("utf-8")
+PALETTES = ("magma", "viridis", "cividis")
+MOST_PINNED = 4
 
 
 class SimilarityHeatmap(anywidget.AnyWidget):
@@ -36,7 +30,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
 
     Click a cell to hold its pair of layers; `selection` then names it, in every view and in Python. Colours run from 0
     to 1 whatever the data, unless `scale` says otherwise. Cells without a number are hatched and say why. What is shown
-    travels as float32; what a notebook saves has 65,535 steps between the extremes.
+    travels as float32; what a notebook saves is off by less than 1e-4.
 
     Args:
         shown: a `Comparison` (not started by this; showing the comparison itself does that) or a `SimilarityResult`.
@@ -74,10 +68,21 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     measure = traitlets.Unicode().tag(sync=True)
     view = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
     """the positions of the two models that are shown"""
+    shows = traitlets.Enum(("values", "errors"), "values").tag(sync=True)
+    """what the map's colours are"""
     selection: traitlets.Dict = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     """the pair of layers that is held, by name: model_x, layer_x, model_y, layer_y"""
-    scale = traitlets.Dict({"mode": "unit", "limits": {}}).tag(sync=True)
-    """how values become colours: `mode` is "unit" (0 to 1), "range" (frozen `limits` for each measure) or "log" """
+    pinned: traitlets.List = traitlets.List(traitlets.Dict()).tag(sync=True)
+    """up to four pairs, each like `selection`, whose curves are compared"""
+    open_x = traitlets.Dict().tag(sync=True)
+    """model -> the blocks that stand open where it is the rows; others are open to about 25 rows"""
+    open_y = traitlets.Dict().tag(sync=True)
+    """the same where it is the columns"""
+    scale = traitlets.Dict({"mode": "unit", "limits": {}, "palette": "magma"}).tag(sync=True)
+    """how values become colours: `mode` is "unit" (0 to 1), "range" (frozen `limits` for each measure) or "log";
+    `palette` is "magma", "viridis" or "cividis"; differences are always red and blue"""
+    threshold = traitlets.Float(0.02).tag(sync=True)
+    """cells with a larger standard error are hatched"""
 
     def __init__(
         self, shown: Any, measure: str | None = None, view: Any = "xy", *, frames_per_second: float = 10.0
@@ -90,7 +95,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         measure = result.measures[0] if measure is None else measure
         result.matrix(measure, view)  # an unknown measure or view fails here
         self._publisher = Publisher(self, self._source, frames_per_second)  # type: ignore[arg-type]
-        self._still = StillOutput(self._publisher.run_id)
+        self._still = StillOutput(self._publisher.run_id, self._publisher.settle)
         self._known = ([one["name"] for one in measures_of(result)], len(result.models))
         pair = result.positions(view)
         snapshot, meta = encode_snapshot(result, self._publisher.run_id, 0, pair)
@@ -108,6 +113,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         self.on_msg(self._hear)
         self.observe(lambda _: self._publisher.ask(), ["measure", "view"])
         self.observe(lambda change: self._publisher.ask_detail(change["new"]), "selection")
+        self.observe(self._ask_pinned, "pinned")
 
     def __repr__(self) -> str:
         return f"<SimilarityHeatmap {self.measure} of {' × '.join(axis['model'] for axis in self.axes)}>"
@@ -150,10 +156,29 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         x, y = (self.axes[i] for i in self.view)
         self.selection = {"model_x": x["model"], "layer_x": layer_x, "model_y": y["model"], "layer_y": layer_y}
 
+    def export(self, path: str | PathLike[str], *, dpi: float = 200, figsize: tuple[float, float] = (7.6, 6.6)) -> None:
+        """Write what is shown to a file; its ending says what kind.
+
+        Args:
+            path: ".png", ".svg" or ".pdf" for a picture of the map, drawn by matplotlib as the traits say; ".csv" for
+                every number of the two models with its error; ".simw" for the result, see `SimilarityResult.load`;
+                ".html" for a page of its own that opens like this heatmap.
+            dpi: dots an inch of a picture; of a vector one those of the cells.
+            figsize: width and height of a picture in inches.
+
+        Raises:
+            ValueError: another ending.
+        """
+        ending = Path(path).suffix
+        if ending[1:].lower() not in FORMATS:
+            raise ValueError(f"{Path(path).name!r}: a heatmap is exported to .{', .'.join(FORMATS)}")
+        Path(path).write_bytes(file_of(ending[1:].lower(), self._source, Look.of(self), dpi=dpi, figsize=figsize))
+
     def close(self) -> None:
         """Take the widget out of every page and let the run go; the run goes on."""
         if hasattr(self, "_publisher"):
             self._publisher.close()
+            self._still.close()
         super().close()
 
     def _ipython_display_(self, **options: Any) -> None:
@@ -201,7 +226,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
             self.comm._reply_subshell_for = lambda data, default: default
 
     def _hear(self, _: Any, content: Any, buffers: Any) -> None:
-        """A message from a page: set flags, nothing else."""
+        """A message from a page: set flags, nothing that takes long."""
         kind = content.get("type") if isinstance(content, dict) else None
         if kind == "ready":
             self._publisher.ready(str(content["client"]), str(content["run_id"]), int(content["have_seq"]))
@@ -213,6 +238,14 @@ class SimilarityHeatmap(anywidget.AnyWidget):
             self._publisher.ask_detail(content.get("pair"))
         elif kind == "command":
             self.send({"type": "reply", "id": content.get("id"), "error": self._obey(str(content.get("name")))})
+        elif kind == "fetch":
+            given = str(content["client"]), int(content["id"]), str(content["format"])
+            # a file may take seconds; Python waits for this thread at its end, since it may be inside torch
+            Thread(target=contextvars.copy_context().run, args=(self._fetch, *given), name="simwidget file").start()
+
+    def _ask_pinned(self, change: Any) -> None:
+        for pair in change["new"]:
+            self._publisher.ask_detail(pair)
 
     def _obey(self, name: str) -> str | None:
         """Steer the run; what went wrong, if something did."""
@@ -223,6 +256,21 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         except Exception as error:  # a page must hear of it
             return str(error)
         return None
+
+    def _fetch(self, client: str, number: int, kind: str) -> None:
+        """Send a file to a page, or say why there is none."""
+        fetched: Fetched = {"type": "fetched", "client": client, "id": number, "name": "", "mime": "", "error": None}
+        buffers: list[bytes] = []
+        try:
+            if kind not in MIMES:
+                raise ValueError(f"this heatmap sends no {kind!r} files")
+            look = Look.of(self)
+            models = [self.axes[position]["model"] for position in look.view]
+            buffers = [file_of(kind, self._source, look)]
+            fetched |= {"name": file_name(models, kind), "mime": MIMES[kind]}
+        except Exception as error:  # a page must hear of it
+            fetched["error"] = str(error) or type(error).__name__
+        self.send(fetched, buffers)
 
     # --- what may be set ---------------------------------------------------------------------------------------------
 
@@ -246,16 +294,23 @@ class SimilarityHeatmap(anywidget.AnyWidget):
 
     @traitlets.validate("selection")
     def _check_selection(self, proposal: Any) -> Selection | None:
-        pair = proposal["value"]
-        if pair is None:
-            return None
+        return None if proposal["value"] is None else self._known_pair("selection", proposal["value"])
+
+    @traitlets.validate("pinned")
+    def _check_pinned(self, proposal: Any) -> list[Selection]:
+        pairs = [self._known_pair("pinned", pair) for pair in proposal["value"]]
+        if len(pairs) > MOST_PINNED:
+            raise ValueError(f"pinned: {len(pairs)} pairs, and at most {MOST_PINNED} curves are compared")
+        return pairs
+
+    def _known_pair(self, trait: str, pair: Any) -> Selection:
         layers = {axis["model"]: axis["layers"] for axis in self.axes}
         for side in "xy":
             model, layer = pair.get(f"model_{side}"), pair.get(f"layer_{side}")
             if model not in layers:
-                raise ValueError(f"selection: there is no model {model!r}.{near(str(model), tuple(layers))}")
+                raise ValueError(f"{trait}: there is no model {model!r}.{near(str(model), tuple(layers))}")
             if layer not in layers[model]:
-                raise ValueError(f"selection: {model!r} has no layer {layer!r}.{near(str(layer), layers[model])}")
+                raise ValueError(f"{trait}: {model!r} has no layer {layer!r}.{near(str(layer), layers[model])}")
         return {key: pair[key] for key in ("model_x", "layer_x", "model_y", "layer_y")}  # type: ignore[return-value]
 
     @traitlets.validate("scale")
@@ -263,4 +318,13 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         scale = proposal["value"]
         if scale.get("mode") not in SCALES:
             raise ValueError(f"scale={scale!r}: mode is one of {', '.join(SCALES)}")
-        return {"mode": scale["mode"], "limits": dict(scale.get("limits") or {})}
+        palette = scale.get("palette") or PALETTES[0]
+        if palette not in PALETTES:
+            raise ValueError(f"scale={scale!r}: palette is one of {', '.join(PALETTES)}")
+        return {"mode": scale["mode"], "limits": dict(scale.get("limits") or {}), "palette": palette}
+
+    @traitlets.validate("threshold")
+    def _check_threshold(self, proposal: Any) -> float:
+        if not proposal["value"] >= 0:
+            raise ValueError(f"threshold={proposal['value']}: give a standard error from 0 on")
+        return proposal["value"]

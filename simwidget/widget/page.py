@@ -2,12 +2,13 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
 
-from simwidget.result import SimilarityResult
+from simwidget.result import SimilarityResult, View
 from simwidget.widget.encoding import axes_of, encode_snapshot
-from simwidget.widget.heatmap import built
+from simwidget.widget.front_end import built
+from simwidget.widget.protocol import Detail, Scale, Selection
 from simwidget.widget.publisher import info_of
 from simwidget.widget.sources import source_of
 
@@ -26,17 +27,37 @@ body {{ margin: 24px; }}
 <div id="heatmap"></div>
 <script type="application/json" id="given">{given}</script>
 <script type="module">
-const {{ esm, state, snapshot }} = JSON.parse(document.getElementById("given").textContent);
+const {{ esm, state, snapshot, details }} = JSON.parse(document.getElementById("given").textContent);
 const {{ standalone }} = await import(URL.createObjectURL(new Blob([esm], {{ type: "text/javascript" }})));
-window.simwidget = standalone(document.getElementById("heatmap"), state, snapshot);
+window.simwidget = standalone(document.getElementById("heatmap"), state, snapshot, details);
 </script>
 </body>
 </html>
 """
 
 
-def page_of(result: SimilarityResult, measure: str | None = None, view: Any = "xy") -> str:
-    """The page's HTML; everything is inside."""
+def page_of(
+    result: SimilarityResult,
+    measure: str | None = None,
+    view: View = "xy",
+    *,
+    shows: str = "values",
+    selection: Selection | None = None,
+    pinned: Sequence[Selection] = (),
+    open_x: Mapping[str, Sequence[str]] | None = None,
+    open_y: Mapping[str, Sequence[str]] | None = None,
+    scale: Scale | None = None,
+    threshold: float = 0.02,
+    details: Iterable[tuple[Detail, Sequence[bytes] | None]] = (),
+) -> str:
+    """The page's HTML; everything is inside.
+
+    Args:
+        result: what to show.
+        measure, view, shows, selection, pinned, open_x, open_y, scale, threshold: as the heatmap's traits, for what the
+            page shows first.
+        details: what the inspector shows of pairs, as messages of the run "page" with their buffers.
+    """
     measure = result.measures[0] if measure is None else measure
     result.matrix(measure, view)  # an unknown measure or view fails here
     pair = result.positions(view)
@@ -48,10 +69,23 @@ def page_of(result: SimilarityResult, measure: str | None = None, view: Any = "x
         "snapshot_meta": meta,
         "measure": measure,
         "view": pair,
-        "selection": None,
-        "scale": {"mode": "unit", "limits": {}},
+        "shows": shows,
+        "selection": selection,
+        "pinned": list(pinned),
+        "open_x": dict(open_x or {}),
+        "open_y": dict(open_y or {}),
+        "scale": scale or {"mode": "unit", "limits": {}, "palette": "magma"},
+        "threshold": threshold,
     }
-    given = {"esm": built("heatmap.js"), "state": state, "snapshot": b64encode(snapshot).decode()}
+    given = {
+        "esm": built("heatmap.js"),
+        "state": state,
+        "snapshot": b64encode(snapshot).decode(),
+        "details": [
+            {"message": message, "buffers": [b64encode(one).decode() for one in buffers or ()]}
+            for message, buffers in details
+        ],
+    }
     title = " × ".join(result.models) if len(result.models) < 4 else f"{len(result.models)} models"
     # inside a script element only `<` could end it
     text = json.dumps(given).replace("<", "\\u003c")

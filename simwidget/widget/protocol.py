@@ -5,6 +5,8 @@ from typing import Literal, TypedDict
 from simwidget.progress import State as RunState
 
 Kind = Literal["similarity", "distance", "difference"]
+Palette = Literal["magma", "viridis", "cividis"]
+Format = Literal["csv", "simw", "html"]
 
 
 class Axis(TypedDict):
@@ -12,6 +14,8 @@ class Axis(TypedDict):
 
     model: str
     layers: list[str]
+    kinds: list[str]
+    """for each layer the name of its module's class, "" where it is not known"""
 
 
 class RunInfo(TypedDict):
@@ -46,7 +50,8 @@ class BlockInfo(TypedDict):
     x: int
     y: int
     offset: int
-    """byte offset of uint16 values, followed by as many errors; of a model with itself only the upper triangle"""
+    """byte offset of uint16 values, all their low bytes before all high ones, and after them as many errors in the same
+    way; of a model with itself only the upper triangle"""
     low: float
     high: float
     error_high: float
@@ -78,10 +83,16 @@ class Scale(TypedDict):
 
     mode: Literal["unit", "range", "log"]
     limits: dict[str, tuple[float, float]]
+    palette: Palette
 
 
 class State(TypedDict):
-    """The synced traits. Python writes the first five; both write the others."""
+    """The synced traits. Python writes the first five; both write the others.
+
+    `shows` tells whether the map's colours are values or their errors. `open_x` and `open_y` are, for each model as
+    rows and as columns, the blocks that stand open; a model that is not in them is open to its usual depth. Cells with
+    an error above `threshold` are hatched.
+    """
 
     run_id: str
     axes: list[Axis]
@@ -90,8 +101,13 @@ class State(TypedDict):
     snapshot_meta: SnapshotMeta
     measure: str
     view: tuple[int, int]
+    shows: Literal["values", "errors"]
     selection: Selection | None
+    pinned: list[Selection]
+    open_x: dict[str, list[str]]
+    open_y: dict[str, list[str]]
     scale: Scale
+    threshold: float
 
 
 class Ready(TypedDict):
@@ -129,6 +145,15 @@ class Command(TypedDict):
     name: Literal["start", "pause", "resume", "stop"]
 
 
+class Fetch(TypedDict):
+    """A page asks for a file; the answer has the same client and id."""
+
+    type: Literal["fetch"]
+    client: str
+    id: int
+    format: Format
+
+
 class Frame(TypedDict):
     """What is shown, at one moment. Buffers: float32 values and standard errors, little-endian, row by row."""
 
@@ -160,14 +185,53 @@ class PairMeasure(TypedDict):
     curve: Curve | None
 
 
+class Sample(TypedDict):
+    """One sample on which two layers agree least or most: the cosine of its rows of their two centred Gram matrices."""
+
+    index: int
+    """its place in the pass, from 0"""
+    label: int | None
+    value: float
+
+
+class Inside(TypedDict):
+    """What two layers make of the samples.
+
+    Buffers of the message: both Gram matrices (size, size) as float32, sorted by label where there are labels, then the
+    thumbnails of the least and the most agreed samples as bytes (height, width, channels), one after the other.
+    """
+
+    size: int
+    """rows of the shown Gram matrices"""
+    n_samples: int
+    """samples of the latest batch, on which the spectra rest"""
+    labels: list[int] | None
+    """of the rows of the shown Gram matrices"""
+    spectrum_x: list[float]
+    """eigenvalues over their sum, the largest first"""
+    spectrum_y: list[float]
+    dimension_x: float | None
+    """effective dimension: the participation ratio of the spectrum"""
+    dimension_y: float | None
+    n_compared: int
+    """samples that were compared since the pair was first asked for"""
+    least: list[Sample]
+    """the least agreed first"""
+    most: list[Sample]
+    """the most agreed first"""
+    thumbnail: tuple[int, int, int] | None
+    """height, width and channels, where the input is an image"""
+
+
 class Detail(TypedDict):
-    """Every measure of one pair of layers."""
+    """Every measure of one pair of layers, and for the held one what the layers make of the samples."""
 
     type: Literal["detail"]
     run_id: str
     seq: int
     pair: Selection
     measures: list[PairMeasure]
+    inside: Inside | None
 
 
 class Reply(TypedDict):
@@ -178,6 +242,17 @@ class Reply(TypedDict):
     error: str | None
 
 
+class Fetched(TypedDict):
+    """A file that a page has asked for, as the one buffer; none if there was an error."""
+
+    type: Literal["fetched"]
+    client: str
+    id: int
+    name: str
+    mime: str
+    error: str | None
+
+
 class Beat(TypedDict):
     """The kernel is alive; `seq` is that of its latest frame."""
 
@@ -185,5 +260,5 @@ class Beat(TypedDict):
     seq: int
 
 
-ToPython = Ready | Ack | Need | Command
-FromPython = Frame | Detail | Reply | Beat
+ToPython = Ready | Ack | Need | Command | Fetch
+FromPython = Frame | Detail | Reply | Fetched | Beat

@@ -10,15 +10,16 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import uuid4
 
 from simwidget.progress import Progress
 from simwidget.result import SimilarityResult
+from simwidget.widget.details import encode_detail
 from simwidget.widget.encoding import axes_of, encode_frame, encode_snapshot
-from simwidget.widget.protocol import Curve, Detail, PairMeasure, RunInfo, Selection
+from simwidget.widget.protocol import RunInfo, Selection
 from simwidget.widget.sources import Source, Still
 
 LOG = logging.getLogger("simwidget")
@@ -37,8 +38,12 @@ SETTLED_AFTER = 0.2
 STILL_AFTER = 1.0
 """The same for a result: others may be shown in its place, many a second."""
 DETAIL_EVERY = 0.5
+MOST_DUE = 8
+"""Pairs whose detail is asked for at a time; of more, those asked for first are left out."""
 SHARE = 0.02
-"""Share of the time that frames may take while the run computes, and as much for the held pair's curves."""
+"""Share of the time that frames may take while the run computes, and as much for the details of the pairs."""
+
+PairKey = tuple[str, ...]
 
 
 class Page(Protocol):
@@ -47,6 +52,7 @@ class Page(Protocol):
     measure: str
     view: tuple[int, int]
     selection: Selection | None
+    pinned: list[Selection]
 
     def send(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None: ...
 
@@ -72,6 +78,7 @@ class Publisher:
         self._source = source
         self._interval = 1.0 / frames_per_second
         self._wake = threading.Condition()
+        self._storing = threading.RLock()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._leave = source.watch(self.changed)
@@ -85,11 +92,12 @@ class Publisher:
         self._asked = False
         self._unsaved = False
         self._unkept = False
-        self._detail_due: Selection | None = None
+        self._detail_due: dict[PairKey, Selection] = {}
         # what was done
         self._sent_at = self._saved_at = self._beat_at = self._detail_at = -math.inf
         self._changed_at = self._heard_at = -math.inf
-        self._cost = self._detail_cost = 0.0
+        self._cost = 0.0
+        self._detail_costs: dict[PairKey, float] = {}
         self._notes: list[str] = []
         self._failing = False
 
@@ -123,22 +131,35 @@ class Publisher:
         """What is shown is another thing now: send it at once."""
         with self._wake:
             self._asked = True
-            self._detail_due = self._page.selection
-            self._wake.notify_all()
+            self._ask_details(self._followed())
 
     def ask_detail(self, pair: Selection | None) -> None:
+        """Send what is known of a pair, held or not; nothing for none."""
+        if pair is not None:
+            self._ask_details([pair])
+
+    def _ask_details(self, pairs: Iterable[Selection]) -> None:
         with self._wake:
-            self._detail_due = pair
+            for pair in pairs:
+                self._detail_due.pop(key_of(pair), None)
+                self._detail_due[key_of(pair)] = pair
+            for key in tuple(self._detail_due)[:-MOST_DUE]:
+                del self._detail_due[key]
             self._wake.notify_all()
+
+    def _followed(self) -> list[Selection]:
+        """The pairs whose details follow the run: the held one, then the pinned ones."""
+        held, pinned = self._page.selection, self._page.pinned
+        return [*([] if held is None else [held]), *(pair for pair in pinned if pair != held)]
 
     def ready(self, client: str, run_id: str, have_seq: int) -> None:
         """A page has come, or come back."""
         with self._wake:
             self._clients[client] = Client(seq=self.seq)
         self.begin()
-        # one that has seen the latest frame has missed nothing, but the selected pair's detail is never saved
+        # one that has seen the latest frame has missed nothing, but details are never saved
         if run_id == self.run_id and 0 < self.seq <= have_seq and not self._new:
-            self.ask_detail(self._page.selection)
+            self._ask_details(self._followed())
         else:
             self.ask()
 
@@ -148,6 +169,12 @@ class Publisher:
             self._heard_at = time.monotonic()
             self._clients[client] = Client(seq, hidden)
             self._wake.notify_all()
+
+    def settle(self) -> None:
+        """Store what a run has ended with before this returns, whatever the sender is at."""
+        if self._source.progress.ended and not self._closed:
+            self._save()
+            self._keep()
 
     def close(self) -> None:
         with self._wake:
@@ -198,7 +225,7 @@ class Publisher:
             if live and not self._asked:
                 pause = max(pause, self._cost / SHARE)
             found.append((self._frame, max(self._sent_at + pause, self._free_at())))
-        if self._detail_due is not None:
+        if self._detail_due:
             found.append((self._detail, -math.inf))
         holds = not live or progress.state == "paused"
         settled = self._settled_at() if holds else math.inf
@@ -246,20 +273,24 @@ class Publisher:
         self._cost = time.monotonic() - begun
         self._page.send(dict(frame), buffers)
         self._sent_at = time.monotonic()
-        pair = self._page.selection
-        pause = 0.0 if progress.ended else max(DETAIL_EVERY, self._detail_cost / SHARE)
-        if pair is not None and self._sent_at >= self._detail_at + pause:
-            self._detail_due = self._detail_due or pair
+        followed = self._followed()
+        costs = {key_of(pair): self._detail_costs.get(key_of(pair), 0.0) for pair in followed}
+        self._detail_costs = costs
+        holds = progress.ended or progress.state == "paused"
+        pause = 0.0 if holds else max(DETAIL_EVERY, sum(costs.values()) / SHARE)
+        if self._sent_at >= self._detail_at + pause:
+            self._ask_details(followed)
 
     def _detail(self) -> None:
-        """Send every measure of one pair, with its curve."""
+        """Send what is known of one pair, of the held one first, and of that also what the layers make of samples."""
+        held = self._page.selection
         with self._wake:
-            pair, self._detail_due = self._detail_due, None
-        if pair is not None:
-            begun = time.monotonic()
-            detail = detail_of(self._source, self.run_id, self.seq, pair)
-            self._detail_cost = time.monotonic() - begun
-            self._page.send(dict(detail))
+            key = next(iter(self._detail_due)) if held is None or key_of(held) not in self._detail_due else key_of(held)
+            pair = self._detail_due.pop(key)
+        begun = time.monotonic()
+        detail, buffers = encode_detail(self._source, self.run_id, self.seq, pair, inside=pair == held)
+        self._detail_costs[key] = time.monotonic() - begun
+        self._page.send(dict(detail), buffers)
         self._detail_at = time.monotonic()
 
     def _beat(self) -> None:
@@ -268,22 +299,30 @@ class Publisher:
 
     def _save(self) -> None:
         """Put everything into the saved state."""
-        with self._wake:
-            self._unsaved = False
-        progress = self._source.progress
-        result = self._source.snapshot()
-        self._notes = list(result.notes)
-        snapshot, meta = encode_snapshot(result, self.run_id, self.seq, self._page.view)
-        self._page.write(
-            axes=axes_of(result), snapshot=snapshot, snapshot_meta=meta, run=info_of(progress, self._notes)
-        )
-        self._saved_at = time.monotonic()
+        with self._storing:
+            if not self._take("_unsaved"):
+                return
+            progress = self._source.progress
+            result = self._source.snapshot()
+            self._notes = list(result.notes)
+            snapshot, meta = encode_snapshot(result, self.run_id, self.seq, self._page.view)
+            self._page.write(
+                axes=axes_of(result), snapshot=snapshot, snapshot_meta=meta, run=info_of(progress, self._notes)
+            )
+            self._saved_at = time.monotonic()
 
     def _keep(self) -> None:
         """Put what holds into the output that needs no kernel."""
+        with self._storing:
+            if self._take("_unkept"):
+                self._page.keep(self._source.snapshot())
+
+    def _take(self, flag: str) -> bool:
+        """Whether the flag was up; it is down then."""
         with self._wake:
-            self._unkept = False
-        self._page.keep(self._source.snapshot())
+            was = getattr(self, flag)
+            setattr(self, flag, False)
+            return was
 
 
 def info_of(progress: Progress, notes: list[str]) -> RunInfo:
@@ -301,26 +340,5 @@ def info_of(progress: Progress, notes: list[str]) -> RunInfo:
     }
 
 
-def detail_of(source: Source, run_id: str, seq: int, pair: Selection) -> Detail:
-    """Every measure of one pair; a layer that is not there any more has none."""
-    view = (pair["model_x"], pair["model_y"])
-    try:
-        curves = source.convergence(pair["layer_x"], pair["layer_y"], view)
-    except ValueError:
-        curves = {}
-    measures: list[PairMeasure] = []
-    for name, curve in curves.items():
-        known = [(int(n), v, e) for n, v, e in zip(curve.n_batches, curve.values, curve.stderr, strict=True)]
-        points: Curve = {
-            "n_batches": [n for n, _, _ in known],
-            "values": [_number(v) for _, v, _ in known],
-            "stderr": [_number(e) for _, _, e in known],
-        }
-        last = known[-1]
-        measures.append({"name": name, "value": _number(last[1]), "stderr": _number(last[2]), "curve": points})
-    return {"type": "detail", "run_id": run_id, "seq": seq, "pair": pair, "measures": measures}
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return float(value) if math.isfinite(value) else None
+def key_of(pair: Selection) -> PairKey:
+    return pair["model_x"], pair["layer_x"], pair["model_y"], pair["layer_y"]

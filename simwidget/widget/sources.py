@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from simwidget.inspection import Inspection
 from simwidget.progress import Progress, State
 from simwidget.result import SimilarityResult
 
@@ -20,6 +21,10 @@ class Source(Protocol):
 
     def convergence(self, layer_x: str, layer_y: str, view: tuple[str, str]) -> Mapping[str, Any]:
         """Measure -> its curve over batches; nothing where there is none."""
+        ...
+
+    def inspect(self, layer_x: str, layer_y: str, view: tuple[str, str]) -> Inspection | None:
+        """What two layers make of the samples; None where that is not known."""
         ...
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]: ...
@@ -51,6 +56,9 @@ class Still:
 
     def convergence(self, layer_x: str, layer_y: str, view: tuple[str, str]) -> Mapping[str, Any]:
         return {}
+
+    def inspect(self, layer_x: str, layer_y: str, view: tuple[str, str]) -> Inspection | None:
+        return None
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         self._watchers.append(callback)

@@ -1,30 +1,52 @@
 """The output that needs no kernel: a picture below the live view, hidden while that is there."""
 
 import contextvars
+import logging
+from collections.abc import Callable
 from html import escape
 from typing import Any
 from uuid import uuid4
 
 from simwidget.result import SimilarityResult
 
+LOG = logging.getLogger("simwidget")
+
 
 class StillOutput:
     """A second output of every cell that shows a heatmap: HTML, PNG and text of the last held result.
 
     Saved with the notebook, it is what people see with no kernel, in a converted page, and on a code-hosting site. The
-    live view hides it by its class, `simwidget-still-<run_id>`.
+    live view hides it by its class, `simwidget-still-<run_id>`. `cell_ended` is called at the end of every cell: a
+    notebook that is run as a whole may be closed right after its last one.
     """
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, cell_ended: Callable[[], None]) -> None:
         self._class = f"simwidget-still-{run_id}"
         self._ids: list[str] = []
+        self._shell: Any = None
+        self._cell_ended = cell_ended
 
     def show(self, result: SimilarityResult) -> None:
         """Put it below the output of this cell."""
+        from IPython import get_ipython
         from IPython.display import display
 
+        if self._shell is None and (shell := get_ipython()) is not None:
+            self._shell = shell
+            shell.events.register("post_run_cell", self._after_cell)
         self._ids.append(f"simwidget-{uuid4().hex}")
         display(still_bundle(result, self._class), raw=True, display_id=self._ids[-1])
+
+    def _after_cell(self, _: Any) -> None:
+        try:
+            self._cell_ended()
+        except Exception:  # a display's trouble is not the cell's
+            LOG.exception("what a heatmap shows could not be stored in the notebook")
+
+    def close(self) -> None:
+        if self._shell is not None:
+            self._shell.events.unregister("post_run_cell", self._after_cell)
+            self._shell = None
 
     def update(self, result: SimilarityResult) -> None:
         """Put another result into all of them."""

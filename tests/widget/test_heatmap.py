@@ -3,10 +3,10 @@
 import subprocess
 import sys
 import threading
-import zlib
 
 import numpy as np
 import pytest
+from snapshots import read
 
 import simwidget as sw
 from simwidget.widget import encoding
@@ -15,23 +15,8 @@ PAIR = ("stem.0", "stage1.0")
 
 
 def decoded(widget, result, measure, view):
-    """The snapshot read as the page reads it."""
-    x, y = result.positions(view)
-    (block,) = [b for b in widget.snapshot_meta["blocks"] if (b["measure"], b["x"], b["y"]) == (measure, x, y)]
-    shape = len(widget.axes[x]["layers"]), len(widget.axes[y]["layers"])
-    upper = np.triu_indices(shape[0])
-    count = len(upper[0]) if x == y else shape[0] * shape[1]
-    steps = np.frombuffer(zlib.decompress(widget.snapshot), "<u2", 2 * count, offset=block["offset"])
-    found = []
-    for part, low, high in zip(np.split(steps, 2), (block["low"], 0), (block["high"], block["error_high"])):
-        numbers = np.where(part == 65535, np.nan, low + part * (high - low) / 65534)
-        full = np.empty(shape)
-        if x == y:
-            full[upper] = full.T[upper] = numbers
-        else:
-            full[:] = numbers.reshape(shape)
-        found.append(full)
-    return found
+    """The snapshot's values and errors, read as the page reads them."""
+    return read(widget.snapshot, widget.snapshot_meta, result, measure, view)
 
 
 def test_snapshots_are_the_matrices(result):
@@ -233,9 +218,9 @@ def test_the_widget_needs_no_torch():
 
 
 def test_a_missing_build_says_what_to_do(monkeypatch, tmp_path, result):
-    from simwidget.widget import heatmap
+    from simwidget.widget import front_end
 
-    monkeypatch.setattr(heatmap, "STATIC", tmp_path)
+    monkeypatch.setattr(front_end, "STATIC", tmp_path)
     with pytest.raises(FileNotFoundError, match="npm run build"):
         sw.SimilarityHeatmap(result)
 

@@ -1,6 +1,7 @@
 """Python and TypeScript agree on what they say to each other."""
 
 import json
+import re
 import subprocess
 import types
 import typing
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from simwidget.widget import protocol
-from simwidget.widget.heatmap import COMMANDS, SCALES, SimilarityHeatmap
+from simwidget.widget.files import MIMES
+from simwidget.widget.heatmap import COMMANDS, PALETTES, SCALES, SimilarityHeatmap
+from simwidget.widget.page import page_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,6 +76,19 @@ def test_the_widget_has_the_state_and_nothing_else(result):
     widget.close()
 
 
-def test_commands_and_scales_are_those_of_the_protocol():
-    assert set(COMMANDS) == set(typing.get_args(typing.get_type_hints(protocol.Command)["name"]))
-    assert set(SCALES) == set(typing.get_args(typing.get_type_hints(protocol.Scale)["mode"]))
+def test_choices_are_those_of_the_protocol():
+    def choices(hint):
+        return set(typing.get_args(hint))
+
+    scale = typing.get_type_hints(protocol.Scale)
+    assert set(COMMANDS) == choices(typing.get_type_hints(protocol.Command)["name"])
+    assert set(SCALES) == choices(scale["mode"])
+    assert set(PALETTES) == choices(scale["palette"])
+    assert set(SimilarityHeatmap.shows.values) == choices(typing.get_type_hints(protocol.State)["shows"])
+    assert set(MIMES) == choices(protocol.Format)
+
+
+def test_a_page_of_its_own_has_the_same_state(result):
+    page = page_of(result)
+    (given,) = re.findall(r'id="given">(.*?)</script>', page, re.DOTALL)
+    assert {*json.loads(given)["state"], "snapshot"} == set(typing.get_type_hints(protocol.State))

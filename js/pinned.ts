@@ -1,0 +1,24 @@
+/** Which pairs are pinned. Their numbers, from 1, are their places among the pinned ones, in every view alike. */
+
+import type { Selection } from "./model";
+
+export const MOST_PINNED = 4;
+export const FULL = "Four pairs are pinned; unpin one to pin another";
+
+/** Whether two pairs are of the same layers, seen from either side. */
+export function alike(a: Selection, b: Selection): boolean {
+  const x = (one: Selection) => JSON.stringify([one.model_x, one.layer_x]);
+  const y = (one: Selection) => JSON.stringify([one.model_y, one.layer_y]);
+  return (x(a) === x(b) && y(a) === y(b)) || (x(a) === y(b) && y(a) === x(b));
+}
+
+/** The number a pinned pair has, from 1; 0 for a pair that is not pinned. */
+export function numberOf(pinned: Selection[], pair: Selection): number {
+  return 1 + pinned.findIndex((one) => alike(one, pair));
+}
+
+/** The pinned pairs without this one if it is among them, else with it if there is room. */
+export function toggled(pinned: Selection[], pair: Selection): Selection[] {
+  if (numberOf(pinned, pair)) return pinned.filter((one) => !alike(one, pair));
+  return pinned.length < MOST_PINNED ? [...pinned, pair] : pinned;
+}

@@ -1,0 +1,54 @@
+/** How wide text is, and names cut to fit. */
+
+export const FONT_SIZE = 11;
+const FAMILY = "ui-sans-serif, system-ui, sans-serif";
+/** The least distance of two lines of labels in CSS pixels: their boxes then do not touch. */
+export const LABEL_PITCH = 13;
+
+/** Measures text in the map's fonts, each text once. */
+export class Measure {
+  #pen = document.createElement("canvas").getContext("2d");
+  #widths = new Map<string, number>();
+  #cut = new Map<string, string>();
+
+  width(text: string, bold = false): number {
+    const key = (bold ? "b" : "n") + text;
+    let width = this.#widths.get(key);
+    if (width === undefined) {
+      if (this.#widths.size > 20_000) this.#widths.clear();
+      if (this.#pen) this.#pen.font = `${bold ? "600 " : ""}${FONT_SIZE}px ${FAMILY}`;
+      width = this.#pen?.measureText(text).width ?? 6.5 * text.length;
+      this.#widths.set(key, width);
+    }
+    return width;
+  }
+
+  /** The name, or as much of it as fits into some pixels: both its ends, or only the last part. */
+  cut(name: string, room: number, bold = false, kept: "ends" | "last" = "ends"): string {
+    const key = `${bold} ${kept} ${Math.round(room)} ${name}`;
+    let text = this.#cut.get(key);
+    if (text === undefined) {
+      if (this.#cut.size > 20_000) this.#cut.clear();
+      text = shortened(name, (one) => this.width(one, bold) <= room, kept);
+      this.#cut.set(key, text);
+    }
+    return text;
+  }
+}
+
+/** A name cut in its middle, since the beginning says where a layer is and the end what it is; or at its beginning. */
+export function shortened(name: string, fits: (text: string) => boolean, parts: "ends" | "last" = "ends"): string {
+  if (fits(name)) return name;
+  const letters = Array.from(name);
+  const kept = (count: number) => {
+    const head = parts === "ends" ? Math.floor(count / 2) : 0;
+    return `${letters.slice(0, head).join("")}…${letters.slice(letters.length - (count - head)).join("")}`;
+  };
+  let [low, high] = [0, letters.length - 1];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (fits(kept(middle))) low = middle;
+    else high = middle - 1;
+  }
+  return low > (parts === "ends" ? 2 : 0) ? kept(low) : "…";
+}

@@ -1,0 +1,131 @@
+/** Layer names -> blocks, and which layers stand on an axis when some blocks are folded. As `layer_tree.py` does it. */
+
+/** An axis opens with at most so many rows; with fewer than the second number some blocks of the next level open too. */
+const [MOST_ROWS, FEW_ROWS] = [25, 12];
+
+/** A module with layers inside it, as far as they are on the axis. */
+export interface Block {
+  path: string;
+  /** positions of its layers, its own output among them */
+  members: number[];
+  /** the layer that stands for it when it is folded: its own output, else its last layer */
+  row: number;
+  /** how many blocks it lies in */
+  depth: number;
+}
+
+/** One row of an axis. */
+export interface Entry {
+  /** position of its layer */
+  index: number;
+  /** the block that it stands for, if that is folded */
+  folded?: string;
+}
+
+/** The run of rows that an open block covers. */
+export interface Bracket {
+  path: string;
+  first: number;
+  last: number;
+  depth: number;
+}
+
+export class LayerTree {
+  readonly blocks = new Map<string, Block>();
+  /** how many levels of blocks there are */
+  readonly depth: number;
+  /** for each layer the blocks it lies in, the outer ones first */
+  #above: string[][];
+
+  constructor(readonly names: readonly string[]) {
+    const members = new Map<string, number[]>();
+    const own = new Map<string, number>();
+    names.forEach((name, index) => {
+      own.set(name, index);
+      for (const path of pathsOf(name)) {
+        const found = members.get(path);
+        if (found) found.push(index);
+        else members.set(path, [index]);
+      }
+    });
+    const innermost = new Map<string, string>();
+    for (const [path, found] of members) {
+      if (found.length < 2) continue;
+      const key = found.join();
+      if (path.length > (innermost.get(key)?.length ?? -1)) innermost.set(key, path);
+    }
+    const kept = new Set(innermost.values());
+    for (const [path, found] of members) {
+      if (!kept.has(path)) continue;
+      const depth = pathsOf(path)
+        .slice(0, -1)
+        .filter((above) => kept.has(above)).length;
+      this.blocks.set(path, { path, members: found, row: own.get(path) ?? found.at(-1) ?? 0, depth });
+    }
+    this.#above = names.map((name) => pathsOf(name).filter((path) => this.blocks.has(path)));
+    this.depth = [...this.blocks.values()].reduce((most, { depth }) => Math.max(most, depth + 1), 0);
+  }
+
+  /** The blocks that a layer lies in, the outer ones first; its own output counts. */
+  above(index: number): readonly string[] {
+    return this.#above[index] ?? [];
+  }
+
+  /** The blocks that are open when `depth` levels are. */
+  toDepth(depth: number): string[] {
+    return [...this.blocks.values()].filter((block) => block.depth < depth).map(({ path }) => path);
+  }
+
+  /** The blocks to open first, for about 25 rows: the levels that fit, and the smallest blocks of the next one. */
+  defaultOpen(): string[] {
+    const count = (open: string[]) => this.entries(new Set(open)).length;
+    let depth = this.depth;
+    while (depth > 0 && count(this.toDepth(depth)) > MOST_ROWS) depth--;
+    const open = this.toDepth(depth);
+    if (count(open) >= FEW_ROWS) return open;
+    const next = [...this.blocks.values()].filter((block) => block.depth === depth);
+    for (const { path } of next.sort((a, b) => a.members.length - b.members.length)) {
+      if (count([...open, path]) <= MOST_ROWS) open.push(path);
+    }
+    return open;
+  }
+
+  /** The rows: layers in no folded block, and for each folded block the layer that stands for it. */
+  entries(open: ReadonlySet<string>): Entry[] {
+    const found: Entry[] = [];
+    this.#above.forEach((above, index) => {
+      const folded = above.find((path) => !open.has(path));
+      if (folded === undefined) found.push({ index });
+      else if (this.blocks.get(folded)?.row === index) found.push({ index, folded });
+    });
+    return found;
+  }
+
+  /** The runs of at least two rows in the same open block, the outer ones first. */
+  brackets(entries: readonly Entry[]): Bracket[] {
+    const found: Bracket[] = [];
+    const running = new Map<string, number>();
+    for (let position = 0; position <= entries.length; position++) {
+      const entry = entries[position];
+      let here: readonly string[] = [];
+      if (entry) {
+        here = this.above(entry.index);
+        if (entry.folded !== undefined) here = here.slice(0, here.indexOf(entry.folded));
+      }
+      for (const [path, first] of running) {
+        if (here.includes(path)) continue;
+        running.delete(path);
+        if (position - first < 2) continue;
+        found.push({ path, first, last: position - 1, depth: this.blocks.get(path)?.depth ?? 0 });
+      }
+      for (const path of here) if (!running.has(path)) running.set(path, position);
+    }
+    return found.sort((a, b) => a.first - b.first || a.depth - b.depth);
+  }
+}
+
+/** The parts of a name that end at a dot, and the name itself. */
+export function pathsOf(name: string): string[] {
+  const parts = name.split(".");
+  return parts.map((_, k) => parts.slice(0, k + 1).join("."));
+}

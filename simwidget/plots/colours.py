@@ -1,0 +1,63 @@
+"""How numbers become colours. Limits never follow the data; a scale that is not the usual one has a note."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import FuncNorm, Normalize
+from numpy.typing import NDArray
+
+PALETTE, DIVERGING = "magma", "RdBu_r"
+CLOSEST = 1e-3
+"""log(1 - s) ends here: what is closer to 1 has one colour."""
+THRESHOLD = 0.02
+"""Errors run to five times the threshold, and this is the usual one."""
+
+
+@dataclass(frozen=True)
+class Colours:
+    """The colours of one map."""
+
+    palette: Any
+    norm: Normalize
+    ticks: tuple[float, ...] | None
+    """of the colour bar, where they are not matplotlib's"""
+    note: str
+
+    def beyond(self, values: NDArray[np.float64]) -> str:
+        """At which ends of the colour bar values lie beyond, as matplotlib says it."""
+        low, high = self.norm.vmin or 0.0, self.norm.vmax or 0.0
+        with np.errstate(invalid="ignore"):
+            below, above = bool((values < low - 1e-9).any()), bool((values > high + 1e-9).any())
+        return {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
+
+
+def colours_of(
+    kind: str, *, stderr: bool, log: bool, cmap: Any, vmin: float | None, vmax: float | None, threshold: float | None
+) -> Colours:
+    """The colours of a measure of this kind, or of its errors."""
+    diverging = kind == "difference" and not stderr
+    palette = cmap or (DIVERGING if diverging else PALETTE)
+    if log:
+        if diverging or stderr or vmin is not None or vmax is not None:
+            raise ValueError(
+                "log=True spreads similarities near 1: not for differences or errors, nor with vmin or vmax"
+            )
+        norm = FuncNorm((_to_log, _from_log), vmin=0.0, vmax=1 - CLOSEST)
+        return Colours(palette, norm, (0.0, 0.9, 0.99, 0.999), "colours by log(1 − s)")
+    usual = (-1.0 if diverging else 0.0, 5 * (threshold or THRESHOLD) if stderr else 1.0)
+    low, high = (given if given is not None else limit for given, limit in zip((vmin, vmax), usual, strict=True))
+    if not low < high:
+        raise ValueError(f"vmin={low:g}, vmax={high:g}: the colours need a range")
+    digits = 3 if stderr else 2
+    text = [f"{limit:.{digits}f}".replace("-", "−") for limit in (low, high)]
+    note = "" if (low, high) == usual else f"colours from {text[0]} to {text[1]}"
+    return Colours(palette, Normalize(low, high), None, note)
+
+
+def _to_log(s: Any) -> Any:
+    return -np.log10(np.maximum(1 - np.asarray(s), CLOSEST**2))
+
+
+def _from_log(t: Any) -> Any:
+    return 1 - 10 ** -np.asarray(t)

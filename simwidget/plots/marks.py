@@ -1,0 +1,74 @@
+"""What lies on the cells of a map: hatching, and the outline of the held one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.path import Path
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+LEAST = 5.0
+"""An outlined cell is at least so many points wide and high."""
+
+
+def hatch_missing(ax: Any, cells: NDArray[np.bool_]) -> None:
+    """Draw some cells (rows, columns) as having no number."""
+    _hatch(ax, cells, facecolor="#e4e4e7", edgecolor="#a1a1aa", hatch="////")
+
+
+def hatch_unsettled(ax: Any, cells: NDArray[np.bool_], colours: NDArray[np.float64]) -> None:
+    """Hatch some cells (rows, columns) over their colours (rows, columns, 4): in white on dark ones, else in black."""
+    bright = colours[..., :3] @ [0.299, 0.587, 0.114] > 0.5
+    _hatch(ax, cells & bright, facecolor="none", edgecolor="#00000090", hatch="////")
+    _hatch(ax, cells & ~bright, facecolor="none", edgecolor="#ffffff90", hatch="////")
+
+
+def _hatch(ax: Any, cells: NDArray[np.bool_], **style: Any) -> None:
+    corners = [[(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)] for x0, y0, x1, y1 in _boxes(cells)]
+    if corners:
+        codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(corners)
+        # thousands of boxes make a large vector drawing, so they are pixels like the cells
+        ax.add_patch(PathPatch(Path(np.concatenate(corners), codes), linewidth=0, rasterized=True, **style))
+
+
+def _boxes(cells: NDArray[np.bool_]) -> Iterator[tuple[float, float, float, float]]:
+    """Left, top, right and bottom edges of boxes that cover the cells: runs in a row, and equal runs below them."""
+    running: dict[tuple[int, int], int] = {}
+    for row in range(len(cells) + 1):
+        line = cells[row] if row < len(cells) else np.zeros(cells.shape[1], bool)
+        edges = np.flatnonzero(np.diff(line, prepend=False, append=False))
+        runs = set(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+        for run in [run for run in running if run not in runs]:
+            yield run[0] - 0.5, running.pop(run) - 0.5, run[1] - 0.5, row - 0.5
+        for run in runs:
+            running.setdefault(run, row)
+
+
+class Outline(Artist):
+    """A black and a white frame around a cell, visible on any colours, and large enough to see."""
+
+    def __init__(self, ax: Any, row: int, column: int) -> None:
+        super().__init__()
+        self._ax = ax
+        self._cell = [(column - 0.5, row - 0.5), (column + 0.5, row + 0.5)]
+        self.set_clip_on(False)
+        self.set_in_layout(False)
+        self.set_zorder(3)
+        ax.add_artist(self)
+
+    def draw(self, renderer: Any) -> None:
+        """Draw it around where the cell is now."""
+        point = self.figure.dpi / 72
+        box = Bbox(self._ax.transData.transform(self._cell))
+        wide, high = (max(abs(size), LEAST * point) for size in (box.width, box.height))
+        (x, y) = box.x0 + box.width / 2, box.y0 + box.height / 2
+        for off, ink in ((2.1, "black"), (0.7, "white")):
+            grown = (wide + 2 * off * point, high + 2 * off * point)
+            corner = (x - grown[0] / 2, y - grown[1] / 2)
+            frame = Rectangle(corner, *grown, fill=False, edgecolor=ink, linewidth=1.4, joinstyle="miter")
+            frame.set_figure(self.figure)
+            frame.draw(renderer)
+        self.stale = False
