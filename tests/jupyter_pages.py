@@ -21,16 +21,18 @@ SETUP = """
 import time, torch, simwidget as sw
 class Natural:
     # a loader that takes its time for every batch, as those that read files do
-    def __init__(self, n_batches=60, seconds=0.05, stop_at=None):
-        self.n_batches, self.seconds, self.stop_at = n_batches, seconds, stop_at
-        self.images = torch.stack([image for image, _ in sw.demo.load().loader.dataset])
+    def __init__(self, n_batches=60, seconds=0.05, labelled=False):
+        self.n_batches, self.seconds, self.labelled = n_batches, seconds, labelled
+        images, labels = zip(*sw.demo.load().loader.dataset)
+        self.images, self.labels = torch.stack(images), torch.tensor(labels)
     def __len__(self):
         return self.n_batches
     def __iter__(self):
         generator = torch.Generator().manual_seed(0)
         for _ in range(self.n_batches):
             time.sleep(self.seconds)
-            yield self.images[torch.randint(len(self.images), (16,), generator=generator)]
+            chosen = torch.randint(len(self.images), (16,), generator=generator)
+            yield (self.images[chosen], self.labels[chosen]) if self.labelled else self.images[chosen]
 models, _, _ = sw.demo.load()
 pair = {name: models[name] for name in ("seed 0", "seed 1")}
 comparison = sw.compare(pair, Natural({options}), gram_batch=16, device="cpu")

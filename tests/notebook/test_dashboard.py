@@ -2,6 +2,7 @@
 
 import pytest
 from jupyter_pages import ROOT, SLOW, Server
+from map_pages import Map
 
 
 @pytest.fixture
@@ -27,10 +28,7 @@ def test_charts_follow_the_heatmap(voila, chromium):
     ways = "() => [...document.querySelectorAll('.bqplot path.line')].map((one) => one.getAttribute('d'))"
     before = page.evaluate(ways)
     assert sum(way is not None and "NaN" not in way for way in before) >= 6  # two lines a chart
-    left, top, width, height = map(float, page.locator(".simwidget-heatmap canvas").get_attribute("data-frame").split())
-    page.locator(".simwidget-heatmap canvas").click(
-        position={"x": left + 0.5 * width / 37, "y": top + 0.5 * height / 37}
-    )
+    Map(page).click("stem.0", "stem.0")
     page.wait_for_function(f"() => ({titles})().includes('stem.0 × stem.0')")
     page.wait_for_function(f"(before) => ({ways})().join() !== before.join()", arg=before)
     assert page.locator("input[placeholder=layer]").first.input_value() == "stem.0"

@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 from jupyter_pages import KERNELS, setup
+from map_pages import Map
 from matplotlib import colormaps
 
 WATCH = """() => {
     window.pictures = new Set();
     const look = () => {
-        const canvas = document.querySelector(".simwidget-heatmap canvas");
+        const canvas = document.querySelector(".simwidget-heatmap canvas.cells");
         const state = document.querySelector(".simwidget-heatmap .run")?.dataset.state;
         if (canvas?.dataset.frame && state === "running") {
             const [left, top, width, height] = canvas.dataset.frame.split(" ").map(Number);
@@ -27,16 +28,6 @@ WATCH = """() => {
 }"""
 
 
-def frame_of(page):
-    frame = page.locator(".simwidget-heatmap canvas").first.get_attribute("data-frame")
-    return [float(one) for one in frame.split()]
-
-
-def centre(page, shape, i, j):
-    left, top, width, height = frame_of(page)
-    return {"x": left + (j + 0.5) * width / shape[1], "y": top + (i + 0.5) * height / shape[0]}
-
-
 def live_test(book, kernel="python3"):
     """Test 1: it fills while it runs, cells can be clicked meanwhile, and what it shows at the end is the result."""
     page = book.write(setup("80, 0.06"), "comparison", "", kernel=kernel).open().ready().page
@@ -45,18 +36,16 @@ def live_test(book, kernel="python3"):
     book.run(1)
     assert page.evaluate("() => document.querySelector('.simwidget-heatmap .run')?.dataset.state") != "finished"
     page.wait_for_function("() => document.querySelector('.simwidget-heatmap')?.cells?.samples > 0")
-    layers = page.evaluate(
-        "() => (({ rows, columns }) => [rows, columns])(document.querySelector('.simwidget-heatmap').cells)"
-    )
-    shape = tuple(map(len, layers))
-    for i, j in ((3, 5), (10, 2), (20, 30)):
-        page.locator(".simwidget-heatmap canvas").click(position=centre(page, shape, i, j))
+    heatmap = Map(page)
+    rows, columns = heatmap.rows, heatmap.columns
+    for i, j in ((3, 5), (10, 2), (12, 13)):
+        heatmap.click(i, j)
         page.wait_for_function(
             """([x, y]) => {
                 const names = [...document.querySelectorAll(".simwidget-heatmap .panel code")];
                 return names.map((one) => one.textContent).join() === [x, y].join();
             }""",
-            arg=[layers[0][i], layers[1][j]],
+            arg=[rows[i], columns[j]],
         )
         assert page.locator(".simwidget-heatmap .run").get_attribute("data-state") == "running"
     book.wait_for_state("finished")
@@ -72,8 +61,8 @@ def live_test(book, kernel="python3"):
     shown = page.evaluate(
         "() => (({ values, stderr }) => [[...values], [...stderr]])(document.querySelector('.simwidget-heatmap').cells)"
     )
-    assert np.array_equal(np.array(shown[0], "f4").reshape(shape), matrix.astype("f4"))
-    assert np.array_equal(np.array(shown[1], "f4").reshape(shape), np.array(stderr, "f4"))
+    assert np.array_equal(np.array(shown[0], "f4").reshape(matrix.shape), matrix.astype("f4"))
+    assert np.array_equal(np.array(shown[1], "f4").reshape(matrix.shape), np.array(stderr, "f4"))
     check_pixels(page, matrix)
 
 
@@ -84,14 +73,12 @@ def check_pixels(page, matrix):
     cells = [
         (int(i), int(j)) for i, j in zip(rng.integers(0, matrix.shape[0], 50), rng.integers(0, matrix.shape[1], 50))
     ]
-    page.mouse.move(2, 2)
-    page.locator(".simwidget-heatmap canvas").press("Escape")  # the outline of the held cell covers its neighbours
-    page.wait_for_function("() => !document.querySelector('.simwidget-heatmap .hint').hidden")
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    places = [centre(page, matrix.shape, i, j) for i, j in cells]
+    heatmap = Map(page)
+    heatmap.open_all()
+    places = [heatmap.at(i, j) for i, j in cells]
     colours = page.evaluate(
         """(places) => {
-            const canvas = document.querySelector(".simwidget-heatmap canvas");
+            const canvas = document.querySelector(".simwidget-heatmap canvas.cells");
             const ratio = canvas.width / canvas.clientWidth;
             const pen = canvas.getContext("2d");
             const at = (x, y) => pen.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data;
@@ -134,7 +121,7 @@ def test_the_first_five_seconds(book):
     assert page.evaluate("() => document.querySelector('.simwidget-heatmap').cells?.samples ?? 0") == 0
     grey = page.evaluate(
         """() => {
-            const canvas = document.querySelector(".simwidget-heatmap canvas");
+            const canvas = document.querySelector(".simwidget-heatmap canvas.cells");
             const [left, top, width, height] = canvas.dataset.frame.split(" ").map(Number);
             const ratio = canvas.width / canvas.clientWidth;
             const at = [left + width / 4, top + height / 4].map((one) => Math.round(one * ratio));
@@ -204,7 +191,7 @@ def test_the_same_widget_in_two_cells(book):
             (one) => one.cells?.about.name === "dcka" &&
                 one.querySelector(".segments [aria-pressed=true]").textContent === "dCKA")"""
     )
-    views.nth(0).locator("canvas").click(position=centre(page, (37, 37), 4, 6))
+    Map(page, 0).click(4, 6)
     page.wait_for_function(
         """() => {
             const panels = [...document.querySelectorAll(".simwidget-heatmap .panel")];
@@ -225,7 +212,7 @@ def test_page_reload_during_a_run(book):
     book.run(0)
     book.run(1)
     page.wait_for_function("() => document.querySelector('.simwidget-heatmap')?.cells?.samples > 100")
-    page.locator(".simwidget-heatmap canvas").click(position=centre(page, (37, 37), 4, 6))
+    Map(page).click(4, 6)
     page.wait_for_selector(".simwidget-heatmap .panel .value", state="attached")
     before = page.evaluate("() => document.querySelector('.simwidget-heatmap').cells.samples")
     book.save()
@@ -276,7 +263,7 @@ def blocking_test(book, kernel="python3"):
     book.run(2, wait=False)
     page.wait_for_function("() => window.pictures.size >= 3")
     if kernel != "ipykernel6.31":  # which hears pages only between cells
-        page.locator(".simwidget-heatmap canvas").click(position=centre(page, (37, 37), 4, 6))
+        Map(page).click(4, 6)
         page.wait_for_selector(".simwidget-heatmap .panel .value", state="attached")
     assert book.count(2) is None
     book.wait_for_state("finished", timeout=60_000)

@@ -23,7 +23,7 @@ def show(chromium, tmp_path):
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda one: errors.append(one.url) if not one.url.startswith(("blob:", "data:")) else None)
         page.goto(path.as_uri())
-        page.wait_for_selector(".simwidget-heatmap canvas[data-frame]")
+        page.locator(".simwidget-heatmap canvas[data-frame]").wait_for()
         assert errors == [path.as_uri()]  # the page itself is the one request
         errors.clear()
         return page

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from map_pages import Map
 from matplotlib import colormaps
 from PIL import Image
 
@@ -12,9 +13,9 @@ import simwidget as sw
 
 
 def picture(page):
-    """The canvas as it is on the screen, (height, width, 3)."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    return np.array(Image.open(io.BytesIO(page.locator("canvas").screenshot())).convert("RGB"))
+    """The map as it is on the screen, (height, width, 3)."""
+    Map(page).settle()
+    return np.array(Image.open(io.BytesIO(page.locator(".stage").screenshot())).convert("RGB"))
 
 
 def numbers(text):
@@ -22,22 +23,17 @@ def numbers(text):
     return [float(one.replace("−", "-")) for one in re.findall(r"−?\d+\.\d+", text)]
 
 
-def place(page, shape, i, j):
-    """The middle of a cell on the canvas."""
-    left, top, width, height = map(float, page.locator("canvas").get_attribute("data-frame").split())
-    return {"x": left + (j + 0.5) * width / shape[1], "y": top + (i + 0.5) * height / shape[0]}
-
-
 def says(page, selector, text):
-    page.wait_for_function(
-        "([selector, text]) => document.querySelector(selector)?.textContent.includes(text)", arg=[selector, text]
-    )
+    Map(page).says(selector, text)
 
 
 @pytest.mark.parametrize("measure", ["cka", "dcka", "cka-dcka"])
 @pytest.mark.parametrize("dark", [False, True])
 def test_pixels_are_the_palette_of_the_values(show, result, measure, dark):
     page = show(result, measure, dark=dark)
+    page.evaluate("() => window.simwidget.model.set('threshold', 1)")
+    map_ = Map(page)
+    map_.open_all()
     values = result.matrix(measure)  # the last row never ran and is hatched
     if measure == "cka-dcka":
         steps = (np.clip(values, -1, 1) + 1) / 2
@@ -49,15 +45,15 @@ def test_pixels_are_the_palette_of_the_values(show, result, measure, dark):
     image = picture(page)
     rng = np.random.default_rng(0)
     for i, j in zip(rng.integers(0, values.shape[0] - 1, 50), rng.integers(0, values.shape[1], 50)):
-        at = place(page, values.shape, i, j)
+        at = map_.at(int(i), int(j))
         expected = palette[round(float(steps[i, j]) * 255)]
         assert np.abs(image[int(at["y"]), int(at["x"])] - expected).max() <= tolerance, (i, j)
 
 
 def test_pointing_names_the_cell(show, result):
     page = show(result)
-    shape = result.matrix().shape
-    page.locator("canvas").hover(position=place(page, shape, 6, 11))
+    Map(page).open_all()
+    Map(page).hover(6, 11)
     says(page, ".readout", "±")
     text = page.locator(".readout").text_content()
     assert result.layers_x[6] in text
@@ -71,7 +67,8 @@ def test_pointing_names_the_cell(show, result):
 def test_a_click_holds_the_pair_with_every_measure(show, result):
     page = show(result)
     assert page.locator(".hint").is_visible()
-    page.locator("canvas").click(position=place(page, result.matrix().shape, 6, 11))
+    Map(page).open_all()
+    Map(page).click(6, 11)
     says(page, ".panel", result.layers_y[11])
     names = page.locator(".panel code").all_text_contents()
     assert names == [result.layers_x[6], result.layers_y[11]]
@@ -87,6 +84,8 @@ def test_a_click_holds_the_pair_with_every_measure(show, result):
 
 def test_switches_change_measure_and_models(show, result):
     page = show(result)
+    page.evaluate("() => window.simwidget.model.set('threshold', 1)")
+    Map(page).open_all()
     before = picture(page)
     page.get_by_role("button", name="dCKA", exact=True).click()
     page.wait_for_function("() => window.simwidget.model.get('measure') === 'dcka'")
@@ -98,13 +97,15 @@ def test_switches_change_measure_and_models(show, result):
     within = picture(page)
     assert (within != after).any()
     values = result.matrix("dcka", "xx")
-    at = place(page, values.shape, 3, 9)
+    at = Map(page).at(3, 9)
     magma = (colormaps["magma"](np.arange(256))[:, :3] * 255).round()
     assert np.abs(within[int(at["y"]), int(at["x"])] - magma[round(float(values[3, 9]) * 255)]).max() <= 3
 
 
 def test_scales_change_colours_and_say_so(show, result):
     page = show(result)
+    page.evaluate("() => window.simwidget.model.set('threshold', 1)")
+    Map(page).open_all()
     usual = picture(page)
     assert page.locator(".scale-note").text_content() == ""
     page.get_by_role("button", name="this range").click()
@@ -112,7 +113,7 @@ def test_scales_change_colours_and_say_so(show, result):
     says(page, ".scale-note", f"colours from {np.nanmin(values):.2f} to {np.nanmax(values):.2f}")
     frozen = picture(page)
     assert (frozen != usual).any(-1).mean() > 0.2
-    at = place(page, values.shape, *np.unravel_index(np.nanargmin(values), values.shape))
+    at = Map(page).at(*map(int, np.unravel_index(np.nanargmin(values), values.shape)))
     assert frozen[int(at["y"]), int(at["x"])].max() < 12  # the least value has the darkest colour now
     page.get_by_role("button", name="log(1 − s)").click()
     says(page, ".scale-note", "colours by log(1 − s)")
@@ -124,12 +125,12 @@ def test_scales_change_colours_and_say_so(show, result):
 
 def test_the_keyboard_walks_holds_and_lets_go(show, result):
     page = show(result)
-    page.locator("canvas").focus()
-    page.keyboard.press("ArrowRight")
-    says(page, ".readout", result.layers_x[0])
+    Map(page).open_all()
+    page.get_by_label("best match").focus()
+    page.keyboard.press("Tab")
+    says(page, ".readout", f"{result.layers_x[0]} × {result.layers_y[0]}")
     page.keyboard.press("ArrowRight")
     says(page, ".readout", result.layers_y[1])
-    assert result.layers_y[1] in page.locator("canvas").get_attribute("aria-label")
     page.keyboard.press("Enter")
     says(page, ".panel", result.layers_y[1])
     for _ in result.layers_x:
@@ -146,7 +147,7 @@ def test_hostile_names_are_text(show, result):
     page = show(result)
     assert page.locator("img").count() == 0
     assert "<img src=x onerror=alert(1)>" in page.locator(".title").text_content()
-    page.locator("canvas").click(position=place(page, result.matrix().shape, 2, 2))
+    Map(page).click(2, 2)
     says(page, ".panel", "<img src=x onerror=alert(1)>")
     assert page.locator("img").count() == 0
 
@@ -177,15 +178,15 @@ def test_every_pair_of_many_models(show):
 @pytest.mark.parametrize("width", [700, 820, 1000])
 def test_nothing_overlaps_or_runs_out(show, result, width):
     page = show(result, width=width)
-    page.locator("canvas").click(position=place(page, result.matrix().shape, 6, 11))
-    says(page, ".panel", result.layers_y[11])
+    Map(page).click(6, 11)
+    says(page, ".panel", Map(page).columns[11])
     frame = page.locator(".simwidget-heatmap").bounding_box()
     assert frame["x"] + frame["width"] <= width
     assert page.evaluate(
         """() => [".panel", "header", ".run", "footer"].map((one) => document.querySelector(one))
             .every((one) => one.scrollWidth <= one.clientWidth)"""
     )
-    for group in ("header > *", ".run > *", "footer > *", ".numbers > *", "main > *"):
+    for group in ("header > *", ".run > *", "footer .legend > *, footer .readout", ".numbers > *", "main > *"):
         boxes = [one.bounding_box() for one in page.locator(group).all() if one.is_visible()]
         assert boxes
         for k, first in enumerate(boxes):
