@@ -28,6 +28,7 @@ from simwidget.result import SimilarityResult, View, positions
 from simwidget.similarity_model import SimilarityModel
 from simwidget.stream import Frozen, Pair, Stream
 from simwidget.suggestions import near
+from simwidget.threads import use_one_core
 
 LEAVES_WITHIN = 30.0
 """Seconds that the end of Python waits for a background run's batch."""
@@ -244,6 +245,10 @@ class Comparison:
         """
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
+
+    def attend(self) -> None:
+        """Called once on a display's own thread: what that asks for then takes one core, and does not slow the run."""
+        use_one_core()
 
     def _say_changed(self) -> None:
         with self._changed:

@@ -76,22 +76,6 @@ def sort_by_label(labels: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArra
     return order, labels[order].astype(np.int64)
 
 
-def spectrum_of(gram: NDArray) -> NDArray[np.float64]:
-    """The eigenvalues (n,) of a centred Gram matrix (n, n) over their sum, the largest first.
-
-    Zeros where there is no variance, NaN where the matrix is not finite.
-
-    >>> import numpy as np
-    >>> spectrum_of(np.diag([1.0, 3.0, 0.0]))
-    array([0.75, 0.25, 0.  ])
-    """
-    gram = gram.astype(np.float64)
-    if not np.isfinite(gram).all():
-        return np.full(len(gram), np.nan)
-    values = np.linalg.eigvalsh(gram)[::-1].clip(0)
-    return values / values.sum() if values.sum() > 0 else values
-
-
 def effective_dimension(shares: Sequence[float] | NDArray[np.float64]) -> float:
     r"""The participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2`, from 1 to n; NaN without variance.
 

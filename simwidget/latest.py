@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from simwidget.agreement import Extremes, agreement
-from simwidget.inspection import Inspection, effective_dimension, sort_by_label, spectrum_of
+from simwidget.inspection import Inspection, effective_dimension, sort_by_label
 from simwidget.rows import double_centre
 from simwidget.samples import Given, Samples
 
@@ -36,8 +38,9 @@ class Latest:
 
         `names` are the first model's and layer's and the second's.
         """
-        gram_x, gram_y = (self.grams[row].cpu().numpy() for row in (row_x, row_y))
-        spectrum_x, spectrum_y = spectrum_of(gram_x), spectrum_of(gram_y)
+        grams = [self.grams[row].cpu() for row in (row_x, row_y)]
+        spectrum_x, spectrum_y = map(spectrum_of, grams)
+        gram_x, gram_y = (gram.numpy() for gram in grams)
         order, labels = sort_by_label(self.samples.labels.cpu().numpy())
         extremes = extremes or self.extremes(row_x, row_y)
         return Inspection(
@@ -66,3 +69,19 @@ class Latest:
         """Make the thumbnails, and let the loader's tensors go."""
         for one in self.given:
             one.develop()
+
+
+def spectrum_of(gram: Tensor) -> NDArray[np.float64]:
+    """The eigenvalues (n,) of a centred Gram matrix (n, n) over their sum, the largest first.
+
+    Zeros where there is no variance, NaN where the matrix is not finite. By torch, which keeps to the cores that this
+    thread may use; numpy's own workers would go on waiting awake, and take them from the run.
+
+    >>> spectrum_of(torch.tensor([1.0, 3.0, 0.0]).diag())
+    array([0.75, 0.25, 0.  ])
+    """
+    if not gram.isfinite().all():
+        return np.full(len(gram), np.nan)
+    values = torch.linalg.eigvalsh(gram.double()).flip(0).clamp_(min=0.0)
+    total = values.sum()
+    return (values / total if total > 0 else values).numpy()

@@ -48,7 +48,8 @@ def thumbnails(inputs: Tensor, size: Size) -> Tensor:
     tensor([  0,  28, 227, 255], dtype=torch.uint8)
     """
     h, w, _ = size
-    x = interpolate(inputs.float(), (h, w), mode="area")
-    low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
-    x = (255 * ((x - low) / (high - low))).nan_to_num(0.0, 0.0, 0.0)
-    return x.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    same = inputs.shape[2:] == (h, w)
+    x = inputs.float() if same else interpolate(inputs.float(), (h, w), mode="area")
+    low, high = (one.view(-1, 1, 1, 1) for one in x.flatten(1).aminmax(dim=1))
+    x = ((x - low) * (255 / (high - low))).nan_to_num_(0.0, 0.0, 0.0)
+    return x.round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

@@ -37,7 +37,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         measure: which of its measures or differences first.
         view: which pair of models first, as in `SimilarityResult.matrix`.
         frames_per_second: at most this many updates; there are fewer while a page is slow, or evaluating them would
-            take more than a fiftieth of the run's time.
+            take more than 1.5 % of the run's time.
 
     Raises:
         TypeError: `shown` is something else.

@@ -40,8 +40,10 @@ STILL_AFTER = 1.0
 DETAIL_EVERY = 0.5
 MOST_DUE = 8
 """Pairs whose detail is asked for at a time; of more, those asked for first are left out."""
-SHARE = 0.02
-"""Share of the time that frames may take while the run computes, and as much for the details of the pairs."""
+SHARE = 0.015
+"""Share of the time that frames may take while the run computes."""
+DETAIL_SHARE = 0.01
+"""The same for the details of the held pair and the pinned ones."""
 
 PairKey = tuple[str, ...]
 
@@ -193,6 +195,7 @@ class Publisher:
     # --- the sender --------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        self._source.attend()
         while True:
             with self._wake:
                 if self._closed:
@@ -277,7 +280,7 @@ class Publisher:
         costs = {key_of(pair): self._detail_costs.get(key_of(pair), 0.0) for pair in followed}
         self._detail_costs = costs
         holds = progress.ended or progress.state == "paused"
-        pause = 0.0 if holds else max(DETAIL_EVERY, sum(costs.values()) / SHARE)
+        pause = 0.0 if holds else max(DETAIL_EVERY, sum(costs.values()) / DETAIL_SHARE)
         if self._sent_at >= self._detail_at + pause:
             self._ask_details(followed)
 

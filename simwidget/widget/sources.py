@@ -29,6 +29,10 @@ class Source(Protocol):
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]: ...
 
+    def attend(self) -> None:
+        """Called once on a thread of a display: what that asks for from now on must not slow the run."""
+        ...
+
 
 class Still:
     """A result that changes only when another one is put in its place."""
@@ -63,6 +67,9 @@ class Still:
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
+
+    def attend(self) -> None:
+        pass
 
 
 def source_of(shown: Any) -> Source:

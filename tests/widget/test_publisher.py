@@ -62,6 +62,9 @@ class Source:
         self.asked, self.inspected = [], []
         self.watchers = []
 
+    def attend(self):
+        self.attended = threading.current_thread().name
+
     def watch(self, callback):
         self.watchers.append(callback)
         return lambda: self.watchers.remove(callback)
@@ -139,6 +142,7 @@ def test_a_page_that_comes_gets_what_is_shown(sender, result):
     assert np.array_equal(values, result.matrix("cka").astype("f4"), equal_nan=True)
     assert np.array_equal(stderr, result.stderr("cka").astype("f4"), equal_nan=True)
     assert source.asked == [(["cka"], [(0, 1)])]  # nothing else was evaluated
+    assert source.attended == "simwidget page"
     assert page.written[0]["run"]["n_batches"] == 1
 
 
@@ -260,7 +264,7 @@ def test_with_acknowledgements_it_is_not_needed(sender, monkeypatch):
 
 def test_detail_of_the_held_pair_follows_the_run(sender, monkeypatch):
     monkeypatch.setattr(module, "DETAIL_EVERY", 0.0)
-    monkeypatch.setattr(module, "SHARE", 1e9)
+    monkeypatch.setattr(module, "DETAIL_SHARE", 1e9)
     publisher, page, source = sender
     page.selection = PAIR
     publisher.ready("one", "", 0)
@@ -308,7 +312,7 @@ def test_only_the_held_pair_is_looked_into(sender):
 
 def test_pinned_pairs_follow_the_run_and_asked_ones_do_not(sender, monkeypatch):
     monkeypatch.setattr(module, "DETAIL_EVERY", 0.0)
-    monkeypatch.setattr(module, "SHARE", 1e9)
+    monkeypatch.setattr(module, "DETAIL_SHARE", 1e9)
     publisher, page, source = sender
     page.selection, page.pinned = PAIR, [other("one"), other("two")]
     followed = [PAIR, *page.pinned]
