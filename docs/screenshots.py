@@ -74,7 +74,7 @@ def in_jupyterlab(server: Server, browser, theme: str) -> None:
     page.wait_for_function("(one) => one.cells?.samples >= 512 && one.told?.inside", arg=map_.element.element_handle())
     map_.hover("stage3.1.bn1", "stage3.1.conv2")
     map_.settle()
-    map_.element.screenshot(path=HERE / f"live-{theme}.png")
+    map_.element.locator(".box").screenshot(path=HERE / f"live-{theme}.png")
     book.wait_for_state("finished", timeout=60_000)
     context.close()
 

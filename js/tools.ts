@@ -40,7 +40,7 @@ export class Tools {
       if (found) this.#find.value = "";
     };
     this.#find.onchange = () => find(true);
-    described(this.#filter, "Filter layers by type or pattern", "filter: conv, *.bn?");
+    described(this.#filter, "Filter layers by type or pattern", "filter: *.bn?");
     this.#filter.oninput = () => {
       this.chosen.filter = this.#filter.value;
       deeds.changed();

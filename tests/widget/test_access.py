@@ -83,6 +83,49 @@ def test_no_two_texts_overlap_with_every_layer_of_large_networks(show, large, wi
     texts(map_)
 
 
+@pytest.fixture(scope="session")
+def inspected(tmp_path_factory):
+    """A page that opens with a held pair, its insides, and three pinned pairs."""
+    models, loader, _ = sw.demo.load()
+    comparison = sw.compare(models["seed 0"], models["seed 1"], loader, names=("seed 0", "seed 1"), device="cpu")
+    widget = sw.SimilarityHeatmap(comparison)
+    for x, y in (("stem.0", "stem.1"), ("stage1.1", "stage3.1"), ("classifier", "stage2.0.shortcut.0")):
+        widget.select(x, y)
+        widget.pinned = [*widget.pinned, widget.selection]
+    widget.select("stage2.0.shortcut.1", "stage2.1")
+    comparison.run(progress=False)
+    path = tmp_path_factory.mktemp("inspected") / "page.html"
+    widget.export(path)
+    widget.close()
+    return path
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_two_texts_overlap_in_the_inspector(chromium, inspected, width, dark):
+    scheme = "dark" if dark else "light"
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+    page = context.new_page()
+    page.goto(inspected.as_uri())
+    page.wait_for_selector(".simwidget-heatmap canvas[data-frame]")
+    page.wait_for_selector(".panel canvas")
+    map_ = Map(page)
+    map_.settle()
+    panel = map_.element.locator(".panel")
+    seen = texts(map_)
+    panel.evaluate("(one) => { one.scrollTop = one.scrollHeight / 2; }")
+    map_.settle()
+    texts(map_)
+    panel.evaluate("(one) => { one.scrollTop = one.scrollHeight; }")
+    map_.settle()
+    texts(map_)
+    map_.element.get_by_role("button", name="CKA − dCKA").click()
+    map_.settle()
+    texts(map_)
+    assert seen > 60
+    context.close()
+
+
 def test_an_overlap_would_be_seen(show, result):
     map_ = Map(show(result))
     map_.page.evaluate("() => { document.querySelector('.where').style.marginLeft = '-40px'; }")
