@@ -1,7 +1,7 @@
 /** How far the run is, and the buttons that steer it. */
 
 import { part } from "./dom";
-import type { Command } from "./model";
+import type { Command, RunInfo } from "./model";
 import type { Store } from "./store";
 import { paceText, runText, widestText } from "./words";
 
@@ -23,18 +23,20 @@ export class Progress {
   readonly element = part("div", "run");
   #controls = part("div", "controls");
   #where = part("strong", "where");
+  #aloud = part("span", "reader");
   #bar = part("span", "bar", part("i"));
   #pace = part("span", "pace");
   #error = part("span", "error");
   #heard = part("span", "heard");
   #buttons = "";
+  #news = "";
   #stderr: Float32Array | undefined;
 
   constructor(private store: Store) {
-    this.#where.setAttribute("role", "status");
+    this.#aloud.setAttribute("role", "status");
     this.#bar.setAttribute("role", "progressbar");
     this.#bar.setAttribute("aria-label", "Batches");
-    this.element.append(this.#where, this.#bar, this.#pace, this.#error, this.#heard, this.#controls);
+    this.element.append(this.#where, this.#aloud, this.#bar, this.#pace, this.#error, this.#heard, this.#controls);
   }
 
   show(): void {
@@ -42,6 +44,7 @@ export class Progress {
     const cells = this.store.cells();
     this.element.dataset.state = run.state;
     this.#where.textContent = runText(run);
+    this.#say(run);
     const share = run.n_batches_expected ? run.n_batches / run.n_batches_expected : undefined;
     this.#bar.hidden = share === undefined && run.state !== "running";
     this.#bar.classList.toggle("unknown", share === undefined);
@@ -57,6 +60,15 @@ export class Progress {
     this.#heard.textContent =
       silent !== undefined ? `last heard at ${new Date(silent).toLocaleTimeString()}` : (trouble ?? "");
     this.#steer(OFFERED[run.state] ?? []);
+  }
+
+  /** For screen readers only what is news: another state, or another tenth of the run. */
+  #say(run: RunInfo): void {
+    const tenth = run.n_batches_expected ? Math.floor((10 * run.n_batches) / run.n_batches_expected) : 0;
+    const news = `${run.state} ${tenth}`;
+    if (news === this.#news) return;
+    this.#news = news;
+    this.#aloud.textContent = runText(run);
   }
 
   /** Buttons stay the same elements while the state does, so a click is never lost to a frame. */

@@ -64,7 +64,7 @@ def test_memory_is_flat_over_thousands_of_frames(devtools):
         count = FRAMES // ROUNDS
         assert page.evaluate(FEED, [1000 + k * count, count]) == 1000 + (k + 1) * count - 1
         found.append(metrics(tools))
-    heaps, listeners, nodes = zip(*found[0:])
+    heaps, listeners, nodes = zip(*found)
     assert max(heaps[1:]) < 1.1 * heaps[0], heaps
     assert max(listeners[1:]) <= listeners[0], listeners
     assert max(nodes[1:]) < 1.1 * nodes[0], nodes
