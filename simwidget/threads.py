@@ -1,7 +1,10 @@
 """Threads beside a run."""
 
+import ctypes
+from collections.abc import Iterator
+from pathlib import Path
+
 import torch
-from threadpoolctl import ThreadpoolController
 
 
 def use_one_core() -> None:
@@ -9,7 +12,26 @@ def use_one_core() -> None:
 
     A second pool of workers beside the run's own slows the run far beyond the work that it does: with more threads than
     cores OpenMP's workers sleep between two parallel regions instead of waiting awake. On two cores a run that was
-    watched took 1.4 times as long.
+    watched took 1.4 times as long. Where torch's OpenMP cannot be found, nothing happens.
     """
     torch.get_num_threads()  # makes torch set this thread up, which would undo the limit later
-    ThreadpoolController().limit(limits=1, user_api="openmp")
+    for library in _openmp():
+        library.omp_set_num_threads(1)
+        if torch.get_num_threads() == 1:
+            return
+
+
+def _openmp() -> Iterator[ctypes.CDLL]:
+    """Libraries that may be torch's OpenMP: what the process shows to all, then those beside torch's own.
+
+    Walking through all loaded libraries would find it too, but calls back into Python with the loader's lock held:
+    while another thread imports a module, both would wait for ever.
+    """
+    beside = sorted(path for path in (Path(torch.__file__).parent / "lib").glob("lib*omp*") if path.is_file())
+    for name in (None, *map(str, beside)):
+        try:
+            library = ctypes.CDLL(name)
+            library.omp_set_num_threads.argtypes = [ctypes.c_int]
+        except (OSError, AttributeError, TypeError):  # another system's library, or one without it
+            continue
+        yield library
