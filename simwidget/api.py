@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import torch
-
+from simwidget.calling import Forward
 from simwidget.comparison import Comparison
 from simwidget.confounders import ConfounderOption
-from simwidget.representations import Representation
+from simwidget.networks import BatchDim
+from simwidget.options import Device, Inputs, Options
+from simwidget.representations import RepresentationOption
 from simwidget.similarity_model import SimilarityModel
 from simwidget.suggestions import near
 
@@ -24,13 +25,18 @@ def compare(
     layers_y: Layers = None,
     layers: Layers | Mapping[str, Layers] = None,
     names: Sequence[str] | None = None,
-    device: torch.device | str | None = None,
-    representation: Representation = "flatten",
+    device: Device | Sequence[Device] | Mapping[str, Device] = None,
+    representation: RepresentationOption = "flatten",
     confounder: ConfounderOption = "input",
+    forward: Forward | Sequence[Forward | None] | Mapping[str, Forward] | None = None,
+    inputs: Inputs | Sequence[Inputs | None] | Mapping[str, Inputs] | None = None,
+    batch_dim: BatchDim = None,
     unbiased: bool = True,
     gram_batch: int = 64,
     max_batches: int | None = None,
     average: Literal["hsic", "cka"] = "hsic",
+    positions: int = 256,
+    seed: int = 0,
 ) -> Comparison:
     """Compare the layers of two models, or of any number of named ones, in one pass over the data.
 
@@ -39,22 +45,41 @@ def compare(
     Args:
         model_x, model_y: `nn.Module` or `SimilarityModel`. Or, as the first argument, a mapping from names to such
             models, followed by the loader: all models share one pass and one state.
-        loader: gives the batches: tensors, or tuples whose first element is the input and whose second may be class
-            labels. The same batch feeds all models.
+        loader: gives the batches, and the same batch feeds all models. A tensor (n, ...); a mapping (`BatchEncoding`
+            too), whose entries go to the parameters of these names; a list of images; or a tuple whose first element
+            is one of these and whose second may be class labels. A model that needs k inputs gets the first k.
         measures: "cka", "dcka".
         layers_x, layers_y: exact module names and globs (`"layer3.*"`) for each of two models. By default layers with
             parameters of their own and block outputs.
         layers: the same for all models, or a mapping from model names.
         names: the two models' names; by default those of the `SimilarityModel`s, or the class names.
-        device: where everything runs; by default CUDA, then MPS, then the CPU. Models return to where they were.
-        representation: "flatten", or a callable from a layer's output (n, ...) to its representation (n, p).
-        confounder: what dCKA removes: "input", a callable from the loader's batch to a tensor (n, ...), or a list of
-            these; None when no measure needs one.
+        device: where the models run, one for all or one for each; by default the accelerator that a model is on, else
+            CUDA, then MPS, then the CPU. Models return to where they were.
+        representation: what a layer's output (n, ...) is to its representation (n, p):
+            "flatten": all of it;
+            "mean": its mean over space or tokens, of real tokens where the batch has a mask ("attention_mask", or
+            torch's "src_key_padding_mask");
+            "cls", "last": the first and the last real token;
+            "tokens" or "positions", the same thing under two names: every token or place is a sample, see `positions`;
+            a callable from the output (n, ...) to (n, p);
+            or a mapping from layer patterns ("*.attn", "model:layer") to these; the first that matches counts.
+        confounder: what dCKA removes: "input"; "labels" (samples of one class are alike); a layer ("embeddings", or
+            "model:embeddings"); a callable from the loader's batch to a tensor (n, ...); or a list of these. None when
+            no measure needs one. Where the input holds token ids, "input" is the output of the first embedding.
+        forward: a function called as forward(model, batch) where calling the model needs more; for all models, or one
+            for each. It gets the whole batch, on the device.
+        inputs: a function from the loader's batch to a model's own batch, for all models or one for each, so that one
+            pass feeds models with different preprocessing.
+        batch_dim: where the samples lie in outputs and in the batch, when that is not the first dimension; or a mapping
+            from layer patterns. torch's `batch_first=False` modules are known.
         unbiased: HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
         gram_batch: representations of consecutive forward passes are joined until a Gram matrix has this many samples.
         max_batches: stop after this many batches of the loader.
         average: "hsic" sums HSIC over the batches and takes the ratio once (Nguyen et al. 2021); "cka" takes the mean
             of the batches' own ratios, for comparison with published numbers.
+        positions: with "tokens" or "positions", how many of them are drawn from each forward pass, without replacement
+            and in the same places for every layer; a layer of another resolution is read in the cell that covers one.
+        seed: of that draw.
 
     Raises:
         ValueError: an unknown layer, measure or option, with near names; paired loaders of unprovable order.
@@ -87,18 +112,22 @@ def compare(
         each = [layers_x if layers_x is not None else shared[0], layers_y if layers_y is not None else shared[1]]
         chosen = dict(zip(given, each, strict=True))
     models = [_named_model(name, model, chosen[name]) for name, model in given.items()]
-    return Comparison(
-        models,
-        loader,
+    options = Options(
         measures=measures,
         device=device,
         representation=representation,
         confounder=confounder,
+        forward=forward,
+        inputs=inputs,
+        batch_dim=batch_dim,
         unbiased=unbiased,
         gram_batch=gram_batch,
         max_batches=max_batches,
         average=average,
+        positions=positions,
+        seed=seed,
     )
+    return Comparison(models, loader, options)
 
 
 def _two_names(model_x: Any, model_y: Any, names: Sequence[str] | None) -> tuple[str, str]:

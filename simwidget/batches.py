@@ -1,50 +1,166 @@
 """What the loader gives: a batch's input and labels, and the order in which its samples come."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader, SequentialSampler
+
+from simwidget.masks import NO_MASKS, Masks, masks_in
+from simwidget.outputs import tensors_in
 
 FEW_CLASSES = 0.6
 """Batches with fewer than this share of the classes expected in random order are taken for ordered by class."""
+LABELS = ("labels", "label", "targets", "target", "y")
+"""Keys of a mapping that hold class labels."""
+SMALLEST_IMAGE = 8
+"""Pixels: a list of tensors (c, h, w) with smaller sides is not taken for a list of images."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    inputs: Tensor
-    labels: Tensor | None
-    """(n,) integer class labels on the CPU, where the batch holds some"""
+    """One batch of the loader, or what `inputs=` makes of it for one network."""
+
+    n: int
     whole: Any
     """the batch as the loader gave it"""
+    inputs: Any
+    """its part that models take: a tensor, a mapping, a list of images, several of these"""
+    batch_dim: int = 0
+    """where the samples lie in the inputs' tensors"""
+    labels: Tensor | None = None
+    """(n,) integer class labels, where the batch holds some"""
+    masks: Masks = NO_MASKS
 
-    @property
-    def n(self) -> int:
-        return len(self.inputs)
+    @cached_property
+    def tensor(self) -> Tensor | None:
+        """The input as one tensor (n, ...): the first of the inputs that is floating, else the first."""
+        fitting = [one for one in map(self._samples_first, tensors_in(self.inputs)) if one is not None]
+        return next((one for one in fitting if one.is_floating_point()), fitting[0] if fitting else None)
+
+    def _samples_first(self, tensor: Any) -> Tensor | None:
+        dense = isinstance(tensor, Tensor) and tensor.layout == torch.strided and not tensor.is_nested
+        if not dense or tensor.ndim < 1:
+            return None
+        dim = self.batch_dim if self.batch_dim < tensor.ndim else 0
+        if tensor.shape[dim] != self.n:
+            return None
+        return tensor.movedim(dim, 0) if dim else tensor
+
+    def with_labels(self, labels: Tensor | None) -> "Batch":
+        return self if labels is None or self.labels is not None else replace(self, labels=labels)
 
 
-def split(batch: Any, index: int) -> Batch:
-    """A tensor, or a tuple or list whose first element is the input and whose second may be class labels."""
-    inputs, labels = batch, None
-    if isinstance(batch, tuple | list) and batch:
-        inputs = batch[0]
-        labels = _class_labels(batch[1], inputs) if len(batch) > 1 else None
-    if not isinstance(inputs, Tensor) or inputs.ndim < 1:
-        kind = f"a mapping with keys {list(batch)[:8]}" if isinstance(batch, Mapping) else type(inputs).__name__
+def split(batch: Any, index: int, batch_dim: int = 0, opaque: bool = False) -> Batch:
+    """Find a batch's inputs, labels and masks, and count its samples.
+
+    The input is a tensor, a mapping, a packed sequence, or the first element of a tuple or list, which may be a list of
+    images (c, h, w) too; the second one may be class labels. An `opaque` batch is the user's own function's business.
+
+    Raises:
+        TypeError: there is nothing in it whose samples could be counted.
+    """
+    inputs = batch
+    labels: Any = None
+    if _is_sequence(batch) and batch and not (opaque and len(batch) > 1 and is_images(batch)):
+        inputs, labels = batch[0], batch[1] if len(batch) > 1 else None
+    if isinstance(inputs, Mapping) or _is_fields(inputs):
+        inputs = as_mapping(inputs)
+        labels = next((inputs[key] for key in LABELS if key in inputs), labels)
+    n = count_samples(inputs, batch_dim)
+    if n is None and opaque:
+        n = next((found for one in tensors_in(batch) if (found := count_samples(one, batch_dim)) is not None), None)
+    if n is None:
         raise TypeError(
-            f"batch {index} is {kind}: the loader must give tensors or (input, ...) tuples whose first element is "
-            "the input tensor (n, ...)"
+            f"batch {index} is {_what(batch)}: the loader must give tensors (n, ...), mappings of them, "
+            "lists of images (c, h, w), or tuples (input, ...) whose first element is one of these; give "
+            "inputs= to make such a batch of yours"
         )
-    return Batch(inputs, labels, batch)
+    return Batch(n, batch, inputs, batch_dim, _class_labels(labels, n), masks_in(inputs, n, index))
 
 
-def _class_labels(labels: Any, inputs: Any) -> Tensor | None:
+def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
+    """The number of samples of an input; None where that cannot be told."""
+    if isinstance(inputs, PackedSequence):
+        return int(inputs.batch_sizes[0])
+    if isinstance(inputs, Tensor):
+        return inputs.shape[batch_dim if batch_dim < inputs.ndim else 0] if inputs.ndim else None
+    if _is_sequence(inputs) and is_images(inputs):
+        return len(inputs)
+    if isinstance(inputs, Mapping):
+        inputs = [value for key, value in inputs.items() if key not in LABELS]
+    elif not _is_sequence(inputs):
+        return None
+    return next((n for one in inputs if (n := count_samples(one, batch_dim)) is not None), None)
+
+
+def is_images(value: Any) -> bool:
+    """Whether this is a list of single images (c, h, w), one a sample, as detection models take them."""
+    return bool(value) and all(
+        isinstance(one, Tensor) and one.ndim == 3 and one.shape[0] in (1, 3) and min(one.shape[1:]) >= SMALLEST_IMAGE
+        for one in value
+    )
+
+
+def as_mapping(value: Any) -> dict[str, Any]:
+    """The entries of a mapping or the fields of a dataclass."""
+    if isinstance(value, Mapping):
+        return dict(value.items())
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def moved(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same structure with every tensor changed; of the same types, so that attributes still work."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, PackedSequence):
+        return value._replace(**{name: change(part) for name, part in value._asdict().items() if name == "data"})
+    if isinstance(value, Mapping):
+        made = {key: moved(part, change) for key, part in value.items()}
+        if type(value) is dict:
+            return made
+        other: Any = copy.copy(value)
+        for key, part in made.items():
+            other[key] = part
+        return other
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(moved(part, change) for part in value))
+    if isinstance(value, tuple | list):
+        return type(value)(moved(part, change) for part in value)
+    if _is_fields(value):
+        other = copy.copy(value)
+        for field in fields(value):
+            object.__setattr__(other, field.name, moved(getattr(value, field.name), change))
+        return other
+    return value
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, tuple | list) and not isinstance(value, PackedSequence)
+
+
+def _is_fields(value: Any) -> bool:
+    return is_dataclass(value) and not isinstance(value, type)
+
+
+def _what(batch: Any) -> str:
+    if isinstance(batch, Mapping):
+        return f"a mapping without tensors, with keys {list(batch)[:8]}"
+    if _is_sequence(batch):
+        return f"a {type(batch).__name__} of {', '.join(type(one).__name__ for one in batch[:4]) or 'nothing'}"
+    if isinstance(batch, Tensor):
+        return "a tensor without dimensions"
+    return f"a {type(batch).__name__}"
+
+
+def _class_labels(labels: Any, n: int) -> Tensor | None:
     integer = isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex()
-    if integer and isinstance(inputs, Tensor) and labels.shape == inputs.shape[:1] and labels.device.type == "cpu":
-        return labels
-    return None
+    return labels if integer and labels.shape == (n,) else None
 
 
 def check_loader(loader: Any) -> Iterable:
@@ -98,7 +214,7 @@ class ClassOrder:
         self._seen: list[tuple[int, int]] = []
 
     def add(self, labels: Tensor | None) -> None:
-        if labels is None:
+        if labels is None or labels.device.type != "cpu":  # the loop never waits for a device
             return
         classes, counts = labels.unique(return_counts=True)
         for label, count in zip(classes.tolist(), counts.tolist(), strict=True):

@@ -13,7 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from simwidget.batches import Batch
+from simwidget.calling import Calling
 from simwidget.layers import named_layers
+from simwidget.promises import Borrowed, Draws, RandomState, children_run
 
 Sink = Callable[[str, Any, bool], None]
 """Called as sink(call, output, repeats): `call` is the layer's name, with "#k" from its second call in one forward on;
@@ -23,29 +26,30 @@ Sink = Callable[[str, Any, bool], None]
 class Capture(AbstractContextManager):
     """Hooks on the named modules of one network while the context is open.
 
-    On entry the network is put into evaluation mode and onto `device`; on every way out the hooks are gone, and each
-    submodule's mode and the network's device are as before. A network that is spread over several devices stays there.
+    On entry the network is put into evaluation mode and onto `device`; on every way out the hooks are gone and the
+    network is as it was. A network that is spread over several devices stays there.
     """
 
-    def __init__(self, network: nn.Module, names: Sequence[str], device: torch.device, sink: Sink) -> None:
+    def __init__(
+        self, network: nn.Module, model: str, names: Sequence[str], device: torch.device, calling: Calling, sink: Sink
+    ) -> None:
         self._network = network
+        self._model = model
         self._names = tuple(names)
         self._device = device
+        self._calling = calling
         self._sink = sink
         self._calls: Counter[str] = Counter()
         self._running = False
+        self._draws: bool | None = None
+        self._latest = ""
         self._previous: tuple[weakref.ref, int] | None = None
+        self._borrowed = Borrowed(network, model, device)
         self._undo = ExitStack()
 
     def __enter__(self) -> "Capture":
         with ExitStack() as undo:
-            for module in self._network.modules():
-                undo.callback(setattr, module, "training", module.training)
-            self._network.eval()
-            home = _only_device(self._network)
-            if home is not None and home != self._device:
-                undo.callback(self._network.to, home)
-                self._network.to(self._device)
+            undo.enter_context(self._borrowed)
             modules = named_layers(self._network)
             for name in self._names:
                 undo.callback(modules[name].register_forward_hook(self._hook(name)).remove)
@@ -56,18 +60,41 @@ class Capture(AbstractContextManager):
         self._previous = None
         self._undo.close()
 
-    def forward(self, inputs: Any) -> None:
+    def forward(self, batch: Batch) -> None:
         """One forward pass, during which the sink is called in execution order."""
         self._calls.clear()
         self._previous = None
+        self._latest = ""
         self._running = True
         try:
-            with torch.no_grad(), _eagerly():
-                # nn.Module.compile() replaces what calling the module runs; its hooks belong to the original
-                self._network._call_impl(inputs)
+            with torch.no_grad(), children_run(self._network), _eagerly():
+                self._run(batch)
+        except Exception as error:
+            after = f" after layer {self._latest!r}" if self._latest else ""
+            add_place(error, f"in the forward pass of model {self._model!r}{after}")
+            raise
         finally:
             self._running = False
             self._previous = None
+
+    def _run(self, batch: Batch) -> None:
+        """The network, with the random numbers that it draws put back; whether it draws any, the first pass tells."""
+        before = RandomState([self._device]) if self._draws is not False else None
+        watch = Draws() if self._draws is None else ExitStack()
+        try:
+            with watch:
+                # nn.Module.compile() replaces what calling the module runs; its hooks belong to the original
+                self._calling(self._network._call_impl, batch, self._device)
+        finally:
+            if before is not None and isinstance(watch, Draws):
+                # other threads draw too: what is put back without need is drawn there a second time
+                self._draws = watch.seen and not before.is_present()
+            if before is not None and self._draws:
+                before.restore()
+
+    def written(self) -> list[str]:
+        """Parameters that the network's own forward pass wrote into."""
+        return self._borrowed.written()
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
@@ -75,7 +102,8 @@ class Capture(AbstractContextManager):
                 return
             count = self._calls[name]
             self._calls[name] += 1
-            self._sink(f"{name}#{count}" if count else name, output, self._repeats(output))
+            call = self._latest = f"{name}#{count}" if count else name
+            self._sink(call, output, self._repeats(output))
 
         return hook
 
@@ -95,9 +123,10 @@ class Capture(AbstractContextManager):
         return previous[0]() is output and previous[1] == now
 
 
-def _only_device(network: nn.Module) -> torch.device | None:
-    devices = {tensor.device for tensor in [*network.parameters(), *network.buffers()]}
-    return devices.pop() if len(devices) == 1 else None
+def add_place(error: BaseException, place: str) -> None:
+    """Python 3.11 and later show such notes below the message."""
+    if hasattr(error, "add_note"):
+        error.add_note(f"simwidget: {place}")
 
 
 def _eagerly() -> AbstractContextManager:

@@ -9,26 +9,26 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from simwidget.batches import check_loader, describe_loader
-from simwidget.confounders import ConfounderOption, name_of, resolve_confounders
+from simwidget.capture import add_place
 from simwidget.convergence import Curve, convergence
 from simwidget.evaluation import evaluate
+from simwidget.frozen import Frozen, Pair
 from simwidget.inspection import Inspection
-from simwidget.measures import make_measures
-from simwidget.measures.base import MeasureOptions
+from simwidget.options import Options
 from simwidget.progress import ENDED, Progress, State
-from simwidget.representations import Representation, check_representation
+from simwidget.promises import random_state_kept
 from simwidget.result import SimilarityResult, View, positions
 from simwidget.similarity_model import SimilarityModel
-from simwidget.stream import Frozen, Pair, Stream
+from simwidget.stream import Stream
 from simwidget.suggestions import near
-from simwidget.threads import use_one_core
+from simwidget.threads import autocast_here, use_one_core
 
 LEAVES_WITHIN = 30.0
 """Seconds that the end of Python waits for a background run's batch."""
@@ -43,54 +43,18 @@ class Comparison:
     no longer refers to them; what was computed stays.
     """
 
-    def __init__(
-        self,
-        models: Sequence[SimilarityModel],
-        loader: Iterable,
-        *,
-        measures: Sequence[str] | str = ("cka", "dcka"),
-        device: torch.device | str | None = None,
-        representation: Representation = "flatten",
-        confounder: ConfounderOption = "input",
-        unbiased: bool = True,
-        gram_batch: int = 64,
-        max_batches: int | None = None,
-        average: Literal["hsic", "cka"] = "hsic",
-        remove_negative_eig: bool = False,
-    ) -> None:
-        options = MeasureOptions(unbiased, average, remove_negative_eig)
+    def __init__(self, models: Sequence[SimilarityModel], loader: Iterable, options: Options) -> None:
+        plan = options.plan(models)
         self._names = tuple(model.model_name for model in models)
-        self._measures = make_measures(measures, options)
-        uses_confounder = any(measure.name == "dcka" for measure in self._measures)
-        confounders = resolve_confounders(confounder) if uses_confounder else []
-        if uses_confounder and not confounders:
-            raise ValueError(
-                "measure 'dcka' needs a confounder: give confounder=\"input\" or a callable on the batch, or take "
-                'measures=("cka",)'
-            )
-        for option, value in (("gram_batch", gram_batch), ("max_batches", max_batches)):
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise ValueError(f"{option}={value!r}: give a whole number from 1 on")
-        self._confounders = tuple(name for name, _ in confounders)
-        self._device = choose_device(device)
+        self._measures = plan.measures
+        self._confounders = tuple(one.name for one in plan.confounders)
+        self._devices = tuple(dict.fromkeys(network.device for network in plan.networks))
         self._loader: Iterable | None = check_loader(loader)
-        self._max_batches = max_batches
-        self._n_expected = _length(loader, max_batches)
-        representation = check_representation(representation)
-        self._stream: Stream | None = Stream(
-            models, self._measures, confounders, representation, gram_batch, self._device
-        )
+        self._max_batches = options.max_batches
+        self._n_expected = _length(loader, options.max_batches)
+        self._stream: Stream | None = Stream(plan)
         self._frozen = self._stream.freeze()
-        self._options = {
-            "measures": [measure.name for measure in self._measures],
-            "unbiased": unbiased,
-            "average": average,
-            "remove_negative_eig": remove_negative_eig,
-            "gram_batch": gram_batch,
-            "max_batches": max_batches,
-            "confounder": list(self._confounders),
-            "representation": representation if isinstance(representation, str) else name_of(representation),
-        }
+        self._options = plan.said
         self._order = describe_loader(self._loader)
         self._state: State = "ready"
         self._error: BaseException | None = None
@@ -262,12 +226,16 @@ class Comparison:
         """Run to the end on this thread, with a tqdm bar, and return the result.
 
         An exception in the loader, a model or a hook ends the run as "failed" and is raised; an interrupt ends it as
-        "stopped". In both cases `result` keeps the numbers so far.
+        "stopped". In both cases `result` keeps the numbers so far. Random numbers that the loader and the models draw
+        are drawn again after the run: it leaves the generators of torch, Python and NumPy as they were.
         """
         from tqdm.auto import tqdm
 
         self._begin()
-        with tqdm(total=self._n_expected, unit="batch", desc=self._title(), disable=not progress) as bar:
+        with (
+            random_state_kept(self._devices),
+            tqdm(total=self._n_expected, unit="batch", desc=self._title(), disable=not progress) as bar,
+        ):
             for _ in self._batches():
                 bar.update()
         if self._error is not None:
@@ -278,13 +246,19 @@ class Comparison:
         return result
 
     def start(self) -> "Comparison":
-        """Run on a background thread and return at once."""
+        """Run on a background thread and return at once.
+
+        What a model's forward pass draws of torch's random numbers is put back after each batch; what the loader draws
+        is not, for other cells may be drawing at the same time.
+        """
         self._begin()
+        autocast = autocast_here(self._devices)
 
         def work() -> None:
             try:
-                for _ in self._batches():
-                    pass
+                with autocast():
+                    for _ in self._batches():
+                        pass
             except BaseException:  # kept in `error`, for `wait` and for displays
                 pass
             finally:
@@ -385,7 +359,7 @@ class Comparison:
             raise
         except BaseException as error:
             self._error = error
-            _add_place(error, f"in batch {stream.n_batches} of the loader")
+            add_place(error, f"in batch {stream.n_batches} of the loader")
             with suppress(Exception):  # the samples still waiting to be joined count as well
                 stream.finish()
             raise
@@ -434,8 +408,8 @@ class Comparison:
             "simwidget": __version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
-            "device": str(self._device),
-            "options": self._options,
+            "device": ", ".join(map(str, self._devices)),
+            "options": dict(self._options),
             "loader": self._order,
             "n_batches": n_batches,
             "n_samples": n_samples,
@@ -462,24 +436,9 @@ class Comparison:
         return f"<Comparison {self._title()}: {self._state}, {self.n_batches}{of} batches>"
 
 
-def choose_device(device: torch.device | str | None) -> torch.device:
-    """The device asked for; else CUDA, then MPS, then the CPU."""
-    if device is not None:
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
 def _length(loader: Any, max_batches: int | None) -> int | None:
     try:
         length: int | None = len(loader)
     except TypeError:
         length = None
     return min((n for n in (length, max_batches) if n is not None), default=None)
-
-
-def _add_place(error: BaseException, place: str) -> None:
-    """Python 3.11 and later show such notes below the message."""
-    if hasattr(error, "add_note"):
-        error.add_note(f"simwidget: {place}")

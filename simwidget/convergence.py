@@ -11,10 +11,10 @@ from torch.func import vmap
 
 from simwidget.accumulators import N_GROUPS, Sums
 from simwidget.evaluation import Evaluated
+from simwidget.frozen import Frozen
 from simwidget.jackknife import PseudoValues
 from simwidget.measures import make_differences
 from simwidget.measures.base import Measure
-from simwidget.stream import Frozen
 
 
 @dataclass(frozen=True)

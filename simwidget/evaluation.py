@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from simwidget.accumulators import Sums
+from simwidget.frozen import Frozen, tolerances
 from simwidget.jackknife import PseudoValues, pseudo_values
 from simwidget.measures import make_differences
 from simwidget.measures.base import Block, Measure
 from simwidget.result import Cells, MeasureInfo, SimilarityResult
 from simwidget.rows import EXPLAINED
-from simwidget.stream import Frozen, tolerances
 
 
 def evaluate(

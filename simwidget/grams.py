@@ -32,18 +32,38 @@ class GramBatch:
         self._parts: dict[Key, list[Tensor]] = {}
         self._originals: dict[Key, Key | None] = {}
         self._grams: dict[Key, Tensor] = {}
-        self._before: dict[Key, list[Tensor]] = {}
+        self._before: dict[Key, list[Tensor]] | None = None
+        self._kernels: dict[Key, Callable[[Tensor], Tensor]] = {}
+
+    @property
+    def incoming(self) -> int:
+        """Samples of the open forward pass."""
+        return self._incoming
+
+    def has(self, key: Key) -> bool:
+        """Whether the open forward pass has given this representation."""
+        return key in self._grams or (
+            self._before is not None and len(self._parts.get(key, ())) > len(self._before.get(key, ()))
+        )
 
     def open(self, n: int) -> None:
         self._incoming = n
         self._before = dict(self._parts)
 
-    def put(self, key: Key, x: Tensor, original: Key | None = None) -> None:
+    def put(
+        self,
+        key: Key,
+        x: Tensor,
+        original: Key | None = None,
+        kernel: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         """One representation of the open forward pass; its memory may be overwritten once this returns.
 
         `original` is the key of the same forward pass whose representation is the same tensor, if there is one; the
-        two then share their copy and their Gram matrix.
+        two then share their copy and their Gram matrix. A `kernel` of its own makes this key's Gram matrix.
         """
+        if kernel is not None:
+            self._kernels[key] = kernel
         if self._originals.setdefault(key, original) != original:
             original = self._originals[key] = None
         parts = self._parts.pop(key, [])
@@ -51,7 +71,7 @@ class GramBatch:
             kind = "confounder" if key[0] == "confounder" else "layer"
             raise ValueError(
                 f"{kind} {key[1]!r} has {x.shape[1]} features in this batch and {parts[0].shape[1]} in those it is "
-                "joined with: give batches of one shape, or gram_batch=1 to join none"
+                'joined with: give batches of one shape, representation="mean", or gram_batch=1 to join none'
             )
         if not self._fills:
             shared = self._parts.get(original, []) if original is not None else []
@@ -60,20 +80,21 @@ class GramBatch:
             if original is not None and original in self._grams:
                 self._grams[key] = self._grams[original]
             else:
-                self._grams[key] = self._kernel(torch.cat([*parts, x]) if parts else x)
+                self._grams[key] = self._kernel_of(key)(torch.cat([*parts, x]) if parts else x)
 
     def close(self) -> bool:
         """End the forward pass; whether the batch is full."""
         fills = self._fills
         self.n_samples += self._incoming
         self._incoming = 0
-        self._before = {}
+        self._before = None
         return fills
 
     def abandon(self) -> None:
         """Forget the open forward pass; what was joined before it stays."""
         self._incoming = 0
-        self._parts = self._before
+        if self._before is not None:
+            self._parts = self._before
         self._grams = {}
 
     def take(self) -> tuple[int, dict[Key, Tensor]]:
@@ -81,9 +102,12 @@ class GramBatch:
         n, grams = self.n_samples, dict(self._grams)
         for key, parts in self._parts.items():
             if sum(map(len, parts)) == n:
-                grams[key] = self._kernel(torch.cat(parts))
+                grams[key] = self._kernel_of(key)(torch.cat(parts))
         self._clear()
         return n, grams
+
+    def _kernel_of(self, key: Key) -> Callable[[Tensor], Tensor]:
+        return self._kernels.get(key, self._kernel)
 
     @property
     def _fills(self) -> bool:

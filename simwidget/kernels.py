@@ -88,3 +88,14 @@ def linear_gram_and_moments(x: Tensor, moments: bool = True) -> tuple[Tensor, Mo
     if not moments:
         return gram, None
     return gram, Moments(inner, mean_square, sums + mean_sum, mean_sum, p)
+
+
+def same_class_gram(labels: Tensor) -> Tensor:
+    """Class labels (n, 1) -> the centred Gram matrix (n, n) of their indicators: K_ij = 1 in one class, 0 across.
+
+    >>> same_class_gram(torch.tensor([[3], [3], [5], [5]]))[0]
+    tensor([ 0.5000,  0.5000, -0.5000, -0.5000])
+    """
+    same = (labels == labels.T).float()
+    same = same - same.mean(0)
+    return same - same.mean(1, keepdim=True)

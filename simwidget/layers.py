@@ -1,9 +1,11 @@
 """Which modules of a network are its layers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
+import torch
 from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.nn.utils.parametrize import ParametrizationList
 
 from simwidget.suggestions import near
@@ -25,6 +27,35 @@ def unwrap(model: nn.Module) -> nn.Module:
             return model
 
 
+def check_network(model: nn.Module, model_name: str) -> None:
+    """Refuse, before anything else, a network whose layers could not be hooked or would change by being run.
+
+    Raises:
+        TypeError: a TorchScript module, whose submodules run without hooks.
+        ValueError: a lazy module that has not seen a batch yet.
+    """
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(
+            f"{model_name!r} is a TorchScript module, whose submodules run without hooks: pass the original"
+        )
+    for name, module in model.named_modules():
+        own = (*module._parameters.values(), *module._buffers.values())
+        if any(isinstance(one, UninitializedParameter | UninitializedBuffer) for one in own):
+            raise ValueError(
+                f"layer {name!r} of {model_name!r} is lazy and not initialised: a comparison never changes parameters, "
+                "so run the model on one batch first"
+            )
+
+
+def _refuse_scripted(chosen: Iterable[str], layers: Mapping[str, nn.Module], model_name: str) -> None:
+    for name in chosen:
+        if isinstance(layers[name], torch.jit.ScriptModule):
+            raise TypeError(
+                f"layer {name!r} of {model_name!r} is a TorchScript module, which runs without hooks: choose other "
+                "layers, or put the original in its place"
+            )
+
+
 def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) -> list[str]:
     """Names of the modules that equal one of the patterns or match it as a glob (`"layer3.*"`), in module order.
 
@@ -32,9 +63,12 @@ def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) 
     """
     if isinstance(patterns, str):
         patterns = [patterns]
-    names = list(named_layers(model))
+    layers = named_layers(model)
+    names = list(layers)
     matched: set[str] = set()
     for pattern in patterns:
+        if pattern in names:
+            _refuse_scripted([pattern], layers, model_name)
         hits = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
         if not hits:
             raise ValueError(f"no layer of {model_name!r} matches {pattern!r}.{near(pattern, names)}")
@@ -104,6 +138,6 @@ def _without_aliases(model: nn.Module, chosen: set[str]) -> list[str]:
     """The chosen names in module order, each module once."""
     seen: dict[int, str] = {}
     for name, module in _walk(model, ""):
-        if name in chosen:
+        if name in chosen and not isinstance(module, torch.jit.ScriptModule):  # they cannot be hooked
             seen.setdefault(id(module), name)
     return list(seen.values())

@@ -1,40 +1,152 @@
 """A layer's output -> its representation (n, p)."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-Representation = Literal["flatten"] | Callable[[Tensor], Tensor]
+from simwidget import pooling
+from simwidget.axes import Features, feature_axis
+from simwidget.masks import Masks
+from simwidget.outputs import Output, RepresentationError, find_output
+from simwidget.positions import Positions
+from simwidget.suggestions import near
+
+Named = Literal["flatten", "mean", "cls", "last", "tokens", "positions"]
+NAMES: tuple[str, ...] = get_args(Named)
+BY_POSITION = ("tokens", "positions")
+"""Representations in which a token or position is a sample."""
+
+Representation = Named | Callable[[Any], Tensor]
+RepresentationOption = Representation | Mapping[str, Representation]
 
 
-class RepresentationError(ValueError):
-    """An output that holds no tensor to compare; the text says what it holds instead."""
+@dataclass(frozen=True)
+class Representations:
+    """The representation of every layer: one for all, or by pattern, the first that matches."""
+
+    rules: tuple[tuple[str, Representation], ...]
+
+    @staticmethod
+    def of(option: Any, layers: Mapping[str, Sequence[str]]) -> "Representations":
+        """Check the option against the layers of the models; raises ValueError, also for a pattern that fits none."""
+        given = dict(option) if isinstance(option, Mapping) else {"*": option}
+        for pattern, one in given.items():
+            if not callable(one) and one not in NAMES:
+                at = f" for {pattern!r}" if isinstance(option, Mapping) else ""
+                raise ValueError(
+                    f"representation={one!r}{at}: choose {', '.join(map(repr, NAMES))}, or a callable from a layer's "
+                    'output (n, ...) to (n, p); or a mapping from layer patterns to these, {"*.attn": "mean"}'
+                )
+        found = Representations(tuple(given.items()))
+        check_patterns("representation", list(given) if isinstance(option, Mapping) else [], layers)
+        chosen = {found.at(model, layer) for model, names in layers.items() for layer in names}
+        by_position = {one for one in chosen if one in BY_POSITION}
+        if by_position and chosen - set(BY_POSITION):
+            other = next(
+                f"{model}:{layer}"
+                for model, names in layers.items()
+                for layer in names
+                if found.at(model, layer) not in BY_POSITION
+            )
+            raise ValueError(
+                f"representation {by_position.pop()!r} makes every token or position a sample, so it must hold for all "
+                f"layers: {other!r} has another; use layers= to choose fewer layers, or two comparisons"
+            )
+        return found
+
+    def at(self, model: str, layer: str) -> Representation:
+        """The representation of a layer of a model; "flatten" where no pattern matches."""
+        for pattern, one in self.rules:
+            if matches(pattern, model, layer):
+                return one
+        return "flatten"
+
+    @property
+    def names_models(self) -> bool:
+        return any(":" in pattern for pattern, _ in self.rules)
+
+    def describe(self) -> Any:
+        """For the provenance: a name, or names by pattern."""
+        told = {pattern: name_of(one) if callable(one) else one for pattern, one in self.rules}
+        return told["*"] if list(told) == ["*"] else told
 
 
-def find_output(output: Any, n: int) -> Tensor:
-    """The first floating tensor in a layer's output whose first dimension is the batch of n samples.
-
-    Tensors are looked for in tuples, lists, mappings and dataclasses (so in `ModelOutput`s too), depth first.
-    """
-    shapes = []
-    for tensor in _tensors(output):
-        if tensor.is_floating_point() and tensor.ndim >= 1 and tensor.shape[0] == n:
-            return tensor
-        shapes.append(f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}")
-    what = ", ".join(shapes) if shapes else f"{type(output).__name__} without tensors"
-    raise RepresentationError(f"its output ({what}) has no floating tensor with the batch's {n} samples first")
+def matches(pattern: str, model: str, layer: str) -> bool:
+    """Whether a pattern, a name or glob of layers or of "model:layer", matches a layer of a model."""
+    layer = layer.partition("#")[0]
+    return any(name == pattern or fnmatchcase(name, pattern) for name in (layer, f"{model}:{layer}"))
 
 
-def represent(tensor: Tensor, representation: Representation, n: int) -> Tensor:
-    """The representation (n, p) of one output tensor."""
-    if callable(representation):
-        tensor = representation(tensor)
-        if not isinstance(tensor, Tensor) or tensor.ndim < 1 or tensor.shape[0] != n:
-            found = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise ValueError(f"representation= returned {found}; it must return a tensor ({n}, ...), one row a sample")
-    return flatten(tensor)
+def check_patterns(option: str, patterns: Sequence[str], layers: Mapping[str, Sequence[str]]) -> None:
+    """Raises ValueError for a pattern that matches no layer of any model."""
+    known = list(dict.fromkeys(layer for names in layers.values() for layer in names))
+    for pattern in patterns:
+        if not any(matches(pattern, model, layer) for model, names in layers.items() for layer in names):
+            raise ValueError(
+                f"{option}= names {pattern!r}, which matches no layer that is compared.{near(pattern, known)}"
+            )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one layer's output is read."""
+
+    layer: str
+    how: Representation
+    features: Features | None
+    dims: tuple[int, ...] = (0, 1)
+    """where the samples are looked for"""
+    told: bool = False
+    """whether these dimensions were asked for"""
+
+    def reads_like(self, other: "Reading") -> bool:
+        """Whether the two make the same representation of one output."""
+        as_it_lies = self.how == "flatten" or callable(self.how)
+        alike = self.how == other.how and (self.dims, self.told) == (other.dims, other.told)
+        return alike and (as_it_lies or self.features == other.features)
+
+    def output(self, raw: Any, n: int) -> Output:
+        """The tensor that is compared; the whole output for a callable where there is none."""
+        try:
+            return find_output(raw, n, self.dims, self.told)
+        except RepresentationError:
+            if callable(self.how) and raw is not None:
+                return Output(raw)
+            raise
+
+    def represent(self, found: Output, n: int, masks: Masks, positions: Positions | None) -> Tensor:
+        """The representation (n, p) of an output, or (m, p) where positions are samples."""
+        x = found.tensor
+        if callable(self.how):
+            x = self.how(x)
+            if not isinstance(x, Tensor) or x.ndim < 1 or x.shape[0] != n:
+                shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+                raise ValueError(
+                    f"representation= returned {shape}; it must return a tensor ({n}, ...), one row a sample"
+                )
+            return flatten(x)
+        if self.how == "flatten":
+            return flatten(x)
+        axis = feature_axis(x, self.features)
+        if positions is not None and self.how in BY_POSITION:
+            return positions.read(self.layer, x, axis)
+        mask = self.mask(found, masks, axis)
+        pool = {"mean": pooling.mean, "cls": pooling.first_token, "last": pooling.last_token}[self.how]
+        return flatten(pool(x, axis, mask))
+
+    def mask(self, found: Output, masks: Masks, axis: int) -> Tensor | None:
+        """Which of an output's tokens are real, as the batch or a packed sequence tells."""
+        x = found.tensor
+        if x.ndim != 3:
+            return None
+        tokens = x.shape[3 - axis]
+        if found.lengths is not None:
+            steps = found.lengths.new_ones(tokens).cumsum(0)
+            return steps <= found.lengths[:, None]
+        return masks.of(self.layer, tokens)
 
 
 def flatten(tensor: Tensor) -> Tensor:
@@ -48,23 +160,6 @@ def flatten(tensor: Tensor) -> Tensor:
     return tensor.permute(0, *order).flatten(1)
 
 
-def check_representation(representation: object) -> Representation:
-    if representation == "flatten" or callable(representation):
-        return representation  # type: ignore[return-value]
-    raise ValueError(
-        f'representation={representation!r}: choose "flatten" or a callable from a layer\'s output (n, ...) to (n, p)'
-    )
-
-
-def _tensors(output: Any) -> Iterator[Tensor]:
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, Mapping):
-        for value in output.values():
-            yield from _tensors(value)
-    elif isinstance(output, tuple | list):
-        for value in output:
-            yield from _tensors(value)
-    elif is_dataclass(output):
-        for field in fields(output):
-            yield from _tensors(getattr(output, field.name))
+def name_of(function: Any) -> str:
+    """How a callable option is named in the result."""
+    return getattr(function, "__name__", type(function).__name__)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from simwidget.batches import Batch
+from simwidget.promises import version
 from simwidget.thumbnails import NO_IMAGE, Size, thumbnail_size, thumbnails
 
 
@@ -44,14 +45,20 @@ class Given:
         self._labels = None if batch.labels is None else batch.labels.double()
         self._size = size
         self._thumbnails: Tensor | None = None
+        self._which: Tensor | None = None
         # the first batch of the pass fixes the size: the pictures of others are brought to it
-        fits = size != NO_IMAGE and thumbnail_size(batch.inputs)[2] == size[2]
-        self._inputs = batch.inputs if fits else None
-        self._version = _version(batch.inputs)
+        inputs = batch.tensor
+        fits = size != NO_IMAGE and inputs is not None and thumbnail_size(inputs)[2] == size[2]
+        self._inputs = inputs if fits else None
+        self._version = version(self._inputs)
 
-    def lies_in(self, inputs: Tensor) -> bool:
+    def lies_in(self, inputs: Tensor | None) -> bool:
         """Whether these inputs have the memory of the ones that are kept."""
-        return self._inputs is not None and self._inputs.data_ptr() == inputs.data_ptr()
+        return self._inputs is not None and inputs is not None and self._inputs.data_ptr() == inputs.data_ptr()
+
+    def drawn(self, which: Tensor) -> None:
+        """Of the batch's n samples, each of `which` (m,) stands for one of the m that count, which are its tokens."""
+        self._which = which
 
     def forget(self) -> None:
         """Let the loader's tensor go, with no thumbnails made of it."""
@@ -68,7 +75,7 @@ class Given:
         try:
             made = thumbnails(inputs, self._size)
             # looked at afterwards: the loader may be at work on another thread
-            if at_once or (self._version is not None and inputs._version == self._version):
+            if at_once or (self._version is not None and version(inputs) == self._version):
                 self._thumbnails = made
         finally:
             self._inputs = None
@@ -82,12 +89,13 @@ class Given:
             made = torch.zeros(self.n, *self._size, dtype=torch.uint8)
         if labels is None:
             labels = torch.full((self.n,), torch.nan, dtype=torch.float64)
-        return Samples(
+        everyone = Samples(
             torch.arange(self._first, self._first + self.n, device=device),
             labels.to(device, non_blocking=True),
             made.to(device, non_blocking=True),
             torch.full((self.n,), pictured, device=device),
         )
+        return everyone if self._which is None else everyone.take(self._which.to(device))
 
 
 class SampleBatch:
@@ -107,18 +115,23 @@ class SampleBatch:
 
     def open(self, batch: Batch) -> None:
         if self._size is None:
-            self._size = thumbnail_size(batch.inputs)
+            self._size = NO_IMAGE if batch.tensor is None else thumbnail_size(batch.tensor)
         self._open = Given(self._n_given, batch, self._size)
         self._n_given += batch.n
         # numpy writes into a tensor's memory unseen, but a loader that does gives the same memory again
         kept = (*self._taken, *self._waiting)
-        self._reuses = self._reuses or any(one.lies_in(batch.inputs) for one in kept)
+        self._reuses = self._reuses or any(one.lies_in(batch.tensor) for one in kept)
         for one in kept if self._reuses else ():
             one.forget()
 
-    def close(self, develop: bool) -> None:
-        """End the forward pass; with `develop` its thumbnails are made now, while the loader has not gone on."""
+    def close(self, develop: bool, which: Tensor | None = None) -> None:
+        """End the forward pass; with `develop` its thumbnails are made now, while the loader has not gone on.
+
+        `which` says for each token that is a sample here in which of the batch's samples it lies.
+        """
         assert self._open is not None
+        if which is not None:
+            self._open.drawn(which)
         if develop:
             self._open.develop(at_once=True)
         elif self._reuses:
@@ -132,8 +145,3 @@ class SampleBatch:
 
     def drop(self) -> None:
         self._waiting = ()
-
-
-def _version(inputs: Tensor) -> int | None:
-    """How often the tensor was written into; inference tensors do not count it."""
-    return None if inputs.is_inference() else inputs._version

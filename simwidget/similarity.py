@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from simwidget.comparison import Comparison
 from simwidget.confounders import ConfounderOption
+from simwidget.options import Options
 from simwidget.result import SimilarityResult
 from simwidget.similarity_model import SimilarityModel
 
@@ -62,7 +63,8 @@ class BaseSimilarity:
         first, second = self.sim_model1, self.sim_model2
         if first.model_name == second.model_name:
             first, second = first.renamed(f"{first.model_name} (x)"), second.renamed(f"{second.model_name} (y)")
-        return Comparison((first, second), dataloader, measures=(self.measure,), device=self.device, **self._options)
+        options = Options(measures=(self.measure,), device=self.device, **self._options)
+        return Comparison((first, second), dataloader, options)
 
     def plot_similarity(
         self,

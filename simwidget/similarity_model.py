@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from simwidget.batches import split
+from simwidget.calling import Calling
 from simwidget.capture import Capture
-from simwidget.layers import default_layers, layers_containing, layers_matching, unwrap
-from simwidget.representations import RepresentationError, find_output
+from simwidget.layers import check_network, default_layers, layers_containing, layers_matching, unwrap
+from simwidget.outputs import RepresentationError, find_output, tensors_in
 
 
 class SimilarityModel:
@@ -28,6 +30,7 @@ class SimilarityModel:
 
     Raises:
         ValueError: a substring or pattern matches no module; the text offers near names.
+            Or a layer is not initialised yet, as lazy modules are before their first batch.
         TypeError: the model is not an `nn.Module`, or a TorchScript module, whose submodules run without hooks.
 
     >>> from torch import nn
@@ -47,8 +50,7 @@ class SimilarityModel:
     ) -> None:
         name = self.name_of(model) if model_name is None else str(model_name)
         network = unwrap(self._checked(model))
-        if isinstance(network, torch.jit.ScriptModule):
-            raise TypeError(f"{name!r} is a TorchScript module, whose submodules run without hooks: pass the original")
+        check_network(network, name)
         if layers is not None and layers_to_include:
             raise ValueError(f"{name!r}: give layers (names and globs) or layers_to_include (substrings), not both")
         self.model = network
@@ -90,20 +92,24 @@ class SimilarityModel:
         """The number of modules chosen; a module that runs several times in a forward pass gives more rows."""
         return len(self.layer_names)
 
-    def representations(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Copies of the chosen layers' outputs for one input, in execution order.
+    def representations(self, inputs: Any) -> dict[str, Tensor]:
+        """Copies of the chosen layers' outputs (n, ...) for one batch, in execution order.
 
         A comparison never keeps these; this is for looking at a few samples by hand.
         """
         kept: dict[str, Tensor] = {}
+        batch = split(inputs, 0)
 
         def keep(call: str, output: Any, repeats: bool) -> None:
             with suppress(RepresentationError):
-                kept[call] = find_output(output, len(inputs)).clone()
+                kept[call] = find_output(output, batch.n).tensor.clone()
 
-        device = inputs.device if self.device is None else torch.device(self.device)
-        with Capture(self.model, self.layer_names, device, keep) as capture:
-            capture.forward(inputs.to(device, copy=True))
+        first = next(tensors_in(inputs), None)
+        home = first.device if isinstance(first, Tensor) else torch.device("cpu")
+        device = home if self.device is None else torch.device(self.device)
+        calling = Calling(self.model, self.model_name)
+        with Capture(self.model, self.model_name, self.layer_names, device, calling, keep) as capture:
+            capture.forward(batch)
         return kept
 
     def __repr__(self) -> str:

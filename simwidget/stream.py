@@ -1,86 +1,40 @@
 """One pass: batches in, sums of products out. What happens to a batch stands here from top to bottom."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from simwidget.accumulators import GramAccumulator, Sums
-from simwidget.agreement import Extremes, Watch
-from simwidget.batches import Batch, ClassOrder, split
+from simwidget.accumulators import GramAccumulator
+from simwidget.agreement import Watch
+from simwidget.batches import Batch, split
 from simwidget.capture import Capture
-from simwidget.confounders import Confounder, confounder_tensor
+from simwidget.confounders import Confounder
+from simwidget.frozen import Frozen, Pair, Row
 from simwidget.grams import GramBatch, Key
-from simwidget.history import History, Moment
-from simwidget.kernels import linear_gram
+from simwidget.history import History
+from simwidget.kernels import linear_gram, same_class_gram
 from simwidget.latest import Latest
-from simwidget.layers import named_layers
-from simwidget.measures.base import Measure
-from simwidget.representations import Representation, RepresentationError, find_output, flatten, represent
-from simwidget.rows import EXPLAINED, EXPLAINED_REDUCED, RowMap
+from simwidget.masks import NO_MASKS
+from simwidget.memory import estimate_memory, free_memory, warning
+from simwidget.options import Plan
+from simwidget.outputs import RepresentationError
+from simwidget.positions import Positions
+from simwidget.remarks import Remarks
+from simwidget.representations import Reading, flatten
+from simwidget.rows import RowMap
 from simwidget.samples import SampleBatch
 from simwidget.similarity_model import SimilarityModel
 
-FEW_SAMPLES = 16
-"""A Gram matrix of fewer samples is right on average and useless in practice."""
 GRAM_BYTES = 64 * 2**20
 """Bytes that the latest batch's Gram matrices may take; of larger ones the first samples are kept."""
 MOST_WATCHED = 4
 """Pairs of layers whose samples are compared batch by batch."""
-
-Pair = frozenset[Key]
-"""Two layers, in no order: they agree on a sample as much as they do the other way round."""
-
-
-@dataclass
-class Row:
-    """What is known of one row of the sums."""
-
-    key: Key
-    n_features: int = 0
-    dtype: str = ""
-    kind: str = ""
-    """the class of the layer's module"""
-    missing: str | None = None
-    """why this layer has no numbers, as found on this side of the device"""
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """The pass at one moment; nothing in it changes any more."""
-
-    sums: dict[RowMap, Sums]
-    undefined: dict[RowMap, tuple[Tensor, Tensor]]
-    """for each row the first batch in which it was not finite, and the first in which it was undefined; -1 for never"""
-    rows: tuple[Row, ...]
-    layers: tuple[tuple[int, ...], ...]
-    """for each model the indices of its rows, in execution order"""
-    n_batches: int
-    n_samples: int
-    notes: tuple[str, ...]
-    history: dict[RowMap, tuple[Moment, ...]] = field(default_factory=dict)
-    """what the sums were after some of the batches"""
-    latest: Latest | None = None
-    """the Gram matrices of the latest batch"""
-    watched: dict[Pair, Extremes | None] = field(default_factory=dict)
-    """on which samples the layers of the watched pairs agree least and most"""
-
-
-@dataclass
-class Network:
-    """One network, however many models of the comparison it stands for."""
-
-    module: nn.Module
-    names: tuple[str, ...]
-    kinds: Mapping[str, str]
-    """for each layer the class of its module"""
-    containers: frozenset[str]
-    repeating: set[str] = field(default_factory=set)
-    """calls of containers that merely returned what their last child gave"""
 
 
 class Stream(AbstractContextManager):
@@ -89,25 +43,15 @@ class Stream(AbstractContextManager):
     Open it as a context while batches flow: hooks exist only then. `freeze` may be called from any thread.
     """
 
-    def __init__(
-        self,
-        models: Sequence[SimilarityModel],
-        measures: Sequence[Measure],
-        confounders: Sequence[Confounder],
-        representation: Representation,
-        gram_batch: int,
-        device: torch.device,
-    ) -> None:
-        self.models = tuple(models)
-        self._networks = _networks(models)
-        self._confounders = tuple(confounders)
-        self._representation = representation
-        self._device = device
+    def __init__(self, plan: Plan) -> None:
+        self.models = plan.models
+        self._plan = plan
+        self._networks = plan.networks
         # some accelerators have no float64: their sums live on the CPU
-        self._state_device = torch.device("cpu") if device.type == "mps" else device
-        self._row_maps = tuple(dict.fromkeys(measure.rows for measure in measures))
+        self._state_device = torch.device("cpu") if plan.device.type == "mps" else plan.device
+        self._row_maps = tuple(dict.fromkeys(measure.rows for measure in plan.measures))
         self._min_samples = max(row_map.min_samples for row_map in self._row_maps)
-        self._grams = GramBatch(gram_batch, linear_gram)
+        self._grams = GramBatch(plan.gram_batch, linear_gram)
         self._rows: list[Row] = []
         self._index: dict[Key, int] = {}
         self._accumulators: dict[RowMap, GramAccumulator] = {}
@@ -116,25 +60,25 @@ class Stream(AbstractContextManager):
         self._samples = SampleBatch()
         self._latest: Latest | None = None
         self._watched: dict[Pair, Watch] = {}
-        self._order = ClassOrder()
+        self._remarks = Remarks(self._min_samples)
         self._lock = threading.Lock()
         self._open = ExitStack()
         self._captures: list[Capture] = []
-        self._late: dict[Key, int] = {}
+        self._dims: dict[Key, int] = {}
+        self._waiting = 0
         self.n_batches = 0
         self.n_grams = 0
         self.n_samples = 0
-        self._skipped_batches = 0
-        self._skipped_samples = 0
-        self._smallest_gram: int | None = None
+        for confounder in plan.confounders:
+            self._register(Row(("confounder", confounder.name)))
 
     # --- the way of a batch ------------------------------------------------------------------------------------------
 
     def __enter__(self) -> "Stream":
         with ExitStack() as stack:
-            for position, network in enumerate(self._networks):
-                sink = self._sink(position)
-                self._captures.append(stack.enter_context(Capture(network.module, network.names, self._device, sink)))
+            for position, one in enumerate(self._networks):
+                capture = Capture(one.module, one.model, one.names, one.device, one.calling, self._sink(position))
+                self._captures.append(stack.enter_context(capture))
             self._open = stack.pop_all()
         return self
 
@@ -144,27 +88,38 @@ class Stream(AbstractContextManager):
 
     def step(self, raw: Any) -> None:
         """Take one batch of the loader through all networks and into the sums."""
-        batch = split(raw, self.n_batches)
+        batch, batches = self._split(raw)
         with self._lock:
-            self._order.add(batch.labels)
-        inputs = batch.inputs.to(self._device)
-        self._batch = Batch(inputs, batch.labels, batch.whole)
-        self._grams.open(batch.n)
+            self._remarks.labels(batch.labels)
+            if batch.n == 0:
+                self._remarks.skipped(0)
+        if batch.n == 0:
+            self.n_batches += 1
+            return
+        self._batch = batch
+        self._positions = self._new_positions(batch, batches)
+        if self._positions is None:
+            self._grams.open(batch.n)
         self._samples.open(batch)
         try:
-            for name, confounder in self._confounders:
-                self._put(("confounder", name), flatten(confounder_tensor(name, confounder, self._batch)), None)
-            for capture in self._captures:
-                self._previous_key: Key | None = None
-                capture.forward(inputs.clone())  # a network may write into its input
+            if self._positions is None:
+                self._put_confounders()  # what is wrong with them shows before anything is computed
+            for capture, network, own in zip(self._captures, self._networks, batches, strict=True):
+                self._previous: tuple[Key, Reading] | None = None
+                self._masks = own.masks.to(network.device)
+                capture.forward(own)
+            which = None if self._positions is None else self._positions.settled()
+            if which is not None:
+                self._put_confounders()
+            self._check_confounders()
         except BaseException:
             self._grams.abandon()
             raise
         finally:
-            del self._batch
+            del self._batch, self._positions
         if not self._accumulators:
             self._fix_rows()
-        self._samples.close(develop=bool(self._watched))
+        self._samples.close(develop=bool(self._watched), which=which)
         full = self._grams.close()
         if full:
             self._accumulate(self.n_batches + 1)
@@ -175,34 +130,121 @@ class Stream(AbstractContextManager):
         if self._grams.n_samples:
             self._accumulate(self.n_batches)
 
+    def _split(self, raw: Any) -> tuple[Batch, list[Batch]]:
+        """The batch as the loader gave it, and what each network takes of it."""
+        batches = [network.take(raw, self.n_batches) for network in self._networks]
+        first = batches[0]
+        for network, batch in zip(self._networks, batches, strict=True):
+            if batch.n != first.n:
+                raise ValueError(
+                    f"batch {self.n_batches} has {first.n} samples for model {self._networks[0].model!r} and {batch.n} "
+                    f"for {network.model!r}: inputs= must keep all samples in their order, and batch_dim= must say "
+                    "where they are"
+                )
+        whole = first
+        if self._networks[0].prepare is not None:
+            with suppress(TypeError):  # what the loader gives may mean something to the user's function alone
+                given = split(raw, self.n_batches)
+                whole = given if given.n == first.n and given.tensor is not None else first.with_labels(given.labels)
+        for batch in batches:
+            whole = whole.with_labels(batch.labels)
+        return replace(whole, whole=raw), batches
+
+    def _new_positions(self, whole: Batch, batches: Sequence[Batch]) -> Positions | None:
+        if not self._plan.by_position:
+            return None
+        masks = next((batch.masks for batch in batches if batch.masks.any), NO_MASKS)
+        plan = self._plan
+        return Positions(whole.n, masks, plan.positions, plan.seed, self.n_batches, self._grams.open)
+
     def _sink(self, position: int) -> Callable[[str, Any, bool], None]:
         network = self._networks[position]
+        removed: dict[str, list[Confounder]] = {}
+        for confounder in self._plan.confounders:
+            if confounder.layer is not None and confounder.layer[0] in network.models:
+                removed.setdefault(confounder.layer[1], []).append(confounder)
+        chosen = {name for model in self.models if model.model_name in network.models for name in model.layer_names}
 
         def sink(call: str, output: Any, repeats: bool) -> None:
-            key = (position, call)
+            key, layer = (position, call), call.partition("#")[0]
+            reading, previous = network.readings[layer], self._previous
+            self._previous = None
+            wanted = [one for one in removed.get(call, ()) if one.from_layer(self._batch)]
+            if layer not in chosen and not wanted:
+                return
             try:
-                tensor = find_output(output, self._batch.n)
-                x = represent(tensor, self._representation, self._batch.n)
+                x = self._read(key, reading, output)
             except RepresentationError as problem:
+                if wanted:
+                    what = f"confounder {wanted[0].name!r}, layer {call!r}, batch {self.n_batches}"
+                    raise ValueError(f"{what}: {problem}") from problem
                 self._lose(key, str(problem))
                 return
             except ValueError as problem:
                 raise ValueError(f"layer {call!r}, batch {self.n_batches}: {problem}") from problem
-            if repeats and not self._accumulators and call.partition("#")[0] in network.containers:
-                network.repeating.add(call)
-            self._put(key, x, self._previous_key if repeats else None)
-            self._previous_key = key
+            # the same tensor read in the same way has the same Gram matrix
+            original = previous[0] if repeats and previous is not None and reading.reads_like(previous[1]) else None
+            for one in wanted:
+                if one.kind == "input":
+                    self._remarks.say("tokens", one.note())
+                self._put(("confounder", one.name), x, original)
+                original = original or ("confounder", one.name)
+            if layer in chosen:
+                if repeats and not self._accumulators and layer in network.containers:
+                    network.repeating.add(call)
+                self._put(key, x, original)
+                self._previous = key, reading
 
         return sink
 
-    def _put(self, key: Key, x: Tensor, original: Key | None) -> None:
+    def _read(self, key: Key, reading: Reading, output: Any) -> Tensor:
+        """The representation of one layer's output in the batch that is under way."""
+        n = self._batch.n
+        found = reading.output(output, n)
+        known = self._dims.setdefault(key, found.batch_dim)
+        if known != found.batch_dim:
+            raise RepresentationError(
+                f"its samples lay in dimension {known} before, and in {found.batch_dim} in batch {self.n_batches}: say "
+                "which with batch_dim="
+            )
+        self._remarks.read(reading, found, key[1], self._masks)
+        return reading.represent(found, n, self._masks, self._positions)
+
+    def _put_confounders(self) -> None:
+        """Those that come of the batch itself; where positions are samples, once these are settled."""
+        batch, positions = self._batch, self._positions
+        for confounder in self._plan.confounders:
+            if confounder.from_layer(batch):
+                continue
+            values = confounder.values(batch).to(self._plan.device)
+            if positions is not None:
+                # images have their channels first, tokens their features last
+                values = positions.spread(values, 1 if values.ndim > 3 else values.ndim - 1)
+            kernel = same_class_gram if confounder.kind == "labels" else None
+            self._put(("confounder", confounder.name), flatten(values), None, kernel)
+
+    def _check_confounders(self) -> None:
+        for confounder in self._plan.confounders:
+            if not self._grams.has(("confounder", confounder.name)):
+                layer = "" if confounder.layer is None else confounder.layer[1]
+                raise ValueError(
+                    f"confounder {confounder.name!r}, batch {self.n_batches}: layer {layer!r} did not run, so there is "
+                    "nothing to remove; take another one"
+                )
+
+    def _put(self, key: Key, x: Tensor, original: Key | None, kernel: Callable[[Tensor], Tensor] | None = None) -> None:
         if key not in self._index:
             if self._accumulators:
                 with self._lock:
-                    self._late.setdefault(key, self.n_batches)
+                    self._remarks.late(key, self.n_batches)
                 return
-            self._register(Row(key, x.shape[1], str(x.dtype).removeprefix("torch.")))
-        self._grams.put(key, x, original)
+            self._register(Row(key))
+        row = self._rows[self._index[key]]
+        if not row.dtype:
+            row.n_features, row.dtype = x.shape[1], str(x.dtype).removeprefix("torch.")
+        if not self._accumulators and original is None:
+            self._waiting += x.numel() * x.element_size()
+        self._grams.put(key, x, original, kernel)
 
     def _register(self, row: Row) -> None:
         row.kind = self._kind_of(row.key)
@@ -223,10 +265,19 @@ class Stream(AbstractContextManager):
 
     def _fix_rows(self) -> None:
         """After the first forward passes: the rows in execution order, then the chosen layers that never ran."""
-        for position, network in enumerate(self._networks):
-            for name in network.names:
+        for model in self.models:
+            position = self._plan.network_of(model.model_name)
+            for name in model.layer_names:
                 if (position, name) not in self._index:
                     self._register(Row((position, name), missing="never ran"))
+        self._check_memory()
+        for network, capture in zip(self._networks, self._captures, strict=True):
+            written = capture.written()
+            if written:
+                self._remarks.say(
+                    f"written {network.model}",
+                    f"the forward pass of {network.model!r} itself writes into {written[0]!r}, which is not put back",
+                )
         n, device = len(self._rows), self._state_device
         with self._lock:
             for row_map in self._row_maps:
@@ -235,19 +286,34 @@ class Stream(AbstractContextManager):
                 self._accumulators[row_map] = GramAccumulator(n, row_map.factor, device)
                 self._history[row_map] = History(n, device)
 
+    def _check_memory(self) -> None:
+        """Say at once when the state that is about to be made, and what waits to be joined, will hardly fit."""
+        here = max(1, self._grams.n_samples + self._grams.incoming)
+        n = max(here, self._plan.gram_batch)
+        need = estimate_memory(
+            len(self._rows),
+            n,
+            n_row_maps=len(self._row_maps),
+            waiting=int(self._waiting * (n - here) / here),
+            joins=here < self._plan.gram_batch,
+        )
+        problem = warning(need, free_memory(self._state_device), len(self._rows), n)
+        if problem is not None:
+            self._remarks.say("memory", problem)
+            warnings.warn(problem, ResourceWarning, stacklevel=2)
+
     def _accumulate(self, n_batches: int) -> None:
         """Take the joined Gram matrices into the sums, which then hold this many batches of the loader."""
         n, grams = self._grams.take()
         if n < self._min_samples:
-            self._skipped_batches += 1
-            self._skipped_samples += n
+            self._remarks.skipped(n)
             self._samples.drop()
             return
         stack = self._stack(n, grams)
         finite = stack.diagonal(dim1=1, dim2=2).sum(1).isfinite()
         added = []
         for row_map in self._row_maps:
-            rows = row_map(stack, len(self._confounders))
+            rows = row_map(stack, len(self._plan.confounders))
             defined = rows.sum(1).isfinite()
             rows.masked_fill_(~defined[:, None], 0.0)
             added.append((row_map, rows, finite, defined))
@@ -261,7 +327,7 @@ class Stream(AbstractContextManager):
                     first.copy_(torch.where(bad & (first < 0), self.n_batches, first))
             self.n_grams += 1
             self.n_samples += n
-            self._smallest_gram = min(n, self._smallest_gram or n)
+            self._remarks.gram(n)
             # in one piece with becoming the latest batch: a pair that is asked for meets each batch once
             for watch in self._watched.values():
                 watch.add(latest.extremes(self._index[watch.key_x], self._index[watch.key_y]))
@@ -314,7 +380,7 @@ class Stream(AbstractContextManager):
                 layers=tuple(self._layers_of(model, rows) for model in self.models),
                 n_batches=self.n_batches,
                 n_samples=self.n_samples,
-                notes=self._notes(),
+                notes=self._remarks.notes(),
                 history={row_map: history.moments for row_map, history in self._history.items()},
                 latest=self._latest,
                 watched={pair: watch.extremes for pair, watch in self._watched.items()},
@@ -322,15 +388,16 @@ class Stream(AbstractContextManager):
 
     def _expected_rows(self) -> list[Row]:
         """Before the first forward pass: the chosen layers in the order of their modules."""
-        confounders = [Row(("confounder", name)) for name, _ in self._confounders]
-        return confounders + [
-            Row((i, name), kind=network.kinds[name])
-            for i, network in enumerate(self._networks)
-            for name in network.names
+        layers = [
+            Row((position, name), kind=self._networks[position].kinds[name])
+            for position, name in dict.fromkeys(
+                (self._plan.network_of(model.model_name), name) for model in self.models for name in model.layer_names
+            )
         ]
+        return [row for row in self._rows if row.key[0] == "confounder"] + layers
 
     def _layers_of(self, model: SimilarityModel, rows: Sequence[Row]) -> tuple[int, ...]:
-        position = next(i for i, network in enumerate(self._networks) if network.module is model.model)
+        position = self._plan.network_of(model.model_name)
         chosen, repeating = set(model.layer_names), self._networks[position].repeating
         found = []
         for index, row in enumerate(rows):
@@ -339,47 +406,3 @@ class Stream(AbstractContextManager):
             if asked_for and not (model.chosen_by_default and call in repeating):
                 found.append(index)
         return tuple(found)
-
-    def _notes(self) -> tuple[str, ...]:
-        notes = [
-            f"layer {call!r} ran for the first time, or once more than before, in batch {batch}: it is not compared"
-            for (_, call), batch in self._late.items()
-        ]
-        order = self._order.note()
-        if order:
-            notes.append(order)
-        if self._skipped_batches:
-            notes.append(
-                f"{self._skipped_samples} samples in {self._skipped_batches} batches were left out: a Gram matrix "
-                f"needs {self._min_samples} samples"
-            )
-        if self._smallest_gram is not None and self._smallest_gram < FEW_SAMPLES and self.n_grams > 1:
-            small = self.n_samples / self.n_grams
-            if small < FEW_SAMPLES:
-                notes.append(
-                    f"a Gram matrix has {small:.0f} samples: under {FEW_SAMPLES} the numbers are right on average and "
-                    "scatter widely; use a larger batch or gram_batch"
-                )
-        elif self._smallest_gram is not None and self._smallest_gram < FEW_SAMPLES:
-            notes.append(f"all numbers rest on {self._smallest_gram} samples: under {FEW_SAMPLES} they scatter widely")
-        return tuple(notes)
-
-
-def tolerances(rows: Sequence[Row]) -> Tensor:
-    """The share of each row's variance that must be left beside the confounders."""
-    reduced = ("float16", "bfloat16")
-    return torch.tensor([EXPLAINED_REDUCED if row.dtype in reduced else EXPLAINED for row in rows], dtype=torch.float64)
-
-
-def _networks(models: Sequence[SimilarityModel]) -> list[Network]:
-    """Each network once, with the layers that any of its models asks for."""
-    names: dict[int, tuple[nn.Module, dict[str, None]]] = {}
-    for model in models:
-        names.setdefault(id(model.model), (model.model, {}))[1].update(dict.fromkeys(model.layer_names))
-    networks = []
-    for module, wanted in names.values():
-        layers = named_layers(module)
-        containers = (name for name, layer in layers.items() if next(layer.children(), None) is not None)
-        kinds = {name: type(layers[name]).__name__ for name in wanted}
-        networks.append(Network(module, tuple(wanted), kinds, frozenset(containers)))
-    return networks

@@ -1,7 +1,8 @@
 """Threads beside a run."""
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import torch
@@ -35,3 +36,17 @@ def _openmp() -> Iterator[ctypes.CDLL]:
         except (OSError, AttributeError, TypeError):  # another system's library, or one without it
             continue
         yield library
+
+
+def autocast_here(devices: Sequence[torch.device]) -> Callable[[], AbstractContextManager]:
+    """The autocast of the present thread, to be entered on another one, which has its own."""
+    kinds = {device.type for device in devices}
+    found = [(kind, torch.get_autocast_dtype(kind)) for kind in sorted(kinds) if torch.is_autocast_enabled(kind)]
+
+    def enter() -> AbstractContextManager:
+        with ExitStack() as stack:
+            for kind, dtype in found:
+                stack.enter_context(torch.autocast(kind, dtype=dtype))
+            return stack.pop_all()
+
+    return enter

@@ -144,7 +144,7 @@ def test_a_failure_keeps_samples_that_wait_to_be_joined():
 
 def test_a_failure_in_the_background_is_raised_by_wait():
     comparison = compare(["text"]).start()
-    with pytest.raises(TypeError, match="batch 0 is str"):
+    with pytest.raises(TypeError, match="batch 0 is a str"):
         comparison.wait(WAIT)
     assert comparison.state == "failed"
 
@@ -306,8 +306,8 @@ def test_a_confounder_that_is_not_finite_leaves_nothing_deconfounded():
         ({"gram_batch": 0}, "gram_batch=0: give a whole number"),
         ({"max_batches": 2.5}, "max_batches=2.5"),
         ({"confounder": None}, "measure 'dcka' needs a confounder"),
-        ({"confounder": "inputs"}, "confounder='inputs'"),
-        ({"representation": "flaten"}, 'choose "flatten"'),
+        ({"confounder": "inputs"}, "confounder='inputs' is no layer"),
+        ({"representation": "flaten"}, "representation='flaten': choose 'flatten'"),
         ({"average": "mean"}, "average='mean'"),
     ],
 )
@@ -332,7 +332,7 @@ def test_wrong_models_and_loaders_fail_at_once(arguments, message):
 @pytest.mark.parametrize(
     ("batch", "options", "message"),
     [
-        ({"x": torch.randn(64, 6)}, {}, "batch 0 is a mapping with keys"),
+        ({"x": [1, 2]}, {}, "batch 0 is a mapping without tensors, with keys"),
         (torch.zeros(64, 6, dtype=torch.long), {}, "the input is int64"),
         (torch.randn(64, 6), {"confounder": lambda x: x[:3]}, r"gave \(3, 6\); it must give a tensor \(64"),
         (torch.randn(64, 6), {"representation": lambda x: x[0]}, r"layer '0', batch 0: representation= returned"),

@@ -1,0 +1,57 @@
+"""The pass at one moment: what evaluations and displays get of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from simwidget.accumulators import Sums
+from simwidget.agreement import Extremes
+from simwidget.grams import Key
+from simwidget.history import Moment
+from simwidget.latest import Latest
+from simwidget.rows import EXPLAINED, EXPLAINED_REDUCED, RowMap
+
+Pair = frozenset[Key]
+"""Two layers, in no order: they agree on a sample as much as they do the other way round."""
+
+
+@dataclass
+class Row:
+    """What is known of one row of the sums."""
+
+    key: Key
+    n_features: int = 0
+    dtype: str = ""
+    kind: str = ""
+    """the class of the layer's module"""
+    missing: str | None = None
+    """why this layer has no numbers, as found on this side of the device"""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The pass at one moment; nothing in it changes any more."""
+
+    sums: dict[RowMap, Sums]
+    undefined: dict[RowMap, tuple[Tensor, Tensor]]
+    """for each row the first batch in which it was not finite, and the first in which it was undefined; -1 for never"""
+    rows: tuple[Row, ...]
+    layers: tuple[tuple[int, ...], ...]
+    """for each model the indices of its rows, in execution order"""
+    n_batches: int
+    n_samples: int
+    notes: tuple[str, ...]
+    history: dict[RowMap, tuple[Moment, ...]] = field(default_factory=dict)
+    """what the sums were after some of the batches"""
+    latest: Latest | None = None
+    """the Gram matrices of the latest batch"""
+    watched: dict[Pair, Extremes | None] = field(default_factory=dict)
+    """on which samples the layers of the watched pairs agree least and most"""
+
+
+def tolerances(rows: Sequence[Row]) -> Tensor:
+    """The share of each row's variance that must be left beside the confounders."""
+    reduced = ("float16", "bfloat16")
+    return torch.tensor([EXPLAINED_REDUCED if row.dtype in reduced else EXPLAINED for row in rows], dtype=torch.float64)

@@ -1,0 +1,59 @@
+"""Which tokens of a batch are real: what its masks say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+REAL = ("attention_mask", "encoder_attention_mask", "decoder_attention_mask")
+"""Keys of masks that are 1 where a token is real."""
+PADDING = ("src_key_padding_mask", "key_padding_mask", "tgt_key_padding_mask")
+"""Keys of masks that are True where a token is padding."""
+DECODER = ("decoder_attention_mask", "tgt_key_padding_mask")
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The masks of one batch, (n, tokens) bool, True where a token is real; those that hide nothing are left out."""
+
+    encoder: Tensor | None = None
+    decoder: Tensor | None = None
+
+    def of(self, layer: str, tokens: int) -> Tensor | None:
+        """The mask of a layer's output with this many tokens; None where no mask is so long."""
+        order = (self.decoder, self.encoder) if "decoder" in layer else (self.encoder, self.decoder)
+        return next((mask for mask in order if mask is not None and mask.shape[1] == tokens), None)
+
+    @property
+    def any(self) -> bool:
+        return self.encoder is not None or self.decoder is not None
+
+    def to(self, device: torch.device) -> "Masks":
+        return Masks(*(None if mask is None else mask.to(device) for mask in (self.encoder, self.decoder)))
+
+
+NO_MASKS = Masks()
+
+
+def masks_in(inputs: Any, n: int, index: int) -> Masks:
+    """The masks of a batch of n samples.
+
+    Raises:
+        ValueError: a sample without any real token, which no pooling can represent.
+    """
+    found: dict[bool, Tensor] = {}
+    for key in (*REAL, *PADDING) if isinstance(inputs, Mapping) else ():
+        mask = inputs.get(key)
+        if not isinstance(mask, Tensor) or mask.ndim != 2 or len(mask) != n or (key in DECODER) in found:
+            continue
+        # additive masks hold 0 for real tokens and a large negative number for padding
+        additive = mask.is_floating_point() and bool((mask < 0).any())
+        real = (mask == 0) if key in PADDING or additive else (mask != 0)
+        empty = (~real.any(1)).nonzero().flatten()
+        if len(empty):
+            raise ValueError(f"batch {index}: sample {int(empty[0])} has no real token in {key!r}; leave it out")
+        if not real.all():
+            found[key in DECODER] = real
+    return Masks(found.get(False), found.get(True))

@@ -1,0 +1,172 @@
+"""What is asked of a comparison, checked against its models before anything runs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from simwidget.calling import Forward
+from simwidget.confounders import Confounder, ConfounderOption, resolve_confounders
+from simwidget.measures import make_measures
+from simwidget.measures.base import Measure, MeasureOptions
+from simwidget.networks import BatchDim, Network, networks_of
+from simwidget.promises import only_device
+from simwidget.representations import BY_POSITION, RepresentationOption, Representations
+from simwidget.similarity_model import SimilarityModel
+from simwidget.suggestions import near
+
+Inputs = Callable[[Any], Any]
+Device = torch.device | str | None
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `compare`, as they were given; see there."""
+
+    measures: Sequence[str] | str = ("cka", "dcka")
+    device: Device | Sequence[Device] | Mapping[str, Device] = None
+    representation: RepresentationOption = "flatten"
+    confounder: ConfounderOption = "input"
+    forward: Forward | Sequence[Forward | None] | Mapping[str, Forward] | None = None
+    inputs: Inputs | Sequence[Inputs | None] | Mapping[str, Inputs] | None = None
+    batch_dim: BatchDim = None
+    unbiased: bool = True
+    gram_batch: int = 64
+    max_batches: int | None = None
+    average: Literal["hsic", "cka"] = "hsic"
+    remove_negative_eig: bool = False
+    positions: int = 256
+    seed: int = 0
+
+    def plan(self, models: Sequence[SimilarityModel]) -> "Plan":
+        """Check everything; raises ValueError or TypeError with what to do instead."""
+        names = tuple(model.model_name for model in models)
+        modules = {model.model_name: model.model for model in models}
+        measures = make_measures(self.measures, MeasureOptions(self.unbiased, self.average, self.remove_negative_eig))
+        uses_confounder = any(measure.name == "dcka" for measure in measures)
+        confounders = resolve_confounders(self.confounder, modules) if uses_confounder else ()
+        if uses_confounder and not confounders:
+            raise ValueError(
+                "measure 'dcka' needs a confounder: give confounder=\"input\" or a callable on the batch, or take "
+                'measures=("cka",)'
+            )
+        for option, least in (("gram_batch", 1), ("max_batches", 1), ("positions", 4), ("seed", 0)):
+            value = getattr(self, option)
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+            if not whole and not (option == "max_batches" and value is None):
+                raise ValueError(f"{option}={value!r}: give a whole number from {least} on")
+        if self.seed >= 2**31:
+            raise ValueError(f"seed={self.seed!r}: give a whole number below 2**31")
+        given = per_model("device", self.device, names, lambda one: isinstance(one, str | torch.device))
+        devices = {model.model_name: choose_device(given[model.model_name], model.model) for model in models}
+        representations = Representations.of(self.representation, {m.model_name: m.layer_names for m in models})
+        extra: dict[str, list[str]] = {}
+        for model, layer in (one.layer for one in confounders if one.layer is not None):
+            extra.setdefault(model, []).append(layer.partition("#")[0])
+        networks = networks_of(
+            models,
+            devices,
+            representations,
+            self.batch_dim,
+            per_model("inputs", self.inputs, names, callable),
+            per_model("forward", self.forward, names, callable),
+            extra,
+        )
+        by_position = any(
+            representations.at(model.model_name, layer) in BY_POSITION
+            for model in models
+            for layer in model.layer_names
+        )
+        said = {
+            "measures": [measure.name for measure in measures],
+            "unbiased": self.unbiased,
+            "average": self.average,
+            "remove_negative_eig": self.remove_negative_eig,
+            "gram_batch": self.gram_batch,
+            "max_batches": self.max_batches,
+            "confounder": [one.name for one in confounders],
+            "representation": representations.describe(),
+            "batch_dim": dict(self.batch_dim) if isinstance(self.batch_dim, Mapping) else self.batch_dim,
+            **({"positions": self.positions, "seed": self.seed} if by_position else {}),
+        }
+        return Plan(
+            tuple(models),
+            tuple(networks),
+            measures,
+            confounders,
+            devices[names[0]],
+            self.gram_batch,
+            by_position,
+            self.positions,
+            self.seed,
+            said,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a pass does."""
+
+    models: tuple[SimilarityModel, ...]
+    networks: tuple[Network, ...]
+    measures: tuple[Measure, ...]
+    confounders: tuple[Confounder, ...]
+    device: torch.device
+    """where the sums are"""
+    gram_batch: int
+    by_position: bool
+    """whether tokens or positions are the samples"""
+    positions: int
+    seed: int
+    said: Mapping[str, Any]
+    """the options as the provenance tells them"""
+
+    def network_of(self, model: str) -> int:
+        """The position of the network that stands for a model."""
+        return next(position for position, network in enumerate(self.networks) if model in network.models)
+
+
+def per_model(option: str, value: Any, names: Sequence[str], fits: Callable[[Any], bool]) -> dict[str, Any]:
+    """One value for each model, of an option that is one for all, one for each in order, or a mapping from names."""
+    if isinstance(value, Mapping):
+        for name in value:
+            if name not in names:
+                raise ValueError(f"{option} names a model {name!r} that is not compared.{near(str(name), names)}")
+        found = {name: value.get(name) for name in names}
+    elif isinstance(value, tuple | list):
+        if len(value) != len(names):
+            raise ValueError(f"{option} has {len(value)} entries for {len(names)} models: give one for each")
+        found = dict(zip(names, value, strict=True))
+    else:
+        found = dict.fromkeys(names, value)
+    for name, one in found.items():
+        if one is not None and not fits(one):
+            raise TypeError(f"{option} of {name!r} is a {type(one).__name__}: give a {_KINDS[option]}, or None")
+    return found
+
+
+_KINDS = {
+    "device": "torch.device or its name",
+    "inputs": "function from the loader's batch to the model's own",
+    "forward": "function called as forward(model, batch)",
+}
+
+
+def choose_device(device: Device, network: torch.nn.Module | None = None) -> torch.device:
+    """The device asked for; else the accelerator that holds the network; else CUDA, then MPS, then the CPU."""
+    if device is not None:
+        return _indexed(torch.device(device))
+    home = None if network is None else only_device(network)
+    if home is not None and home.type not in ("cpu", "meta"):
+        return home
+    if torch.cuda.is_available():
+        return _indexed(torch.device("cuda"))
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _indexed(device: torch.device) -> torch.device:
+    """ "cuda" as the device that it now stands for: tensors have "cuda:0", and the two are not equal."""
+    if device.type == "cuda" and device.index is None and torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return device

@@ -1,0 +1,107 @@
+"""What a layer returns -> the one tensor that is compared, its samples first."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+
+class RepresentationError(ValueError):
+    """An output that gives this layer no numbers; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """The tensor of a layer that is compared."""
+
+    tensor: Tensor
+    """(n, ...), floating, dense"""
+    batch_dim: int = 0
+    """where the samples lay in what the layer returned"""
+    lengths: Tensor | None = None
+    """(n,) for a packed sequence: how many of the tensor's steps are real"""
+
+
+def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), told: bool = False) -> Output:
+    """The first dense floating tensor in a layer's output in which one of `dims` holds the batch's n samples.
+
+    Tensors are looked for in tuples, lists, mappings and dataclasses (so in `ModelOutput`s too), depth first, and the
+    dimensions are tried in order; the one found is moved to the front. Unless `told` that the samples are there, a
+    dimension other than the first counts only in tensors (steps, n, features), where sequences have it: elsewhere n
+    features would be taken for n samples. Packed sequences are padded, quantised tensors dequantised, and complex ones
+    become their real and imaginary parts, whose inner products are the real parts of the complex ones.
+
+    Raises:
+        RepresentationError: there is no such tensor; the text lists what there is.
+
+    >>> find_output((None, {"hidden": torch.zeros(7, 4, 3)}), 4).tensor.shape
+    torch.Size([4, 7, 3])
+    """
+    seen = []
+    for part in tensors_in(output):
+        lengths, tensor = None, part
+        if isinstance(part, PackedSequence):
+            tensor, lengths = pad_packed_sequence(part, batch_first=True)
+            dims = (0,)
+        kind = kind_of(tensor)
+        seen.append(f"{kind} {_shape(tensor)}")
+        if kind.startswith(("sparse", "nested")):
+            continue
+        if tensor.is_quantized:
+            tensor = tensor.dequantize()
+        if not tensor.is_floating_point() and not tensor.is_complex():
+            continue
+        for dim in dims:
+            if dim < tensor.ndim and tensor.shape[dim] == n and (told or dim == 0 or tensor.ndim == 3):
+                found = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+                return Output(found.movedim(dim, 0) if dim else found, dim, lengths)
+    raise RepresentationError(_nothing_found(output, n, dims, seen))
+
+
+def _nothing_found(output: Any, n: int, dims: Sequence[int], seen: Sequence[str]) -> str:
+    what = ", ".join(seen[:4]) + (", ..." if len(seen) > 4 else "")
+    if not seen:
+        return f"its output ({'None' if output is None else type(output).__name__ + ' without tensors'}) has no tensor"
+    if all(one.startswith(("sparse", "nested")) for one in seen):
+        return (
+            f"its output ({what}) is not dense: give representation= a callable for this layer that makes it a dense "
+            f"({n}, ...) tensor"
+        )
+    where = "first" if tuple(dims) in ((0,), (0, 1)) else f"in dimension {' or '.join(map(str, dims))}"
+    return (
+        f"its output ({what}) has no floating tensor with the batch's {n} samples {where}: give batch_dim= where "
+        "they are elsewhere, or representation= a callable for this layer"
+    )
+
+
+def kind_of(tensor: Tensor) -> str:
+    """How a message calls a tensor's type: "float32", "sparse_coo float32", "nested float32"."""
+    name = str(tensor.dtype).removeprefix("torch.")
+    if tensor.is_nested:
+        return f"nested {name}"
+    if tensor.layout != torch.strided:
+        layout = str(tensor.layout).removeprefix("torch.").removeprefix("_mkldnn")
+        return f"{layout if layout.startswith('sparse') else f'sparse ({layout})'} {name}"
+    return name
+
+
+def _shape(tensor: Tensor) -> tuple:
+    return ("?",) * tensor.ndim if tensor.is_nested else tuple(tensor.shape)
+
+
+def tensors_in(value: Any) -> Iterator[Any]:
+    """The tensors and packed sequences in tuples, lists, mappings and dataclasses, depth first."""
+    if isinstance(value, Tensor | PackedSequence):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from tensors_in(part)
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from tensors_in(part)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from tensors_in(getattr(value, field.name, None))

@@ -1,0 +1,86 @@
+"""Tokens or positions as samples: which of them are drawn, and what each layer has there."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from simwidget.masks import Masks
+from simwidget.outputs import RepresentationError
+
+Grid = tuple[int, ...]
+"""How many positions an output has: (tokens,), or (height, width)."""
+
+
+class Positions:
+    """The positions of one forward pass that are its samples.
+
+    The first layer that has positions settles them: of all real ones, `most` are drawn without replacement, and every
+    later layer, of every model, is read at the same places. A layer of another resolution is read in the cell that
+    covers the place; a grid of another number of dimensions has no such cell.
+    """
+
+    def __init__(self, n: int, masks: Masks, most: int, seed: int, batch: int, on_drawn: Callable[[int], None]) -> None:
+        self._n = n
+        self._masks = masks
+        self._most = most
+        self._generator = torch.Generator().manual_seed((seed << 32) + batch)
+        self._on_drawn = on_drawn
+        self.grid: Grid | None = None
+        self.which: Tensor | None = None
+        """(m,) on the CPU: the sample that each drawn position lies in"""
+        self._cells: Tensor | None = None
+
+    def read(self, layer: str, x: Tensor, axis: int) -> Tensor:
+        """What an output (n, ...) with its features at `axis` has at the positions: (m, features)."""
+        if x.ndim < 3:
+            raise RepresentationError(f"its output {tuple(x.shape)} has no tokens or positions, only features")
+        x = x.movedim(axis, -1)
+        grid = tuple(x.shape[1:-1])
+        if self.grid is None:
+            self._draw(layer, grid)
+        return self._at(x, grid)
+
+    def settled(self) -> Tensor:
+        """After the networks: the sample (m,) that each drawn position lies in."""
+        if self.which is None:
+            raise ValueError("no layer has tokens or positions: take another representation, or other layers")
+        return self.which
+
+    def spread(self, x: Tensor, axis: int) -> Tensor:
+        """A confounder (n, ...): at the positions where it has as many dimensions, else its sample's, once for each."""
+        assert self.grid is not None
+        if x.ndim >= 3 and x.ndim - 2 == len(self.grid):
+            x = x.movedim(axis, -1)
+            return self._at(x, tuple(x.shape[1:-1]))
+        return x.flatten(1)[self.settled().to(x.device)]
+
+    def _draw(self, layer: str, grid: Grid) -> None:
+        mask = self._masks.of(layer, grid[0]) if len(grid) == 1 else None
+        if mask is None:
+            n_all = self._n * int(torch.tensor(grid).prod())
+            drawn = torch.randperm(n_all, generator=self._generator)[: self._most].sort().values
+        else:
+            real = mask.flatten().nonzero().flatten().cpu()
+            drawn = real[torch.randperm(len(real), generator=self._generator)[: self._most].sort().values]
+        sample, *cells = torch.unravel_index(drawn, (self._n, *grid))
+        self.grid, self.which = grid, sample
+        self._cells = torch.stack(cells) if cells else drawn.new_empty(0, len(drawn))
+        self._on_drawn(len(drawn))
+
+    def _at(self, x: Tensor, grid: Grid) -> Tensor:
+        assert self.grid is not None
+        assert self.which is not None
+        assert self._cells is not None
+        if len(grid) != len(self.grid):
+            raise RepresentationError(
+                f"its positions {grid} and those of the first layer {self.grid} have no places in common: compare "
+                "layers of one kind, or give representation= a callable"
+            )
+        cells = self._cells
+        if grid != self.grid:
+            # the centre of a cell at one resolution -> the cell that covers it at the other
+            sizes = torch.tensor([self.grid, grid])
+            cells = ((2 * cells + 1) * sizes[1][:, None]) // (2 * sizes[0][:, None])
+        places = (self.settled().to(x.device), *cells.to(x.device))
+        return x[places]

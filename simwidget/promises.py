@@ -1,0 +1,174 @@
+"""What a run borrows and gives back as it was: networks, random number generators, a switch of torch."""
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+LARGE_BUFFER = 2**24
+"""Bytes from which on a buffer is watched instead of copied."""
+
+
+class Borrowed(AbstractContextManager):
+    """A network in evaluation mode on a device; on every way out it is as it was, to the bit.
+
+    Modes are set on each submodule, so that no `train` or `eval` of the network's own runs: some merge weights there.
+    What moves to another device is put back as the very tensors that it was. Buffers that the forward pass writes into
+    are written back. Parameters are not copied: `written()` names those that the network itself changed.
+    """
+
+    def __init__(self, network: nn.Module, model: str, device: torch.device) -> None:
+        self._network = network
+        self._model = model
+        self._device = device
+        self._undo = ExitStack()
+        self._watched: list[tuple[str, Tensor, int | None]] = []
+
+    def __enter__(self) -> "Borrowed":
+        with ExitStack() as undo:
+            for module in self._network.modules():
+                undo.callback(setattr, module, "training", module.training)
+                module.training = False
+            home = only_device(self._network)
+            if home is not None and home != self._device:
+                self._move(undo)
+            else:
+                self._keep_buffers(undo)
+            tensors = [*self._network.named_parameters(), *self._network.named_buffers()]
+            large = [(name, one) for name, one in tensors if isinstance(one, nn.Parameter) or _is_large(one)]
+            self._watched = [(name, one, version(one)) for name, one in large]
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._watched = []
+        self._undo.close()
+
+    def written(self) -> list[str]:
+        """Parameters, and very large buffers, that were written into since the start."""
+        return [name for name, one, before in self._watched if version(one) != before]
+
+    def _move(self, undo: ExitStack) -> None:
+        for module in self._network.modules():
+            undo.callback(_put_back, module, dict(module._parameters), dict(module._buffers))
+        for parameter in self._network.parameters():
+            undo.callback(_put_data_back, parameter, parameter.data, parameter.grad)
+        try:
+            self._network.to(self._device)
+        except Exception as problem:
+            raise RuntimeError(
+                f"model {self._model!r} cannot be moved to {self._device} ({problem}): give device= where it can run"
+            ) from problem
+
+    def _keep_buffers(self, undo: ExitStack) -> None:
+        for module in self._network.modules():
+            for name, buffer in module._buffers.items():
+                copy = None if buffer is None or _is_large(buffer) else buffer.detach().clone()
+                undo.callback(_put_buffer_back, module, name, buffer, copy, version(buffer))
+
+
+def _put_back(module: nn.Module, parameters: dict[str, Any], buffers: dict[str, Any]) -> None:
+    module._parameters.update(parameters)
+    module._buffers.update(buffers)
+
+
+def _put_data_back(parameter: nn.Parameter, data: Tensor, grad: Tensor | None) -> None:
+    parameter.data = data
+    parameter.grad = grad
+
+
+def _put_buffer_back(
+    module: nn.Module, name: str, buffer: Tensor | None, copy: Tensor | None, before: int | None
+) -> None:
+    module._buffers[name] = buffer
+    if buffer is not None and copy is not None and version(buffer) != before:
+        with torch.no_grad():
+            buffer.copy_(copy)
+
+
+def only_device(network: nn.Module) -> torch.device | None:
+    """The device that holds all of a network; None where there is none, or more than one."""
+    devices = {tensor.device for tensor in [*network.parameters(), *network.buffers()]}
+    return devices.pop() if len(devices) == 1 else None
+
+
+def version(tensor: Tensor | None) -> int | None:
+    """How often a tensor was written into; inference tensors do not count it."""
+    return None if tensor is None or tensor.is_inference() else tensor._version
+
+
+def _is_large(buffer: Tensor) -> bool:
+    return buffer.numel() * buffer.element_size() > LARGE_BUFFER
+
+
+class RandomState:
+    """The random number generators of torch, Python and NumPy, as they were when this was made."""
+
+    def __init__(self, devices: Sequence[torch.device]) -> None:
+        self._torch = torch.get_rng_state()
+        self._cuda = {one: torch.cuda.get_rng_state(one) for one in set(devices) if one.type == "cuda"}
+        self._mps = torch.mps.get_rng_state() if any(one.type == "mps" for one in devices) else None
+        self._python = random.getstate()
+        self._numpy = np.random.get_state()
+
+    def restore(self) -> None:
+        torch.set_rng_state(self._torch)
+        for device, state in self._cuda.items():
+            torch.cuda.set_rng_state(state, device)
+        if self._mps is not None:
+            torch.mps.set_rng_state(self._mps)
+        random.setstate(self._python)
+        np.random.set_state(self._numpy)
+
+    def is_present(self) -> bool:
+        """Whether torch has drawn nothing since."""
+        cuda = all(torch.equal(state, torch.cuda.get_rng_state(device)) for device, state in self._cuda.items())
+        mps = self._mps is None or torch.equal(self._mps, torch.mps.get_rng_state())
+        return cuda and mps and torch.equal(self._torch, torch.get_rng_state())
+
+
+class Draws(TorchDispatchMode):
+    """Watches this thread for operations of torch that may draw random numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen = self.seen or torch.Tag.nondeterministic_seeded in func.tags
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def random_state_kept(devices: Sequence[torch.device]) -> Iterator[None]:
+    """Whatever is drawn inside is drawn again afterwards."""
+    before = RandomState(devices)
+    try:
+        yield
+    finally:
+        before.restore()
+
+
+@contextmanager
+def children_run(network: nn.Module) -> Iterator[None]:
+    """Transformer layers of torch run their submodules, so that hooks fire, instead of one fused operation.
+
+    The switch is the whole process's, so it is thrown only for networks that have such layers.
+    """
+    fused = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
+    if (
+        not any(isinstance(module, fused) for module in network.modules())
+        or not torch.backends.mha.get_fastpath_enabled()
+    ):
+        yield
+        return
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(True)
