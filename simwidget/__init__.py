@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from simwidget import charts, demo, functional, plots
     from simwidget.api import compare
     from simwidget.comparison import Comparison
+    from simwidget.description import Description, describe
     from simwidget.result import SimilarityResult
     from simwidget.similarity import CKA, BaseSimilarity, DeltaCKA
     from simwidget.similarity_model import SimilarityModel
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "compare": "api",
     "Comparison": "comparison",
+    "Description": "description",
+    "describe": "description",
     "SimilarityResult": "result",
     "SimilarityModel": "similarity_model",
     "SimilarityExplorer": "widget",
@@ -35,6 +38,7 @@ __all__ = [
     "BaseSimilarity",
     "Comparison",
     "DeltaCKA",
+    "Description",
     "SimilarityExplorer",
     "SimilarityHeatmap",
     "SimilarityModel",
@@ -42,6 +46,7 @@ __all__ = [
     "charts",
     "compare",
     "demo",
+    "describe",
     "functional",
     "plots",
 ]

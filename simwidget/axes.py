@@ -1,5 +1,6 @@
 """Which dimension of a layer's output holds what, as its module tells: its features, and a batch that is not first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -16,13 +17,10 @@ class Features:
     """whether they come right after the samples (channels first), or last"""
 
 
-def features_of(module: nn.Module) -> Features | None:
-    """The features of a module's output: its own, or for a block those of its last submodule that tells."""
-    for one in reversed(list(module.modules())):
-        found = _own_features(one)
-        if found is not None:
-            return found
-    return None
+def features_of(module: nn.Module) -> tuple[Features, ...]:
+    """What a module and those inside it tell of features, the last ones first; empty where none tells."""
+    told = (_own_features(one) for one in reversed(list(module.modules())))
+    return tuple(dict.fromkeys(one for one in told if one is not None))
 
 
 def _own_features(module: nn.Module) -> Features | None:
@@ -47,22 +45,38 @@ def _own_features(module: nn.Module) -> Features | None:
     return None
 
 
-def feature_axis(tensor: Tensor, features: Features | None) -> int:
-    """The dimension of an output (n, ...) that holds the features.
+class FeatureAxes:
+    """Which dimension holds the features, output by output of one forward pass.
 
-    The number of features decides, where it fits one end alone; else the kind of module that has it; and where nothing
-    tells, three dimensions are (n, tokens, features) and more are (n, channels, space...).
+    An end of the output with as many features as its module tells is it: of a block, the last of its modules whose
+    number fits. A module that tells nothing, such as an activation, has as many features as the output before. Where
+    no number fits one end alone, the kind of module decides, and at last the number of dimensions: three are
+    (n, tokens, features) and more are (n, channels, space...).
+
+    >>> import torch
+    >>> axes = FeatureAxes()
+    >>> axes.of(torch.zeros(2, 8, 5, 5), (Features(8, first=True),)), axes.of(torch.zeros(2, 5, 5, 8), ())
+    (1, 3)
     """
-    last = tensor.ndim - 1
-    if last <= 1:
-        return last
-    default = last if last == 2 else 1
-    if features is None:
-        return default
-    at_first, at_last = tensor.shape[1] == features.count, tensor.shape[last] == features.count
-    if at_first and at_last:
-        return 1 if features.first else last
-    return 1 if at_first else last if at_last else default
+
+    def __init__(self) -> None:
+        self._before: Features | None = None
+
+    def of(self, tensor: Tensor, told: Sequence[Features]) -> int:
+        last = tensor.ndim - 1
+        if last <= 1:
+            return last
+        axis = self._axis(tensor, told if self._before is None else (*told, self._before))
+        self._before = Features(tensor.shape[axis], first=axis == 1)
+        return axis
+
+    def _axis(self, tensor: Tensor, told: Sequence[Features]) -> int:
+        last = tensor.ndim - 1
+        for one in told:
+            at_first, at_last = tensor.shape[1] == one.count, tensor.shape[last] == one.count
+            if at_first or at_last:
+                return 1 if at_first and (one.first or not at_last) else last
+        return last if last == 2 else 1
 
 
 def sequence_first(model: nn.Module) -> frozenset[str]:

@@ -4,23 +4,21 @@ Each layer's output is handed on while it is fresh: nothing that a later layer w
 activation outlives its hook.
 """
 
-import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from simwidget.batches import Batch
 from simwidget.calling import Calling
 from simwidget.layers import named_layers
 from simwidget.promises import Borrowed, Draws, RandomState, children_run
 
-Sink = Callable[[str, Any, bool], None]
-"""Called as sink(call, output, repeats): `call` is the layer's name, with "#k" from its second call in one forward on;
-`repeats` tells that the output is the very tensor of the call before, with nothing written into it since."""
+Sink = Callable[[str, Any], None]
+"""Called as sink(call, output): `call` is the layer's name, with "#k" from its second call in one forward on."""
 
 
 class Capture(AbstractContextManager):
@@ -43,7 +41,6 @@ class Capture(AbstractContextManager):
         self._running = False
         self._draws: bool | None = None
         self._latest = ""
-        self._previous: tuple[weakref.ref, int] | None = None
         self._borrowed = Borrowed(network, model, device)
         self._undo = ExitStack()
 
@@ -57,13 +54,11 @@ class Capture(AbstractContextManager):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._previous = None
         self._undo.close()
 
     def forward(self, batch: Batch) -> None:
         """One forward pass, during which the sink is called in execution order."""
         self._calls.clear()
-        self._previous = None
         self._latest = ""
         self._running = True
         try:
@@ -75,7 +70,6 @@ class Capture(AbstractContextManager):
             raise
         finally:
             self._running = False
-            self._previous = None
 
     def _run(self, batch: Batch) -> None:
         """The network, with the random numbers that it draws put back; whether it draws any, the first pass tells."""
@@ -103,24 +97,9 @@ class Capture(AbstractContextManager):
             count = self._calls[name]
             self._calls[name] += 1
             call = self._latest = f"{name}#{count}" if count else name
-            self._sink(call, output, self._repeats(output))
+            self._sink(call, output)
 
         return hook
-
-    def _repeats(self, output: Any) -> bool:
-        """Whether the output is the tensor of the call before, unwritten since; remembers it without keeping it.
-
-        The version counter that proves this exists under `no_grad`, not under `inference_mode`.
-        """
-        if not isinstance(output, Tensor) or output.is_inference():
-            self._previous = None
-            return False
-        previous: tuple[weakref.ref, int] | None = self._previous
-        self._previous = (weakref.ref(output), output._version)
-        if previous is None:
-            return False
-        now = output._version
-        return previous[0]() is output and previous[1] == now
 
 
 def add_place(error: BaseException, place: str) -> None:

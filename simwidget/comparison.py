@@ -64,6 +64,7 @@ class Comparison:
         self._changed = threading.Condition()
         self._watchers: list[Callable[[], None]] = []
         self._started: str | None = None
+        self._warned: tuple[str, ...] = ()
         self._seconds = 0.0
 
     # --- what it says of itself --------------------------------------------------------------------------------------
@@ -242,7 +243,8 @@ class Comparison:
             raise self._error
         result = self.result
         for note in result.notes:
-            warnings.warn(note, stacklevel=2)
+            if note not in self._warned:
+                warnings.warn(note, stacklevel=2)
         return result
 
     def start(self) -> "Comparison":
@@ -384,6 +386,7 @@ class Comparison:
         assert self._stream is not None
         self._stream.let_go()
         self._frozen = self._stream.freeze()
+        self._warned = self._stream.warned
         with self._changed:
             self._stream = None
             self._loader = None

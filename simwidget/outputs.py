@@ -1,5 +1,6 @@
 """What a layer returns -> the one tensor that is compared, its samples first."""
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -23,6 +24,29 @@ class Output:
     """where the samples lay in what the layer returned"""
     lengths: Tensor | None = None
     """(n,) for a packed sequence: how many of the tensor's steps are real"""
+    source: Any = None
+    """the tensor as the layer returned it"""
+
+
+class LatestTensor:
+    """Tells whether a tensor is the very one that was shown before, unwritten since, without keeping it.
+
+    The version counter that proves this exists under `no_grad`, not under `inference_mode`.
+    """
+
+    def __init__(self) -> None:
+        self._latest: tuple[weakref.ref, int] | None = None
+
+    def repeats(self, tensor: Any) -> bool:
+        if not isinstance(tensor, Tensor) or tensor.is_inference():
+            self._latest = None
+            return False
+        previous: tuple[weakref.ref, int] | None = self._latest
+        self._latest = (weakref.ref(tensor), tensor._version)
+        if previous is None:
+            return False
+        now = tensor._version
+        return previous[0]() is tensor and previous[1] == now
 
 
 def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), told: bool = False) -> Output:
@@ -57,7 +81,7 @@ def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), told: bool = 
         for dim in dims:
             if dim < tensor.ndim and tensor.shape[dim] == n and (told or dim == 0 or tensor.ndim == 3):
                 found = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-                return Output(found.movedim(dim, 0) if dim else found, dim, lengths)
+                return Output(found.movedim(dim, 0) if dim else found, dim, lengths, part)
     raise RepresentationError(_nothing_found(output, n, dims, seen))
 
 

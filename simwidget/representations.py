@@ -1,16 +1,16 @@
 """A layer's output -> its representation (n, p)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
 from torch import Tensor
 
 from simwidget import pooling
-from simwidget.axes import Features, feature_axis
-from simwidget.masks import Masks
-from simwidget.outputs import Output, RepresentationError, find_output
+from simwidget.axes import FeatureAxes, Features
+from simwidget.masks import NO_MASKS, Masks
+from simwidget.outputs import LatestTensor, Output, RepresentationError, find_output
 from simwidget.positions import Positions
 from simwidget.suggestions import near
 
@@ -91,12 +91,24 @@ def check_patterns(option: str, patterns: Sequence[str], layers: Mapping[str, Se
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What a reading must know of the batch and of the forward pass that it is in."""
+
+    n: int
+    masks: Masks = NO_MASKS
+    positions: Positions | None = None
+    axes: FeatureAxes = field(default_factory=FeatureAxes)
+    latest: LatestTensor = field(default_factory=LatestTensor)
+
+
+@dataclass(frozen=True)
 class Reading:
     """How one layer's output is read."""
 
     layer: str
     how: Representation
-    features: Features | None
+    features: tuple[Features, ...] = ()
+    """what the layer's modules tell of its features"""
     dims: tuple[int, ...] = (0, 1)
     """where the samples are looked for"""
     told: bool = False
@@ -117,9 +129,9 @@ class Reading:
                 return Output(raw)
             raise
 
-    def represent(self, found: Output, n: int, masks: Masks, positions: Positions | None) -> Tensor:
+    def represent(self, found: Output, batch: "Surroundings") -> Tensor:
         """The representation (n, p) of an output, or (m, p) where positions are samples."""
-        x = found.tensor
+        x, n = found.tensor, batch.n
         if callable(self.how):
             x = self.how(x)
             if not isinstance(x, Tensor) or x.ndim < 1 or x.shape[0] != n:
@@ -130,10 +142,10 @@ class Reading:
             return flatten(x)
         if self.how == "flatten":
             return flatten(x)
-        axis = feature_axis(x, self.features)
-        if positions is not None and self.how in BY_POSITION:
-            return positions.read(self.layer, x, axis)
-        mask = self.mask(found, masks, axis)
+        axis = batch.axes.of(x, self.features)
+        if batch.positions is not None and self.how in BY_POSITION:
+            return batch.positions.read(self.layer, x, axis)
+        mask = self.mask(found, batch.masks, axis)
         pool = {"mean": pooling.mean, "cls": pooling.first_token, "last": pooling.last_token}[self.how]
         return flatten(pool(x, axis, mask))
 

@@ -26,13 +26,14 @@ from simwidget.options import Plan
 from simwidget.outputs import RepresentationError
 from simwidget.positions import Positions
 from simwidget.remarks import Remarks
-from simwidget.representations import Reading, flatten
+from simwidget.representations import Reading, Surroundings, flatten
 from simwidget.rows import RowMap
 from simwidget.samples import SampleBatch
 from simwidget.similarity_model import SimilarityModel
 
 GRAM_BYTES = 64 * 2**20
 """Bytes that the latest batch's Gram matrices may take; of larger ones the first samples are kept."""
+NEVER_RAN = "never ran"
 MOST_WATCHED = 4
 """Pairs of layers whose samples are compared batch by batch."""
 
@@ -66,9 +67,12 @@ class Stream(AbstractContextManager):
         self._captures: list[Capture] = []
         self._dims: dict[Key, int] = {}
         self._waiting = 0
+        self._around: Surroundings | None = None
         self.n_batches = 0
         self.n_grams = 0
         self.n_samples = 0
+        self.warned: tuple[str, ...] = ()
+        """notes that were too urgent to wait for the end"""
         for confounder in plan.confounders:
             self._register(Row(("confounder", confounder.name)))
 
@@ -97,18 +101,18 @@ class Stream(AbstractContextManager):
             self.n_batches += 1
             return
         self._batch = batch
-        self._positions = self._new_positions(batch, batches)
-        if self._positions is None:
+        positions = self._positions = self._new_positions(batch, batches)
+        if positions is None:
             self._grams.open(batch.n)
         self._samples.open(batch)
         try:
-            if self._positions is None:
+            if positions is None:
                 self._put_confounders()  # what is wrong with them shows before anything is computed
             for capture, network, own in zip(self._captures, self._networks, batches, strict=True):
                 self._previous: tuple[Key, Reading] | None = None
-                self._masks = own.masks.to(network.device)
+                self._around = Surroundings(batch.n, own.masks.to(network.device), positions)
                 capture.forward(own)
-            which = None if self._positions is None else self._positions.settled()
+            which = None if positions is None else positions.settled()
             if which is not None:
                 self._put_confounders()
             self._check_confounders()
@@ -117,6 +121,7 @@ class Stream(AbstractContextManager):
             raise
         finally:
             del self._batch, self._positions
+            self._around = None
         if not self._accumulators:
             self._fix_rows()
         self._samples.close(develop=bool(self._watched), which=which)
@@ -157,7 +162,7 @@ class Stream(AbstractContextManager):
         plan = self._plan
         return Positions(whole.n, masks, plan.positions, plan.seed, self.n_batches, self._grams.open)
 
-    def _sink(self, position: int) -> Callable[[str, Any, bool], None]:
+    def _sink(self, position: int) -> Callable[[str, Any], None]:
         network = self._networks[position]
         removed: dict[str, list[Confounder]] = {}
         for confounder in self._plan.confounders:
@@ -165,7 +170,7 @@ class Stream(AbstractContextManager):
                 removed.setdefault(confounder.layer[1], []).append(confounder)
         chosen = {name for model in self.models if model.model_name in network.models for name in model.layer_names}
 
-        def sink(call: str, output: Any, repeats: bool) -> None:
+        def sink(call: str, output: Any) -> None:
             key, layer = (position, call), call.partition("#")[0]
             reading, previous = network.readings[layer], self._previous
             self._previous = None
@@ -173,7 +178,7 @@ class Stream(AbstractContextManager):
             if layer not in chosen and not wanted:
                 return
             try:
-                x = self._read(key, reading, output)
+                x, repeats = self._read(key, reading, output)
             except RepresentationError as problem:
                 if wanted:
                     what = f"confounder {wanted[0].name!r}, layer {call!r}, batch {self.n_batches}"
@@ -197,18 +202,20 @@ class Stream(AbstractContextManager):
 
         return sink
 
-    def _read(self, key: Key, reading: Reading, output: Any) -> Tensor:
-        """The representation of one layer's output in the batch that is under way."""
-        n = self._batch.n
-        found = reading.output(output, n)
+    def _read(self, key: Key, reading: Reading, output: Any) -> tuple[Tensor, bool]:
+        """The representation of one layer's output, and whether it is of the same tensor as the one before."""
+        around = self._around
+        assert around is not None
+        found = reading.output(output, around.n)
+        repeats = around.latest.repeats(found.source)
         known = self._dims.setdefault(key, found.batch_dim)
         if known != found.batch_dim:
             raise RepresentationError(
                 f"its samples lay in dimension {known} before, and in {found.batch_dim} in batch {self.n_batches}: say "
                 "which with batch_dim="
             )
-        self._remarks.read(reading, found, key[1], self._masks)
-        return reading.represent(found, n, self._masks, self._positions)
+        self._remarks.read(reading, found, key[1], around.masks)
+        return reading.represent(found, around), repeats
 
     def _put_confounders(self) -> None:
         """Those that come of the batch itself; where positions are samples, once these are settled."""
@@ -266,10 +273,17 @@ class Stream(AbstractContextManager):
     def _fix_rows(self) -> None:
         """After the first forward passes: the rows in execution order, then the chosen layers that never ran."""
         for model in self.models:
-            position = self._plan.network_of(model.model_name)
+            position, idle = self._plan.network_of(model.model_name), []
             for name in model.layer_names:
                 if (position, name) not in self._index:
-                    self._register(Row((position, name), missing="never ran"))
+                    self._register(Row((position, name), missing=NEVER_RAN))
+                    if model.chosen_by_default:
+                        idle.append(name)
+            if idle:
+                self._remarks.say(
+                    f"idle {model.model_name}",
+                    f"{len(idle)} layers of {model.model_name!r} never ran and are left out ({idle[0]!r}, for example)",
+                )
         self._check_memory()
         for network, capture in zip(self._networks, self._captures, strict=True):
             written = capture.written()
@@ -300,7 +314,8 @@ class Stream(AbstractContextManager):
         problem = warning(need, free_memory(self._state_device), len(self._rows), n)
         if problem is not None:
             self._remarks.say("memory", problem)
-            warnings.warn(problem, ResourceWarning, stacklevel=2)
+            self.warned = (problem,)
+            warnings.warn(problem, stacklevel=2)
 
     def _accumulate(self, n_batches: int) -> None:
         """Take the joined Gram matrices into the sums, which then hold this many batches of the loader."""
@@ -403,6 +418,6 @@ class Stream(AbstractContextManager):
         for index, row in enumerate(rows):
             network, call = row.key
             asked_for = network == position and call.partition("#")[0] in chosen
-            if asked_for and not (model.chosen_by_default and call in repeating):
+            if asked_for and not (model.chosen_by_default and (call in repeating or row.missing == NEVER_RAN)):
                 found.append(index)
         return tuple(found)
