@@ -125,7 +125,7 @@ class Comparison:
             pairs=pairs,
             complete=self._state == "finished",
             notes=self._notes(),
-            provenance=self._provenance(frozen.n_batches, frozen.n_samples),
+            provenance=self._provenance(frozen),
         )
 
     def convergence(self, layer_x: str, layer_y: str, view: View = "xy") -> dict[str, Curve]:
@@ -404,7 +404,7 @@ class Comparison:
             return [f"the run failed after {self.n_batches} batches ({what}); the numbers are those until then"]
         return []
 
-    def _provenance(self, n_batches: int, n_samples: int) -> dict[str, Any]:
+    def _provenance(self, frozen: Frozen) -> dict[str, Any]:
         from simwidget import __version__
 
         return {
@@ -414,11 +414,12 @@ class Comparison:
             "device": ", ".join(map(str, self._devices)),
             "options": dict(self._options),
             "loader": self._order,
-            "n_batches": n_batches,
-            "n_samples": n_samples,
+            "n_batches": frozen.n_batches,
+            "n_samples": frozen.n_samples,
             "started": self._started,
             "seconds": round(self._seconds, 3),
             "state": self._state,
+            **frozen.facts,
         }
 
     def _ipython_display_(self) -> None:

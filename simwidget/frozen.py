@@ -1,7 +1,8 @@
 """The pass at one moment: what evaluations and displays get of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,6 +50,8 @@ class Frozen:
     """the Gram matrices of the latest batch"""
     watched: dict[Pair, Extremes | None] = field(default_factory=dict)
     """on which samples the layers of the watched pairs agree least and most"""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """what the pass found out, for the provenance"""
 
 
 def tolerances(rows: Sequence[Row]) -> Tensor:

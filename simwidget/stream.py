@@ -67,6 +67,7 @@ class Stream(AbstractContextManager):
         self._captures: list[Capture] = []
         self._dims: dict[Key, int] = {}
         self._waiting = 0
+        self._stand_ins: dict[str, Confounder] = {}
         self._around: Surroundings | None = None
         self.n_batches = 0
         self.n_grams = 0
@@ -192,6 +193,7 @@ class Stream(AbstractContextManager):
             for one in wanted:
                 if one.kind == "input":
                     self._remarks.say("tokens", one.note())
+                    self._stand_ins[one.name] = one
                 self._put(("confounder", one.name), x, original)
                 original = original or ("confounder", one.name)
             if layer in chosen:
@@ -273,17 +275,10 @@ class Stream(AbstractContextManager):
     def _fix_rows(self) -> None:
         """After the first forward passes: the rows in execution order, then the chosen layers that never ran."""
         for model in self.models:
-            position, idle = self._plan.network_of(model.model_name), []
+            position = self._plan.network_of(model.model_name)
             for name in model.layer_names:
                 if (position, name) not in self._index:
                     self._register(Row((position, name), missing=NEVER_RAN))
-                    if model.chosen_by_default:
-                        idle.append(name)
-            if idle:
-                self._remarks.say(
-                    f"idle {model.model_name}",
-                    f"{len(idle)} layers of {model.model_name!r} never ran and are left out ({idle[0]!r}, for example)",
-                )
         self._check_memory()
         for network, capture in zip(self._networks, self._captures, strict=True):
             written = capture.written()
@@ -399,7 +394,26 @@ class Stream(AbstractContextManager):
                 history={row_map: history.moments for row_map, history in self._history.items()},
                 latest=self._latest,
                 watched={pair: watch.extremes for pair, watch in self._watched.items()},
+                facts=self._facts() if self._accumulators else {},
             )
+
+    def _facts(self) -> dict[str, Any]:
+        """What the pass found out, for the provenance."""
+        facts: dict[str, Any] = {"models": {}}
+        for model in self.models:
+            position = self._plan.network_of(model.model_name)
+            network = self._networks[position]
+            rows = [row for row in self._rows if row.key[0] == position and row.key[1] in model.layer_names]
+            never = [row.key[1] for row in rows if row.missing == NEVER_RAN]
+            turned = {row.key[1]: self._dims[row.key] for row in rows if self._dims.get(row.key)}
+            facts["models"][model.model_name] = {
+                "class": type(network.module).__name__,
+                "device": str(network.device),
+                **({"left_out_because_never_run": never} if never and model.chosen_by_default else {}),
+                **({"batch_dim": turned} if turned else {}),
+            }
+        removed = {one.name: " of ".join(map(repr, one.layer[::-1])) for one in self._stand_ins.values() if one.layer}
+        return {**facts, "input_stands_for": removed["input"]} if removed else facts
 
     def _expected_rows(self) -> list[Row]:
         """Before the first forward pass: the chosen layers in the order of their modules."""

@@ -241,7 +241,7 @@ def test_a_layer_that_turns_up_late_is_named():
             return self.always(x) if self.passes > 1 else x
 
     with pytest.warns(UserWarning, match=r"'always#1' ran for the first time.*batch 1"):
-        result = sw.compare({"net": Moody()}, [torch.randn(64, 6)] * 3, device="cpu").run(False)
+        result = sw.compare({"net": Moody()}, [torch.randn(64, 6)] * 3, layers=["*"], device="cpu").run(False)
     assert result.layers("net") == ("always", "first", "later")
     reasons = result.reasons("cka", "net")
     assert reasons == {"first": "did not run in every forward pass (batch 1)", "later": "never ran"}
