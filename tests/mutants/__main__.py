@@ -1,6 +1,6 @@
 """Undo each fix in turn and see its test fail: `python -m tests.mutants [NAME ...]`.
 
-Every patch beside this file is named after the test of `tests/test_traps.py` that guards the fix, with an optional
+Every patch beside this file is named after the test of a `tests/test_traps*.py` that guards the fix, with an optional
 `--variant`. Each is applied alone to a copy of the package, and that one test is run against the copy: it must fail.
 The same test must pass on the unpatched copy, and every trap must have a patch.
 """
@@ -18,14 +18,16 @@ ROOT = HERE.parent.parent
 
 def outcome(tree: Path, test: str) -> str:
     """ "passed", "failed", or what else pytest made of one test function and its parameters."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/test_traps.py", "-k", test]
-    run = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    traps = [str(path) for path in (tree / "tests").glob("test_traps*.py")]
+    run = subprocess.run([*command, *traps, "-k", test], cwd=tree, capture_output=True, text=True, check=False)
     known = {0: "passed", 1: "failed"}
     return known.get(run.returncode, f"pytest exit {run.returncode}: {run.stdout[-800:]}")
 
 
 def main(wanted: list[str]) -> int:
-    tests = re.findall(r"^def (test_\w+)", (ROOT / "tests" / "test_traps.py").read_text(), re.MULTILINE)
+    traps = "\n".join(path.read_text() for path in sorted((ROOT / "tests").glob("test_traps*.py")))
+    tests = re.findall(r"^def (test_\w+)", traps, re.MULTILINE)
     patches = sorted(HERE.glob("*.patch"))
     guarded = {patch.stem.partition("--")[0] for patch in patches}
     wrong = [f"{test} has no patch" for test in tests if test not in guarded]
