@@ -4,6 +4,8 @@ Each layer's output is handed on while it is fresh: nothing that a later layer w
 activation outlives its hook.
 """
 
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -15,7 +17,7 @@ from torch import nn
 from simwidget.batches import Batch
 from simwidget.calling import Calling
 from simwidget.layers import named_layers
-from simwidget.promises import Borrowed, Draws, RandomState, children_run
+from simwidget.promises import Borrowed, Draws, RandomState, children_run, has_fused_layers
 
 Sink = Callable[[str, Any], None]
 """Called as sink(call, output): `call` is the layer's name, with "#k" from its second call in one forward on."""
@@ -29,8 +31,16 @@ class Capture(AbstractContextManager):
     """
 
     def __init__(
-        self, network: nn.Module, model: str, names: Sequence[str], device: torch.device, calling: Calling, sink: Sink
+        self,
+        network: nn.Module,
+        model: str,
+        names: Sequence[str],
+        device: torch.device,
+        calling: Calling,
+        sink: Sink,
+        run: object = None,
     ) -> None:
+        self._run_of = run
         self._network = network
         self._model = model
         self._names = tuple(names)
@@ -38,13 +48,21 @@ class Capture(AbstractContextManager):
         self._calling = calling
         self._sink = sink
         self._calls: Counter[str] = Counter()
-        self._running = False
+        self._running: int | None = None
+        """the thread of the forward pass that is under way"""
+        self._fused = has_fused_layers(network)
         self._draws: bool | None = None
         self._latest = ""
         self._borrowed = Borrowed(network, model, device)
         self._undo = ExitStack()
 
     def __enter__(self) -> "Capture":
+        for module in self._network.modules() if self._run_of is not None else ():
+            if any(getattr(hook, "run", self._run_of) is not self._run_of for hook in module._forward_hooks.values()):
+                raise RuntimeError(
+                    f"model {self._model!r} is under way in another comparison: wait for that one (`wait()`), stop it, "
+                    "or compare a copy of the model"
+                )
         with ExitStack() as undo:
             undo.enter_context(self._borrowed)
             modules = named_layers(self._network)
@@ -60,16 +78,16 @@ class Capture(AbstractContextManager):
         """One forward pass, during which the sink is called in execution order."""
         self._calls.clear()
         self._latest = ""
-        self._running = True
+        self._running = threading.get_ident()
         try:
-            with torch.no_grad(), children_run(self._network), _eagerly():
+            with torch.no_grad(), children_run() if self._fused else ExitStack(), _eagerly():
                 self._run(batch)
         except Exception as error:
             after = f" after layer {self._latest!r}" if self._latest else ""
             add_place(error, f"in the forward pass of model {self._model!r}{after}")
             raise
         finally:
-            self._running = False
+            self._running = None
 
     def _run(self, batch: Batch) -> None:
         """The network, with the random numbers that it draws put back; whether it draws any, the first pass tells."""
@@ -92,13 +110,16 @@ class Capture(AbstractContextManager):
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
-            if not self._running:  # a module shared with another network, in that one's forward pass
+            # not this network's pass, but that of another one which shares the module, or of somebody else's
+            if self._running != threading.get_ident():
                 return
             count = self._calls[name]
             self._calls[name] += 1
             call = self._latest = f"{name}#{count}" if count else name
             self._sink(call, output)
 
+        if self._run_of is not None:
+            hook.run = self._run_of  # type: ignore[attr-defined]
         return hook
 
 
@@ -110,5 +131,7 @@ def add_place(error: BaseException, place: str) -> None:
 
 def _eagerly() -> AbstractContextManager:
     """Compiled submodules run their original code, whose hooks fire."""
-    stance = getattr(torch.compiler, "set_stance", None)
-    return stance("force_eager") if stance is not None else ExitStack()
+    # as long as nobody has compiled anything, the compiler is not even imported, which takes a second
+    if not hasattr(torch.compiler, "set_stance") or "torch._dynamo" not in sys.modules:
+        return ExitStack()
+    return torch.compiler.set_stance("force_eager")

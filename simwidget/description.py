@@ -35,11 +35,14 @@ class LayerDescription:
     """whether a comparison takes it when nothing else is asked for"""
     reason: str | None = None
     """why it would have no numbers"""
+    repeats: str | None = None
+    """the layer before it whose very tensor it returns, which is why a default choice leaves it out"""
 
     def cells(self) -> tuple[str, ...]:
         shape = "" if self.output is None else " × ".join(map(str, self.output))
+        chosen = "yes" if self.chosen else f"same as {self.repeats}" if self.repeats else ""
         features = "none" if self.n_features is None else f"{self.n_features:,}"
-        return (self.name, self.module, str(self.calls), shape, self.dtype, features, "yes" if self.chosen else "")
+        return (self.name, self.module, str(self.calls), shape, self.dtype, features, chosen)
 
 
 @dataclass(frozen=True)
@@ -171,9 +174,10 @@ def describe(
     calls: Counter[str] = Counter()
     waiting = 0
     itemsize = 4
+    previous = ""
 
     def sink(call: str, output: Any) -> None:
-        nonlocal waiting, itemsize
+        nonlocal waiting, itemsize, previous
         layer = call.partition("#")[0]
         calls[layer] += 1
         reading = network.readings[layer]
@@ -188,10 +192,14 @@ def describe(
             return
         # a container that returns what the chosen layer before it gave is no layer of its own
         again = layer in chosen and around.latest.repeats(tensor.source) and layer in network.containers
-        listed = layer in chosen and not (given.chosen_by_default and again)
+        left_out = given.chosen_by_default and again
+        listed = layer in chosen and not left_out
         shape = tuple(getattr(tensor.tensor, "shape", ()))
         dtype = str(x.dtype).removeprefix("torch.")
-        found.setdefault(layer, LayerDescription(layer, network.kinds[layer], 0, shape, dtype, x.shape[1], listed))
+        one = LayerDescription(layer, network.kinds[layer], 0, shape, dtype, x.shape[1], listed)
+        found.setdefault(layer, replace(one, repeats=previous) if left_out else one)
+        if layer in chosen:
+            previous = call
         if found[layer].chosen:
             waiting += x.numel() * x.element_size()
             itemsize = max(itemsize, min(8, x.element_size()))

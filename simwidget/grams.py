@@ -40,12 +40,6 @@ class GramBatch:
         """Samples of the open forward pass."""
         return self._incoming
 
-    def has(self, key: Key) -> bool:
-        """Whether the open forward pass has given this representation."""
-        return key in self._grams or (
-            self._before is not None and len(self._parts.get(key, ())) > len(self._before.get(key, ()))
-        )
-
     def open(self, n: int) -> None:
         self._incoming = n
         self._before = dict(self._parts)

@@ -1,7 +1,7 @@
 """The networks of a comparison, each once for every way in which it is run."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 from simwidget.axes import features_of, sequence_first
 from simwidget.batches import Batch, split
 from simwidget.calling import Calling, Forward
+from simwidget.capture import add_place
 from simwidget.layers import named_layers
 from simwidget.representations import Reading, Representations, check_patterns, matches
 from simwidget.similarity_model import SimilarityModel
@@ -33,8 +34,7 @@ class Network:
     batch_dim: int
     """where the samples lie in the tensors of its batches"""
     prepare: Callable[[Any], Any] | None = None
-    repeating: set[str] = field(default_factory=set)
-    """calls of containers that merely returned what their last child gave"""
+    """makes its own batch of the loader's"""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,7 +47,13 @@ class Network:
 
     def take(self, raw: Any, index: int) -> Batch:
         """Its own batch of what the loader gave."""
-        given = raw if self.prepare is None else self.prepare(raw)
+        given = raw
+        if self.prepare is not None:
+            try:
+                given = self.prepare(raw)
+            except Exception as error:
+                add_place(error, f"in inputs= of model {self.model!r}")
+                raise
         try:
             return split(given, index, self.batch_dim, self.calling.opaque)
         except TypeError as problem:

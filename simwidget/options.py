@@ -12,7 +12,7 @@ from simwidget.measures import make_measures
 from simwidget.measures.base import Measure, MeasureOptions
 from simwidget.networks import BatchDim, Network, networks_of
 from simwidget.promises import only_device
-from simwidget.representations import BY_POSITION, RepresentationOption, Representations
+from simwidget.representations import BY_POSITION, RepresentationOption, Representations, name_of
 from simwidget.similarity_model import SimilarityModel
 from simwidget.suggestions import near
 
@@ -64,13 +64,16 @@ class Options:
         extra: dict[str, list[str]] = {}
         for model, layer in (one.layer for one in confounders if one.layer is not None):
             extra.setdefault(model, []).append(layer.partition("#")[0])
+        functions = {
+            option: per_model(option, getattr(self, option), names, callable) for option in ("inputs", "forward")
+        }
         networks = networks_of(
             models,
             devices,
             representations,
             self.batch_dim,
-            per_model("inputs", self.inputs, names, callable),
-            per_model("forward", self.forward, names, callable),
+            functions["inputs"],
+            functions["forward"],
             extra,
         )
         by_position = any(
@@ -88,6 +91,11 @@ class Options:
             "confounder": [one.name for one in confounders],
             "representation": representations.describe(),
             "batch_dim": dict(self.batch_dim) if isinstance(self.batch_dim, Mapping) else self.batch_dim,
+            **{
+                option: {name: name_of(function) for name, function in given.items() if function is not None}
+                for option, given in functions.items()
+                if any(given.values())
+            },
             **({"positions": self.positions, "seed": self.seed} if by_position else {}),
         }
         return Plan(

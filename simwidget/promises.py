@@ -154,21 +154,18 @@ def random_state_kept(devices: Sequence[torch.device]) -> Iterator[None]:
         before.restore()
 
 
-@contextmanager
-def children_run(network: nn.Module) -> Iterator[None]:
-    """Transformer layers of torch run their submodules, so that hooks fire, instead of one fused operation.
-
-    The switch is the whole process's, so it is thrown only for networks that have such layers.
-    """
+def has_fused_layers(network: nn.Module) -> bool:
+    """Whether the network has layers that torch may run as one operation, so that the hooks inside would not fire."""
     fused = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
-    if (
-        not any(isinstance(module, fused) for module in network.modules())
-        or not torch.backends.mha.get_fastpath_enabled()
-    ):
-        yield
-        return
+    return any(isinstance(module, fused) for module in network.modules())
+
+
+@contextmanager
+def children_run() -> Iterator[None]:
+    """Transformer layers of torch run their submodules instead of one operation; the switch is the whole process's."""
+    before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(True)
+        torch.backends.mha.set_fastpath_enabled(before)

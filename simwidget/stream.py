@@ -2,9 +2,8 @@
 
 import threading
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import torch
@@ -12,21 +11,15 @@ from torch import Tensor
 
 from simwidget.accumulators import GramAccumulator
 from simwidget.agreement import Watch
-from simwidget.batches import Batch, split
-from simwidget.capture import Capture
-from simwidget.confounders import Confounder
+from simwidget.forwards import Forwards, Representation, Takers
 from simwidget.frozen import Frozen, Pair, Row
 from simwidget.grams import GramBatch, Key
 from simwidget.history import History
-from simwidget.kernels import linear_gram, same_class_gram
+from simwidget.kernels import linear_gram
 from simwidget.latest import Latest
-from simwidget.masks import NO_MASKS
 from simwidget.memory import estimate_memory, free_memory, warning
 from simwidget.options import Plan
-from simwidget.outputs import RepresentationError
-from simwidget.positions import Positions
 from simwidget.remarks import Remarks
-from simwidget.representations import Reading, Surroundings, flatten
 from simwidget.rows import RowMap
 from simwidget.samples import SampleBatch
 from simwidget.similarity_model import SimilarityModel
@@ -63,12 +56,10 @@ class Stream(AbstractContextManager):
         self._watched: dict[Pair, Watch] = {}
         self._remarks = Remarks(self._min_samples)
         self._lock = threading.Lock()
-        self._open = ExitStack()
-        self._captures: list[Capture] = []
-        self._dims: dict[Key, int] = {}
+        self._forwards = Forwards(plan, self._remarks)
         self._waiting = 0
-        self._stand_ins: dict[str, Confounder] = {}
-        self._around: Surroundings | None = None
+        self._repeating: set[Key] = set()
+        """calls of containers that merely returned what their last child gave"""
         self.n_batches = 0
         self.n_grams = 0
         self.n_samples = 0
@@ -80,20 +71,15 @@ class Stream(AbstractContextManager):
     # --- the way of a batch ------------------------------------------------------------------------------------------
 
     def __enter__(self) -> "Stream":
-        with ExitStack() as stack:
-            for position, one in enumerate(self._networks):
-                capture = Capture(one.module, one.model, one.names, one.device, one.calling, self._sink(position))
-                self._captures.append(stack.enter_context(capture))
-            self._open = stack.pop_all()
+        self._forwards.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._captures.clear()
-        self._open.close()
+        self._forwards.__exit__(*exc)
 
     def step(self, raw: Any) -> None:
         """Take one batch of the loader through all networks and into the sums."""
-        batch, batches = self._split(raw)
+        batch, batches = self._forwards.split(raw, self.n_batches)
         with self._lock:
             self._remarks.labels(batch.labels)
             if batch.n == 0:
@@ -101,28 +87,13 @@ class Stream(AbstractContextManager):
         if batch.n == 0:
             self.n_batches += 1
             return
-        self._batch = batch
-        positions = self._positions = self._new_positions(batch, batches)
-        if positions is None:
-            self._grams.open(batch.n)
         self._samples.open(batch)
         try:
-            if positions is None:
-                self._put_confounders()  # what is wrong with them shows before anything is computed
-            for capture, network, own in zip(self._captures, self._networks, batches, strict=True):
-                self._previous: tuple[Key, Reading] | None = None
-                self._around = Surroundings(batch.n, own.masks.to(network.device), positions)
-                capture.forward(own)
-            which = None if positions is None else positions.settled()
-            if which is not None:
-                self._put_confounders()
-            self._check_confounders()
+            takers = Takers(self._grams.open, self._take, self._lose)
+            which = self._forwards.run(batch, batches, self.n_batches, takers)
         except BaseException:
             self._grams.abandon()
             raise
-        finally:
-            del self._batch, self._positions
-            self._around = None
         if not self._accumulators:
             self._fix_rows()
         self._samples.close(develop=bool(self._watched), which=which)
@@ -136,112 +107,8 @@ class Stream(AbstractContextManager):
         if self._grams.n_samples:
             self._accumulate(self.n_batches)
 
-    def _split(self, raw: Any) -> tuple[Batch, list[Batch]]:
-        """The batch as the loader gave it, and what each network takes of it."""
-        batches = [network.take(raw, self.n_batches) for network in self._networks]
-        first = batches[0]
-        for network, batch in zip(self._networks, batches, strict=True):
-            if batch.n != first.n:
-                raise ValueError(
-                    f"batch {self.n_batches} has {first.n} samples for model {self._networks[0].model!r} and {batch.n} "
-                    f"for {network.model!r}: inputs= must keep all samples in their order, and batch_dim= must say "
-                    "where they are"
-                )
-        whole = first
-        if self._networks[0].prepare is not None:
-            with suppress(TypeError):  # what the loader gives may mean something to the user's function alone
-                given = split(raw, self.n_batches)
-                whole = given if given.n == first.n and given.tensor is not None else first.with_labels(given.labels)
-        for batch in batches:
-            whole = whole.with_labels(batch.labels)
-        return replace(whole, whole=raw), batches
-
-    def _new_positions(self, whole: Batch, batches: Sequence[Batch]) -> Positions | None:
-        if not self._plan.by_position:
-            return None
-        masks = next((batch.masks for batch in batches if batch.masks.any), NO_MASKS)
-        plan = self._plan
-        return Positions(whole.n, masks, plan.positions, plan.seed, self.n_batches, self._grams.open)
-
-    def _sink(self, position: int) -> Callable[[str, Any], None]:
-        network = self._networks[position]
-        removed: dict[str, list[Confounder]] = {}
-        for confounder in self._plan.confounders:
-            if confounder.layer is not None and confounder.layer[0] in network.models:
-                removed.setdefault(confounder.layer[1], []).append(confounder)
-        chosen = {name for model in self.models if model.model_name in network.models for name in model.layer_names}
-
-        def sink(call: str, output: Any) -> None:
-            key, layer = (position, call), call.partition("#")[0]
-            reading, previous = network.readings[layer], self._previous
-            self._previous = None
-            wanted = [one for one in removed.get(call, ()) if one.from_layer(self._batch)]
-            if layer not in chosen and not wanted:
-                return
-            try:
-                x, repeats = self._read(key, reading, output)
-            except RepresentationError as problem:
-                if wanted:
-                    what = f"confounder {wanted[0].name!r}, layer {call!r}, batch {self.n_batches}"
-                    raise ValueError(f"{what}: {problem}") from problem
-                self._lose(key, str(problem))
-                return
-            except ValueError as problem:
-                raise ValueError(f"layer {call!r}, batch {self.n_batches}: {problem}") from problem
-            # the same tensor read in the same way has the same Gram matrix
-            original = previous[0] if repeats and previous is not None and reading.reads_like(previous[1]) else None
-            for one in wanted:
-                if one.kind == "input":
-                    self._remarks.say("tokens", one.note())
-                    self._stand_ins[one.name] = one
-                self._put(("confounder", one.name), x, original)
-                original = original or ("confounder", one.name)
-            if layer in chosen:
-                if repeats and not self._accumulators and layer in network.containers:
-                    network.repeating.add(call)
-                self._put(key, x, original)
-                self._previous = key, reading
-
-        return sink
-
-    def _read(self, key: Key, reading: Reading, output: Any) -> tuple[Tensor, bool]:
-        """The representation of one layer's output, and whether it is of the same tensor as the one before."""
-        around = self._around
-        assert around is not None
-        found = reading.output(output, around.n)
-        repeats = around.latest.repeats(found.source)
-        known = self._dims.setdefault(key, found.batch_dim)
-        if known != found.batch_dim:
-            raise RepresentationError(
-                f"its samples lay in dimension {known} before, and in {found.batch_dim} in batch {self.n_batches}: say "
-                "which with batch_dim="
-            )
-        self._remarks.read(reading, found, key[1], around.masks)
-        return reading.represent(found, around), repeats
-
-    def _put_confounders(self) -> None:
-        """Those that come of the batch itself; where positions are samples, once these are settled."""
-        batch, positions = self._batch, self._positions
-        for confounder in self._plan.confounders:
-            if confounder.from_layer(batch):
-                continue
-            values = confounder.values(batch).to(self._plan.device)
-            if positions is not None:
-                # images have their channels first, tokens their features last
-                values = positions.spread(values, 1 if values.ndim > 3 else values.ndim - 1)
-            kernel = same_class_gram if confounder.kind == "labels" else None
-            self._put(("confounder", confounder.name), flatten(values), None, kernel)
-
-    def _check_confounders(self) -> None:
-        for confounder in self._plan.confounders:
-            if not self._grams.has(("confounder", confounder.name)):
-                layer = "" if confounder.layer is None else confounder.layer[1]
-                raise ValueError(
-                    f"confounder {confounder.name!r}, batch {self.n_batches}: layer {layer!r} did not run, so there is "
-                    "nothing to remove; take another one"
-                )
-
-    def _put(self, key: Key, x: Tensor, original: Key | None, kernel: Callable[[Tensor], Tensor] | None = None) -> None:
+    def _take(self, one: Representation) -> None:
+        key = one.key
         if key not in self._index:
             if self._accumulators:
                 with self._lock:
@@ -250,10 +117,13 @@ class Stream(AbstractContextManager):
             self._register(Row(key))
         row = self._rows[self._index[key]]
         if not row.dtype:
-            row.n_features, row.dtype = x.shape[1], str(x.dtype).removeprefix("torch.")
-        if not self._accumulators and original is None:
-            self._waiting += x.numel() * x.element_size()
-        self._grams.put(key, x, original, kernel)
+            row.n_features, row.dtype = one.x.shape[1], str(one.x.dtype).removeprefix("torch.")
+        if not self._accumulators:
+            if one.repeats_child:
+                self._repeating.add(key)
+            if one.original is None:
+                self._waiting += one.x.numel() * one.x.element_size()
+        self._grams.put(key, one.x, one.original, one.kernel)
 
     def _register(self, row: Row) -> None:
         row.kind = self._kind_of(row.key)
@@ -280,13 +150,10 @@ class Stream(AbstractContextManager):
                 if (position, name) not in self._index:
                     self._register(Row((position, name), missing=NEVER_RAN))
         self._check_memory()
-        for network, capture in zip(self._networks, self._captures, strict=True):
-            written = capture.written()
-            if written:
-                self._remarks.say(
-                    f"written {network.model}",
-                    f"the forward pass of {network.model!r} itself writes into {written[0]!r}, which is not put back",
-                )
+        for who, name in self._forwards.written().items():
+            self._remarks.say(
+                f"written {who}", f"the forward pass of {who!r} itself writes into {name!r}, which is not put back"
+            )
         n, device = len(self._rows), self._state_device
         with self._lock:
             for row_map in self._row_maps:
@@ -400,20 +267,22 @@ class Stream(AbstractContextManager):
     def _facts(self) -> dict[str, Any]:
         """What the pass found out, for the provenance."""
         facts: dict[str, Any] = {"models": {}}
+        dims, stand_in = self._forwards.batch_dims, self._forwards.stand_in
         for model in self.models:
             position = self._plan.network_of(model.model_name)
             network = self._networks[position]
             rows = [row for row in self._rows if row.key[0] == position and row.key[1] in model.layer_names]
             never = [row.key[1] for row in rows if row.missing == NEVER_RAN]
-            turned = {row.key[1]: self._dims[row.key] for row in rows if self._dims.get(row.key)}
+            turned = {row.key[1]: dims[row.key] for row in rows if dims.get(row.key)}
             facts["models"][model.model_name] = {
                 "class": type(network.module).__name__,
                 "device": str(network.device),
                 **({"left_out_because_never_run": never} if never and model.chosen_by_default else {}),
                 **({"batch_dim": turned} if turned else {}),
             }
-        removed = {one.name: " of ".join(map(repr, one.layer[::-1])) for one in self._stand_ins.values() if one.layer}
-        return {**facts, "input_stands_for": removed["input"]} if removed else facts
+        if stand_in is not None and stand_in.layer is not None:
+            facts["input_stands_for"] = " of ".join(map(repr, stand_in.layer[::-1]))
+        return facts
 
     def _expected_rows(self) -> list[Row]:
         """Before the first forward pass: the chosen layers in the order of their modules."""
@@ -427,11 +296,11 @@ class Stream(AbstractContextManager):
 
     def _layers_of(self, model: SimilarityModel, rows: Sequence[Row]) -> tuple[int, ...]:
         position = self._plan.network_of(model.model_name)
-        chosen, repeating = set(model.layer_names), self._networks[position].repeating
+        chosen = set(model.layer_names)
         found = []
         for index, row in enumerate(rows):
             network, call = row.key
             asked_for = network == position and call.partition("#")[0] in chosen
-            if asked_for and not (model.chosen_by_default and (call in repeating or row.missing == NEVER_RAN)):
+            if asked_for and not (model.chosen_by_default and (row.key in self._repeating or row.missing == NEVER_RAN)):
                 found.append(index)
         return tuple(found)

@@ -464,7 +464,7 @@ def test_before_there_is_a_gram_matrix_and_for_layers_without_one_there_is_none(
         def forward(self, x):
             return self.used(x)
 
-    comparison = sw.compare({"net": Idle()}, [torch.randn(64, 6)], device="cpu")
+    comparison = sw.compare({"net": Idle()}, [torch.randn(64, 6)], layers=["used", "idle"], device="cpu")
     assert comparison.inspect("used", "used", "xx") is None
     comparison.run(False)
     assert comparison.inspect("used", "idle", "xx") is None

@@ -1,0 +1,213 @@
+"""One batch through all networks: which representations it has, and those of the confounders."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from simwidget.batches import Batch, split
+from simwidget.capture import Capture
+from simwidget.confounders import Confounder
+from simwidget.grams import Key
+from simwidget.kernels import same_class_gram
+from simwidget.masks import NO_MASKS
+from simwidget.options import Plan
+from simwidget.outputs import RepresentationError
+from simwidget.positions import Positions
+from simwidget.remarks import Remarks
+from simwidget.representations import Reading, Surroundings, flatten
+
+
+@dataclass(frozen=True)
+class Representation:
+    """One representation of a batch, while it is fresh: its memory may be overwritten once it was taken."""
+
+    key: Key
+    x: Tensor
+    """(m, p)"""
+    original: Key | None = None
+    """the key of one whose tensor is this very one"""
+    repeats_child: bool = False
+    """whether a container merely returned what the layer before it gave"""
+    kernel: Callable[[Tensor], Tensor] | None = None
+    """what makes its Gram matrix, if not the usual one"""
+
+
+@dataclass(frozen=True)
+class Takers:
+    """Whom a pass hands on to."""
+
+    opens: Callable[[int], None]
+    """told the number of samples, before any representation"""
+    takes: Callable[[Representation], None]
+    loses: Callable[[Key, str], None]
+    """told the layer that has no representation, and why"""
+
+
+NOWHERE = Surroundings(0)
+"""Between two batches."""
+
+
+class Forwards(AbstractContextManager):
+    """The networks with their hooks, while the context is open; `run` takes one batch through all of them."""
+
+    def __init__(self, plan: Plan, remarks: Remarks) -> None:
+        self._plan = plan
+        self._networks = plan.networks
+        self._remarks = remarks
+        self._open = ExitStack()
+        self._captures: list[Capture] = []
+        self._around = NOWHERE
+        self.batch_dims: dict[Key, int] = {}
+        """where the samples of each layer's output lay"""
+        self.stand_in: Confounder | None = None
+        """the confounder "input", when a layer stands in for token ids"""
+
+    def __enter__(self) -> "Forwards":
+        with ExitStack() as stack:
+            for position, one in enumerate(self._networks):
+                capture = Capture(one.module, one.model, one.names, one.device, one.calling, self._sink(position), self)
+                self._captures.append(stack.enter_context(capture))
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._captures.clear()
+        self._open.close()
+
+    def run(self, batch: Batch, batches: Sequence[Batch], index: int, takers: Takers) -> Tensor | None:
+        """One batch, as `split` gave it; where positions are samples, the batch's sample (m,) that each lies in."""
+        self._takers = takers
+        positions = self._new_positions(batch, batches, index)
+        if positions is None:
+            self._takers.opens(batch.n)
+        self._batch, self._index = batch, index
+        self._removed: set[str] = set()
+        try:
+            if positions is None:
+                self._take_confounders(None)  # what is wrong with them shows before anything is computed
+            for capture, network, own in zip(self._captures, self._networks, batches, strict=True):
+                self._previous: tuple[Key, Reading] | None = None
+                self._around = Surroundings(batch.n, own.masks.to(network.device), positions)
+                capture.forward(own)
+            if positions is not None:
+                self._take_confounders(positions)
+            self._check_confounders()
+            return None if positions is None else positions.settled()
+        finally:
+            del self._batch, self._takers  # nothing keeps those who take
+            self._around = NOWHERE
+
+    def written(self) -> dict[str, str]:
+        """For each model whose own forward pass writes into a parameter, such a parameter."""
+        found = {network.model: one.written() for network, one in zip(self._networks, self._captures, strict=True)}
+        return {model: names[0] for model, names in found.items() if names}
+
+    def split(self, raw: Any, index: int) -> tuple[Batch, list[Batch]]:
+        """Batch number `index` as the loader gave it, and what each network takes of it."""
+        batches = [network.take(raw, index) for network in self._networks]
+        first = batches[0]
+        for network, batch in zip(self._networks, batches, strict=True):
+            if batch.n != first.n:
+                raise ValueError(
+                    f"batch {index} has {first.n} samples for model {self._networks[0].model!r} and {batch.n} "
+                    f"for {network.model!r}: inputs= must keep all samples in their order, and batch_dim= must say "
+                    "where they are"
+                )
+        whole = first
+        if self._networks[0].prepare is not None:
+            with suppress(TypeError):  # what the loader gives may mean something to the user's function alone
+                given = split(raw, index)
+                whole = given if given.n == first.n and given.tensor is not None else first.with_labels(given.labels)
+        for batch in batches:
+            whole = whole.with_labels(batch.labels)
+        return replace(whole, whole=raw), batches
+
+    def _new_positions(self, batch: Batch, batches: Sequence[Batch], index: int) -> Positions | None:
+        if not self._plan.by_position:
+            return None
+        masks = next((one.masks for one in batches if one.masks.any), NO_MASKS)
+        return Positions(batch.n, masks, self._plan.positions, self._plan.seed, index, self._takers.opens)
+
+    def _sink(self, position: int) -> Callable[[str, Any], None]:
+        network = self._networks[position]
+        removed: dict[str, list[Confounder]] = {}
+        for confounder in self._plan.confounders:
+            if confounder.layer is not None and confounder.layer[0] in network.models:
+                removed.setdefault(confounder.layer[1], []).append(confounder)
+        models = [model for model in self._plan.models if model.model_name in network.models]
+        chosen = {name for model in models for name in model.layer_names}
+
+        def sink(call: str, output: Any) -> None:
+            key, layer = (position, call), call.partition("#")[0]
+            wanted = [one for one in removed.get(call, ()) if one.from_layer(self._batch)]
+            if layer not in chosen and not wanted:
+                return
+            reading, previous = network.readings[layer], self._previous
+            self._previous = None
+            try:
+                x, repeats = self._read(key, reading, output)
+            except RepresentationError as problem:
+                if wanted:
+                    what = f"confounder {wanted[0].name!r}, layer {call!r}, batch {self._index}"
+                    raise ValueError(f"{what}: {problem}") from problem
+                self._takers.loses(key, str(problem))
+                return
+            except ValueError as problem:
+                raise ValueError(f"layer {call!r}, batch {self._index}: {problem}") from problem
+            # the same tensor read in the same way has the same Gram matrix
+            original = previous[0] if repeats and previous is not None and reading.reads_like(previous[1]) else None
+            for one in wanted:
+                self._remove(one, x, original)
+                original = original or ("confounder", one.name)
+            if layer in chosen:
+                self._takers.takes(Representation(key, x, original, repeats and layer in network.containers))
+                self._previous = key, reading
+
+        return sink
+
+    def _remove(self, confounder: Confounder, x: Tensor, original: Key | None) -> None:
+        """A layer's representation as a confounder's."""
+        if confounder.kind == "input":
+            self.stand_in = confounder
+            self._remarks.say("tokens", confounder.note())
+        self._removed.add(confounder.name)
+        self._takers.takes(Representation(("confounder", confounder.name), x, original))
+
+    def _read(self, key: Key, reading: Reading, output: Any) -> tuple[Tensor, bool]:
+        """The representation of one layer's output, and whether it is of the same tensor as the one before."""
+        around = self._around
+        found = reading.output(output, around.n)
+        repeats = around.latest.repeats(found.source)
+        known = self.batch_dims.setdefault(key, found.batch_dim)
+        if known != found.batch_dim:
+            raise RepresentationError(
+                f"its samples lay in dimension {known} before, and in {found.batch_dim} in batch {self._index}: say "
+                "which with batch_dim="
+            )
+        self._remarks.read(reading, found, key[1], around.masks)
+        return reading.represent(found, around), repeats
+
+    def _take_confounders(self, positions: Positions | None) -> None:
+        """Those that come of the batch itself; where positions are samples, once these are settled."""
+        for confounder in self._plan.confounders:
+            if confounder.from_layer(self._batch):
+                continue
+            values = confounder.values(self._batch).to(self._plan.device)
+            if positions is not None:
+                # images have their channels first, tokens their features last
+                values = positions.spread(values, 1 if values.ndim > 3 else values.ndim - 1)
+            kernel = same_class_gram if confounder.kind == "labels" else None
+            self._removed.add(confounder.name)
+            self._takers.takes(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
+
+    def _check_confounders(self) -> None:
+        for confounder in self._plan.confounders:
+            if confounder.name not in self._removed:
+                layer = "" if confounder.layer is None else confounder.layer[1]
+                raise ValueError(
+                    f"confounder {confounder.name!r}, batch {self._index}: layer {layer!r} did not run, so there is "
+                    "nothing to remove; take another one"
+                )
