@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -15,6 +16,8 @@ class Features:
     count: int
     first: bool
     """whether they come right after the samples (channels first), or last"""
+    ndim: int | None = None
+    """of the module's own output, where it is always the same; an output of another one was made of it"""
 
 
 def features_of(module: nn.Module) -> tuple[Features, ...]:
@@ -25,7 +28,7 @@ def features_of(module: nn.Module) -> tuple[Features, ...]:
 
 def _own_features(module: nn.Module) -> Features | None:
     if isinstance(module, nn.modules.conv._ConvNd):
-        return Features(module.out_channels, first=True)
+        return Features(module.out_channels, first=True, ndim=module.weight.ndim)
     if isinstance(module, nn.modules.batchnorm._NormBase):
         return Features(module.num_features, first=True)
     if isinstance(module, nn.GroupNorm):
@@ -75,8 +78,28 @@ class FeatureAxes:
         for one in told:
             at_first, at_last = tensor.shape[1] == one.count, tensor.shape[last] == one.count
             if at_first or at_last:
-                return 1 if at_first and (one.first or not at_last) else last
+                as_told = one.first and one.ndim in (None, tensor.ndim)
+                return 1 if at_first and (as_told or not at_last) else last
         return last if last == 2 else 1
+
+
+def part_of(layer: str, order: Sequence[str]) -> Literal["encoder", "decoder", "both"]:
+    """Where a layer is in a network with an encoder and a decoder, told by their names and the modules' order.
+
+    What is neither inside the one nor the other runs after both where it is registered after the decoder, as heads
+    are; and in both, one after the other, where it comes before, as shared embeddings do.
+
+    >>> order = ["shared", "encoder", "encoder.0", "decoder", "decoder.0", "head"]
+    >>> [part_of(layer, order) for layer in order[::2]]
+    ['both', 'encoder', 'decoder']
+    """
+    inside = [name for name in layer.split(".") if "encoder" in name or "decoder" in name]
+    if inside:
+        return "decoder" if "decoder" in inside[-1] else "encoder"
+    decoder = next((place for place, name in enumerate(order) if "decoder" in name), None)
+    if decoder is None:
+        return "encoder"
+    return "decoder" if order.index(layer) > decoder else "both"
 
 
 def sequence_first(model: nn.Module) -> frozenset[str]:

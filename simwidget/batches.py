@@ -20,6 +20,8 @@ LABELS = ("labels", "label", "targets", "target", "y")
 """Keys of a mapping that hold class labels."""
 SMALLEST_IMAGE = 8
 """Pixels: a list of tensors (c, h, w) with smaller sides is not taken for a list of images."""
+FEWEST_IMAGES = 3
+"""A list of fewer is taken for an input and its labels; put it into a tuple, (images,)."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,15 @@ class Batch:
 def split(batch: Any, index: int, batch_dim: int = 0, opaque: bool = False) -> Batch:
     """Find a batch's inputs, labels and masks, and count its samples.
 
-    The input is a tensor, a mapping, a packed sequence, or the first element of a tuple or list, which may be a list of
-    images (c, h, w) too; the second one may be class labels. An `opaque` batch is the user's own function's business.
+    The input is a tensor, a mapping, a packed sequence, a list of images (c, h, w), or the first element of a tuple or
+    list, whose second one may be class labels. An `opaque` batch is the user's own function's business.
 
     Raises:
         TypeError: there is nothing in it whose samples could be counted.
     """
     inputs = batch
     labels: Any = None
-    if _is_sequence(batch) and batch and not (opaque and len(batch) > 1 and is_images(batch)):
+    if _is_sequence(batch) and batch and not (len(batch) >= FEWEST_IMAGES and is_images(batch)):
         inputs, labels = batch[0], batch[1] if len(batch) > 1 else None
     if isinstance(inputs, Mapping) or _is_fields(inputs):
         inputs = as_mapping(inputs)

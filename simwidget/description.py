@@ -183,7 +183,7 @@ def describe(
         reading = network.readings[layer]
         try:
             tensor = reading.output(output, own.n)
-            x = reading.represent(tensor, around)
+            x = reading.represent(tensor, around, call)
         except RepresentationError as problem:
             listed = layer in chosen
             found.setdefault(

@@ -95,6 +95,7 @@ class Forwards(AbstractContextManager):
             if positions is not None:
                 self._take_confounders(positions)
             self._check_confounders()
+            self._remark_keys()
             return None if positions is None else positions.settled()
         finally:
             del self._batch, self._takers  # nothing keeps those who take
@@ -188,7 +189,7 @@ class Forwards(AbstractContextManager):
                 "which with batch_dim="
             )
         self._remarks.read(reading, found, key[1], around.masks)
-        return reading.represent(found, around), repeats
+        return reading.represent(found, around, key[1]), repeats
 
     def _take_confounders(self, positions: Positions | None) -> None:
         """Those that come of the batch itself; where positions are samples, once these are settled."""
@@ -202,6 +203,16 @@ class Forwards(AbstractContextManager):
             kernel = same_class_gram if confounder.kind == "labels" else None
             self._removed.add(confounder.name)
             self._takers.takes(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
+
+    def _remark_keys(self) -> None:
+        for network in self._networks:
+            keys = network.calling.left_out
+            if keys:
+                named = ", ".join(map(repr, keys[:6]))
+                self._remarks.say(
+                    f"keys {network.model}",
+                    f"model {network.model!r} does not know the batch's {named}, which it is not given",
+                )
 
     def _check_confounders(self) -> None:
         for confounder in self._plan.confounders:

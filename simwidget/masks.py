@@ -21,9 +21,9 @@ class Masks:
     encoder: Tensor | None = None
     decoder: Tensor | None = None
 
-    def of(self, layer: str, tokens: int) -> Tensor | None:
-        """The mask of a layer's output with this many tokens; None where no mask is so long."""
-        order = (self.decoder, self.encoder) if "decoder" in layer else (self.encoder, self.decoder)
+    def of(self, decodes: bool, tokens: int) -> Tensor | None:
+        """The mask of an output with so many tokens, of a decoder or of other layers; None where none is so long."""
+        order = (self.decoder, self.encoder) if decodes else (self.encoder, self.decoder)
         return next((mask for mask in order if mask is not None and mask.shape[1] == tokens), None)
 
     @property

@@ -31,14 +31,14 @@ class Positions:
         """(m,) on the CPU: the sample that each drawn position lies in"""
         self._cells: Tensor | None = None
 
-    def read(self, layer: str, x: Tensor, axis: int) -> Tensor:
+    def read(self, decodes: bool, x: Tensor, axis: int) -> Tensor:
         """What an output (n, ...) with its features at `axis` has at the positions: (m, features)."""
         if x.ndim < 3:
             raise RepresentationError(f"its output {tuple(x.shape)} has no tokens or positions, only features")
         x = x.movedim(axis, -1)
         grid = tuple(x.shape[1:-1])
         if self.grid is None:
-            self._draw(layer, grid)
+            self._draw(decodes, grid)
         return self._at(x, grid)
 
     def settled(self) -> Tensor:
@@ -55,8 +55,8 @@ class Positions:
             return self._at(x, tuple(x.shape[1:-1]))
         return x.flatten(1)[self.settled().to(x.device)]
 
-    def _draw(self, layer: str, grid: Grid) -> None:
-        mask = self._masks.of(layer, grid[0]) if len(grid) == 1 else None
+    def _draw(self, decodes: bool, grid: Grid) -> None:
+        mask = self._masks.of(decodes, grid[0]) if len(grid) == 1 else None
         if mask is None:
             n_all = self._n * int(torch.tensor(grid).prod())
             drawn = torch.randperm(n_all, generator=self._generator)[: self._most].sort().values

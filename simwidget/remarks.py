@@ -59,7 +59,7 @@ class Remarks:
         if not masks.any or not isinstance(found.tensor, Tensor) or found.tensor.ndim != 3:
             return
         tokens = found.tensor.shape[1]
-        fits = masks.of(call, tokens) is not None
+        fits = masks.of(reading.decodes(call), tokens) is not None
         if reading.how == "flatten" and fits:
             self.say(
                 "padding",

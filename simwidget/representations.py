@@ -105,7 +105,6 @@ class Surroundings:
 class Reading:
     """How one layer's output is read."""
 
-    layer: str
     how: Representation
     features: tuple[Features, ...] = ()
     """what the layer's modules tell of its features"""
@@ -113,6 +112,12 @@ class Reading:
     """where the samples are looked for"""
     told: bool = False
     """whether these dimensions were asked for"""
+    part: Literal["encoder", "decoder", "both"] = "encoder"
+    """where the layer is in a network of two parts; "both" for one that runs in each, the decoder's time second"""
+
+    def decodes(self, call: str) -> bool:
+        """Whether this call of the layer is about the decoder's tokens."""
+        return self.part == "decoder" or (self.part == "both" and "#" in call)
 
     def reads_like(self, other: "Reading") -> bool:
         """Whether the two make the same representation of one output."""
@@ -129,7 +134,7 @@ class Reading:
                 return Output(raw)
             raise
 
-    def represent(self, found: Output, batch: "Surroundings") -> Tensor:
+    def represent(self, found: Output, batch: "Surroundings", call: str) -> Tensor:
         """The representation (n, p) of an output, or (m, p) where positions are samples."""
         x, n = found.tensor, batch.n
         if callable(self.how):
@@ -144,12 +149,12 @@ class Reading:
             return flatten(x)
         axis = batch.axes.of(x, self.features)
         if batch.positions is not None and self.how in BY_POSITION:
-            return batch.positions.read(self.layer, x, axis)
-        mask = self.mask(found, batch.masks, axis)
+            return batch.positions.read(self.decodes(call), x, axis)
+        mask = self.mask(found, batch.masks, axis, call)
         pool = {"mean": pooling.mean, "cls": pooling.first_token, "last": pooling.last_token}[self.how]
         return flatten(pool(x, axis, mask))
 
-    def mask(self, found: Output, masks: Masks, axis: int) -> Tensor | None:
+    def mask(self, found: Output, masks: Masks, axis: int, call: str) -> Tensor | None:
         """Which of an output's tokens are real, as the batch or a packed sequence tells."""
         x = found.tensor
         if x.ndim != 3:
@@ -158,7 +163,7 @@ class Reading:
         if found.lengths is not None:
             steps = found.lengths.new_ones(tokens).cumsum(0)
             return steps <= found.lengths[:, None]
-        return masks.of(self.layer, tokens)
+        return masks.of(self.decodes(call), tokens)
 
 
 def flatten(tensor: Tensor) -> Tensor:
