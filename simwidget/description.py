@@ -15,6 +15,7 @@ from simwidget.representations import Surroundings
 from simwidget.similarity_model import SimilarityModel
 
 COLUMNS = ("layer", "module", "calls", "output", "dtype", "features", "chosen")
+SIDES = ("left", "left", "right", "left", "left", "right", "left")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,10 @@ class LayerDescription:
 
     def cells(self) -> tuple[str, ...]:
         shape = "" if self.output is None else " × ".join(map(str, self.output))
-        chosen = "yes" if self.chosen else f"same as {self.repeats}" if self.repeats else ""
+        chosen = "yes" if self.chosen else ""
+        if self.repeats is not None:
+            inside = self.repeats.removeprefix(f"{self.name}.")
+            chosen = f"same as {'its ' if inside != self.repeats else ''}{inside}"
         features = "none" if self.n_features is None else f"{self.n_features:,}"
         return (self.name, self.module, str(self.calls), shape, self.dtype, features, chosen)
 
@@ -98,11 +102,15 @@ class Description:
         return lines if self.warning is None else [*lines, self.warning]
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th style="text-align:left">{name}</th>' for name in COLUMNS)
+        head = "".join(f'<th style="text-align:{side}">{name}</th>' for name, side in zip(COLUMNS, SIDES, strict=True))
         rows = []
         for layer in self.layers:
-            weight = "" if layer.chosen else "opacity:.6"
-            cells = "".join(f'<td style="text-align:left;{weight}">{escape(cell)}</td>' for cell in layer.cells())
+            weight = "" if layer.chosen else ";opacity:.6"
+            cells = "".join(
+                f'<td style="text-align:{side};white-space:{"normal" if column == "chosen" else "nowrap"}{weight}">'
+                f"{escape(cell)}</td>"
+                for cell, column, side in zip(layer.cells(), COLUMNS, SIDES, strict=True)
+            )
             rows.append(f"<tr>{cells}</tr>")
         ending = "".join(f"<p>{escape(line)}</p>" for line in self._ending())
         return (

@@ -94,6 +94,8 @@ def _nothing_found(output: Any, n: int, dims: Sequence[int], seen: Sequence[str]
             f"its output ({what}) is not dense: give representation= a callable for this layer that makes it a dense "
             f"({n}, ...) tensor"
         )
+    if n > 1 and len(seen) == 1 and "(1, " in seen[0]:
+        return f"its output ({what}) is one for all {n} samples: there is nothing to compare in it"
     where = "first" if tuple(dims) in ((0,), (0, 1)) else f"in dimension {' or '.join(map(str, dims))}"
     return (
         f"its output ({what}) has no floating tensor with the batch's {n} samples {where}: give batch_dim= where "

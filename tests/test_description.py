@@ -71,7 +71,7 @@ def test_a_block_that_repeats_its_last_layer_says_so():
     found = sw.describe(nn.Sequential(Block(), nn.Linear(6, 2)), torch.randn(8, 6))
     assert found.chosen == ("0.inner", "1")
     assert found["0"].repeats == "0.inner"
-    assert "same as 0.inner" in str(found)
+    assert "same as its inner" in str(found)
 
 
 def test_options_mean_what_they_mean_in_a_comparison():
