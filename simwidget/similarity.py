@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +15,13 @@ from simwidget.confounders import ConfounderOption
 from simwidget.options import Options
 from simwidget.result import SimilarityResult
 from simwidget.similarity_model import SimilarityModel
+from simwidget.suggestions import near
 
 
 class BaseSimilarity:
     """Two models and a measure; `compute` runs it over a loader, `plot_similarity` draws the matrix.
 
-    Subclasses set `measure`. After `compute`, `sim_matrix` holds the matrix and `result` the whole
+    Subclasses set `measure`; further options are those of `compare`. After `compute`, `sim_matrix` holds the matrix and `result` the whole
     `SimilarityResult`, with errors, layer names and notes.
     """
 
@@ -47,6 +49,10 @@ class BaseSimilarity:
         self.result: SimilarityResult | None = None
         # the mean of per-batch ratios is about the loader's own batches, so these are not joined
         joined = gram_batch if gram_batch is not None else 1 if average == "cka" else 64
+        known = [field.name for field in fields(Options)]
+        for option in options:
+            if option not in known:
+                raise TypeError(f"unknown option {option!r}.{near(option, known)}")
         self._options = {"unbiased": unbiased, "average": average, "gram_batch": joined, **options}
         self._comparison([])  # wrong options fail here, not after the data have been loaded
 
@@ -114,9 +120,17 @@ class CKA(BaseSimilarity):
         unbiased: bool = True,
         average: Literal["hsic", "cka"] = "hsic",
         gram_batch: int | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(
-            sim_model1, sim_model2, device, unbiased=unbiased, average=average, gram_batch=gram_batch, confounder=None
+            sim_model1,
+            sim_model2,
+            device,
+            unbiased=unbiased,
+            average=average,
+            gram_batch=gram_batch,
+            confounder=None,
+            **options,
         )
 
 
@@ -140,6 +154,7 @@ class DeltaCKA(BaseSimilarity):
         average: Literal["hsic", "cka"] = "hsic",
         gram_batch: int | None = None,
         confounder: ConfounderOption = "input",
+        **options: Any,
     ) -> None:
         super().__init__(
             sim_model1,
@@ -150,4 +165,5 @@ class DeltaCKA(BaseSimilarity):
             gram_batch=gram_batch,
             confounder=confounder,
             remove_negative_eig=remove_negative_eig,
+            **options,
         )

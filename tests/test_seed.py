@@ -89,3 +89,21 @@ def test_projection_needs_per_batch_ratios():
     sims = [sw.SimilarityModel(nn.Sequential(nn.Linear(4, 6)), name) for name in "ab"]
     with pytest.raises(ValueError, match='needs unbiased=False and average="cka"'):
         sw.DeltaCKA(*sims, remove_negative_eig=True)
+
+
+def test_further_options_are_those_of_compare():
+    class Tokens(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 6)
+
+        def forward(self, x):
+            return self.linear(x)
+
+    sims = [sw.SimilarityModel(Tokens(), name) for name in "ab"]
+    x = torch.randn(64, 5, 4)
+    found = sw.CKA(*sims, representation="mean").compute([x])
+    a, b = (sim.model.linear(x).mean(1).detach().double() for sim in sims)
+    assert found[0, 0] == pytest.approx(sw.functional.cka(a, b), abs=1e-5)
+    with pytest.raises(TypeError, match="unknown option 'representatoin'. Did you mean 'representation'"):
+        sw.DeltaCKA(*sims, representatoin="mean")
