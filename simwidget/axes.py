@@ -20,10 +20,30 @@ class Features:
     """of the module's own output, where it is always the same; an output of another one was made of it"""
 
 
-def features_of(module: nn.Module) -> tuple[Features, ...]:
-    """What a module and those inside it tell of features, the last ones first; empty where none tells."""
-    told = (_own_features(one) for one in reversed(list(module.modules())))
-    return tuple(dict.fromkeys(one for one in told if one is not None))
+@dataclass(frozen=True)
+class Told:
+    """What the modules of a layer, and the one before it, tell of its output's features."""
+
+    out: tuple[Features, ...] = ()
+    """the layer's own, or those of the modules in it, the last ones first; then of the module before it"""
+    into: Features | None = None
+    """of a block, those of the first module in it"""
+
+
+TELLS_NOTHING = Told()
+
+
+def told_of(model: nn.Module) -> dict[str, Told]:
+    """For every layer of a model what is told of its features."""
+    found = {}
+    before: tuple[Features, ...] = ()
+    for name, layer in named_layers(model).items():
+        inside = [one for one in map(_own_features, layer.modules()) if one is not None]
+        block = next(layer.children(), None) is not None
+        out = tuple(dict.fromkeys(reversed(inside))) or before
+        found[name] = Told(out, inside[0] if block and inside else None)
+        before = before if block or not inside else (inside[-1],)
+    return found
 
 
 def _own_features(module: nn.Module) -> Features | None:
@@ -51,35 +71,37 @@ def _own_features(module: nn.Module) -> Features | None:
 class FeatureAxes:
     """Which dimension holds the features, output by output of one forward pass.
 
-    An end of the output with as many features as its module tells is it: of a block, the last of its modules whose
-    number fits. A module that tells nothing, such as an activation, has as many features as the output before. Where
-    no number fits one end alone, the kind of module decides, and at last the number of dimensions: three are
-    (n, tokens, features) and more are (n, channels, space...).
+    An end of the output with as many features as its modules tell is it: of a block, the last of its modules whose
+    number fits; of a module that tells nothing, such as an activation, the one before it. Where both ends fit, the
+    kind of module decides, and of a block that keeps its input's shape, that of the first module in it. Where nothing
+    fits, three dimensions are (n, tokens, features) and more are (n, channels, space...).
 
     >>> import torch
-    >>> axes = FeatureAxes()
-    >>> axes.of(torch.zeros(2, 8, 5, 5), (Features(8, first=True),)), axes.of(torch.zeros(2, 5, 5, 8), ())
+    >>> axes, told = FeatureAxes(), Told((Features(8, first=True),))
+    >>> axes.of(torch.zeros(2, 8, 5, 5), told), axes.of(torch.zeros(2, 5, 5, 8), Told())
     (1, 3)
     """
 
     def __init__(self) -> None:
         self._before: Features | None = None
 
-    def of(self, tensor: Tensor, told: Sequence[Features]) -> int:
+    def of(self, tensor: Tensor, told: Told, keeps_shape: bool = False) -> int:
         last = tensor.ndim - 1
         if last <= 1:
             return last
-        axis = self._axis(tensor, told if self._before is None else (*told, self._before))
+        axis = self._axis(tensor, told, keeps_shape)
         self._before = Features(tensor.shape[axis], first=axis == 1)
         return axis
 
-    def _axis(self, tensor: Tensor, told: Sequence[Features]) -> int:
+    def _axis(self, tensor: Tensor, told: Told, keeps_shape: bool) -> int:
         last = tensor.ndim - 1
-        for one in told:
+        for one in told.out if self._before is None else (*told.out, self._before):
             at_first, at_last = tensor.shape[1] == one.count, tensor.shape[last] == one.count
+            if at_first and at_last:
+                decides = told.into if keeps_shape and told.into is not None else one
+                return 1 if decides.first and decides.ndim in (None, tensor.ndim) else last
             if at_first or at_last:
-                as_told = one.first and one.ndim in (None, tensor.ndim)
-                return 1 if at_first and (as_told or not at_last) else last
+                return 1 if at_first else last
         return last if last == 2 else 1
 
 

@@ -19,8 +19,8 @@ from simwidget.calling import Calling
 from simwidget.layers import named_layers
 from simwidget.promises import Borrowed, Draws, RandomState, children_run, has_fused_layers
 
-Sink = Callable[[str, Any], None]
-"""Called as sink(call, output): `call` is the layer's name, with "#k" from its second call in one forward on."""
+Sink = Callable[[str, Any, Any], None]
+"""Called as sink(call, output, inputs): `call` is the layer's name, from its second call in one forward on with "#k"."""
 
 
 class Capture(AbstractContextManager):
@@ -116,7 +116,7 @@ class Capture(AbstractContextManager):
             count = self._calls[name]
             self._calls[name] += 1
             call = self._latest = f"{name}#{count}" if count else name
-            self._sink(call, output)
+            self._sink(call, output, args)
 
         if self._run_of is not None:
             hook.run = self._run_of  # type: ignore[attr-defined]

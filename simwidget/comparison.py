@@ -250,8 +250,8 @@ class Comparison:
     def start(self) -> "Comparison":
         """Run on a background thread and return at once.
 
-        What a model's forward pass draws of torch's random numbers is put back after each batch; what the loader draws
-        is not, for other cells may be drawing at the same time.
+        What a model draws of torch's random numbers in its forward pass is put back after each batch, if it draws in
+        the first; what the loader draws is not, for other cells may be drawing at the same time.
         """
         self._begin()
         autocast = autocast_here(self._devices)

@@ -9,7 +9,7 @@ from simwidget.capture import Capture
 from simwidget.layers import named_layers
 from simwidget.memory import MemoryEstimate, estimate_memory, free_memory, warning, written
 from simwidget.options import Options
-from simwidget.outputs import RepresentationError
+from simwidget.outputs import RepresentationError, keeps_shape
 from simwidget.positions import Positions
 from simwidget.representations import Surroundings
 from simwidget.similarity_model import SimilarityModel
@@ -184,14 +184,14 @@ def describe(
     itemsize = 4
     previous = ""
 
-    def sink(call: str, output: Any) -> None:
+    def sink(call: str, output: Any, inputs: Any) -> None:
         nonlocal waiting, itemsize, previous
         layer = call.partition("#")[0]
         calls[layer] += 1
         reading = network.readings[layer]
         try:
             tensor = reading.output(output, own.n)
-            x = reading.represent(tensor, around, call)
+            x = reading.represent(tensor, around, call, keeps_shape(tensor, inputs))
         except RepresentationError as problem:
             listed = layer in chosen
             found.setdefault(

@@ -8,13 +8,13 @@ from typing import Any
 from torch import Tensor
 
 from simwidget.batches import Batch, split
-from simwidget.capture import Capture
+from simwidget.capture import Capture, Sink
 from simwidget.confounders import Confounder
 from simwidget.grams import Key
 from simwidget.kernels import same_class_gram
 from simwidget.masks import NO_MASKS
 from simwidget.options import Plan
-from simwidget.outputs import RepresentationError
+from simwidget.outputs import RepresentationError, keeps_shape
 from simwidget.positions import Positions
 from simwidget.remarks import Remarks
 from simwidget.representations import Reading, Surroundings, flatten
@@ -132,7 +132,7 @@ class Forwards(AbstractContextManager):
         masks = next((one.masks for one in batches if one.masks.any), NO_MASKS)
         return Positions(batch.n, masks, self._plan.positions, self._plan.seed, index, self._takers.opens)
 
-    def _sink(self, position: int) -> Callable[[str, Any], None]:
+    def _sink(self, position: int) -> Sink:
         network = self._networks[position]
         removed: dict[str, list[Confounder]] = {}
         for confounder in self._plan.confounders:
@@ -141,7 +141,7 @@ class Forwards(AbstractContextManager):
         models = [model for model in self._plan.models if model.model_name in network.models]
         chosen = {name for model in models for name in model.layer_names}
 
-        def sink(call: str, output: Any) -> None:
+        def sink(call: str, output: Any, inputs: Any) -> None:
             key, layer = (position, call), call.partition("#")[0]
             wanted = [one for one in removed.get(call, ()) if one.from_layer(self._batch)]
             if layer not in chosen and not wanted:
@@ -149,7 +149,7 @@ class Forwards(AbstractContextManager):
             reading, previous = network.readings[layer], self._previous
             self._previous = None
             try:
-                x, repeats = self._read(key, reading, output)
+                x, repeats = self._read(key, reading, output, inputs)
             except RepresentationError as problem:
                 if wanted:
                     what = f"confounder {wanted[0].name!r}, layer {call!r}, batch {self._index}"
@@ -177,7 +177,7 @@ class Forwards(AbstractContextManager):
         self._removed.add(confounder.name)
         self._takers.takes(Representation(("confounder", confounder.name), x, original))
 
-    def _read(self, key: Key, reading: Reading, output: Any) -> tuple[Tensor, bool]:
+    def _read(self, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
         """The representation of one layer's output, and whether it is of the same tensor as the one before."""
         around = self._around
         found = reading.output(output, around.n)
@@ -189,7 +189,7 @@ class Forwards(AbstractContextManager):
                 "which with batch_dim="
             )
         self._remarks.read(reading, found, key[1], around.masks)
-        return reading.represent(found, around, key[1]), repeats
+        return reading.represent(found, around, key[1], keeps_shape(found, inputs)), repeats
 
     def _take_confounders(self, positions: Positions | None) -> None:
         """Those that come of the batch itself; where positions are samples, once these are settled."""

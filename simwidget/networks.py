@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from simwidget.axes import features_of, part_of, sequence_first
+from simwidget.axes import part_of, sequence_first, told_of
 from simwidget.batches import Batch, split
 from simwidget.calling import Calling, Forward
 from simwidget.capture import add_place
@@ -91,13 +91,13 @@ def networks_of(
         module, names = same[0].model, tuple(model.model_name for model in same)
         wanted = [layer for model in same for layer in (*model.layer_names, *extra.get(model.model_name, ()))]
         layers, turned = named_layers(module), sequence_first(module)
-        order = list(layers)
+        order, features = list(layers), told_of(module)
         containers = (name for name, layer in layers.items() if next(layer.children(), None) is not None)
 
         def reading(layer: str) -> Reading:
             dims, told = _dims(batch_dim, names[0], layer, layer in turned)  # noqa: B023
             how = representations.at(names[0], layer)  # noqa: B023
-            return Reading(how, features_of(layers[layer]), dims, told, part_of(layer, order))  # noqa: B023
+            return Reading(how, features[layer], dims, told, part_of(layer, order))  # noqa: B023
 
         networks.append(
             Network(

@@ -85,6 +85,12 @@ def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), told: bool = 
     raise RepresentationError(_nothing_found(output, n, dims, seen))
 
 
+def keeps_shape(found: Output, inputs: Any) -> bool:
+    """Whether a layer gave what has the shape of its first input."""
+    first = next(tensors_in(inputs), None)
+    return isinstance(first, Tensor) and isinstance(found.source, Tensor) and first.shape == found.source.shape
+
+
 def _nothing_found(output: Any, n: int, dims: Sequence[int], seen: Sequence[str]) -> str:
     what = ", ".join(seen[:4]) + (", ..." if len(seen) > 4 else "")
     if not seen:

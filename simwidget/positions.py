@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +25,8 @@ class Positions:
         self._n = n
         self._masks = masks
         self._most = most
-        self._generator = torch.Generator().manual_seed((seed << 32) + batch)
+        mixed = np.random.SeedSequence((seed, batch)).generate_state(1)  # torch takes 32 bits of a seed
+        self._generator = torch.Generator().manual_seed(int(mixed[0]))
         self._on_drawn = on_drawn
         self.grid: Grid | None = None
         self.which: Tensor | None = None

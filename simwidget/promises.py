@@ -69,7 +69,7 @@ class Borrowed(AbstractContextManager):
         for module in self._network.modules():
             for name, buffer in module._buffers.items():
                 copy = None if buffer is None or _is_large(buffer) else buffer.detach().clone()
-                undo.callback(_put_buffer_back, module, name, buffer, copy, version(buffer))
+                undo.callback(_put_buffer_back, module, name, buffer, copy)
 
 
 def _put_back(module: nn.Module, parameters: dict[str, Any], buffers: dict[str, Any]) -> None:
@@ -82,12 +82,11 @@ def _put_data_back(parameter: nn.Parameter, data: Tensor, grad: Tensor | None) -
     parameter.grad = grad
 
 
-def _put_buffer_back(
-    module: nn.Module, name: str, buffer: Tensor | None, copy: Tensor | None, before: int | None
-) -> None:
+def _put_buffer_back(module: nn.Module, name: str, buffer: Tensor | None, copy: Tensor | None) -> None:
     module._buffers[name] = buffer
-    if buffer is not None and copy is not None and version(buffer) != before:
-        with torch.no_grad():
+    # by content: what is written by way of `.data`, or in inference mode, is not counted
+    if buffer is not None and copy is not None and not torch.equal(buffer, copy):
+        with torch.inference_mode() if buffer.is_inference() else torch.no_grad():
             buffer.copy_(copy)
 
 

@@ -50,7 +50,7 @@ class Remarks:
 
     def read(self, reading: Reading, found: Output, call: str, masks: Masks) -> None:
         """How a layer's output was read, where that is not what everyone expects."""
-        if found.batch_dim and not reading.told and reading.dims[0] != found.batch_dim:
+        if found.batch_dim and not reading.asked_for and reading.dims[0] != found.batch_dim:
             self.say(
                 "batch_dim",
                 f"layer {call!r} has its samples in dimension {found.batch_dim}, it seems, and is read so: give "

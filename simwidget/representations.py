@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from torch import Tensor
 
 from simwidget import pooling
-from simwidget.axes import FeatureAxes, Features
+from simwidget.axes import TELLS_NOTHING, FeatureAxes, Told
 from simwidget.masks import NO_MASKS, Masks
 from simwidget.outputs import LatestTensor, Output, RepresentationError, find_output
 from simwidget.positions import Positions
@@ -106,12 +106,12 @@ class Reading:
     """How one layer's output is read."""
 
     how: Representation
-    features: tuple[Features, ...] = ()
-    """what the layer's modules tell of its features"""
+    told: Told = TELLS_NOTHING
+    """what the modules say of the layer's features"""
     dims: tuple[int, ...] = (0, 1)
     """where the samples are looked for"""
-    told: bool = False
-    """whether these dimensions were asked for"""
+    asked_for: bool = False
+    """whether these dimensions are the user's"""
     part: Literal["encoder", "decoder", "both"] = "encoder"
     """where the layer is in a network of two parts; "both" for one that runs in each, the decoder's time second"""
 
@@ -122,19 +122,19 @@ class Reading:
     def reads_like(self, other: "Reading") -> bool:
         """Whether the two make the same representation of one output."""
         as_it_lies = self.how == "flatten" or callable(self.how)
-        alike = self.how == other.how and (self.dims, self.told) == (other.dims, other.told)
-        return alike and (as_it_lies or self.features == other.features)
+        alike = self.how == other.how and (self.dims, self.asked_for) == (other.dims, other.asked_for)
+        return alike and (as_it_lies or self.told == other.told)
 
     def output(self, raw: Any, n: int) -> Output:
         """The tensor that is compared; the whole output for a callable where there is none."""
         try:
-            return find_output(raw, n, self.dims, self.told)
+            return find_output(raw, n, self.dims, self.asked_for)
         except RepresentationError:
             if callable(self.how) and raw is not None:
                 return Output(raw)
             raise
 
-    def represent(self, found: Output, batch: "Surroundings", call: str) -> Tensor:
+    def represent(self, found: Output, batch: "Surroundings", call: str, keeps_shape: bool = False) -> Tensor:
         """The representation (n, p) of an output, or (m, p) where positions are samples."""
         x, n = found.tensor, batch.n
         if callable(self.how):
@@ -147,7 +147,7 @@ class Reading:
             return flatten(x)
         if self.how == "flatten":
             return flatten(x)
-        axis = batch.axes.of(x, self.features)
+        axis = batch.axes.of(x, self.told, keeps_shape)
         if batch.positions is not None and self.how in BY_POSITION:
             return batch.positions.read(self.decodes(call), x, axis)
         mask = self.mask(found, batch.masks, axis, call)

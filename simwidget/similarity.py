@@ -21,8 +21,8 @@ from simwidget.suggestions import near
 class BaseSimilarity:
     """Two models and a measure; `compute` runs it over a loader, `plot_similarity` draws the matrix.
 
-    Subclasses set `measure`; further options are those of `compare`. After `compute`, `sim_matrix` holds the matrix and `result` the whole
-    `SimilarityResult`, with errors, layer names and notes.
+    Subclasses set `measure`; further options are those of `compare`. After `compute`, `sim_matrix` holds the matrix and
+    `result` the whole `SimilarityResult`, with errors, layer names and notes.
     """
 
     measure: str

@@ -100,7 +100,7 @@ class SimilarityModel:
         kept: dict[str, Tensor] = {}
         batch = split(inputs, 0)
 
-        def keep(call: str, output: Any) -> None:
+        def keep(call: str, output: Any, inputs: Any) -> None:
             with suppress(RepresentationError):
                 kept[call] = find_output(output, batch.n).tensor.clone()
 

@@ -77,6 +77,7 @@ class Stream(AbstractContextManager):
     def __exit__(self, *exc: object) -> None:
         self._forwards.__exit__(*exc)
 
+    @torch.no_grad()
     def step(self, raw: Any) -> None:
         """Take one batch of the loader through all networks and into the sums."""
         batch, batches = self._forwards.split(raw, self.n_batches)
@@ -102,6 +103,7 @@ class Stream(AbstractContextManager):
             self._accumulate(self.n_batches + 1)
         self.n_batches += 1
 
+    @torch.no_grad()
     def finish(self) -> None:
         """Take what is still waiting to be joined into the sums."""
         if self._grams.n_samples:
