@@ -8,12 +8,21 @@ from torch import Tensor, nn
 
 from simwidget.layers import named_layers
 
+POOLING = (
+    nn.modules.pooling._AvgPoolNd,
+    nn.modules.pooling._MaxPoolNd,
+    nn.modules.pooling._AdaptiveAvgPoolNd,
+    nn.modules.pooling._AdaptiveMaxPoolNd,
+    nn.modules.pooling._LPPoolNd,
+)
+
 
 @dataclass(frozen=True)
 class Features:
     """What a module says of its features."""
 
-    count: int
+    count: int | None
+    """None where it only says where they are"""
     first: bool
     """whether they come right after the samples (channels first), or last"""
     ndim: int | None = None
@@ -47,13 +56,15 @@ def told_of(model: nn.Module) -> dict[str, Told]:
 
 
 def _own_features(module: nn.Module) -> Features | None:
+    if isinstance(module, POOLING):
+        return Features(None, first=True)
     if isinstance(module, nn.modules.conv._ConvNd):
         return Features(module.out_channels, first=True, ndim=module.weight.ndim)
     if isinstance(module, nn.modules.batchnorm._NormBase):
         return Features(module.num_features, first=True)
     if isinstance(module, nn.GroupNorm):
         return Features(module.num_channels, first=True)
-    if isinstance(module, nn.LayerNorm):
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm):
         # some libraries derive a norm over channels that come first from it, and all call it LayerNorm2d
         return Features(module.normalized_shape[-1], first="2d" in type(module).__name__)
     if isinstance(module, nn.Linear):
@@ -97,7 +108,7 @@ class FeatureAxes:
         last = tensor.ndim - 1
         for one in told.out if self._before is None else (*told.out, self._before):
             at_first, at_last = tensor.shape[1] == one.count, tensor.shape[last] == one.count
-            if at_first and at_last:
+            if one.count is None or (at_first and at_last):
                 decides = told.into if keeps_shape and told.into is not None else one
                 return 1 if decides.first and decides.ndim in (None, tensor.ndim) else last
             if at_first or at_last:
@@ -138,7 +149,7 @@ def sequence_first(model: nn.Module) -> frozenset[str]:
 
 
 def _batch_first(module: nn.Module) -> bool | None:
-    if isinstance(module, nn.TransformerEncoder | nn.TransformerDecoder):
+    if isinstance(module, nn.TransformerEncoder | nn.TransformerDecoder) and len(module.layers):
         module = module.layers[0]
     if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
         module = module.self_attn

@@ -1,7 +1,7 @@
 """What the loader gives: a batch's input and labels, and the order in which its samples come."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader, SequentialSampler
 
-from simwidget.masks import NO_MASKS, Masks, masks_in
+from simwidget.masks import NO_MASKS, PADDING, REAL, Masks, masks_in
 from simwidget.outputs import tensors_in
 
 FEW_CLASSES = 0.6
@@ -42,7 +42,12 @@ class Batch:
     @cached_property
     def tensor(self) -> Tensor | None:
         """The input as one tensor (n, ...): the first of the inputs that is floating, else the first."""
-        fitting = [one for one in map(self._samples_first, tensors_in(self.inputs)) if one is not None]
+        inputs = self.inputs
+        if isinstance(inputs, Mapping):
+            inputs = {key: one for key, one in inputs.items() if key not in (*LABELS, *REAL, *PADDING)}
+        images = _is_sequence(inputs) and is_images(inputs)
+        tensors = () if images else tensors_in(inputs)
+        fitting = [one for one in map(self._samples_first, tensors) if one is not None]
         return next((one for one in fitting if one.is_floating_point()), fitting[0] if fitting else None)
 
     def _samples_first(self, tensor: Any) -> Tensor | None:
@@ -79,7 +84,7 @@ def split(batch: Any, index: int, batch_dim: int = 0, opaque: bool = False) -> B
         n = next((found for one in tensors_in(batch) if (found := count_samples(one, batch_dim)) is not None), None)
     if n is None:
         raise TypeError(
-            f"batch {index} is {_what(batch)}: the loader must give tensors (n, ...), mappings of them, "
+            f"batch {index} is {what(batch)}: the loader must give tensors (n, ...), mappings of them, "
             "lists of images (c, h, w), or tuples (input, ...) whose first element is one of these; give "
             "inputs= to make such a batch of yours"
         )
@@ -91,7 +96,8 @@ def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
     if isinstance(inputs, PackedSequence):
         return int(inputs.batch_sizes[0])
     if isinstance(inputs, Tensor):
-        return inputs.shape[batch_dim if batch_dim < inputs.ndim else 0] if inputs.ndim else None
+        # nested tensors have no shape, but a size
+        return inputs.size(batch_dim if batch_dim < inputs.ndim else 0) if inputs.ndim else None
     if _is_sequence(inputs) and is_images(inputs):
         return len(inputs)
     if isinstance(inputs, Mapping):
@@ -121,10 +127,12 @@ def moved(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, PackedSequence):
-        return value._replace(**{name: change(part) for name, part in value._asdict().items() if name == "data"})
+        # the sizes of the batches stay on the CPU, where recurrent layers want them
+        parts = {name: part for name, part in value._asdict().items() if name != "batch_sizes" and part is not None}
+        return value._replace(**{name: change(part) for name, part in parts.items()})
     if isinstance(value, Mapping):
         made = {key: moved(part, change) for key, part in value.items()}
-        if type(value) is dict:
+        if type(value) is dict or not isinstance(value, MutableMapping):
             return made
         other: Any = copy.copy(value)
         for key, part in made.items():
@@ -150,7 +158,8 @@ def _is_fields(value: Any) -> bool:
     return is_dataclass(value) and not isinstance(value, type)
 
 
-def _what(batch: Any) -> str:
+def what(batch: Any) -> str:
+    """How a message calls a batch that is of no use."""
     if isinstance(batch, Mapping):
         return f"a mapping without tensors, with keys {list(batch)[:8]}"
     if _is_sequence(batch):

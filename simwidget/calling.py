@@ -90,7 +90,7 @@ class Calling:
 
 
 def _own_dtype(module: nn.Module) -> torch.dtype | None:
-    """The dtype that all floating parameters share, where it is not float32."""
+    """The dtype that all floating parameters share."""
     found = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()}
     wide = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     return next(iter(found)) if len(found) == 1 and found <= set(wide) else None

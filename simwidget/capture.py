@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,17 +18,18 @@ from torch import nn
 from simwidget.batches import Batch
 from simwidget.calling import Calling
 from simwidget.layers import named_layers
-from simwidget.promises import Borrowed, Draws, RandomState, children_run, has_fused_layers
+from simwidget.promises import Borrowed, PrivateRandom, children_run, has_fused_layers
 
 Sink = Callable[[str, Any, Any], None]
-"""Called as sink(call, output, inputs): `call` is the layer's name, from its second call in one forward on with "#k"."""
+"""Called as sink(call, output, inputs): `call` is the layer's name, with "#k" from its second call in a forward on."""
 
 
 class Capture(AbstractContextManager):
     """Hooks on the named modules of one network while the context is open.
 
     On entry the network is put into evaluation mode and onto `device`; on every way out the hooks are gone and the
-    network is as it was. A network that is spread over several devices stays there.
+    network is as it was. A network that is spread over several devices stays there. With `private_random` the random
+    numbers that it draws are its own. Captures of one `run` may share modules; another run's are refused.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Capture(AbstractContextManager):
         calling: Calling,
         sink: Sink,
         run: object = None,
+        private_random: bool = False,
     ) -> None:
         self._run_of = run
         self._network = network
@@ -51,7 +54,7 @@ class Capture(AbstractContextManager):
         self._running: int | None = None
         """the thread of the forward pass that is under way"""
         self._fused = has_fused_layers(network)
-        self._draws: bool | None = None
+        self._random = PrivateRandom(device) if private_random else None
         self._latest = ""
         self._borrowed = Borrowed(network, model, device)
         self._undo = ExitStack()
@@ -90,19 +93,17 @@ class Capture(AbstractContextManager):
             self._running = None
 
     def _run(self, batch: Batch) -> None:
-        """The network, with the random numbers that it draws put back; whether it draws any, the first pass tells."""
-        before = RandomState([self._device]) if self._draws is not False else None
-        watch = Draws() if self._draws is None else ExitStack()
-        try:
-            with watch:
-                # nn.Module.compile() replaces what calling the module runs; its hooks belong to the original
-                self._calling(self._network._call_impl, batch, self._device)
-        finally:
-            if before is not None and isinstance(watch, Draws):
-                # other threads draw too: what is put back without need is drawn there a second time
-                self._draws = watch.seen and not before.is_present()
-            if before is not None and self._draws:
-                before.restore()
+        # nn.Module.compile() replaces what calling the module runs; its hooks belong to the original
+        forward = partial(self._calling, self._network._call_impl, batch, self._device)
+        if self._random is None:
+            forward()
+        else:
+            self._random.run(forward)
+
+    @property
+    def ran(self) -> bool:
+        """Whether any of the named modules ran in the latest forward pass."""
+        return bool(self._calls)
 
     def written(self) -> list[str]:
         """Parameters that the network's own forward pass wrote into."""

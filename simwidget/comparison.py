@@ -232,13 +232,11 @@ class Comparison:
         """
         from tqdm.auto import tqdm
 
-        self._begin()
-        with (
-            random_state_kept(self._devices),
-            tqdm(total=self._n_expected, unit="batch", desc=self._title(), disable=not progress) as bar,
-        ):
-            for _ in self._batches():
-                bar.update()
+        with random_state_kept(self._devices):
+            self._begin()
+            with tqdm(total=self._n_expected, unit="batch", desc=self._title(), disable=not progress) as bar:
+                for _ in self._batches():
+                    bar.update()
         if self._error is not None:
             raise self._error
         result = self.result
@@ -250,11 +248,13 @@ class Comparison:
     def start(self) -> "Comparison":
         """Run on a background thread and return at once.
 
-        What a model draws of torch's random numbers in its forward pass is put back after each batch, if it draws in
-        the first; what the loader draws is not, for other cells may be drawing at the same time.
+        A model whose first forward pass draws random numbers of torch's gets a stream of its own, and leaves that of
+        other cells alone; what the loader draws is not put back, for other cells may be drawing at the same time.
         """
         self._begin()
         autocast = autocast_here(self._devices)
+        if self._stream is not None:
+            self._stream.draw_apart()
 
         def work() -> None:
             try:

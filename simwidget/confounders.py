@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from simwidget.batches import Batch
 from simwidget.layers import named_layers
+from simwidget.outputs import kind_of
 from simwidget.representations import name_of
 from simwidget.suggestions import near
 
@@ -74,6 +75,8 @@ class Confounder:
             raise ValueError(
                 f"confounder {self.name!r} gave {shape}; it must give a tensor ({batch.n}, ...), one row a sample"
             )
+        if found.layout != torch.strided:
+            raise ValueError(f"confounder {self.name!r} gave a {kind_of(found)} tensor; it must give a dense one")
         return _floating(found.detach())
 
 
@@ -104,6 +107,16 @@ def _resolve(one: Any, models: Mapping[str, nn.Module]) -> Confounder:
 
 
 def _layer(name: str, models: Mapping[str, nn.Module]) -> tuple[str, str]:
+    model, layer = _named_layer(name, models)
+    if isinstance(named_layers(models[model])[layer.partition("#")[0]], torch.jit.ScriptModule):
+        raise TypeError(
+            f"confounder={name!r} is a TorchScript module, which runs without hooks: take another layer, or put the "
+            "original in its place"
+        )
+    return model, layer
+
+
+def _named_layer(name: str, models: Mapping[str, nn.Module]) -> tuple[str, str]:
     layers = {model: named_layers(module) for model, module in models.items()}
     for model, known in layers.items():
         if name.startswith(f"{model}:"):

@@ -11,6 +11,7 @@ from simwidget.memory import MemoryEstimate, estimate_memory, free_memory, warni
 from simwidget.options import Options
 from simwidget.outputs import RepresentationError, keeps_shape
 from simwidget.positions import Positions
+from simwidget.promises import random_state_kept
 from simwidget.representations import Surroundings
 from simwidget.similarity_model import SimilarityModel
 
@@ -212,7 +213,8 @@ def describe(
             waiting += x.numel() * x.element_size()
             itemsize = max(itemsize, min(8, x.element_size()))
 
-    with Capture(network.module, network.model, network.names, network.device, network.calling, sink) as capture:
+    capture = Capture(network.module, network.model, network.names, network.device, network.calling, sink)
+    with random_state_kept([network.device]), capture:
         capture.forward(own)
     n = own.n if places is None else len(places.settled())
     n_gram = max(n, gram_batch)

@@ -60,6 +60,8 @@ class Forwards(AbstractContextManager):
         self._open = ExitStack()
         self._captures: list[Capture] = []
         self._around = NOWHERE
+        self.private_random = False
+        """whether each network's random numbers are its own; for a run beside which others draw"""
         self.batch_dims: dict[Key, int] = {}
         """where the samples of each layer's output lay"""
         self.stand_in: Confounder | None = None
@@ -68,7 +70,10 @@ class Forwards(AbstractContextManager):
     def __enter__(self) -> "Forwards":
         with ExitStack() as stack:
             for position, one in enumerate(self._networks):
-                capture = Capture(one.module, one.model, one.names, one.device, one.calling, self._sink(position), self)
+                sink = self._sink(position)
+                capture = Capture(
+                    one.module, one.model, one.names, one.device, one.calling, sink, self, self.private_random
+                )
                 self._captures.append(stack.enter_context(capture))
             self._open = stack.pop_all()
         return self
@@ -92,6 +97,11 @@ class Forwards(AbstractContextManager):
                 self._previous: tuple[Key, Reading] | None = None
                 self._around = Surroundings(batch.n, own.masks.to(network.device), positions)
                 capture.forward(own)
+                if network.calling.opaque and not capture.ran:
+                    raise ValueError(
+                        f"no chosen layer of model {network.model!r} ran in batch {index}: forward= must run the very "
+                        "model that it is given, forward(model, batch)"
+                    )
             if positions is not None:
                 self._take_confounders(positions)
             self._check_confounders()
@@ -198,8 +208,7 @@ class Forwards(AbstractContextManager):
                 continue
             values = confounder.values(self._batch).to(self._plan.device)
             if positions is not None:
-                # images have their channels first, tokens their features last
-                values = positions.spread(values, 1 if values.ndim > 3 else values.ndim - 1)
+                values = positions.spread(values, positions.axis_of(values))
             kernel = same_class_gram if confounder.kind == "labels" else None
             self._removed.add(confounder.name)
             self._takers.takes(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
@@ -217,8 +226,8 @@ class Forwards(AbstractContextManager):
     def _check_confounders(self) -> None:
         for confounder in self._plan.confounders:
             if confounder.name not in self._removed:
-                layer = "" if confounder.layer is None else confounder.layer[1]
+                model, layer = confounder.layer or ("", "")
                 raise ValueError(
-                    f"confounder {confounder.name!r}, batch {self._index}: layer {layer!r} did not run, so there is "
-                    "nothing to remove; take another one"
+                    f"confounder {confounder.name!r}, batch {self._index}: layer {layer!r} of {model!r} did not run, "
+                    "so there is nothing to remove; take another one"
                 )

@@ -62,10 +62,11 @@ class GramBatch:
             original = self._originals[key] = None
         parts = self._parts.pop(key, [])
         if parts and parts[0].shape[1] != x.shape[1]:
-            kind = "confounder" if key[0] == "confounder" else "layer"
+            removed = key[0] == "confounder"
+            kind, remedy = ("confounder", "another confounder=") if removed else ("layer", 'representation="mean"')
             raise ValueError(
                 f"{kind} {key[1]!r} has {x.shape[1]} features in this batch and {parts[0].shape[1]} in those it is "
-                'joined with: give batches of one shape, representation="mean", or gram_batch=1 to join none'
+                f"joined with: give batches of one shape, {remedy}, or gram_batch=1 to join none"
             )
         if not self._fills:
             shared = self._parts.get(original, []) if original is not None else []

@@ -41,9 +41,10 @@ def check_network(model: nn.Module, model_name: str) -> None:
     for name, module in model.named_modules():
         own = (*module._parameters.values(), *module._buffers.values())
         if any(isinstance(one, UninitializedParameter | UninitializedBuffer) for one in own):
+            what = f"layer {name!r} of {model_name!r}" if name else repr(model_name)
             raise ValueError(
-                f"layer {name!r} of {model_name!r} is lazy and not initialised: a comparison never changes parameters, "
-                "so run the model on one batch first"
+                f"{what} is lazy and not initialised: a comparison never changes parameters, so run the model on one "
+                "batch first"
             )
 
 
@@ -70,6 +71,8 @@ def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) 
         if pattern in names:
             _refuse_scripted([pattern], layers, model_name)
         hits = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
+        if hits and all(isinstance(layers[name], torch.jit.ScriptModule) for name in hits):
+            _refuse_scripted(hits, layers, model_name)
         if not hits:
             raise ValueError(f"no layer of {model_name!r} matches {pattern!r}.{near(pattern, names)}")
         matched.update(hits)

@@ -16,7 +16,7 @@ DECODER = ("decoder_attention_mask", "tgt_key_padding_mask")
 
 @dataclass(frozen=True)
 class Masks:
-    """The masks of one batch, (n, tokens) bool, True where a token is real; those that hide nothing are left out."""
+    """The masks of one batch, (n, tokens) bool, True where a token is real; none where all of them hide nothing."""
 
     encoder: Tensor | None = None
     decoder: Tensor | None = None
@@ -49,11 +49,12 @@ def masks_in(inputs: Any, n: int, index: int) -> Masks:
         if not isinstance(mask, Tensor) or mask.ndim != 2 or len(mask) != n or (key in DECODER) in found:
             continue
         # additive masks hold 0 for real tokens and a large negative number for padding
-        additive = mask.is_floating_point() and bool((mask < 0).any())
+        additive = mask.is_floating_point() and bool((mask < 0).any() or not mask.any())
         real = (mask == 0) if key in PADDING or additive else (mask != 0)
         empty = (~real.any(1)).nonzero().flatten()
         if len(empty):
             raise ValueError(f"batch {index}: sample {int(empty[0])} has no real token in {key!r}; leave it out")
-        if not real.all():
-            found[key in DECODER] = real
+        found[key in DECODER] = real
+    if all(bool(real.all()) for real in found.values()):
+        return NO_MASKS
     return Masks(found.get(False), found.get(True))

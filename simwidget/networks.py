@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from simwidget.axes import part_of, sequence_first, told_of
-from simwidget.batches import Batch, split
+from simwidget.batches import Batch, split, what
 from simwidget.calling import Calling, Forward
 from simwidget.capture import add_place
 from simwidget.layers import named_layers
-from simwidget.representations import Reading, Representations, check_patterns, matches
+from simwidget.representations import BY_POSITION, Named, Reading, Representations, check_patterns, matches
 from simwidget.similarity_model import SimilarityModel
 
 BatchDim = None | int | Mapping[str, int]
@@ -59,7 +59,11 @@ class Network:
         except TypeError as problem:
             if self.prepare is None:
                 raise
-            raise TypeError(f"inputs= of model {self.model!r}: {problem}") from problem
+            raise TypeError(
+                f"inputs= of model {self.model!r} made of batch {index} {what(given)}: it must give a tensor (n, ...), "
+                "a mapping of them, a list of images (c, h, w), or a tuple (input, ...) whose first element is one of "
+                "these"
+            ) from problem
 
 
 def networks_of(
@@ -70,6 +74,7 @@ def networks_of(
     inputs: Mapping[str, Callable[[Any], Any] | None],
     forwards: Mapping[str, Forward | None],
     extra: Mapping[str, Sequence[str]],
+    by_position: Named | None = None,
 ) -> list[Network]:
     """Each network once, with the layers that any of its models asks for and those in `extra`.
 
@@ -81,7 +86,7 @@ def networks_of(
         name = model.model_name
         own = (
             name
-            if representations.names_models or (isinstance(batch_dim, Mapping) and ":" in "".join(batch_dim))
+            if representations.names_models or (isinstance(batch_dim, Mapping) and ":" in "".join(map(str, batch_dim)))
             else ""
         )
         key = (id(model.model), id(inputs[name]), id(forwards[name]), devices[name], own)
@@ -97,6 +102,8 @@ def networks_of(
         def reading(layer: str) -> Reading:
             dims, told = _dims(batch_dim, names[0], layer, layer in turned)  # noqa: B023
             how = representations.at(names[0], layer)  # noqa: B023
+            if by_position and how not in BY_POSITION:  # a confounding layer that no pattern is about
+                how = by_position
             return Reading(how, features[layer], dims, told, part_of(layer, order))  # noqa: B023
 
         networks.append(
@@ -126,12 +133,13 @@ def _dims(batch_dim: BatchDim, model: str, layer: str, turned: bool) -> tuple[tu
 
 
 def _check_batch_dim(batch_dim: Any, models: Sequence[SimilarityModel]) -> None:
-    given = batch_dim.values() if isinstance(batch_dim, Mapping) else [] if batch_dim is None else [batch_dim]
-    for one in given:
+    given = batch_dim if isinstance(batch_dim, Mapping) else {} if batch_dim is None else {"": batch_dim}
+    for pattern, one in given.items():
         if not isinstance(one, int) or isinstance(one, bool) or one < 0:
+            at = f" for {pattern!r}" if isinstance(batch_dim, Mapping) else ""
             raise ValueError(
-                f"batch_dim={one!r}: give the dimension that holds the samples, a whole number from 0 on, or a mapping "
-                "from layer patterns to such numbers"
+                f"batch_dim={one!r}{at}: give the dimension that holds the samples, a whole number from 0 on, or a "
+                "mapping from layer patterns to such numbers"
             )
     if isinstance(batch_dim, Mapping):
         layers = {model.model_name: model.layer_names for model in models}

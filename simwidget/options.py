@@ -59,6 +59,8 @@ class Options:
         if self.seed >= 2**31:
             raise ValueError(f"seed={self.seed!r}: give a whole number below 2**31")
         given = per_model("device", self.device, names, lambda one: isinstance(one, str | torch.device))
+        for name, device in given.items():
+            _check_device(device, name)
         devices = {model.model_name: choose_device(given[model.model_name], model.model) for model in models}
         representations = Representations.of(self.representation, {m.model_name: m.layer_names for m in models})
         extra: dict[str, list[str]] = {}
@@ -67,6 +69,8 @@ class Options:
         functions = {
             option: per_model(option, getattr(self, option), names, callable) for option in ("inputs", "forward")
         }
+        how = (representations.at(model.model_name, layer) for model in models for layer in model.layer_names)
+        by_position: Any = next((one for one in how if one in BY_POSITION), None)
         networks = networks_of(
             models,
             devices,
@@ -75,11 +79,7 @@ class Options:
             functions["inputs"],
             functions["forward"],
             extra,
-        )
-        by_position = any(
-            representations.at(model.model_name, layer) in BY_POSITION
-            for model in models
-            for layer in model.layer_names
+            by_position,
         )
         said = {
             "measures": [measure.name for measure in measures],
@@ -105,7 +105,7 @@ class Options:
             confounders,
             devices[names[0]],
             self.gram_batch,
-            by_position,
+            by_position is not None,
             self.positions,
             self.seed,
             said,
@@ -159,6 +159,22 @@ _KINDS = {
     "inputs": "function from the loader's batch to the model's own",
     "forward": "function called as forward(model, batch)",
 }
+
+
+def _check_device(device: Device, model: str) -> None:
+    if device is None:
+        return
+    try:
+        found = torch.device(device)
+    except RuntimeError as problem:
+        raise ValueError(
+            f"device={device!r} of {model!r} is no device of torch: give 'cpu', 'cuda', 'cuda:1' or 'mps'"
+        ) from problem
+    missing = (found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count()) or (
+        found.type == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing:
+        raise ValueError(f"device={device!r} of {model!r} is not on this machine: give another, or leave device= out")
 
 
 def choose_device(device: Device, network: torch.nn.Module | None = None) -> torch.device:

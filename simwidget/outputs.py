@@ -26,6 +26,8 @@ class Output:
     """(n,) for a packed sequence: how many of the tensor's steps are real"""
     source: Any = None
     """the tensor as the layer returned it"""
+    complex: bool = False
+    """whether the last dimension holds the real and the imaginary part of what the layer returned"""
 
 
 class LatestTensor:
@@ -69,7 +71,8 @@ def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), told: bool = 
         lengths, tensor = None, part
         if isinstance(part, PackedSequence):
             tensor, lengths = pad_packed_sequence(part, batch_first=True)
-            dims = (0,)
+        if tensor.layout == torch._mkldnn:  # type: ignore[attr-defined]
+            tensor = tensor.to_dense()
         kind = kind_of(tensor)
         seen.append(f"{kind} {_shape(tensor)}")
         if kind.startswith(("sparse", "nested")):
@@ -78,10 +81,10 @@ def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), told: bool = 
             tensor = tensor.dequantize()
         if not tensor.is_floating_point() and not tensor.is_complex():
             continue
-        for dim in dims:
+        for dim in (0,) if lengths is not None else dims:
             if dim < tensor.ndim and tensor.shape[dim] == n and (told or dim == 0 or tensor.ndim == 3):
                 found = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-                return Output(found.movedim(dim, 0) if dim else found, dim, lengths, part)
+                return Output(found.movedim(dim, 0) if dim else found, dim, lengths, part, tensor.is_complex())
     raise RepresentationError(_nothing_found(output, n, dims, seen))
 
 
@@ -93,8 +96,13 @@ def keeps_shape(found: Output, inputs: Any) -> bool:
 
 def _nothing_found(output: Any, n: int, dims: Sequence[int], seen: Sequence[str]) -> str:
     what = ", ".join(seen[:4]) + (", ..." if len(seen) > 4 else "")
+    if output is None:
+        return "its output (None) has no tensor: choose other layers with layers="
     if not seen:
-        return f"its output ({'None' if output is None else type(output).__name__ + ' without tensors'}) has no tensor"
+        return (
+            f"its output ({type(output).__name__} without tensors) has no tensor: choose other layers with layers=, or "
+            "give representation= a callable for this layer"
+        )
     if all(one.startswith(("sparse", "nested")) for one in seen):
         return (
             f"its output ({what}) is not dense: give representation= a callable for this layer that makes it a dense "
@@ -115,8 +123,7 @@ def kind_of(tensor: Tensor) -> str:
     if tensor.is_nested:
         return f"nested {name}"
     if tensor.layout != torch.strided:
-        layout = str(tensor.layout).removeprefix("torch.").removeprefix("_mkldnn")
-        return f"{layout if layout.startswith('sparse') else f'sparse ({layout})'} {name}"
+        return f"{str(tensor.layout).removeprefix('torch.')} {name}"
     return name
 
 

@@ -32,21 +32,31 @@ class Positions:
         self.which: Tensor | None = None
         """(m,) on the CPU: the sample that each drawn position lies in"""
         self._cells: Tensor | None = None
+        self._first = False
+        """whether that layer has its features first"""
 
     def read(self, decodes: bool, x: Tensor, axis: int) -> Tensor:
         """What an output (n, ...) with its features at `axis` has at the positions: (m, features)."""
         if x.ndim < 3:
-            raise RepresentationError(f"its output {tuple(x.shape)} has no tokens or positions, only features")
+            raise RepresentationError(
+                f"its output {tuple(x.shape)} has no tokens or positions, only features: choose other layers, or "
+                "another representation"
+            )
+        first = axis == 1
         x = x.movedim(axis, -1)
         grid = tuple(x.shape[1:-1])
         if self.grid is None:
+            self._first = first
             self._draw(decodes, grid)
         return self._at(x, grid)
 
     def settled(self) -> Tensor:
         """After the networks: the sample (m,) that each drawn position lies in."""
         if self.which is None:
-            raise ValueError("no layer has tokens or positions: take another representation, or other layers")
+            raise ValueError(
+                "no layer that ran has tokens or positions, only features: take another representation=, or choose "
+                "other layers"
+            )
         return self.which
 
     def spread(self, x: Tensor, axis: int) -> Tensor:
@@ -56,6 +66,15 @@ class Positions:
             x = x.movedim(axis, -1)
             return self._at(x, tuple(x.shape[1:-1]))
         return x.flatten(1)[self.settled().to(x.device)]
+
+    def axis_of(self, x: Tensor) -> int:
+        """Where a confounder (n, ...) has its features: images have theirs first; of what lies along a line the number
+        of places tells, else the layer that settled them.
+        """
+        if x.ndim != 3 or self.grid is None:
+            return 1 if x.ndim > 3 else x.ndim - 1
+        first, last = x.shape[2] == self.grid[0], x.shape[1] == self.grid[0]
+        return 1 if (self._first if first == last else first) else 2
 
     def _draw(self, decodes: bool, grid: Grid) -> None:
         mask = self._masks.of(decodes, grid[0]) if len(grid) == 1 else None

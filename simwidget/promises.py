@@ -1,7 +1,7 @@
 """What a run borrows and gives back as it was: networks, random number generators, a switch of torch."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
@@ -39,6 +39,8 @@ class Borrowed(AbstractContextManager):
                 self._move(undo)
             else:
                 self._keep_buffers(undo)
+                for module in self._network.modules():
+                    undo.callback(_put_back, module, *_slots(module))
             tensors = [*self._network.named_parameters(), *self._network.named_buffers()]
             large = [(name, one) for name, one in tensors if isinstance(one, nn.Parameter) or _is_large(one)]
             self._watched = [(name, one, version(one)) for name, one in large]
@@ -55,7 +57,7 @@ class Borrowed(AbstractContextManager):
 
     def _move(self, undo: ExitStack) -> None:
         for module in self._network.modules():
-            undo.callback(_put_back, module, dict(module._parameters), dict(module._buffers))
+            undo.callback(_put_back, module, *_slots(module))
         for parameter in self._network.parameters():
             undo.callback(_put_data_back, parameter, parameter.data, parameter.grad)
         try:
@@ -67,14 +69,26 @@ class Borrowed(AbstractContextManager):
 
     def _keep_buffers(self, undo: ExitStack) -> None:
         for module in self._network.modules():
-            for name, buffer in module._buffers.items():
-                copy = None if buffer is None or _is_large(buffer) else buffer.detach().clone()
-                undo.callback(_put_buffer_back, module, name, buffer, copy)
+            for buffer in module._buffers.values():
+                if buffer is not None and not _is_large(buffer):
+                    undo.callback(_put_content_back, buffer, buffer.detach().clone())
 
 
-def _put_back(module: nn.Module, parameters: dict[str, Any], buffers: dict[str, Any]) -> None:
-    module._parameters.update(parameters)
-    module._buffers.update(buffers)
+def _slots(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any], set[str]]:
+    return dict(module._parameters), dict(module._buffers), set(module._non_persistent_buffers_set)
+
+
+def _put_back(module: nn.Module, parameters: dict[str, Any], buffers: dict[str, Any], non_persistent: set[str]) -> None:
+    """The very tensors, in their order; what the forward pass registered is gone."""
+    fixed = isinstance(module, torch.jit.ScriptModule)  # its slots cannot be emptied
+    for held, before in ((module._parameters, parameters), (module._buffers, buffers)):
+        if not fixed:
+            held.clear()
+        for name, one in before.items():
+            held[name] = one
+    if not fixed:
+        module._non_persistent_buffers_set.clear()
+        module._non_persistent_buffers_set.update(non_persistent)
 
 
 def _put_data_back(parameter: nn.Parameter, data: Tensor, grad: Tensor | None) -> None:
@@ -82,10 +96,9 @@ def _put_data_back(parameter: nn.Parameter, data: Tensor, grad: Tensor | None) -
     parameter.grad = grad
 
 
-def _put_buffer_back(module: nn.Module, name: str, buffer: Tensor | None, copy: Tensor | None) -> None:
-    module._buffers[name] = buffer
-    # by content: what is written by way of `.data`, or in inference mode, is not counted
-    if buffer is not None and copy is not None and not torch.equal(buffer, copy):
+def _put_content_back(buffer: Tensor, copy: Tensor) -> None:
+    """By content: what is written by way of `.data`, NumPy or in inference mode does not count as a version."""
+    if not torch.equal(buffer, copy):
         with torch.inference_mode() if buffer.is_inference() else torch.no_grad():
             buffer.copy_(copy)
 
@@ -129,6 +142,37 @@ class RandomState:
         cuda = all(torch.equal(state, torch.cuda.get_rng_state(device)) for device, state in self._cuda.items())
         mps = self._mps is None or torch.equal(self._mps, torch.mps.get_rng_state())
         return cuda and mps and torch.equal(self._torch, torch.get_rng_state())
+
+
+class PrivateRandom:
+    """A stream of random numbers of a network's own, beside the one that everything else draws from.
+
+    It begins where the generators stand at the first forward pass. That pass also tells whether the network draws any:
+    of one that does not, nothing is put back later, for what other threads draw meanwhile would be drawn again.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._draws: bool | None = None
+        self._own: RandomState | None = None
+
+    def run(self, forward: Callable[[], None]) -> None:
+        if self._draws is False:
+            forward()
+            return
+        outside = RandomState([self._device])
+        if self._own is not None:
+            self._own.restore()
+        watch = Draws()
+        try:
+            with watch if self._draws is None else ExitStack():
+                forward()
+        finally:
+            if self._draws is None:
+                self._draws = watch.seen and not outside.is_present()
+            if self._draws:
+                self._own = RandomState([self._device])
+                outside.restore()
 
 
 class Draws(TorchDispatchMode):

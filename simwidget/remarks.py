@@ -59,14 +59,15 @@ class Remarks:
         if not masks.any or not isinstance(found.tensor, Tensor) or found.tensor.ndim != 3:
             return
         tokens = found.tensor.shape[1]
-        fits = masks.of(reading.decodes(call), tokens) is not None
+        # convolutions along a line have their tokens last
+        fits = any(masks.of(reading.decodes(call), size) is not None for size in found.tensor.shape[1:])
         if reading.how == "flatten" and fits:
             self.say(
                 "padding",
                 'the batches have padded tokens, and representation="flatten" takes them in: "mean", "cls", "last" and '
                 '"tokens" leave them out',
             )
-        elif reading.how in ("mean", "cls", "last", "tokens") and not fits:
+        elif reading.how in ("mean", "cls", "last", "tokens", "positions") and not fits:
             self.say(
                 "mask",
                 f"the mask of the batch does not fit layer {call!r} with its {tokens} tokens: all of them count there",

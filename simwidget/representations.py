@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
+import torch
 from torch import Tensor
 
 from simwidget import pooling
 from simwidget.axes import TELLS_NOTHING, FeatureAxes, Told
 from simwidget.masks import NO_MASKS, Masks
-from simwidget.outputs import LatestTensor, Output, RepresentationError, find_output
+from simwidget.outputs import LatestTensor, Output, RepresentationError, find_output, kind_of
 from simwidget.positions import Positions
 from simwidget.suggestions import near
 
@@ -84,6 +85,10 @@ def check_patterns(option: str, patterns: Sequence[str], layers: Mapping[str, Se
     """Raises ValueError for a pattern that matches no layer of any model."""
     known = list(dict.fromkeys(layer for names in layers.values() for layer in names))
     for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise TypeError(
+                f"{option}= has the key {pattern!r}: its keys are names or globs of layers, such as '*.attn'"
+            )
         if not any(matches(pattern, model, layer) for model, names in layers.items() for layer in names):
             raise ValueError(
                 f"{option}= names {pattern!r}, which matches no layer that is compared.{near(pattern, known)}"
@@ -144,9 +149,13 @@ class Reading:
                 raise ValueError(
                     f"representation= returned {shape}; it must return a tensor ({n}, ...), one row a sample"
                 )
+            if x.layout != torch.strided:
+                raise ValueError(f"representation= returned a {kind_of(x)} tensor; it must return a dense one")
             return flatten(x)
         if self.how == "flatten":
             return flatten(x)
+        if found.complex:  # the parts of one number belong together until the end
+            x = torch.view_as_complex(x)
         axis = batch.axes.of(x, self.told, keeps_shape)
         if batch.positions is not None and self.how in BY_POSITION:
             return batch.positions.read(self.decodes(call), x, axis)
@@ -156,7 +165,7 @@ class Reading:
 
     def mask(self, found: Output, masks: Masks, axis: int, call: str) -> Tensor | None:
         """Which of an output's tokens are real, as the batch or a packed sequence tells."""
-        x = found.tensor
+        x = found.tensor[..., 0] if found.complex else found.tensor
         if x.ndim != 3:
             return None
         tokens = x.shape[3 - axis]
@@ -171,6 +180,8 @@ def flatten(tensor: Tensor) -> Tensor:
 
     The order of the features does not enter a Gram matrix, so they are taken as they lie (channels last, say).
     """
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.resolve_conj())
     if tensor.ndim == 1:
         return tensor[:, None]
     order = sorted(range(1, tensor.ndim), key=lambda d: tensor.stride(d), reverse=True)

@@ -13,6 +13,7 @@ from simwidget.calling import Calling
 from simwidget.capture import Capture
 from simwidget.layers import check_network, default_layers, layers_containing, layers_matching, unwrap
 from simwidget.outputs import RepresentationError, find_output, tensors_in
+from simwidget.promises import random_state_kept
 
 
 class SimilarityModel:
@@ -64,6 +65,11 @@ class SimilarityModel:
             names = layers_containing(network, self.layers_to_include, name)
         else:
             names = default_layers(network)
+        if not names and next(network.children(), None) is not None:
+            raise TypeError(
+                f"all submodules of {name!r} are TorchScript modules, which run without hooks: put the originals in "
+                "their place"
+            )
         if not names:
             raise ValueError(f"{name!r} has no layers: it has no submodules, so there is nothing to compare")
         self.layer_names = tuple(names)
@@ -108,7 +114,8 @@ class SimilarityModel:
         home = first.device if isinstance(first, Tensor) else torch.device("cpu")
         device = home if self.device is None else torch.device(self.device)
         calling = Calling(self.model, self.model_name)
-        with Capture(self.model, self.model_name, self.layer_names, device, calling, keep) as capture:
+        capture = Capture(self.model, self.model_name, self.layer_names, device, calling, keep)
+        with random_state_kept([device]), capture:
             capture.forward(batch)
         return kept
 

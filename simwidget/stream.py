@@ -70,6 +70,10 @@ class Stream(AbstractContextManager):
 
     # --- the way of a batch ------------------------------------------------------------------------------------------
 
+    def draw_apart(self) -> None:
+        """Before it is opened: let networks that draw random numbers draw them from streams of their own."""
+        self._forwards.private_random = True
+
     def __enter__(self) -> "Stream":
         self._forwards.__enter__()
         return self
@@ -174,6 +178,7 @@ class Stream(AbstractContextManager):
             n_row_maps=len(self._row_maps),
             waiting=int(self._waiting * (n - here) / here),
             joins=here < self._plan.gram_batch,
+            itemsize=8 if any(row.dtype == "float64" for row in self._rows) else 4,
         )
         problem = warning(need, free_memory(self._state_device), len(self._rows), n)
         if problem is not None:
@@ -219,7 +224,8 @@ class Stream(AbstractContextManager):
                 row.missing = f"did not run in every forward pass (batch {self.n_batches})"
         dtype = torch.float64 if any(gram.dtype == torch.float64 for gram in grams.values()) else torch.float32
         stack = torch.zeros(len(self._rows), n, n, dtype=dtype, device=self._state_device)
-        for key, gram in grams.items():
+        while grams:  # each goes as soon as it was copied
+            key, gram = grams.popitem()
             stack[self._index[key]] = gram
         return stack
 

@@ -105,5 +105,5 @@ def test_further_options_are_those_of_compare():
     found = sw.CKA(*sims, representation="mean").compute([x])
     a, b = (sim.model.linear(x).mean(1).detach().double() for sim in sims)
     assert found[0, 0] == pytest.approx(sw.functional.cka(a, b), abs=1e-5)
-    with pytest.raises(TypeError, match="unknown option 'representatoin'. Did you mean 'representation'"):
+    with pytest.raises(TypeError, match=r"unknown option 'representatoin'\. Did you mean 'representation'"):
         sw.DeltaCKA(*sims, representatoin="mean")
