@@ -51,7 +51,8 @@ def told_of(model: nn.Module) -> dict[str, Told]:
         block = next(layer.children(), None) is not None
         out = tuple(dict.fromkeys(reversed(inside))) or before
         found[name] = Told(out, inside[0] if block and inside else None)
-        before = before if block or not inside else (inside[-1],)
+        if not block and inside and inside[-1].count is not None:
+            before = (inside[-1],)
     return found
 
 

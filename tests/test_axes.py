@@ -199,3 +199,9 @@ def test_a_module_that_tells_nothing_goes_by_the_one_registered_before():
     assert FeatureAxes().of(torch.zeros(2, 7, 9, 9), layers["2"]) == 1
     assert layers["2"].into is None
     assert [one.count for one in layers["0"].out] == [6]
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((2, 8, 5), 1), ((2, 5, 8), 2)])
+def test_pooling_keeps_the_number_of_features(shape, axis):
+    layers = told_of(nn.Sequential(nn.Conv1d(3, 8, 1), nn.MaxPool1d(2), nn.ReLU()))
+    assert FeatureAxes().of(torch.zeros(shape), layers["2"]) == axis
