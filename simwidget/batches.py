@@ -73,12 +73,10 @@ def split(batch: Any, index: int, batch_dim: int = 0, opaque: bool = False) -> B
         TypeError: there is nothing in it whose samples could be counted.
     """
     inputs = batch
-    labels: Any = None
     if _is_sequence(batch) and batch and not (len(batch) >= FEWEST_IMAGES and is_images(batch)):
-        inputs, labels = batch[0], batch[1] if len(batch) > 1 else None
+        inputs = batch[0]
     if isinstance(inputs, Mapping) or _is_fields(inputs):
         inputs = as_mapping(inputs)
-        labels = next((inputs[key] for key in LABELS if key in inputs), labels)
     n = count_samples(inputs, batch_dim)
     if n is None and opaque:
         n = next((found for one in tensors_in(batch) if (found := count_samples(one, batch_dim)) is not None), None)
@@ -88,7 +86,7 @@ def split(batch: Any, index: int, batch_dim: int = 0, opaque: bool = False) -> B
             "lists of images (c, h, w), or tuples (input, ...) whose first element is one of these; give "
             "inputs= to make such a batch of yours"
         )
-    return Batch(n, batch, inputs, batch_dim, _class_labels(labels, n), masks_in(inputs, n, index))
+    return Batch(n, batch, inputs, batch_dim, labels_in(batch, n), masks_in(inputs, n, index))
 
 
 def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
@@ -169,9 +167,18 @@ def what(batch: Any) -> str:
     return f"a {type(batch).__name__}"
 
 
-def _class_labels(labels: Any, n: int) -> Tensor | None:
-    integer = isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex()
-    return labels if integer and labels.shape == (n,) else None
+def labels_in(batch: Any, n: int) -> Tensor | None:
+    """The integer class labels (n,) of a batch's samples: the second of a pair, or a mapping's."""
+    found = [batch[1]] if _is_sequence(batch) and len(batch) > 1 else []
+    first = batch[0] if _is_sequence(batch) and batch else batch
+    if isinstance(first, Mapping) or _is_fields(first):
+        entries = as_mapping(first)
+        found = [entries[key] for key in LABELS if key in entries][:1] + found
+    for labels in found:
+        integer = isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex()
+        if integer and labels.shape == (n,):
+            return labels
+    return None
 
 
 def check_loader(loader: Any) -> Iterable:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from simwidget.batches import Batch, split
+from simwidget.batches import Batch, labels_in, split
 from simwidget.capture import Capture, Sink
 from simwidget.confounders import Confounder
 from simwidget.grams import Key
@@ -131,9 +131,9 @@ class Forwards(AbstractContextManager):
         if self._networks[0].prepare is not None:
             with suppress(TypeError):  # what the loader gives may mean something to the user's function alone
                 given = split(raw, index)
-                whole = given if given.n == first.n and given.tensor is not None else first.with_labels(given.labels)
-        for batch in batches:
-            whole = whole.with_labels(batch.labels)
+                whole = given if given.n == first.n and given.tensor is not None else first
+        for labels in (labels_in(raw, first.n), *(batch.labels for batch in batches)):
+            whole = whole.with_labels(labels)
         return replace(whole, whole=raw), batches
 
     def _new_positions(self, batch: Batch, batches: Sequence[Batch], index: int) -> Positions | None:

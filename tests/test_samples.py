@@ -29,21 +29,24 @@ def test_a_mapping_has_labels_and_pictures():
 
 
 def test_positions_lie_in_their_samples():
-    x, labels = images()
-    options = {"representation": "positions", "positions": 30, "confounder": "labels", "device": "cpu"}
-    run = sw.compare({"net": net()}, [(x, labels)] * 2, **options)
+    """Every sample has one value everywhere, so that the Gram matrix tells which of them lie in alike samples."""
+    labels = torch.arange(40) % 4
+    x = labels[:, None, None, None].expand(40, 3, 6, 6).float()
+    options = {"representation": "positions", "positions": 30, "measures": "cka", "device": "cpu"}
+    run = sw.compare({"net": nn.Sequential(nn.Conv2d(3, 4, 1))}, [(x, labels)] * 2, **options)
     run.run(progress=False)
-    found = run.inspect("0", "2", "xx")
+    found = run.inspect("0", "0", "xx")
+    squares = np.diag(found.gram_x)
+    apart = squares[:, None] + squares - 2 * found.gram_x
     assert found.gram_x.shape == (60, 60)  # of two batches, joined
-    assert ((found.samples >= 0) & (found.samples < 80)).all()
+    assert np.array_equal(apart < 1e-3, found.labels[:, None] == found.labels)
     assert np.array_equal(found.labels, labels[found.samples % 40].numpy())
-    assert np.array_equal(found.labels, np.sort(found.labels))
+    assert set(found.samples // 40) == {0, 1}
 
 
 def test_inputs_of_each_models_own_keep_the_loaders_labels():
     x, labels = images()
-    run = sw.compare(
-        {"a": net(), "b": net()}, [(x, labels)], inputs=(lambda b: b[0][..., 1:], lambda b: b[0]), device="cpu"
-    )
+    batch = ([str(k) for k in range(40)], labels)  # what only the user's functions can read
+    run = sw.compare({"a": net(), "b": net()}, [batch], inputs=(lambda b: x[..., 1:], lambda b: x), device="cpu")
     run.run(progress=False)
     assert np.array_equal(run.inspect("0", "2").labels, np.sort(labels.numpy()))
