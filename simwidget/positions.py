@@ -32,6 +32,7 @@ class Positions:
         self.which: Tensor | None = None
         """(m,) on the CPU: the sample that each drawn position lies in"""
         self._cells: Tensor | None = None
+        self._places: dict[tuple[Grid, torch.device], tuple[Tensor, ...]] = {}
         self._first = False
         """whether that layer has its features first"""
 
@@ -91,17 +92,23 @@ class Positions:
 
     def _at(self, x: Tensor, grid: Grid) -> Tensor:
         assert self.grid is not None
-        assert self.which is not None
-        assert self._cells is not None
         if len(grid) != len(self.grid):
             raise RepresentationError(
                 f"its positions {grid} and those of the first layer {self.grid} have no places in common: compare "
                 "layers of one kind, or give representation= a callable"
             )
+        places = self._places.get((grid, x.device))
+        if places is None:
+            places = self._places[grid, x.device] = self._places_on(grid, x.device)
+        return x[places]
+
+    def _places_on(self, grid: Grid, device: torch.device) -> tuple[Tensor, ...]:
+        """For each drawn position its sample and its cell at a resolution, brought to a device once."""
+        assert self.grid is not None
+        assert self._cells is not None
         cells = self._cells
         if grid != self.grid:
             # the centre of a cell at one resolution -> the cell that covers it at the other
             sizes = torch.tensor([self.grid, grid])
             cells = ((2 * cells + 1) * sizes[1][:, None]) // (2 * sizes[0][:, None])
-        places = (self.settled().to(x.device), *cells.to(x.device))
-        return x[places]
+        return (self.settled().to(device), *cells.to(device))

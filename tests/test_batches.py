@@ -62,6 +62,7 @@ BATCHES = {
     "two inputs": (lambda: ((x(), x()), labels()), True),
     "dict": (lambda: {"x": x(), "labels": labels()}, True),
     "label first": (lambda: {"label": labels(), "note": "text", "x": x()}, True),
+    "labels of another number": (lambda: {"labels": torch.zeros(2, 3), "x": x()}, False),
     "targets": (lambda: {"x": x(), "targets": labels()}, True),
     "OrderedDict": (lambda: OrderedDict(x=x(), y=labels()), True),
     "UserDict": (lambda: UserDict(x=x(), target=labels()), True),
@@ -106,11 +107,11 @@ def flat(value):
 def test_floats_before_integers_and_samples_first():
     ids, x = torch.zeros(N, 4, dtype=torch.long), torch.randn(4, N, 2)
     assert split({"ids": ids, "x": x.transpose(0, 1)}, 0).tensor.is_floating_point()
-    assert split({"ids": ids, "other": torch.zeros(3)}, 0).tensor is ids
+    assert split({"ids": ids, "kinds": ids + 1, "other": torch.zeros(3)}, 0).tensor is ids
     turned = split(x, 0, batch_dim=1)
     assert turned.n == N
     assert torch.equal(turned.tensor, x.transpose(0, 1))
-    assert split({"x": x, "lengths": torch.zeros(N)}, 0, batch_dim=1).n == N  # one dimension has no second
+    assert split({"lengths": torch.zeros(N), "x": x}, 0, batch_dim=1).n == N  # one dimension has no second
 
 
 @pytest.mark.parametrize(
@@ -133,6 +134,12 @@ def test_images_alone():
     found = split(images(), 0)
     assert found.n == N
     assert len(found.inputs) == N
+
+
+@pytest.mark.parametrize("shape", [(N, 16, 16), (3, 3, 16, 16), (3, 16, 4), (3, 4, 16), (3, 16)])
+def test_several_inputs_are_no_images(shape):
+    """These are not (c, h, w) with one channel or three."""
+    assert split([torch.randn(shape)] * 4, 0).n == shape[0]
 
 
 @pytest.mark.filterwarnings("ignore:.*prototype")

@@ -22,6 +22,11 @@ class Fields:
     hidden: Any
 
 
+@dataclass
+class Default:
+    hidden: Any = torch.zeros(N, 2)
+
+
 def model_output(y):
     modeling_outputs = pytest.importorskip("transformers.modeling_outputs")
     return modeling_outputs.BaseModelOutput(last_hidden_state=y, hidden_states=(y + 1, y + 2))
@@ -151,7 +156,7 @@ def test_what_was_seen_is_listed_and_cut_off():
 
 @pytest.mark.parametrize(
     ("output", "what"),
-    [(None, "None"), ("text", "str without tensors"), ([1, {}], "list without tensors"), (Fields, "type without")],
+    [(None, "None"), ("text", "str without tensors"), ([1, {}], "list without tensors"), (Default, "type without")],
 )
 def test_outputs_without_tensors(output, what):
     assert not list(tensors_in(output))

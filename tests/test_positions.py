@@ -184,11 +184,13 @@ def test_all_layers_of_all_models_at_the_same_places():
         def forward(self, x):
             self.last(self.turned(self.first(x).flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, x.shape[2:]))
 
+    class Larger(Both):
+        def forward(self, x):
+            super().forward(x.repeat_interleave(2, 2).repeat_interleave(3, 3))
+
     data = [torch.randn(8, 3, 6, 6) for _ in range(2)]
-    models = {name: Both() for name in "ab"}
-    run = sw.compare(
-        models, data, layers=["first", "last"], measures="cka", representation="positions", device="cpu", positions=40
-    )
+    options = {"layers": ["first", "last"], "measures": "cka", "device": "cpu", "positions": 40}
+    run = sw.compare({"as it is": Both(), "larger": Larger()}, data, representation="positions", **options)
     assert np.allclose(run.run(progress=False).matrix(), 1, atol=1e-5)
 
 

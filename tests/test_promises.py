@@ -1,6 +1,7 @@
 """What a run borrows is given back as it was."""
 
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -109,6 +110,27 @@ def test_a_moved_network_comes_back_as_the_very_tensors():
     assert [(id(one), one.data_ptr()) for one in [*net.parameters(), *net.buffers()]] == known
     assert net[0].weight.grad is gradient
     assert only_device(net) == CPU
+
+
+class Converted(nn.Linear):
+    """Is moved as between a CPU and an accelerator: its parameters stay the objects that they are."""
+
+    def _apply(self, fn, recurse=True):
+        for parameter in self.parameters():
+            parameter.data = parameter.data.double()
+            parameter.grad = None
+        return self
+
+
+def test_a_network_that_is_moved_in_its_own_parameters():
+    net = nn.Sequential(Converted(4, 4))
+    gradient = net[0].weight.grad = torch.ones(4, 4)
+    before, where = content(net), net[0].weight.data_ptr()
+    with Borrowed(net, "net", META):
+        assert net[0].weight.dtype == torch.float64
+    assert content(net) == before
+    assert net[0].weight.data_ptr() == where
+    assert net[0].weight.grad is gradient
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -271,6 +293,37 @@ def test_what_the_loader_draws_in_the_background_stays_drawn():
     after = torch.get_rng_state()
     torch.manual_seed(7)
     sw.compare({"net": net}, loader(), measures="cka", device="cpu").start().wait(WAIT)
+    assert torch.equal(torch.get_rng_state(), after)
+
+
+class Apart:
+    """Draws on another thread, as another cell of a notebook does while a forward pass is under way."""
+
+    def __init__(self, own, others):
+        self.passes = 0
+        self.own, self.others = own, others
+
+    def __call__(self, x):
+        self.passes += 1
+        self.own()
+        if self.passes in self.others:
+            thread = threading.Thread(target=torch.rand, args=(3,))
+            thread.start()
+            thread.join()
+
+
+@pytest.mark.parametrize(("own", "others"), [("nothing", (1, 2)), ("a generator", (2, 3))])
+def test_what_another_thread_draws_meanwhile_stays_drawn(own, others):
+    """Of a network that draws nothing itself, or from a generator that it has."""
+    generator = torch.Generator()
+    net = Draw(Apart((lambda: None) if own == "nothing" else (lambda: torch.rand(3, generator=generator)), others))
+    data = [torch.randn(32, 4) for _ in range(3)]
+    before = torch.get_rng_state()
+    for _ in others:
+        torch.rand(3)
+    after = torch.get_rng_state()
+    torch.set_rng_state(before)
+    sw.compare({"net": net}, data, measures="cka", device="cpu").start().wait(WAIT)
     assert torch.equal(torch.get_rng_state(), after)
 
 
