@@ -65,7 +65,7 @@ class Calling:
             return self._from_mapping(as_mapping(inputs))
         if isinstance(inputs, tuple | list) and not hasattr(inputs, "_fields") and not is_images(inputs):
             return tuple(inputs), {}
-        several = isinstance(whole, tuple | list) and not hasattr(whole, "batch_sizes") and inputs is whole[0]
+        several = isinstance(whole, tuple | list) and inputs is whole[0]
         if several and len(self._needed) >= 2:
             return tuple(whole[: len(self._needed)]), {}
         return (inputs,), {}

@@ -152,6 +152,8 @@ def _dtype(batch: Batch) -> str:
 
 
 def _floating(tensor: Tensor) -> Tensor:
+    if tensor.is_quantized:
+        return tensor.dequantize()
     if tensor.is_complex():
         return torch.view_as_real(tensor.resolve_conj())
     return tensor if tensor.is_floating_point() else tensor.float()

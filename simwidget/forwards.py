@@ -90,6 +90,7 @@ class Forwards(AbstractContextManager):
             self._takers.opens(batch.n)
         self._batch, self._index = batch, index
         self._removed: set[str] = set()
+        self._kept: dict[str, Tensor] = {}
         try:
             if positions is None:
                 self._take_confounders(None)  # what is wrong with them shows before anything is computed
@@ -108,7 +109,7 @@ class Forwards(AbstractContextManager):
             self._remark_keys()
             return None if positions is None else positions.settled()
         finally:
-            del self._batch, self._takers  # nothing keeps those who take
+            del self._batch, self._takers, self._kept  # nothing keeps those who take
             self._around = NOWHERE
 
     def written(self) -> dict[str, str]:
@@ -161,10 +162,13 @@ class Forwards(AbstractContextManager):
             try:
                 x, repeats = self._read(key, reading, output, inputs)
             except RepresentationError as problem:
+                if wanted and self._keep(wanted, reading, output):
+                    wanted = []
                 if wanted:
                     what = f"confounder {wanted[0].name!r}, layer {call!r}, batch {self._index}"
                     raise ValueError(f"{what}: {problem}") from problem
-                self._takers.loses(key, str(problem))
+                if layer in chosen:
+                    self._takers.loses(key, str(problem))
                 return
             except ValueError as problem:
                 raise ValueError(f"layer {call!r}, batch {self._index}: {problem}") from problem
@@ -178,6 +182,17 @@ class Forwards(AbstractContextManager):
                 self._previous = key, reading
 
         return sink
+
+    def _keep(self, wanted: Sequence[Confounder], reading: Reading, output: Any) -> bool:
+        """Where positions are samples, keep a layer without any: its value for a sample counts at all of its places."""
+        try:
+            x = reading.output(output, self._around.n).tensor
+        except RepresentationError:
+            return False
+        if self._around.positions is None or x.ndim > 2:
+            return False
+        self._kept.update({one.name: flatten(x).clone() for one in wanted})
+        return True
 
     def _remove(self, confounder: Confounder, x: Tensor, original: Key | None) -> None:
         """A layer's representation as a confounder's."""
@@ -204,9 +219,12 @@ class Forwards(AbstractContextManager):
     def _take_confounders(self, positions: Positions | None) -> None:
         """Those that come of the batch itself; where positions are samples, once these are settled."""
         for confounder in self._plan.confounders:
-            if confounder.from_layer(self._batch):
+            if confounder.name in self._kept:
+                values = self._kept[confounder.name]
+            elif confounder.from_layer(self._batch):
                 continue
-            values = confounder.values(self._batch).to(self._plan.device)
+            else:
+                values = confounder.values(self._batch).to(self._plan.device)
             if positions is not None:
                 values = positions.spread(values, positions.axis_of(values))
             kernel = same_class_gram if confounder.kind == "labels" else None

@@ -68,6 +68,10 @@ def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) 
     names = list(layers)
     matched: set[str] = set()
     for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise TypeError(
+                f"layers of {model_name!r} has {pattern!r}: give names or globs of layers, such as '*.attn'"
+            )
         if pattern in names:
             _refuse_scripted([pattern], layers, model_name)
         hits = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]

@@ -11,6 +11,8 @@ REAL = ("attention_mask", "encoder_attention_mask", "decoder_attention_mask")
 """Keys of masks that are 1 where a token is real."""
 PADDING = ("src_key_padding_mask", "key_padding_mask", "tgt_key_padding_mask")
 """Keys of masks that are True where a token is padding."""
+TARGETS = ("decoder_input_ids", "decoder_inputs_embeds", "tgt", "labels")
+"""Keys of what a decoder is given; without a mask of its own."""
 DECODER = ("decoder_attention_mask", "tgt_key_padding_mask")
 
 
@@ -55,6 +57,10 @@ def masks_in(inputs: Any, n: int, index: int) -> Masks:
         if len(empty):
             raise ValueError(f"batch {index}: sample {int(empty[0])} has no real token in {key!r}; leave it out")
         found[key in DECODER] = real
+    given = inputs if isinstance(inputs, Mapping) else {}
+    target = next((given[key] for key in TARGETS if isinstance(given.get(key), Tensor)), None)
+    if True not in found and target is not None and target.ndim >= 2 and len(target) == n:
+        found[True] = torch.ones(target.shape[:2], dtype=torch.bool)  # all of the decoder's tokens are real
     if all(bool(real.all()) for real in found.values()):
         return NO_MASKS
     return Masks(found.get(False), found.get(True))

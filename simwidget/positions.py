@@ -13,12 +13,18 @@ Grid = tuple[int, ...]
 """How many positions an output has: (tokens,), or (height, width)."""
 
 
+MOST_LEADING = 8
+"""Tokens that stand before those of the places: a class token, registers."""
+
+
 class Positions:
     """The positions of one forward pass that are its samples.
 
     The first layer that has positions settles them: of all real ones, `most` are drawn without replacement, and every
     later layer, of every model, is read at the same places. A layer of another resolution is read in the cell that
-    covers the place; a grid of another number of dimensions has no such cell.
+    covers the place; a grid of another number of dimensions has no such cell. Tokens of one resolution are matched
+    from the end, since class tokens and the like stand before them; where it is the first layer that has them, a layer
+    without them has no such place.
     """
 
     def __init__(self, n: int, masks: Masks, most: int, seed: int, batch: int, on_drawn: Callable[[int], None]) -> None:
@@ -32,7 +38,7 @@ class Positions:
         self.which: Tensor | None = None
         """(m,) on the CPU: the sample that each drawn position lies in"""
         self._cells: Tensor | None = None
-        self._places: dict[tuple[Grid, torch.device], tuple[Tensor, ...]] = {}
+        self._places: dict[tuple[Grid, bool, torch.device], tuple[Tensor, ...]] = {}
         self._first = False
         """whether that layer has its features first"""
 
@@ -49,7 +55,7 @@ class Positions:
         if self.grid is None:
             self._first = first
             self._draw(decodes, grid)
-        return self._at(x, grid)
+        return self._at(x, grid, tokens=x.ndim == 3 and not first)
 
     def settled(self) -> Tensor:
         """After the networks: the sample (m,) that each drawn position lies in."""
@@ -65,7 +71,7 @@ class Positions:
         assert self.grid is not None
         if x.ndim >= 3 and x.ndim - 2 == len(self.grid):
             x = x.movedim(axis, -1)
-            return self._at(x, tuple(x.shape[1:-1]))
+            return self._at(x, tuple(x.shape[1:-1]), tokens=x.ndim == 3 and not self._first)
         return x.flatten(1)[self.settled().to(x.device)]
 
     def axis_of(self, x: Tensor) -> int:
@@ -90,25 +96,33 @@ class Positions:
         self._cells = torch.stack(cells) if cells else drawn.new_empty(0, len(drawn))
         self._on_drawn(len(drawn))
 
-    def _at(self, x: Tensor, grid: Grid) -> Tensor:
-        assert self.grid is not None
-        if len(grid) != len(self.grid):
-            raise RepresentationError(
-                f"its positions {grid} and those of the first layer {self.grid} have no places in common: compare "
-                "layers of one kind, or give representation= a callable"
-            )
-        places = self._places.get((grid, x.device))
+    def _at(self, x: Tensor, grid: Grid, tokens: bool) -> Tensor:
+        places = self._places.get((grid, tokens, x.device))
         if places is None:
-            places = self._places[grid, x.device] = self._places_on(grid, x.device)
+            places = (self.settled().to(x.device), *self._cells_in(grid, tokens).to(x.device))
+            self._places[grid, tokens, x.device] = places
         return x[places]
 
-    def _places_on(self, grid: Grid, device: torch.device) -> tuple[Tensor, ...]:
-        """For each drawn position its sample and its cell at a resolution, brought to a device once."""
+    def _cells_in(self, grid: Grid, tokens: bool) -> Tensor:
+        """For each drawn position its cell at a resolution; of `tokens` a few may lead, as a class token does."""
         assert self.grid is not None
         assert self._cells is not None
-        cells = self._cells
-        if grid != self.grid:
+        if grid == self.grid:
+            return self._cells
+        if len(grid) == len(self.grid) and not (tokens and _leads(grid[0], self.grid[0])):
             # the centre of a cell at one resolution -> the cell that covers it at the other
             sizes = torch.tensor([self.grid, grid])
-            cells = ((2 * cells + 1) * sizes[1][:, None]) // (2 * sizes[0][:, None])
-        return (self.settled().to(device), *cells.to(device))
+            return ((2 * self._cells + 1) * sizes[1][:, None]) // (2 * sizes[0][:, None])
+        surplus = grid[0] - self.grid[0]
+        if len(grid) == len(self.grid) and 0 < surplus <= MOST_LEADING:
+            return self._cells + surplus
+        raise RepresentationError(
+            f"its positions {grid} and those of the first layer {self.grid} have no places in common: compare "
+            "layers of one kind, or give representation= a callable"
+        )
+
+
+def _leads(one: int, other: int) -> bool:
+    """Whether two numbers of tokens are of one resolution, so that the one that is larger has others in front."""
+    ratio = round(max(one, other) / min(one, other))
+    return ratio < 2 or abs(max(one, other) - ratio * min(one, other)) >= ratio

@@ -20,7 +20,7 @@ from simwidget.latest import Latest
 from simwidget.memory import estimate_memory, free_memory, warning
 from simwidget.options import Plan
 from simwidget.remarks import Remarks
-from simwidget.rows import RowMap
+from simwidget.rows import RowMap, UnitRows
 from simwidget.samples import SampleBatch
 from simwidget.similarity_model import SimilarityModel
 
@@ -172,13 +172,15 @@ class Stream(AbstractContextManager):
         """Say at once when the state that is about to be made, and what waits to be joined, will hardly fit."""
         here = max(1, self._grams.n_samples + self._grams.incoming)
         n = max(here, self._plan.gram_batch)
+        per_batch = any(isinstance(row_map, UnitRows) for row_map in self._row_maps)  # they work in float64
+        wide = per_batch or any(row.dtype == "float64" for row in self._rows)
         need = estimate_memory(
             len(self._rows),
             n,
             n_row_maps=len(self._row_maps),
             waiting=int(self._waiting * (n - here) / here),
             joins=here < self._plan.gram_batch,
-            itemsize=8 if any(row.dtype == "float64" for row in self._rows) else 4,
+            itemsize=8 if wide else 4,
         )
         problem = warning(need, free_memory(self._state_device), len(self._rows), n)
         if problem is not None:

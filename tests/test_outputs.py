@@ -22,9 +22,12 @@ class Fields:
     hidden: Any
 
 
+ZEROS = torch.zeros(N, 2)
+
+
 @dataclass
 class Default:
-    hidden: Any = torch.zeros(N, 2)
+    hidden: Any = ZEROS
 
 
 def model_output(y):

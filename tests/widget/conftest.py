@@ -40,5 +40,8 @@ def result():
     models, loader, _ = sw.demo.load()
     chosen = {"seed 0": models["seed 0"], "<img src=x onerror=alert(1)>": models["seed 1"]}
     chosen["seed 0"].register_module("unused", sw.demo.FashionNet().classifier)
-    comparison = sw.compare(chosen, loader, max_batches=4, device="cpu")
+    batch = next(iter(loader))
+    layers = {name: list(sw.describe(model, batch).chosen) for name, model in chosen.items()}
+    layers["seed 0"].append("unused")  # nobody is shown it without asking
+    comparison = sw.compare(chosen, loader, layers=layers, max_batches=4, device="cpu")
     return comparison.run(progress=False)
