@@ -77,8 +77,14 @@ def test_both_sides_fold_alike_when_asked_to(map_, result):
 
 
 def test_brackets_fold_their_block(map_, result):
-    bracket = map_.element.locator(".bracket", has=map_.page.locator("title", has_text=re.compile(r"^stage1\.1$")))
-    box = bracket.first.bounding_box()
+    # found and measured in one piece: a redraw makes all brackets anew
+    box = map_.element.evaluate(
+        """(one) => {
+            const named = (bracket) => bracket.querySelector("title")?.textContent === "stage1.1";
+            const { x, y, height } = [...one.querySelectorAll(".bracket")].find(named).getBoundingClientRect();
+            return { x, y, height };
+        }"""
+    )
     map_.page.mouse.click(box["x"] + 1, box["y"] + box["height"] / 2)
     usual = LayerTree(result.layers_x).default_open()
     wait_for_rows(map_, visible(result.layers_x, [one for one in usual if one != "stage1.1"]))
