@@ -192,15 +192,20 @@ class Forwards(AbstractContextManager):
         if self._around.positions is None or x.ndim > 2:
             return False
         self._kept.update({one.name: flatten(x).clone() for one in wanted})
+        self._say_what_stands_in(wanted)
         return True
 
     def _remove(self, confounder: Confounder, x: Tensor, original: Key | None) -> None:
         """A layer's representation as a confounder's."""
-        if confounder.kind == "input":
-            self.stand_in = confounder
-            self._remarks.say("tokens", confounder.note())
+        self._say_what_stands_in([confounder])
         self._removed.add(confounder.name)
         self._takers.takes(Representation(("confounder", confounder.name), x, original))
+
+    def _say_what_stands_in(self, confounders: Sequence[Confounder]) -> None:
+        for one in confounders:
+            if one.kind == "input":
+                self.stand_in = one
+                self._remarks.say("tokens", one.note())
 
     def _read(self, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
         """The representation of one layer's output, and whether it is of the same tensor as the one before."""

@@ -98,3 +98,24 @@ def test_measures_that_work_in_float64_need_more_memory(monkeypatch):
     for average in ("hsic", "cka"):
         sw.compare({"net": nn.Sequential(nn.Linear(4, 5))}, noise(64, 4), average=average, device="cpu").run(False)
     assert seen == [4, 8]
+
+
+def test_an_embedding_of_one_id_a_sample_stands_in_for_it_at_all_of_its_tokens():
+    class Prompted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.kind = nn.Embedding(5, 4)
+            self.tokens = nn.Linear(4, 6)
+            self.mixed = nn.Linear(6, 3)
+
+        def forward(self, ids):
+            steps = torch.arange(7.0)[:, None] * torch.linspace(-1, 1, 4)
+            return self.mixed(torch.tanh(self.tokens(torch.sin(self.kind(ids)[:, None] * steps + ids[:, None, None]))))
+
+    ids = torch.arange(32) % 5
+    with pytest.warns(UserWarning, match="first embedding's output, 'kind' of 'net'"):
+        result = sw.compare(
+            {"net": seeded(Prompted)}, [ids], layers=["tokens", "mixed"], representation="tokens", device="cpu"
+        ).run(False)
+    assert np.isfinite(result.matrix("dcka")).all()
+    assert result.provenance["input_stands_for"] == "'kind' of 'net'"
