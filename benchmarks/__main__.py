@@ -1,6 +1,7 @@
 """Cost next to the bare forward pass: `python -m benchmarks [--case NAME] [--device cuda] [--out FILE.json]`."""
 
 import argparse
+import gc
 import json
 import platform
 import statistics
@@ -19,6 +20,7 @@ from benchmarks.tools import MODULES, SLOW_TOOLS, TOOLS, Tool, bare_forward
 
 def seconds(tool: Tool, case: Case, networks: tuple, n_batches: int, device: str) -> float:
     loader = case.loader(n_batches)
+    gc.collect()  # what one tool left behind is not the next one's time
     begun = time.perf_counter()
     tool(*networks, loader, case.layers, device)
     if device == "cuda":

@@ -35,6 +35,6 @@ class Case:
 MAIN_PATH = tuple(f"layer{stage}.{block}.conv{conv}" for stage in range(1, 5) for block in range(2) for conv in (1, 2))
 
 CASES = {
-    "resnet18": Case(("resnet18", "resnet18"), 32, 128, 6, ("conv1", *MAIN_PATH, "fc"), True),
-    "resnet50-101": Case(("resnet50", "resnet101"), 128, 16, 3, None, False),
+    "resnet18": Case(("resnet18", "resnet18"), 32, 128, 16, ("conv1", *MAIN_PATH, "fc"), True),
+    "resnet50-101": Case(("resnet50", "resnet101"), 128, 16, 6, None, False),
 }

@@ -8,6 +8,7 @@ from simwidget.comparison import Comparison
 from simwidget.confounders import ConfounderOption
 from simwidget.networks import BatchDim
 from simwidget.options import Device, Inputs, Options
+from simwidget.precision import Precision
 from simwidget.representations import RepresentationOption
 from simwidget.similarity_model import SimilarityModel
 from simwidget.suggestions import near
@@ -35,6 +36,7 @@ def compare(
     gram_batch: int = 64,
     max_batches: int | None = None,
     average: Literal["hsic", "cka"] = "hsic",
+    precision: Precision = "highest",
     positions: int = 256,
     seed: int = 0,
 ) -> Comparison:
@@ -77,6 +79,9 @@ def compare(
         max_batches: stop after this many batches of the loader.
         average: "hsic" sums HSIC over the batches and takes the ratio once (Nguyen et al. 2021); "cka" takes the mean
             of the batches' own ratios, for comparison with published numbers.
+        precision: of the products of float32 features: "highest" is float32; "high" rounds the centred features to TF32
+            on CUDA, and to bfloat16 on a CPU that multiplies that, and adds up in float32. The setting is local to
+            these products: the models run as they do without.
         positions: with "tokens" or "positions", how many of them are drawn from each forward pass, without replacement
             and in the same places for every layer; a layer of another resolution is read in the cell that covers one.
         seed: of that draw.
@@ -124,6 +129,7 @@ def compare(
         gram_batch=gram_batch,
         max_batches=max_batches,
         average=average,
+        precision=precision,
         positions=positions,
         seed=seed,
     )

@@ -149,7 +149,7 @@ class Comparison:
         row = self._row(frozen, 0 if model is None else self._names.index(model), layer)
         if frozen.latest is None or frozen.rows[row].missing is not None:
             return None
-        return frozen.latest.grams[row].float().cpu().numpy()
+        return frozen.latest.gram(row).float().cpu().numpy()
 
     def inspect(self, layer_x: str, layer_y: str, view: View = "xy") -> Inspection | None:
         """What two layers make of the samples: their Gram matrices and spectra, and on which samples they agree.

@@ -9,7 +9,7 @@ from simwidget.capture import Capture
 from simwidget.layers import named_layers
 from simwidget.memory import MemoryEstimate, estimate_memory, free_memory, warning, written
 from simwidget.options import Options
-from simwidget.outputs import RepresentationError, keeps_shape
+from simwidget.outputs import RepresentationError
 from simwidget.positions import Positions
 from simwidget.promises import random_state_kept
 from simwidget.representations import Surroundings
@@ -192,7 +192,7 @@ def describe(
         reading = network.readings[layer]
         try:
             tensor = reading.output(output, own.n)
-            x = reading.represent(tensor, around, call, keeps_shape(tensor, inputs))
+            x = reading.represent(tensor, around, call, inputs)
         except RepresentationError as problem:
             listed = layer in chosen
             found.setdefault(

@@ -11,10 +11,10 @@ from simwidget.batches import Batch, labels_in, split
 from simwidget.capture import Capture, Sink
 from simwidget.confounders import Confounder
 from simwidget.grams import Key
-from simwidget.kernels import same_class_gram
+from simwidget.kernels import Kernel, same_class_kernel
 from simwidget.masks import NO_MASKS
 from simwidget.options import Plan
-from simwidget.outputs import RepresentationError, keeps_shape
+from simwidget.outputs import RepresentationError
 from simwidget.positions import Positions
 from simwidget.remarks import Remarks
 from simwidget.representations import Reading, Surroundings, flatten
@@ -31,7 +31,7 @@ class Representation:
     """the key of one whose tensor is this very one"""
     repeats_child: bool = False
     """whether a container merely returned what the layer before it gave"""
-    kernel: Callable[[Tensor], Tensor] | None = None
+    kernel: Kernel | None = None
     """what makes its Gram matrix, if not the usual one"""
 
 
@@ -219,7 +219,7 @@ class Forwards(AbstractContextManager):
                 "which with batch_dim="
             )
         self._remarks.read(reading, found, key[1], around.masks)
-        return reading.represent(found, around, key[1], keeps_shape(found, inputs)), repeats
+        return reading.represent(found, around, key[1], inputs), repeats
 
     def _take_confounders(self, positions: Positions | None) -> None:
         """Those that come of the batch itself; where positions are samples, once these are settled."""
@@ -232,7 +232,7 @@ class Forwards(AbstractContextManager):
                 values = confounder.values(self._batch).to(self._plan.device)
             if positions is not None:
                 values = positions.spread(values, positions.axis_of(values))
-            kernel = same_class_gram if confounder.kind == "labels" else None
+            kernel = same_class_kernel if confounder.kind == "labels" else None
             self._removed.add(confounder.name)
             self._takers.takes(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
 

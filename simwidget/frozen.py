@@ -25,6 +25,8 @@ class Row:
     key: Key
     n_features: int = 0
     dtype: str = ""
+    reduced: bool = False
+    """whether its products have fewer digits than float32"""
     kind: str = ""
     """the class of the layer's module"""
     missing: str | None = None
@@ -56,5 +58,4 @@ class Frozen:
 
 def tolerances(rows: Sequence[Row]) -> Tensor:
     """The share of each row's variance that must be left beside the confounders."""
-    reduced = ("float16", "bfloat16")
-    return torch.tensor([EXPLAINED_REDUCED if row.dtype in reduced else EXPLAINED for row in rows], dtype=torch.float64)
+    return torch.tensor([EXPLAINED_REDUCED if row.reduced else EXPLAINED for row in rows], dtype=torch.float64)

@@ -5,25 +5,117 @@ until `gram_batch` samples are there. This is the one bounded copy of activation
 enough by itself is reduced inside the hook and never copied.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from simwidget.kernels import Kernel, LinearKernel, finish, reduced, working_dtype
+from simwidget.precision import Precision
 
 Key = tuple[int | str, str]
 """What a representation is of: a network's position and a layer's call, or "confounder" and its name."""
 
 
+@dataclass(frozen=True)
+class Grams:
+    """The Gram matrices of one batch."""
+
+    n: int
+    """samples"""
+    stack: Tensor
+    """(R, n, n): one for each row, centred or not, and zeros where `present` has none"""
+    present: frozenset[Key]
+    """what ran in every forward pass"""
+
+
+@dataclass(frozen=True)
+class Room:
+    grams: Tensor
+    """(R, n, n)"""
+    squares: Tensor
+    """(R,): the squared norms of the offsets"""
+    gram: Sequence[Tensor]
+    """each of them by itself"""
+    square: Sequence[Tensor]
+
+    @staticmethod
+    def of(n_rows: int, n: int, dtype: torch.dtype, device: torch.device) -> "Room":
+        grams = torch.zeros(n_rows, n, n, dtype=dtype, device=device)
+        squares = torch.zeros(n_rows, dtype=dtype, device=device)
+        return Room(grams, squares, grams.unbind(), squares.unbind())
+
+
+class GramStack:
+    """Room for the Gram matrices of a batch, one after the other, so that each is written where it will be read.
+
+    Of how many there will be, the first batch tells; until then the room doubles.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._dtype = torch.float32
+        self._n_rows = 1
+        self._held: Room | None = None
+
+    def write(self, row: int, x: Tensor, kernel: Kernel) -> None:
+        """The Gram matrix of a representation (n, p) becomes that of a row."""
+        dtype = working_dtype(x.dtype)
+        room = self._room(row, len(x), dtype)
+        if room.grams.dtype == dtype and room.grams.device == x.device:
+            kernel(x, room.gram[row], room.square[row])
+        else:  # what is constant is told by the rounding of the type that it was multiplied in
+            room.gram[row].copy_(reduced(x, kernel))
+
+    def repeat(self, row: int, original: int) -> None:
+        """A row's Gram matrix is that of another row."""
+        assert self._held is not None
+        room = self._room(row, self._held.grams.shape[1], self._dtype)
+        room.gram[row].copy_(room.gram[original])
+        room.square[row].copy_(room.square[original])
+
+    def take(self, n_rows: int, n: int) -> Tensor:
+        """The Gram matrices (n_rows, n, n) of n samples, with which the room goes."""
+        room = self._room(n_rows - 1, n, self._dtype)
+        self._n_rows = n_rows
+        self._held = None
+        grams = room.grams if len(room.grams) == n_rows else room.grams[:n_rows].clone()
+        finish(grams, room.squares[:n_rows])
+        return grams
+
+    def clear(self) -> None:
+        self._held = None
+
+    def _room(self, row: int, n: int, dtype: torch.dtype) -> "Room":
+        """Room of the widest type that was needed so far, for this row as well."""
+        self._dtype = torch.promote_types(self._dtype, dtype)
+        while self._n_rows <= row:
+            self._n_rows *= 2
+        held = self._held
+        if held is None or len(held.gram) < self._n_rows or held.grams.dtype != self._dtype:
+            self._held = Room.of(self._n_rows, n, self._dtype, self._device)
+            if held is not None:
+                self._held.grams[: len(held.gram)] = held.grams
+                self._held.squares[: len(held.gram)] = held.squares
+            return self._held
+        return held
+
+
 class GramBatch:
-    """The Gram matrices of one joined batch, by key.
+    """The Gram matrices of one joined batch, by key; `rows` says which row of the stack a key has.
 
     `open(n)` announces a forward pass over n samples, `put(key, x)` takes one of its representations (n, p), and
     `close()` ends it and says whether the batch is full; then `take()` gives the matrices and starts afresh.
     """
 
-    def __init__(self, gram_batch: int, kernel: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self, gram_batch: int, rows: Mapping[Key, int], device: torch.device, precision: Precision = "highest"
+    ) -> None:
         self._gram_batch = gram_batch
-        self._kernel = kernel
+        self._rows = rows
+        self._stack = GramStack(device)
+        self._kernel: Kernel = LinearKernel(precision)
         self._clear()
 
     def _clear(self) -> None:
@@ -31,9 +123,9 @@ class GramBatch:
         self._incoming = 0
         self._parts: dict[Key, list[Tensor]] = {}
         self._originals: dict[Key, Key | None] = {}
-        self._grams: dict[Key, Tensor] = {}
+        self._present: set[Key] = set()
         self._before: dict[Key, list[Tensor]] | None = None
-        self._kernels: dict[Key, Callable[[Tensor], Tensor]] = {}
+        self._kernels: dict[Key, Kernel] = {}
 
     @property
     def incoming(self) -> int:
@@ -44,13 +136,7 @@ class GramBatch:
         self._incoming = n
         self._before = dict(self._parts)
 
-    def put(
-        self,
-        key: Key,
-        x: Tensor,
-        original: Key | None = None,
-        kernel: Callable[[Tensor], Tensor] | None = None,
-    ) -> None:
+    def put(self, key: Key, x: Tensor, original: Key | None = None, kernel: Kernel | None = None) -> None:
         """One representation of the open forward pass; its memory may be overwritten once this returns.
 
         `original` is the key of the same forward pass whose representation is the same tensor, if there is one; the
@@ -72,10 +158,11 @@ class GramBatch:
             shared = self._parts.get(original, []) if original is not None else []
             self._parts[key] = [*parts, shared[-1] if shared else x.clone()]
         elif sum(map(len, parts)) == self.n_samples:
-            if original is not None and original in self._grams:
-                self._grams[key] = self._grams[original]
+            if original is not None and original in self._present:
+                self._stack.repeat(self._rows[key], self._rows[original])
+                self._present.add(key)
             else:
-                self._grams[key] = self._kernel_of(key)(torch.cat([*parts, x]) if parts else x)
+                self._reduce(key, torch.cat([*parts, x]) if parts else x)
 
     def close(self) -> bool:
         """End the forward pass; whether the batch is full."""
@@ -90,19 +177,22 @@ class GramBatch:
         self._incoming = 0
         if self._before is not None:
             self._parts = self._before
-        self._grams = {}
+        self._present.clear()
+        self._stack.clear()
 
-    def take(self) -> tuple[int, dict[Key, Tensor]]:
-        """The number of samples and the Gram matrices of the keys that ran in every forward pass; starts afresh."""
-        n, grams = self.n_samples, dict(self._grams)
+    def take(self) -> Grams:
+        """The Gram matrices of the keys that ran in every forward pass; starts afresh."""
+        n = self.n_samples
         for key, parts in self._parts.items():
             if sum(map(len, parts)) == n:
-                grams[key] = self._kernel_of(key)(torch.cat(parts))
+                self._reduce(key, torch.cat(parts))
+        grams = Grams(n, self._stack.take(len(self._rows), n), frozenset(self._present))
         self._clear()
-        return n, grams
+        return grams
 
-    def _kernel_of(self, key: Key) -> Callable[[Tensor], Tensor]:
-        return self._kernels.get(key, self._kernel)
+    def _reduce(self, key: Key, x: Tensor) -> None:
+        self._stack.write(self._rows[key], x, self._kernels.get(key, self._kernel))
+        self._present.add(key)
 
     @property
     def _fills(self) -> bool:

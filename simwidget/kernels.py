@@ -1,47 +1,129 @@
 """Representation -> Gram matrix.
 
-The features are centred before the product, always: a Gram matrix of uncentred float32 representations loses in its
-offset the digits that the measures need (errors of 2e-3 to 8e-3 in dCKA). Centring goes by chunks of features that
-stay in the cache, in the pass that feeds the product, so that it costs little more than the product alone.
+An offset near the mean is taken from the features before the product, always: a Gram matrix of representations as they
+are loses in their common offset the digits that the measures need (errors of 2e-3 to 8e-3 in dCKA, in float32). That
+goes by chunks of features that stay near the cache, in memory that is used again, so that it costs little more than the
+product alone.
 """
 
-from dataclasses import dataclass
+import itertools
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from simwidget.precision import full_precision
+from simwidget.precision import Precision, products_in
+from simwidget.rows import double_centre
 
-CHUNK_ELEMENTS = {"cpu": 2**19}
-"""Elements of a representation that are centred at a time: what stays in a CPU's cache; elsewhere bounded scratch."""
+CHUNK_ELEMENTS = {"cpu": 2**20}
+"""Elements of a representation that are centred at a time: near a CPU's cache; elsewhere bounded scratch."""
 DEFAULT_CHUNK_ELEMENTS = 2**24
+
+MOST_OFFSET_SAMPLES = 8
+"""The offset is the mean of n / 16 samples, but at least one and at most so many: that leaves a part of the spread in,
+where the mean of all samples would cost another pass over the representation."""
+
+BLOCK_SAMPLES = {"cpu": 128}
+"""A Gram matrix is made in blocks of at least so many rows, up to the diagonal; the rest is mirrored."""
+MOST_BLOCKS = 4
 
 CONSTANT_TOLERANCE = 8
 """A representation whose spread is under this many rounding errors of its mean is constant."""
 
 
-@dataclass(frozen=True)
-class Moments:
-    """What centring takes away from a representation x (n, p): enough to rebuild the uncentred Gram matrix."""
+class Kernel(Protocol):
+    """Writes what `finish` makes the Gram matrix of a representation x (n, p) into `gram` (n, n).
 
-    inner: Tensor
-    """(n,): the product of each centred sample with the mean, (x_i - mu) . mu"""
-    mean_square: Tensor
-    """(): the squared norm of the mean, |mu|^2"""
-    sums: Tensor
-    """(n,): the sum of each sample's features"""
-    mean_sum: Tensor
-    """(): the sum of the mean's features"""
-    n_features: int
+    Into `square` () goes the squared norm of what was taken from the features, where anything was.
+    """
 
-    def uncentre(self, gram: Tensor) -> Tensor:
-        """The Gram matrix x x^T of the representation as it was, from that of its centred features."""
-        return gram + self.inner[:, None] + self.inner[None, :] + self.mean_square
+    def __call__(self, x: Tensor, gram: Tensor, square: Tensor, /) -> None: ...
 
 
 def working_dtype(dtype: torch.dtype) -> torch.dtype:
     """float64 stays float64; every other representation, half precision too, is multiplied in float32."""
     return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+class LinearKernel:
+    r"""The Gram matrix of the features less an offset c near their mean; its scratch memory is used again.
+
+    .. math:: G = (x - c)(x - c)^\top
+
+    Whoever centres G has the Gram matrix of the centred features, to rounding, for any c: what c is decides how many
+    digits are left, and near the mean nearly all of them are.
+    """
+
+    def __init__(self, precision: Precision = "highest") -> None:
+        self._precision = precision
+        self._scratch: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+        self._weights: dict[tuple[torch.device, torch.dtype, int], Tensor] = {}
+
+    def __call__(self, x: Tensor, gram: Tensor, square: Tensor) -> None:
+        n, p = x.shape
+        width = max(1, CHUNK_ELEMENTS.get(x.device.type, DEFAULT_CHUNK_ELEMENTS) // max(n, 1))
+        for start in range(0, p, width):
+            with products_in("highest", x.device.type):  # what is constant must be so to rounding
+                centred, offset = self._less_offset(x[:, start : start + width] if p > width else x, gram.dtype)
+                if start == 0:
+                    torch.dot(offset, offset, out=square)
+                else:
+                    square += torch.dot(offset, offset)
+            with products_in(self._precision, x.device.type):
+                for low, high in blocks(n, x.device):
+                    rows, below, out = centred[low:high], centred[:high].T, gram[low:high, :high]
+                    if start == 0:
+                        torch.mm(rows, below, out=out)
+                    else:
+                        out.addmm_(rows, below)
+
+    def _less_offset(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Take the offset from x, in scratch memory that the next call overwrites; the offset (p,)."""
+        device, (n, p) = x.device, x.shape
+        scratch = self._scratch.get((device, dtype))
+        if scratch is None or len(scratch) < n * p:
+            scratch = self._scratch[device, dtype] = torch.empty(n * p, dtype=dtype, device=device)
+        offset = self._offset(x, dtype)
+        return torch.sub(x, offset, out=scratch[: n * p].view(n, p)), offset
+
+    def _offset(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        k = min(MOST_OFFSET_SAMPLES, len(x) // 16)
+        if k < 2:
+            return x[0].to(dtype)
+        weights = self._weights.get((x.device, dtype, k))
+        if weights is None:
+            weights = self._weights[x.device, dtype, k] = torch.full((1, k), 1 / k, dtype=dtype, device=x.device)
+        return torch.mm(weights, x[:: len(x) // k][:k].to(dtype))[0]
+
+
+def blocks(n: int, device: torch.device) -> list[tuple[int, int]]:
+    """The rows from `low` to `high` that are multiplied at a time, with all samples before `high`."""
+    least = BLOCK_SAMPLES.get(device.type)
+    count = 1 if least is None else max(1, min(MOST_BLOCKS, n // least))
+    edges = [n * k // count for k in range(count + 1)]
+    return list(itertools.pairwise(edges))
+
+
+def finish(grams: Tensor, squares: Tensor) -> None:
+    """Make Gram matrices (R, n, n), in place, of what the kernels wrote: whole, and zero where it is rounding.
+
+    That is where the trace is rounding beside the squared offset (R,): the representation is constant.
+    """
+    n = grams.shape[-1]
+    for low, high in blocks(n, grams.device)[1:]:
+        grams[:, :low, low:high] = grams[:, low:high, :low].mT
+    rounding = (CONSTANT_TOLERANCE * torch.finfo(grams.dtype).eps) ** 2 * n * squares
+    trace = grams.diagonal(dim1=-2, dim2=-1).sum(-1)
+    grams.masked_fill_((trace <= rounding)[:, None, None], 0.0)
+
+
+def reduced(x: Tensor, kernel: Kernel) -> Tensor:
+    """The Gram matrix (n, n) that a kernel makes of one representation, in the type that it is multiplied in."""
+    grams = torch.zeros(1, len(x), len(x), dtype=working_dtype(x.dtype), device=x.device)
+    squares = grams.new_zeros(1)
+    kernel(x, grams[0], squares[0])
+    finish(grams, squares)
+    return grams[0]
 
 
 def linear_gram(x: Tensor) -> Tensor:
@@ -61,41 +143,13 @@ def linear_gram(x: Tensor) -> Tensor:
     tensor([[ 1., -1.],
             [-1.,  1.]])
     """
-    return linear_gram_and_moments(x, moments=False)[0]
+    return double_centre(reduced(x, LinearKernel()))
 
 
-def linear_gram_and_moments(x: Tensor, moments: bool = True) -> tuple[Tensor, Moments | None]:
-    """`linear_gram`, and on request the moments from which the uncentred Gram matrix is rebuilt."""
-    n, p = x.shape
-    dtype = working_dtype(x.dtype)
-    gram = torch.zeros(n, n, dtype=dtype, device=x.device)
-    mean_square = torch.zeros((), dtype=dtype, device=x.device)
-    inner, sums, mean_sum = torch.zeros_like(gram[0]), torch.zeros_like(gram[0]), torch.zeros_like(mean_square)
-    width = max(1, CHUNK_ELEMENTS.get(x.device.type, DEFAULT_CHUNK_ELEMENTS) // max(n, 1))
-    with full_precision(x.device.type):
-        for start in range(0, p, width):
-            chunk = x[:, start : start + width].to(dtype)
-            mean = chunk.mean(0)
-            chunk = chunk - mean
-            gram.addmm_(chunk, chunk.T)
-            mean_square += mean @ mean
-            if moments:
-                inner += chunk @ mean
-                sums += chunk.sum(1)
-                mean_sum += mean.sum()
-    rounding = (CONSTANT_TOLERANCE * torch.finfo(dtype).eps) ** 2 * n * mean_square
-    gram.masked_fill_(gram.diagonal().sum() <= rounding, 0.0)
-    if not moments:
-        return gram, None
-    return gram, Moments(inner, mean_square, sums + mean_sum, mean_sum, p)
-
-
-def same_class_gram(labels: Tensor) -> Tensor:
+def same_class_kernel(labels: Tensor, gram: Tensor, square: Tensor) -> None:
     """Class labels (n, 1) -> the centred Gram matrix (n, n) of their indicators: K_ij = 1 in one class, 0 across.
 
-    >>> same_class_gram(torch.tensor([[3], [3], [5], [5]]))[0]
+    >>> reduced(torch.tensor([[3], [3], [5], [5]]), same_class_kernel)[0]
     tensor([ 0.5000,  0.5000, -0.5000, -0.5000])
     """
-    same = (labels == labels.T).float()
-    same = same - same.mean(0)
-    return same - same.mean(1, keepdim=True)
+    gram.copy_(double_centre((labels == labels.T).to(gram.dtype)))

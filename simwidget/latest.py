@@ -17,7 +17,7 @@ from simwidget.samples import Given, Samples
 @dataclass(frozen=True)
 class Latest:
     grams: Tensor
-    """(R, m, m): for each row its centred Gram matrix; zeros where it has none"""
+    """(R, m, m): for each row its Gram matrix, centred or not; zeros where it has none"""
     given: tuple[Given, ...]
     """the batches of the loader whose samples, in this order, begin with those m"""
 
@@ -27,9 +27,13 @@ class Latest:
         everyone = Samples.join([one.samples(self.grams.device) for one in self.given])
         return everyone.take(slice(self.grams.shape[-1]))
 
+    def gram(self, row: int) -> Tensor:
+        """A row's centred Gram matrix (m, m)."""
+        return double_centre(self.grams[row])
+
     def extremes(self, row_x: int, row_y: int) -> Extremes:
         """The samples of this batch on which two rows agree least and most."""
-        return Extremes.of(agreement(self.grams[row_x], self.grams[row_y]), self.samples)
+        return Extremes.of(agreement(self.gram(row_x), self.gram(row_y)), self.samples)
 
     def inspect(
         self, row_x: int, row_y: int, extremes: Extremes | None, names: tuple[str, str, str, str]
@@ -38,7 +42,7 @@ class Latest:
 
         `names` are the first model's and layer's and the second's.
         """
-        grams = [self.grams[row].cpu() for row in (row_x, row_y)]
+        grams = [self.gram(row).cpu() for row in (row_x, row_y)]
         spectrum_x, spectrum_y = map(spectrum_of, grams)
         gram_x, gram_y = (gram.numpy() for gram in grams)
         order, labels = sort_by_label(self.samples.labels.cpu().numpy())
@@ -59,11 +63,11 @@ class Latest:
         )
 
     def within(self, limit: int) -> "Latest":
-        """The same, or only its first samples, centred anew, if the Gram matrices would take more bytes."""
+        """The same, or only its first samples, if the Gram matrices would take more bytes."""
         if self.grams.nbytes <= limit:
             return self
         m = int((limit / self.grams.element_size() / len(self.grams)) ** 0.5)
-        return Latest(double_centre(self.grams[:, :m, :m]), self.given)
+        return Latest(self.grams[:, :m, :m].clone(), self.given)
 
     def develop(self) -> None:
         """Make the thumbnails, and let the loader's tensors go."""

@@ -11,6 +11,7 @@ from simwidget.confounders import Confounder, ConfounderOption, resolve_confound
 from simwidget.measures import make_measures
 from simwidget.measures.base import Measure, MeasureOptions
 from simwidget.networks import BatchDim, Network, networks_of
+from simwidget.precision import PRECISIONS, Precision
 from simwidget.promises import only_device
 from simwidget.representations import BY_POSITION, RepresentationOption, Representations, name_of
 from simwidget.similarity_model import SimilarityModel
@@ -36,6 +37,7 @@ class Options:
     max_batches: int | None = None
     average: Literal["hsic", "cka"] = "hsic"
     remove_negative_eig: bool = False
+    precision: Precision = "highest"
     positions: int = 256
     seed: int = 0
 
@@ -58,6 +60,8 @@ class Options:
                 raise ValueError(f"{option}={value!r}: give a whole number from {least} on")
         if self.seed >= 2**31:
             raise ValueError(f"seed={self.seed!r}: give a whole number below 2**31")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision={self.precision!r}: choose {' or '.join(map(repr, PRECISIONS))}")
         given = per_model("device", self.device, names, lambda one: isinstance(one, str | torch.device))
         for name, device in given.items():
             _check_device(device, name)
@@ -88,6 +92,7 @@ class Options:
             "remove_negative_eig": self.remove_negative_eig,
             "gram_batch": self.gram_batch,
             "max_batches": self.max_batches,
+            "precision": self.precision,
             "confounder": [one.name for one in confounders],
             "representation": representations.describe(),
             "batch_dim": dict(self.batch_dim) if isinstance(self.batch_dim, Mapping) else self.batch_dim,
@@ -105,6 +110,7 @@ class Options:
             confounders,
             devices[names[0]],
             self.gram_batch,
+            self.precision,
             by_position is not None,
             self.positions,
             self.seed,
@@ -123,6 +129,7 @@ class Plan:
     device: torch.device
     """where the sums are"""
     gram_batch: int
+    precision: Precision
     by_position: bool
     """whether tokens or positions are the samples"""
     positions: int

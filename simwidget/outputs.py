@@ -66,6 +66,8 @@ def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), told: bool = 
     >>> find_output((None, {"hidden": torch.zeros(7, 4, 3)}), 4).tensor.shape
     torch.Size([4, 7, 3])
     """
+    if type(output) is Tensor and dims[0] == 0 and _is_plain(output, n):  # nearly always, and at once
+        return Output(output, source=output)
     seen = []
     for part in tensors_in(output):
         lengths, tensor = None, part
@@ -86,6 +88,12 @@ def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), told: bool = 
                 found = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
                 return Output(found.movedim(dim, 0) if dim else found, dim, lengths, part, tensor.is_complex())
     raise RepresentationError(_nothing_found(output, n, dims, seen))
+
+
+def _is_plain(tensor: Tensor, n: int) -> bool:
+    """Whether a tensor is dense, floating and has n samples first."""
+    dense = tensor.layout == torch.strided and not tensor.is_nested
+    return dense and tensor.is_floating_point() and tensor.ndim > 0 and tensor.shape[0] == n
 
 
 def keeps_shape(found: Output, inputs: Any) -> bool:

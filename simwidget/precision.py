@@ -1,42 +1,59 @@
-"""Full float32 precision for our own products, whatever the process is set to.
+"""The precision of our own products, whatever the process is set to.
 
 Libraries switch TF32 or bf16 products on for the whole process, and a model may run under autocast. Neither may reach
-a Gram matrix: the settings are put to IEEE float32 around our products alone and put back at once.
+a Gram matrix: the settings are those that were asked for around our own products alone, and are put back at once.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Literal, get_args
 
 import torch
 
+Precision = Literal["highest", "high"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
-@contextmanager
-def full_precision(device_type: str) -> Iterator[None]:
-    """Run the products inside in IEEE float32, without autocast, and restore both afterwards.
+_WANTED: dict[Precision, tuple[frozenset[str], ...]] = {
+    "highest": (frozenset(("ieee", "none")),) * 2,
+    "high": (frozenset(("tf32",)), frozenset(("bf16",))),
+}
+"""For CUDA and for the CPU, the settings that are left as they are; others become the first of these, sorted."""
+_AS_IT_IS = nullcontext()
+
+
+def products_in(precision: Precision, device_type: str) -> AbstractContextManager:
+    """Run the float32 products inside at a precision, without autocast, and restore both afterwards.
+
+    "highest" is IEEE float32. "high" rounds the factors, to TF32 on CUDA and to bfloat16 on a CPU that multiplies it,
+    and adds up in float32.
 
     PyTorch keeps these settings for the whole process, so the switch is held only as long as the products take and is
-    not touched where it already asks for full precision.
+    not touched where it already asks for what is wanted.
 
     >>> import torch
     >>> torch.set_float32_matmul_precision("high")
-    >>> with full_precision("cpu"):
+    >>> with products_in("highest", "cpu"):
     ...     inside = matmul_settings()
     >>> inside, matmul_settings()
     (('ieee', 'ieee'), ('tf32', 'tf32'))
     >>> torch.set_float32_matmul_precision("highest")
     """
     before = matmul_settings()
-    reduced = any(setting not in ("ieee", "none") for setting in before)
-    if reduced:
-        _set(("ieee",) * len(before))
+    fits = all(setting in fine for setting, fine in zip(before, _WANTED[precision], strict=False))
+    if fits and not torch.is_autocast_enabled(device_type):
+        return _AS_IT_IS
+    return _switched(device_type, before, tuple(min(fine) for fine in _WANTED[precision]) if not fits else None)
+
+
+@contextmanager
+def _switched(device_type: str, before: tuple[str, ...], wanted: tuple[str, ...] | None) -> Iterator[None]:
+    if wanted is not None:
+        _set(wanted)
     try:
-        if torch.is_autocast_enabled(device_type):
-            with torch.autocast(device_type, enabled=False):
-                yield
-        else:
+        with torch.autocast(device_type, enabled=False):
             yield
     finally:
-        if reduced:
+        if wanted is not None:
             _set(before)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from simwidget import pooling
 from simwidget.axes import TELLS_NOTHING, FeatureAxes, Told
 from simwidget.masks import NO_MASKS, Masks
-from simwidget.outputs import LatestTensor, Output, RepresentationError, find_output, kind_of
+from simwidget.outputs import LatestTensor, Output, RepresentationError, find_output, keeps_shape, kind_of
 from simwidget.positions import Positions
 from simwidget.suggestions import near
 
@@ -139,7 +139,7 @@ class Reading:
                 return Output(raw)
             raise
 
-    def represent(self, found: Output, batch: "Surroundings", call: str, keeps_shape: bool = False) -> Tensor:
+    def represent(self, found: Output, batch: "Surroundings", call: str, inputs: Any = None) -> Tensor:
         """The representation (n, p) of an output, or (m, p) where positions are samples."""
         x, n = found.tensor, batch.n
         if callable(self.how):
@@ -156,7 +156,7 @@ class Reading:
             return flatten(x)
         if found.complex:  # the parts of one number belong together until the end
             x = torch.view_as_complex(x)
-        axis = batch.axes.of(x, self.told, keeps_shape)
+        axis = batch.axes.of(x, self.told, keeps_shape(found, inputs))
         if batch.positions is not None and self.how in BY_POSITION:
             return batch.positions.read(self.decodes(call), x, axis)
         mask = self.mask(found, batch.masks, axis, call)
@@ -184,6 +184,8 @@ def flatten(tensor: Tensor) -> Tensor:
         tensor = torch.view_as_real(tensor.resolve_conj())
     if tensor.ndim == 1:
         return tensor[:, None]
+    if tensor.is_contiguous():
+        return tensor.flatten(1)
     order = sorted(range(1, tensor.ndim), key=lambda d: tensor.stride(d), reverse=True)
     return tensor.permute(0, *order).flatten(1)
 

@@ -13,9 +13,8 @@ from simwidget.accumulators import GramAccumulator
 from simwidget.agreement import Watch
 from simwidget.forwards import Forwards, Representation, Takers
 from simwidget.frozen import Frozen, Pair, Row
-from simwidget.grams import GramBatch, Key
+from simwidget.grams import GramBatch, Grams, Key
 from simwidget.history import History
-from simwidget.kernels import linear_gram
 from simwidget.latest import Latest
 from simwidget.memory import estimate_memory, free_memory, warning
 from simwidget.options import Plan
@@ -45,9 +44,9 @@ class Stream(AbstractContextManager):
         self._state_device = torch.device("cpu") if plan.device.type == "mps" else plan.device
         self._row_maps = tuple(dict.fromkeys(measure.rows for measure in plan.measures))
         self._min_samples = max(row_map.min_samples for row_map in self._row_maps)
-        self._grams = GramBatch(plan.gram_batch, linear_gram)
         self._rows: list[Row] = []
         self._index: dict[Key, int] = {}
+        self._grams = GramBatch(plan.gram_batch, self._index, self._state_device, plan.precision)
         self._accumulators: dict[RowMap, GramAccumulator] = {}
         self._undefined: dict[RowMap, tuple[Tensor, Tensor]] = {}
         self._history: dict[RowMap, History] = {}
@@ -124,6 +123,7 @@ class Stream(AbstractContextManager):
         row = self._rows[self._index[key]]
         if not row.dtype:
             row.n_features, row.dtype = one.x.shape[1], str(one.x.dtype).removeprefix("torch.")
+            row.reduced = one.x.dtype.itemsize < 4 or (self._plan.precision != "highest" and row.dtype == "float32")
         if not self._accumulators:
             if one.repeats_child:
                 self._repeating.add(key)
@@ -190,12 +190,13 @@ class Stream(AbstractContextManager):
 
     def _accumulate(self, n_batches: int) -> None:
         """Take the joined Gram matrices into the sums, which then hold this many batches of the loader."""
-        n, grams = self._grams.take()
+        grams = self._grams.take()
+        n, stack = grams.n, grams.stack
         if n < self._min_samples:
             self._remarks.skipped(n)
             self._samples.drop()
             return
-        stack = self._stack(n, grams)
+        self._say_what_is_missing(grams)
         finite = stack.diagonal(dim1=1, dim2=2).sum(1).isfinite()
         added = []
         for row_map in self._row_maps:
@@ -219,17 +220,10 @@ class Stream(AbstractContextManager):
                 watch.add(latest.extremes(self._index[watch.key_x], self._index[watch.key_y]))
             self._latest = latest.within(GRAM_BYTES)
 
-    def _stack(self, n: int, grams: dict[Key, Tensor]) -> Tensor:
-        """The Gram matrices of all rows (R, n, n); zeros for those that have none."""
+    def _say_what_is_missing(self, grams: Grams) -> None:
         for row in self._rows:
-            if row.key not in grams and row.missing is None:
+            if row.missing is None and row.key not in grams.present:
                 row.missing = f"did not run in every forward pass (batch {self.n_batches})"
-        dtype = torch.float64 if any(gram.dtype == torch.float64 for gram in grams.values()) else torch.float32
-        stack = torch.zeros(len(self._rows), n, n, dtype=dtype, device=self._state_device)
-        while grams:  # each goes as soon as it was copied
-            key, gram = grams.popitem()
-            stack[self._index[key]] = gram
-        return stack
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 

@@ -1,10 +1,11 @@
-"""Gram matrices and what rebuilds the uncentred one."""
+"""Gram matrices of one representation."""
 
 import pytest
 import torch
 
 from simwidget import kernels
-from simwidget.kernels import linear_gram, linear_gram_and_moments
+from simwidget.kernels import LinearKernel, linear_gram, reduced
+from simwidget.rows import double_centre
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
@@ -16,16 +17,26 @@ def test_chunks_do_not_change_the_product(dtype, monkeypatch):
         monkeypatch.setitem(kernels.CHUNK_ELEMENTS, "cpu", elements)
         gram = linear_gram(x)
         assert gram.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
-        assert torch.allclose(gram.double(), expected, rtol=1e-5, atol=1e-2 if gram.dtype == torch.float32 else 1e-9)
+        largest = (gram.double() - expected).abs().max() / expected.diagonal().max()
+        assert largest < (1e-5 if gram.dtype == torch.float32 else 1e-13)
 
 
-def test_moments_rebuild_the_uncentred_gram_matrix():
-    x = torch.randn(12, 50, dtype=torch.float64) + torch.randn(50, dtype=torch.float64) * 4
-    gram, moments = linear_gram_and_moments(x)
-    assert torch.allclose(moments.uncentre(gram), x @ x.T)
-    assert torch.allclose(moments.sums, x.sum(1))
-    assert torch.allclose(moments.mean_sum, x.mean(0).sum())
-    assert moments.n_features == 50
+@pytest.mark.parametrize("n", [3, 15, 33, 128, 257, 700])
+def test_any_number_of_samples(n):
+    x = torch.randn(n, 50, dtype=torch.float64) + 7
+    centred = x - x.mean(0)
+    gram = linear_gram(x)
+    assert torch.allclose(gram, gram.T)
+    assert torch.allclose(gram, centred @ centred.T)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_high_precision_is_close_and_constants_stay_zero(dtype):
+    x = (torch.randn(64, 4096) + 5).to(dtype)
+    centred = x.double() - x.double().mean(0)
+    gram = double_centre(reduced(x, LinearKernel("high"))).double()
+    assert ((gram - centred @ centred.T).abs().max() / 4096) < 2e-3
+    assert torch.equal(reduced(x[:1].expand(64, -1), LinearKernel("high")), torch.zeros(64, 64, dtype=dtype))
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 1e4, -3e-5])
@@ -43,3 +54,23 @@ def test_values_that_are_not_finite_stay_visible():
     x = torch.randn(8, 10)
     x[3, 4] = torch.inf
     assert not linear_gram(x).diagonal().sum().isfinite()
+
+
+def test_high_precision_of_a_run():
+    import simwidget as sw
+
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.ReLU(), torch.nn.Linear(64, 16))
+    batches = list(torch.randn(4, 128, 32))
+    found = {
+        precision: sw.compare(net, net, batches, names=("a", "b"), precision=precision, device="cpu").run(
+            progress=False
+        )
+        for precision in ("highest", "high")
+    }
+    assert found["high"].provenance["options"]["precision"] == "high"
+    for measure in ("cka", "dcka"):
+        difference = abs(found["high"].matrix(measure) - found["highest"].matrix(measure)).max()
+        assert difference < 2e-3
+    with pytest.raises(ValueError, match="precision='medium': choose 'highest' or 'high'"):
+        sw.compare(net, net, batches, names=("a", "b"), precision="medium")
