@@ -78,7 +78,7 @@ class GramStack:
     def take(self, n_rows: int, n: int) -> Tensor:
         """The Gram matrices (n_rows, n, n) of n samples, with which the room goes."""
         room = self._room(n_rows - 1, n, self._dtype)
-        self._n_rows = n_rows
+        self._n_rows = max(1, n_rows)
         self._held = None
         grams = room.grams if len(room.grams) == n_rows else room.grams[:n_rows].clone()
         finish(grams, room.squares[:n_rows])

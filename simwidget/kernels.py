@@ -19,8 +19,8 @@ CHUNK_ELEMENTS = {"cpu": 2**20}
 """Elements of a representation that are centred at a time: near a CPU's cache; elsewhere bounded scratch."""
 DEFAULT_CHUNK_ELEMENTS = 2**24
 
-MOST_OFFSET_SAMPLES = 8
-"""The offset is the mean of n / 16 samples, but at least one and at most so many: that leaves a part of the spread in,
+OFFSET_SAMPLES = (4, 8)
+"""The offset is the mean of n / 16 samples, within these limits: that leaves a quarter more spread in at most, about,
 where the mean of all samples would cost another pass over the representation."""
 
 BLOCK_SAMPLES = {"cpu": 128}
@@ -51,11 +51,12 @@ class LinearKernel:
     .. math:: G = (x - c)(x - c)^\top
 
     Whoever centres G has the Gram matrix of the centred features, to rounding, for any c: what c is decides how many
-    digits are left, and near the mean nearly all of them are.
+    digits are left, and near the mean nearly all of them are. `offset_samples` is how many samples it is the mean of.
     """
 
-    def __init__(self, precision: Precision = "highest") -> None:
+    def __init__(self, precision: Precision = "highest", offset_samples: int | None = None) -> None:
         self._precision = precision
+        self._offset_samples = offset_samples
         self._scratch: dict[tuple[torch.device, torch.dtype], Tensor] = {}
         self._weights: dict[tuple[torch.device, torch.dtype, int], Tensor] = {}
 
@@ -87,9 +88,8 @@ class LinearKernel:
         return torch.sub(x, offset, out=scratch[: n * p].view(n, p)), offset
 
     def _offset(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        k = min(MOST_OFFSET_SAMPLES, len(x) // 16)
-        if k < 2:
-            return x[0].to(dtype)
+        least, most = OFFSET_SAMPLES
+        k = min(len(x), self._offset_samples or max(least, min(most, len(x) // 16)))
         weights = self._weights.get((x.device, dtype, k))
         if weights is None:
             weights = self._weights[x.device, dtype, k] = torch.full((1, k), 1 / k, dtype=dtype, device=x.device)
@@ -143,7 +143,7 @@ def linear_gram(x: Tensor) -> Tensor:
     tensor([[ 1., -1.],
             [-1.,  1.]])
     """
-    return double_centre(reduced(x, LinearKernel()))
+    return double_centre(reduced(x, LinearKernel(offset_samples=len(x))))
 
 
 def same_class_kernel(labels: Tensor, gram: Tensor, square: Tensor) -> None:

@@ -510,7 +510,7 @@ def test_precision_settings_of_the_process():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         gram = linear_gram(x)
     centred = x.double() - x.double().mean(0)
-    assert torch.allclose(gram.double(), centred @ centred.T, rtol=1e-5, atol=1e-2)
+    assert torch.allclose(gram.double(), centred @ centred.T, rtol=1e-5, atol=2e-3)
 
 
 def test_a_measure_says_which_way_it_reads():
