@@ -7,6 +7,7 @@ product alone.
 """
 
 import itertools
+import math
 from typing import Protocol
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from simwidget.precision import Precision, products_in
 from simwidget.rows import double_centre
 
-CHUNK_ELEMENTS = {"cpu": 2**20}
+CHUNK_ELEMENTS = {"cpu": 2**21}
 """Elements of a representation that are centred at a time: near a CPU's cache; elsewhere bounded scratch."""
 DEFAULT_CHUNK_ELEMENTS = 2**24
 
@@ -23,9 +24,16 @@ OFFSET_SAMPLES = (4, 8)
 """The offset is the mean of n / 16 samples, within these limits: that leaves a quarter more spread in at most, about,
 where the mean of all samples would cost another pass over the representation."""
 
-BLOCK_SAMPLES = {"cpu": 128}
+BLOCK_SAMPLES = {"cpu": 32}
 """A Gram matrix is made in blocks of at least so many rows, up to the diagonal; the rest is mirrored."""
 MOST_BLOCKS = 4
+
+PADDING = 16
+"""Elements between the rows of the scratch memory: rows a power of two apart share the same few places of a cache."""
+
+PARTS = 4
+"""Features are multiplied in so many parts, so that small blocks keep all cores busy, where each part has enough."""
+LEAST_PART = 512
 
 CONSTANT_TOLERANCE = 8
 """A representation whose spread is under this many rounding errors of its mean is constant."""
@@ -62,30 +70,27 @@ class LinearKernel:
 
     def __call__(self, x: Tensor, gram: Tensor, square: Tensor) -> None:
         n, p = x.shape
-        width = max(1, CHUNK_ELEMENTS.get(x.device.type, DEFAULT_CHUNK_ELEMENTS) // max(n, 1))
-        for start in range(0, p, width):
-            with products_in("highest", x.device.type):  # what is constant must be so to rounding
-                centred, offset = self._less_offset(x[:, start : start + width] if p > width else x, gram.dtype)
-                if start == 0:
-                    torch.dot(offset, offset, out=square)
-                else:
-                    square += torch.dot(offset, offset)
-            with products_in(self._precision, x.device.type):
-                for low, high in blocks(n, x.device):
-                    rows, below, out = centred[low:high], centred[:high].T, gram[low:high, :high]
-                    if start == 0:
-                        torch.mm(rows, below, out=out)
-                    else:
-                        out.addmm_(rows, below)
+        parts = parts_at_most(x.device)
+        width = max(1, CHUNK_ELEMENTS.get(x.device.type, DEFAULT_CHUNK_ELEMENTS) // max(n, 1) // parts) * parts
+        with products_in("highest", x.device.type):  # what is constant must be so to rounding
+            offset = self._offset(x, gram.dtype)
+            torch.dot(offset, offset, out=square)
+        with products_in(self._precision, x.device.type):
+            if p <= width:
+                multiply(self._less(x, offset), gram, parts, first=True)
+                return
+            for start in range(0, p, width):
+                chunk = slice(start, start + width)
+                multiply(self._less(x[:, chunk], offset[chunk]), gram, parts, first=start == 0)
 
-    def _less_offset(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Take the offset from x, in scratch memory that the next call overwrites; the offset (p,)."""
-        device, (n, p) = x.device, x.shape
-        scratch = self._scratch.get((device, dtype))
-        if scratch is None or len(scratch) < n * p:
-            scratch = self._scratch[device, dtype] = torch.empty(n * p, dtype=dtype, device=device)
-        offset = self._offset(x, dtype)
-        return torch.sub(x, offset, out=scratch[: n * p].view(n, p)), offset
+    def _less(self, x: Tensor, offset: Tensor) -> Tensor:
+        """What the offset leaves of x, in scratch memory that the next call overwrites."""
+        key, (n, p) = (x.device, offset.dtype), x.shape
+        scratch = self._scratch.get(key)
+        stride = p + PADDING
+        if scratch is None or len(scratch) < n * stride:
+            scratch = self._scratch[key] = torch.empty(n * stride, dtype=offset.dtype, device=x.device)
+        return torch.sub(x, offset, out=scratch[: n * stride].view(n, stride)[:, :p])
 
     def _offset(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         least, most = OFFSET_SAMPLES
@@ -94,6 +99,28 @@ class LinearKernel:
         if weights is None:
             weights = self._weights[x.device, dtype, k] = torch.full((1, k), 1 / k, dtype=dtype, device=x.device)
         return torch.mm(weights, x[:: len(x) // k][:k].to(dtype))[0]
+
+
+def multiply(x: Tensor, gram: Tensor, parts: int, first: bool) -> None:
+    """Write the inner products of the rows of x (n, p) into the Gram matrix, or add them to it."""
+    n, p = x.shape
+    parts = math.gcd(p, parts) if p >= parts * LEAST_PART else 1
+    split = x.view(n, parts, p // parts).transpose(0, 1)
+    for low, high in blocks(n, x.device):
+        out = gram[low:high, :high]
+        if parts == 1:
+            torch.addmm(out, x[low:high], x[:high].T, beta=0 if first else 1, out=out)
+        elif first:
+            torch.sum(torch.bmm(split[:, low:high], split[:, :high].mT), 0, out=out)
+        else:
+            out += torch.bmm(split[:, low:high], split[:, :high].mT).sum(0)
+
+
+def parts_at_most(device: torch.device) -> int:
+    """In how many parts the features may be multiplied: a power of two, on a CPU no fewer than its threads."""
+    if device.type != "cpu":
+        return 1
+    return max(PARTS, 1 << (torch.get_num_threads() - 1).bit_length())
 
 
 def blocks(n: int, device: torch.device) -> list[tuple[int, int]]:
