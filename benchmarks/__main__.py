@@ -1,94 +1,90 @@
 """Cost next to the bare forward pass: `python -m benchmarks [--case NAME] [--device cuda] [--out FILE.json]`."""
 
 import argparse
-import gc
 import json
-import platform
-import statistics
-import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-
-from benchmarks.cases import CASES, Case
+from benchmarks import growth
+from benchmarks.cases import CASES
+from benchmarks.machine import machine
 from benchmarks.memory import peak_megabytes
 from benchmarks.oracle import unbiased_cka
-from benchmarks.tools import MODULES, SLOW_TOOLS, TOOLS, Tool, bare_forward
+from benchmarks.timing import Timed, interleave
+from benchmarks.tools import EVERY_TOOL, MODULES, SLOW_TOOLS, TOOLS, bare_forward
 
 
-def seconds(tool: Tool, case: Case, networks: tuple, n_batches: int, device: str) -> float:
-    loader = case.loader(n_batches)
-    gc.collect()  # what one tool left behind is not the next one's time
-    begun = time.perf_counter()
-    tool(*networks, loader, case.layers, device)
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - begun
-
-
-def measure(name: str, device: str, repeats: int) -> dict:
-    """Ratios to the bare forward, peak memory above it, and errors, for every installed tool."""
+def measure(name: str, device: str, repeats: int | None) -> dict[str, Any]:
+    """Ratios to the bare forward, peak memory above it, and errors, for every installed tool that runs the case."""
     case = CASES[name]
+    size = case.size(device)
     networks = case.build(device)
-    tools = {tool: (call, case.n_batches, repeats) for tool, call in TOOLS.items()}
-    if case.slow_peers:
-        tools |= {tool: (call, 1, 1) for tool, call in SLOW_TOOLS.items()}
-    tools = {tool: about for tool, about in tools.items() if find_spec(MODULES[tool])}
-    seconds(bare_forward, case, networks, 1, device)
-    times: dict[str, list[float]] = {}
-    bare: list[float] = []
-    for repeat in range(repeats):
-        for tool, (call, n_batches, times_at_most) in tools.items():
-            if repeat < times_at_most:
-                floor = seconds(bare_forward, case, networks, n_batches, device)
-                bare.append(floor / n_batches)
-                times.setdefault(tool, []).append(seconds(call, case, networks, n_batches, device) / floor)
+    layers = case.chosen(networks)
+    tools, failed = {}, {}
+    for tool, call in {**TOOLS, **(SLOW_TOOLS if case.slow_peers else {})}.items():
+        slow = tool in SLOW_TOOLS
+        if tool.startswith("simwidget") or find_spec(MODULES.get(tool, tool)):
+            try:
+                if slow:  # whether it runs at all
+                    call(*networks, case.loader(device, 1), layers, device)
+            except Exception as problem:
+                failed[tool] = f"{type(problem).__name__}: {problem}"
+                continue
+            run = partial(run_tool, tool, networks, layers, device)
+            tools[tool] = Timed(run, 1 if slow else size.n_batches, 1 if slow else repeats or size.repeats)
+    bare, times = interleave(
+        lambda loader: bare_forward(*networks, loader, layers, device), tools, partial(case.loader, device), device
+    )
+    truth = unbiased_cka(*networks, case.loader(device, 1), layers)
     floor_memory = peak_megabytes(name, "bare forward", device)
     rows = {}
-    truth = None if case.layers is None else unbiased_cka(*networks, case.loader(1), case.layers)
-    for tool, (call, n_batches, _) in tools.items():
-        error = None
-        if truth is not None and tool != "simtorch":
-            error = float(np.abs(call(*networks, case.loader(1), case.layers, device) - truth).max())
-        rows[tool] = {
-            "ratio to bare forward": statistics.median(times[tool]),
-            "ratios": times[tool],
-            "batches": n_batches,
+    for tool, one in times.items():
+        found = (
+            None
+            if tool in ("simtorch", "ckatorch")
+            else run_tool(tool, networks, layers, device, case.loader(device, 1))
+        )
+        error = None if found is None else truth.largest_error(found, not tool.startswith("simwidget"))
+        rows[tool] = one.as_dict() | {
+            "batches": tools[tool].n_batches,
             "peak MB above bare forward": peak_megabytes(name, tool, device) - floor_memory,
             "largest error": error,
         }
-    return {"bare forward, s a batch": statistics.median(bare), "tools": rows}
+    about = {"about": case.about, "batch": size.batch, "layers": [len(names) for names in layers]}
+    return about | {"bare forward, s a batch": bare, "tools": rows, "failed": failed}
 
 
-def machine(device: str) -> dict:
-    cpu = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-        cpu = names[0] if names else cpu
-    gpu = torch.cuda.get_device_name() if device == "cuda" else None
-    return {"cpu": cpu, "threads": torch.get_num_threads(), "gpu": gpu, "torch": torch.__version__}
+def run_tool(tool: str, networks: Any, layers: Any, device: str, loader: Any) -> Any:
+    return EVERY_TOOL[tool](*networks, loader, layers, device)
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--case", choices=CASES, action="append", help="one case; all by default")
+    options.add_argument("--case", choices=[*CASES, "growth"], action="append", help="one case; all by default")
     options.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    options.add_argument("--repeats", type=int, default=5)
+    options.add_argument("--repeats", type=int, help="instead of each case's own number")
     options.add_argument("--out", type=Path, help="a JSON file for the figures")
     args = options.parse_args()
-    found = {"machine": machine(args.device), "cases": {}}
+    found: dict[str, Any] = {"machine": machine("benchmarks", args.device), "cases": {}}
     print(json.dumps(found["machine"]))
-    for name in args.case or CASES:
+    for name in args.case or [*CASES, "growth"]:
+        if name == "growth":
+            print("\n(f) growth")
+            found["growth"] = growth.measure(args.device)
+            continue
         case = found["cases"][name] = measure(name, args.device, args.repeats)
-        print(f"\n{name}: bare forward of both networks {case['bare forward, s a batch']:.3f} s a batch")
-        print(f"{'':14}{'ratio':>8}{'MB above':>10}{'error':>10}")
+        print(f"\n{case['about']}: bare forward of both networks {case['bare forward, s a batch']:.3f} s a batch")
+        print(f"{'':18}{'ratio':>8}{'MB above':>10}{'error':>10}")
         for tool, row in case["tools"].items():
             error = "" if row["largest error"] is None else f"{row['largest error']:.1e}"
             memory = row["peak MB above bare forward"]
-            print(f"{tool:14}{row['ratio to bare forward']:8.2f}{memory:10.0f}{error:>10}", flush=True)
+            print(f"{tool:18}{row['ratio to bare forward']:8.2f}{memory:10.0f}{error:>10}", flush=True)
+        for tool, problem in case["failed"].items():
+            print(f"{tool:18} does not run it: {problem}")
+        if args.out:
+            args.out.write_text(json.dumps(found, indent=1) + "\n")
     if args.out:
         args.out.write_text(json.dumps(found, indent=1) + "\n")
 

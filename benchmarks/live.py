@@ -1,13 +1,11 @@
-"""What being watched costs a run: live against headless, interleaved: `python -m benchmarks.live [--repeats 7]`.
-
-The page is a stand-in that acknowledges every frame at once, so the publisher works as hard as it ever does.
-"""
+"""What being watched costs a run: live against headless, interleaved: `python -m benchmarks.live [--repeats 7]`."""
 
 import argparse
 import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,8 @@ from torch.utils.data import DataLoader
 
 import simwidget as sw
 from benchmarks.cases import CASES
+from benchmarks.machine import machine
+from benchmarks.watched import watched
 
 
 class Passes:
@@ -37,9 +37,21 @@ def demo() -> sw.Comparison:
     return sw.compare(models, Passes(loader, 2), device="cpu")
 
 
-def resnet18() -> sw.Comparison:
-    case = CASES["resnet18"]
-    return sw.compare(*case.build("cpu"), case.loader(16), gram_batch=case.batch, device="cpu")
+def case(name: str, n_batches: int) -> sw.Comparison:
+    chosen = CASES[name]
+    networks = chosen.build("cpu")
+    layers_x, layers_y = map(list, chosen.chosen(networks))
+    loader = chosen.loader("cpu", n_batches)
+    return sw.compare(
+        *networks, loader, layers_x=layers_x, layers_y=layers_y, gram_batch=chosen.cpu.batch, device="cpu"
+    )
+
+
+RUNS: dict[str, Callable[[], sw.Comparison]] = {
+    "demo": demo,
+    "resnet18": partial(case, "resnet18", 40),
+    "resnet50-101": partial(case, "resnet50-101", 12),
+}
 
 
 def headless(comparison: sw.Comparison) -> tuple[float, float, int]:
@@ -51,22 +63,9 @@ def headless(comparison: sw.Comparison) -> tuple[float, float, int]:
 
 
 def live(comparison: sw.Comparison) -> tuple[float, float, int]:
-    widget = sw.SimilarityHeatmap(comparison)
-    frames = 0
-
-    def page(content: dict, buffers: Any = None) -> None:
-        nonlocal frames
-        if content["type"] == "frame":
-            frames += 1
-            widget._hear(widget, {"type": "ack", "client": "page", "seq": content["seq"], "hidden": False}, [])
-
-    widget.send = page
-    widget._hear(widget, {"type": "ready", "client": "page", "run_id": "", "have_seq": 0}, [])
-    layers = [axis["layers"][-1] for axis in widget.axes]
-    widget.select(layers[0], layers[1])  # a held pair is sent its curves
-    seconds, busy, _ = headless(comparison)
-    widget.close()
-    return seconds, busy, frames
+    with watched(comparison) as frames:
+        seconds, busy, _ = headless(comparison)
+    return seconds, busy, frames.count
 
 
 def measure(make: Callable[[], sw.Comparison], repeats: int) -> dict[str, Any]:
@@ -90,13 +89,14 @@ def measure(make: Callable[[], sw.Comparison], repeats: int) -> dict[str, Any]:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--repeats", type=int, default=15)
+    options.add_argument("--run", choices=RUNS, action="append", help="one of them; all by default")
     options.add_argument("--out", type=Path)
     given = options.parse_args()
     torch.manual_seed(0)
-    found = {}
-    for name, make in (("demo", demo), ("resnet18 x 2", resnet18)):
-        found[name] = measure(make, given.repeats)
-        print(f"{name}: {found[name]}", flush=True)
+    found: dict[str, Any] = {"machine": machine("benchmarks.live"), "runs": {}}
+    for name in given.run or RUNS:
+        found["runs"][name] = measure(RUNS[name], given.repeats)
+        print(f"{name}: {found['runs'][name]}", flush=True)
     if given.out:
         given.out.write_text(json.dumps(found, indent=1))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.cases import CASES
-from benchmarks.tools import EVERY_TOOL
+from benchmarks.tools import EVERY_TOOL, SLOW_TOOLS
 
 
 def peak_megabytes(case: str, tool: str, device: str) -> float:
@@ -21,8 +21,8 @@ def peak_megabytes(case: str, tool: str, device: str) -> float:
 def main(case: str, tool: str, device: str) -> None:
     chosen = CASES[case]
     networks = chosen.build(device)
-    loader = chosen.loader(1 if tool in ("torch-cka", "simtorch") else 2)
-    EVERY_TOOL[tool](*networks, loader, chosen.layers, device)
+    loader = chosen.loader(device, 1 if tool in SLOW_TOOLS else min(2, chosen.size(device).n_batches))
+    EVERY_TOOL[tool](*networks, loader, chosen.chosen(networks), device)
     if device == "cuda":
         print(torch.cuda.max_memory_allocated() / 2**20)
     else:

@@ -1,0 +1,67 @@
+"""Times next to the bare forward pass of the same batches."""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+
+@dataclass
+class Times:
+    """Of one tool."""
+
+    ratios: list[float] = field(default_factory=list)
+    """to the bare forward pass right before it"""
+    seconds: list[float] = field(default_factory=list)
+    """of a batch, of the tool itself"""
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.ratios)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"ratio to bare forward": self.ratio, "ratios": self.ratios, "s a batch": self.seconds}
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A call with a loader, timed over so many batches, at most so many times."""
+
+    call: Callable[[Any], object]
+    n_batches: int
+    repeats: int
+
+
+def seconds(call: Callable[[Any], object], loader: Any, device: str) -> float:
+    gc.collect()  # what one tool left behind is not the next one's time
+    begun = time.perf_counter()
+    call(loader)
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def interleave(
+    bare: Callable[[Any], object], tools: Mapping[str, Timed], loader: Callable[[int], Any], device: str
+) -> tuple[float, dict[str, Times]]:
+    """The bare forward pass's median seconds a batch, and each tool's times; the bare pass goes before each of them."""
+    seconds(bare, loader(1), device)
+    for tool in tools.values():  # what is imported and allocated once is nobody's time
+        if tool.repeats > 1:
+            seconds(tool.call, loader(1), device)
+    floors: list[float] = []
+    times = {name: Times() for name in tools}
+    for repeat in range(max(tool.repeats for tool in tools.values())):
+        for name, tool in tools.items():
+            if repeat >= tool.repeats:
+                continue
+            floor = seconds(bare, loader(tool.n_batches), device)
+            floors.append(floor / tool.n_batches)
+            found = seconds(tool.call, loader(tool.n_batches), device)
+            times[name].ratios.append(found / floor)
+            times[name].seconds.append(found / tool.n_batches)
+    return statistics.median(floors), times
