@@ -28,7 +28,7 @@ from simwidget.result import SimilarityResult, View, positions
 from simwidget.similarity_model import SimilarityModel
 from simwidget.stream import Stream
 from simwidget.suggestions import near
-from simwidget.threads import autocast_here, use_one_core
+from simwidget.threads import autocast_here, let_workers_go, use_one_core
 
 LEAVES_WITHIN = 30.0
 """Seconds that the end of Python waits for a background run's batch."""
@@ -266,6 +266,7 @@ class Comparison:
             finally:
                 atexit.unregister(self._leave)
 
+        let_workers_go()
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(work,), name=self._title(), daemon=True)
         atexit.register(self._leave)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import torch
 
+_PAUSE_SOFT = 1
+"""OpenMP's omp_pause_soft: threads and memory go, settings stay."""
+
 
 def use_one_core() -> None:
     """From now on what this thread computes is not spread over others; every other thread is as before.
@@ -19,6 +22,18 @@ def use_one_core() -> None:
     for library in _openmp():
         library.omp_set_num_threads(1)
         if torch.get_num_threads() == 1:
+            return
+
+
+def let_workers_go() -> None:
+    """Before another thread computes: end the workers of this one, which gets new ones when it needs them.
+
+    OpenMP counts them although they are idle, and with more threads than cores all workers sleep between two parallel
+    regions: each then took 50 to 80 microseconds longer, a background run on two cores 1.2 times as long.
+    """
+    for library in _openmp():
+        if hasattr(library, "omp_pause_resource_all"):
+            library.omp_pause_resource_all(_PAUSE_SOFT)
             return
 
 
