@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from simwidget.comparison import Comparison
     from simwidget.description import Description, describe
     from simwidget.result import SimilarityResult
+    from simwidget.resuming import resume
     from simwidget.similarity import CKA, BaseSimilarity, DeltaCKA
     from simwidget.similarity_model import SimilarityModel
     from simwidget.widget import SimilarityExplorer, SimilarityHeatmap
@@ -23,6 +24,7 @@ _HOMES = {
     "Comparison": "comparison",
     "Description": "description",
     "describe": "description",
+    "resume": "resuming",
     "SimilarityResult": "result",
     "SimilarityModel": "similarity_model",
     "SimilarityExplorer": "widget",
@@ -49,6 +51,7 @@ __all__ = [
     "describe",
     "functional",
     "plots",
+    "resume",
 ]
 
 

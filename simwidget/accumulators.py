@@ -46,12 +46,26 @@ class GramAccumulator:
 
         The product is float64, so its rounding is far under that of the rows and TF32 never touches it.
         """
-        group = batch % len(self._weights)
+        self.add_product(self.product(rows), weight, batch)
+
+    def product(self, rows: Tensor) -> Tensor:
+        """What rows (R, m) would add, (R, R); nothing is added."""
+        product = torch.zeros_like(self._products[0])
         width = max(1, CHUNK_ELEMENTS // max(len(rows), 1))
         for chunk in rows.split(width, dim=1):
-            chunk = chunk.double()
-            self._products[group].addmm_(chunk, chunk.T, alpha=self.factor)
+            chunk = chunk.to(product)
+            product.addmm_(chunk, chunk.T, alpha=self.factor)
+        return product
+
+    def add_product(self, product: Tensor, weight: float, batch: int) -> None:
+        """Add what `product` gave for the rows of a batch."""
+        group = batch % len(self._weights)
+        self._products[group] += product
         self._weights[group] += weight
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state itself: who writes into it changes it."""
+        return {"products": self._products, "weights": self._weights}
 
     def merge(self, other: "GramAccumulator") -> None:
         """Add another accumulator's sums of the same rows, for example of another shard of the data."""

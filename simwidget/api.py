@@ -1,6 +1,8 @@
 """`compare`: what people ask for -> a run."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
 from simwidget.calling import Forward
@@ -34,11 +36,18 @@ def compare(
     batch_dim: BatchDim = None,
     unbiased: bool = True,
     gram_batch: int = 64,
-    max_batches: int | None = None,
     average: Literal["hsic", "cka"] = "hsic",
     precision: Precision = "highest",
     positions: int = 256,
     seed: int = 0,
+    max_batches: int | None = None,
+    max_samples: int | None = None,
+    max_seconds: float | None = None,
+    until: float | None = None,
+    until_quantile: float = 1.0,
+    auto_batch: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_seconds: float = 60.0,
 ) -> Comparison:
     """Compare the layers of two models, or of any number of named ones, in one pass over the data.
 
@@ -76,7 +85,6 @@ def compare(
             from layer patterns. torch's `batch_first=False` modules are known.
         unbiased: HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
         gram_batch: representations of consecutive forward passes are joined until a Gram matrix has this many samples.
-        max_batches: stop after this many batches of the loader.
         average: "hsic" sums HSIC over the batches and takes the ratio once (Nguyen et al. 2021); "cka" takes the mean
             of the batches' own ratios, for comparison with published numbers.
         precision: of the products of float32 features: "highest" is float32; "high" rounds the centred features to TF32
@@ -85,9 +93,20 @@ def compare(
         positions: with "tokens" or "positions", how many of them are drawn from each forward pass, without replacement
             and in the same places for every layer; a layer of another resolution is read in the cell that covers one.
         seed: of that draw.
+        max_batches, max_samples, max_seconds: the run has enough after so many batches of the loader, samples or
+            seconds; time in pauses does not count.
+        until: the run has enough when the standard error of every cell of every measure is below this, but not before
+            16 groups of batches have data. The time left is then an estimate of that moment.
+        until_quantile: the share of cells whose error must be below `until`.
+        auto_batch: where a forward pass runs out of memory, take the batch in halves, quarters, ... from then on. Needs
+            unbiased estimates, which do not depend on how the samples are divided.
+        checkpoint: a file to which the state of the run is written, at most every `checkpoint_seconds` (0 for after
+            every batch), when it is paused and when it ends: `simwidget.resume` goes on from there. A file that exists
+            is not written over.
 
     Raises:
-        ValueError: an unknown layer, measure or option, with near names; paired loaders of unprovable order.
+        ValueError: an unknown layer, measure or option, with near names; paired loaders of unprovable order; a
+            checkpoint that exists.
         TypeError: models or a loader of the wrong kind.
 
     >>> import torch, simwidget as sw
@@ -127,12 +146,24 @@ def compare(
         batch_dim=batch_dim,
         unbiased=unbiased,
         gram_batch=gram_batch,
-        max_batches=max_batches,
         average=average,
         precision=precision,
         positions=positions,
         seed=seed,
+        max_batches=max_batches,
+        max_samples=max_samples,
+        max_seconds=max_seconds,
+        until=until,
+        until_quantile=until_quantile,
+        auto_batch=auto_batch,
+        checkpoint=checkpoint,
+        checkpoint_seconds=checkpoint_seconds,
     )
+    if isinstance(checkpoint, str | PathLike) and Path(checkpoint).exists():
+        path = str(checkpoint)
+        raise ValueError(
+            f"checkpoint={path!r} exists: go on with its run, simwidget.resume({path!r}, ...), or remove it first"
+        )
     return Comparison(models, loader, options)
 
 

@@ -1,6 +1,7 @@
 """What the loader gives: a batch's input and labels, and the order in which its samples come."""
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
@@ -228,25 +229,35 @@ class ClassOrder:
     """
 
     def __init__(self) -> None:
-        self._counts: dict[int, int] = {}
-        self._seen: list[tuple[int, int]] = []
+        self._counts: Counter[int] = Counter()
+        self._seen: Counter[tuple[int, int]] = Counter()
+        """how many batches had so many samples of so many classes"""
 
     def add(self, labels: Tensor | None) -> None:
         if labels is None or labels.device.type != "cpu":  # the loop never waits for a device
             return
         classes, counts = labels.unique(return_counts=True)
         for label, count in zip(classes.tolist(), counts.tolist(), strict=True):
-            self._counts[label] = self._counts.get(label, 0) + count
-        self._seen.append((len(labels), len(classes)))
+            self._counts[label] += count
+        self._seen[len(labels), len(classes)] += 1
+
+    def state(self) -> dict[str, list]:
+        return {"counts": [*self._counts.items()], "seen": [[*key, count] for key, count in self._seen.items()]}
+
+    def restore(self, state: dict[str, list]) -> None:
+        self._counts = Counter({int(label): int(count) for label, count in state["counts"]})
+        self._seen = Counter({(int(n), int(classes)): int(count) for n, classes, count in state["seen"]})
 
     def note(self) -> str | None:
         """A sentence for the reader when batches hold far fewer classes than batches in random order would."""
         total = sum(self._counts.values())
-        if len(self._counts) < 2 or len(self._seen) < 2:
+        seen = self._seen.copy()  # at once: the pass may add to it on its own thread
+        n_batches = seen.total()
+        if len(self._counts) < 2 or n_batches < 2:
             return None
         shares = torch.tensor([count / total for count in self._counts.values()], dtype=torch.float64)
-        expected = sum((1 - (1 - shares) ** n).sum().item() for n, _ in self._seen) / len(self._seen)
-        found = sum(classes for _, classes in self._seen) / len(self._seen)
+        expected = sum(count * (1 - (1 - shares) ** n).sum().item() for (n, _), count in seen.items()) / n_batches
+        found = sum(count * classes for (_, classes), count in seen.items()) / n_batches
         if found >= FEW_CLASSES * expected:
             return None
         return (

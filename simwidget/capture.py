@@ -18,7 +18,8 @@ from torch import nn
 from simwidget.batches import Batch
 from simwidget.calling import Calling
 from simwidget.layers import named_layers
-from simwidget.promises import Borrowed, PrivateRandom, children_run, has_fused_layers
+from simwidget.promises import Borrowed, children_run, has_fused_layers
+from simwidget.randomness import PrivateRandom
 
 Sink = Callable[[str, Any, Any], None]
 """Called as sink(call, output, inputs): `call` is the layer's name, with "#k" from its second call in a forward on."""
@@ -28,8 +29,8 @@ class Capture(AbstractContextManager):
     """Hooks on the named modules of one network while the context is open.
 
     On entry the network is put into evaluation mode and onto `device`; on every way out the hooks are gone and the
-    network is as it was. A network that is spread over several devices stays there. With `private_random` the random
-    numbers that it draws are its own. Captures of one `run` may share modules; another run's are refused.
+    network is as it was. A network that is spread over several devices stays there. The random numbers that it
+    draws are those of `random`, if given. Captures of one `run` may share modules; another run's are refused.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Capture(AbstractContextManager):
         calling: Calling,
         sink: Sink,
         run: object = None,
-        private_random: bool = False,
+        random: PrivateRandom | None = None,
     ) -> None:
         self._run_of = run
         self._network = network
@@ -54,7 +55,7 @@ class Capture(AbstractContextManager):
         self._running: int | None = None
         """the thread of the forward pass that is under way"""
         self._fused = has_fused_layers(network)
-        self._random = PrivateRandom(device) if private_random else None
+        self._random = random
         self._latest = ""
         self._borrowed = Borrowed(network, model, device)
         self._undo = ExitStack()
@@ -124,10 +125,18 @@ class Capture(AbstractContextManager):
         return hook
 
 
+PLACE = "simwidget: "
+
+
 def add_place(error: BaseException, place: str) -> None:
-    """Python 3.11 and later show such notes below the message."""
-    if hasattr(error, "add_note"):
-        error.add_note(f"simwidget: {place}")
+    """Tell with an error where it came from, once; Python 3.11 and later show that below the message."""
+    notes = getattr(error, "__notes__", [])
+    if PLACE + place not in notes:
+        error.__notes__ = [*notes, PLACE + place]  # type: ignore[attr-defined]
+
+
+def places_of(error: BaseException) -> list[str]:
+    return [note.removeprefix(PLACE) for note in getattr(error, "__notes__", ()) if note.startswith(PLACE)]
 
 
 def _eagerly() -> AbstractContextManager:

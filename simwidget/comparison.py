@@ -2,33 +2,31 @@
 
 import atexit
 import contextvars
-import platform
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime, timezone
+from os import PathLike
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from simwidget.account import Account, told
+from simwidget.answers import Answers
 from simwidget.batches import check_loader, describe_loader
-from simwidget.capture import add_place
-from simwidget.convergence import Curve, convergence
-from simwidget.evaluation import evaluate
-from simwidget.frozen import Frozen, Pair
+from simwidget.checkpoint import Checkpoint
+from simwidget.convergence import Curve
+from simwidget.frozen import Frozen
 from simwidget.inspection import Inspection
 from simwidget.options import Options
 from simwidget.progress import ENDED, Progress, State
-from simwidget.promises import random_state_kept
-from simwidget.result import SimilarityResult, View, positions
+from simwidget.randomness import random_state_kept
+from simwidget.result import SimilarityResult, View
 from simwidget.similarity_model import SimilarityModel
 from simwidget.stream import Stream
-from simwidget.suggestions import near
 from simwidget.threads import autocast_here, let_workers_go, use_one_core
+from simwidget.work import Work
 
 LEAVES_WITHIN = 30.0
 """Seconds that the end of Python waits for a background run's batch."""
@@ -39,23 +37,24 @@ class Comparison:
 
     `run()` blocks, with a progress bar; `start()` works on a background thread, so that a notebook stays free. Between
     two batches the run can be paused, resumed and stopped; `result` is the result of this moment at any time, from any
-    thread. When the run ends, fails or is stopped, the hooks are gone, the models are as they were, and the comparison
-    no longer refers to them; what was computed stays.
+    thread. When the run ends, fails or is stopped, the hooks are gone and the models are as they were; what was
+    computed stays. A failed run can go on once its cause is mended: `resume()`, or `run()` again. Until then, or until
+    `close()`, it holds the models and the loader; one that has ended otherwise has let them go.
     """
 
     def __init__(self, models: Sequence[SimilarityModel], loader: Iterable, options: Options) -> None:
         plan = options.plan(models)
-        self._names = tuple(model.model_name for model in models)
-        self._measures = plan.measures
-        self._confounders = tuple(one.name for one in plan.confounders)
+        loader = check_loader(loader)
+        self._answers = Answers(
+            tuple(model.model_name for model in models), plan.measures, tuple(one.name for one in plan.confounders)
+        )
         self._devices = tuple(dict.fromkeys(network.device for network in plan.networks))
-        self._loader: Iterable | None = check_loader(loader)
-        self._max_batches = options.max_batches
         self._n_expected = _length(loader, options.max_batches)
-        self._stream: Stream | None = Stream(plan)
-        self._frozen = self._stream.freeze()
         self._options = plan.said
-        self._order = describe_loader(self._loader)
+        self._order = describe_loader(loader)
+        self._work: Work | None = Work(models, plan, options, loader, self._answers)
+        self._frozen = self._work.stream.freeze()
+        self._last = Account.of(self._work)
         self._state: State = "ready"
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -63,9 +62,12 @@ class Comparison:
         self._stopping = False
         self._changed = threading.Condition()
         self._watchers: list[Callable[[], None]] = []
-        self._started: str | None = None
         self._warned: tuple[str, ...] = ()
-        self._seconds = 0.0
+
+    @property
+    def _stream(self) -> Stream | None:
+        work = self._work
+        return None if work is None else work.stream
 
     # --- what it says of itself --------------------------------------------------------------------------------------
 
@@ -93,15 +95,21 @@ class Comparison:
     @property
     def models(self) -> tuple[str, ...]:
         """The models' names."""
-        return self._names
+        return self._answers.names
 
     @property
     def progress(self) -> Progress:
         """How far the run is; cheap, and from any thread."""
-        stream = self._stream
-        n_samples = self._frozen.n_samples if stream is None else stream.n_samples
-        error = None if self._error is None else f"{type(self._error).__name__}: {self._error}"
-        return Progress(self._state, self.n_batches, self._n_expected, n_samples, self._seconds, error)
+        work, account = self._work, self._account()
+        return Progress(
+            self._state,
+            self.n_batches,
+            self._n_expected,
+            self._frozen.n_samples if work is None else work.stream.n_samples,
+            account.seconds,
+            None if self._error is None else told(self._error),
+            account.n_batches_needed,
+        )
 
     @property
     def result(self) -> SimilarityResult:
@@ -116,13 +124,10 @@ class Comparison:
         A difference, "cka-dcka", brings its two measures along.
         """
         frozen = self._freeze()
-        wanted = [m for m in self._measures if measures is None or any(m.name in name.split("-") for name in measures)]
-        return evaluate(
+        return self._answers.result(
             frozen,
-            self._names,
-            wanted,
-            self._confounders,
-            pairs=pairs,
+            measures,
+            pairs,
             complete=self._state == "finished",
             notes=self._notes(),
             provenance=self._provenance(frozen),
@@ -134,22 +139,15 @@ class Comparison:
         At most 200 moments are kept of a run, evenly spaced; the last point is the present estimate. The differences
         of measures are among the keys.
         """
-        frozen = self._freeze()
-        row_x, row_y = self._pair(frozen, layer_x, layer_y, view)
-        return convergence(frozen, self._measures, self._confounders, row_x, row_y)
+        return self._answers.convergence(self._freeze(), layer_x, layer_y, view)
 
     def gram(self, layer: str, model: str | None = None) -> NDArray[np.float32] | None:
         """The Gram matrix (m, m) of one layer in the latest batch, features centred; None before there is one.
 
         Of a batch whose Gram matrices take more than 64 MB together, the first m samples.
         """
-        if model is not None and model not in self._names:
-            raise ValueError(f"there is no model {model!r}.{near(model, self._names)}")
-        frozen = self._freeze(sums=False)
-        row = self._row(frozen, 0 if model is None else self._names.index(model), layer)
-        if frozen.latest is None or frozen.rows[row].missing is not None:
-            return None
-        return frozen.latest.gram(row).float().cpu().numpy()
+        self._answers.check_model(model)
+        return self._answers.gram(self._freeze(sums=False), layer, model)
 
     def inspect(self, layer_x: str, layer_y: str, view: View = "xy") -> Inspection | None:
         """What two layers make of the samples: their Gram matrices and spectra, and on which samples they agree.
@@ -178,30 +176,15 @@ class Comparison:
         <Inspection stage1 of seed 0 × stage2 of seed 1: 40 samples, 1000 compared>
         """
         frozen, stream = self._freeze(sums=False), self._stream
-        rows = self._pair(frozen, layer_x, layer_y, view)
+        rows = self._answers.pair(frozen, layer_x, layer_y, view)
         if stream is not None:
             stream.watch(*(frozen.rows[row].key for row in rows))
             frozen = self._freeze(sums=False)
-            rows = self._pair(frozen, layer_x, layer_y, view)  # the first batch puts them into their order
-        if frozen.latest is None or any(frozen.rows[row].missing is not None for row in rows):
-            return None
-        extremes = frozen.watched.get(Pair(frozen.rows[row].key for row in rows))
-        model_x, model_y = (self._names[position] for position in positions(self._names, view))
-        return frozen.latest.inspect(*rows, extremes, (model_x, layer_x, model_y, layer_y))
+        return self._answers.inspect(frozen, layer_x, layer_y, view)
 
     def _freeze(self, sums: bool = True) -> Frozen:
         stream = self._stream
         return self._frozen if stream is None else stream.freeze(sums)
-
-    def _pair(self, frozen: Frozen, layer_x: str, layer_y: str, view: View) -> tuple[int, int]:
-        x, y = positions(self._names, view)
-        return self._row(frozen, x, layer_x), self._row(frozen, y, layer_y)
-
-    def _row(self, frozen: Frozen, model: int, layer: str) -> int:
-        rows = {str(frozen.rows[row].key[1]): row for row in frozen.layers[model]}
-        if layer not in rows:
-            raise ValueError(f"model {self._names[model]!r} has no layer {layer!r} here.{near(layer, tuple(rows))}")
-        return rows[layer]
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back after every batch and every change of state, on the thread of the change; returns the way out.
@@ -219,7 +202,10 @@ class Comparison:
         with self._changed:
             self._changed.notify_all()
         for callback in tuple(self._watchers):
-            callback()
+            try:
+                callback()
+            except Exception as problem:  # a display's trouble is not the run's
+                warnings.warn(f"a display of this run failed: {type(problem).__name__}: {problem}", stacklevel=2)
 
     # --- what it can be told -----------------------------------------------------------------------------------------
 
@@ -227,15 +213,19 @@ class Comparison:
         """Run to the end on this thread, with a tqdm bar, and return the result.
 
         An exception in the loader, a model or a hook ends the run as "failed" and is raised; an interrupt ends it as
-        "stopped". In both cases `result` keeps the numbers so far. Random numbers that the loader and the models draw
-        are drawn again after the run: it leaves the generators of torch, Python and NumPy as they were.
+        "stopped". In both cases `result` keeps the numbers so far; a failed run goes on when it is run again. Random
+        numbers that the loader and the models draw are drawn again after the run: it leaves the generators of torch,
+        Python and NumPy as they were.
         """
         from tqdm.auto import tqdm
 
         with random_state_kept(self._devices):
             self._begin()
-            with tqdm(total=self._n_expected, unit="batch", desc=self._title(), disable=not progress) as bar:
+            begun = self.n_batches
+            total = self.progress.n_batches_likely
+            with tqdm(total=total, initial=begun, unit="batch", desc=self._title(), disable=not progress) as bar:
                 for _ in self._batches():
+                    bar.total = self.progress.n_batches_likely
                     bar.update()
         if self._error is not None:
             raise self._error
@@ -284,8 +274,16 @@ class Comparison:
         self._tell(pausing=True)
 
     def resume(self) -> None:
-        """Let a paused run go on."""
-        self._tell(pausing=False)
+        """Let a paused run go on; or, in the background, a failed one whose cause is mended.
+
+        A failed run tries the batch in which it failed again. Where the loader itself failed, it begins that one again,
+        from the same random numbers, and passes over the batches that it had; so an iterator, which cannot begin again,
+        cannot go on.
+        """
+        if self._state == "failed":
+            self.start()
+        else:
+            self._tell(pausing=False)
 
     def stop(self) -> None:
         """End the run before its next batch; the result so far stays."""
@@ -293,6 +291,12 @@ class Comparison:
             self._end("stopped")
         else:
             self._tell(stopping=True)
+
+    def close(self) -> None:
+        """Stop, and let the models and the loader go, those of a failed run too; what was computed stays."""
+        self.stop()
+        if self._state == "failed":
+            self._work = None
 
     def wait(self, timeout: float | None = None) -> SimilarityResult:
         """Wait for the run's end and return the result; raises what a failed run raised.
@@ -329,51 +333,45 @@ class Comparison:
 
     def _begin(self) -> None:
         with self._changed:
-            if self._state != "ready":
+            if self._state not in ("ready", "failed") or self._work is None:
                 raise RuntimeError(f"this comparison is {self._state}: a comparison runs once; make a new one")
             self._state = "running"
-        self._started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            self._error = None
         self._say_changed()
 
     def _batches(self) -> Iterator[None]:
         """Take the batches one by one; the state is right at every exit."""
-        stream, loader = self._stream, self._loader
-        assert stream is not None
-        assert loader is not None
+        work = self._work
+        assert work is not None
         state: State = "failed"
         try:
-            with stream:
-                batches = iter(loader)
-                while self._may_go_on():
-                    begun = time.monotonic()
-                    try:
-                        batch = next(batches)
-                    except StopIteration:
-                        break
-                    stream.step(batch)
-                    self._seconds += time.monotonic() - begun
+            with work:
+                while self._may_go_on(work) and work.step():
+                    work.save()
                     self._say_changed()
                     yield
-                stream.finish()
+                work.finish(for_good=not self._stopping)
             state = "stopped" if self._stopping else "finished"
         except (KeyboardInterrupt, GeneratorExit):
             state = "stopped"
-            stream.finish()
+            work.finish(for_good=False)
             raise
         except BaseException as error:
             self._error = error
-            add_place(error, f"in batch {stream.n_batches} of the loader")
+            work.locate(error)
             with suppress(Exception):  # the samples still waiting to be joined count as well
-                stream.finish()
+                work.finish(for_good=False)
             raise
         finally:
             self._end(state)
 
-    def _may_go_on(self) -> bool:
+    def _may_go_on(self, work: Work) -> bool:
         """Hold while paused; whether the run takes another batch."""
-        if self._max_batches is not None and self.n_batches >= self._max_batches:
+        if work.has_enough():
             return False
         while self._pausing and not self._stopping:
+            work.save(now=True)
+            work.stream.rest()
             self._state = "paused"
             self._say_changed()
             with self._changed:
@@ -382,46 +380,45 @@ class Comparison:
             self._say_changed()
         return not self._stopping
 
+    def go_on_from(self, checkpoint: Checkpoint, path: str | PathLike[str], seconds: float) -> None:
+        """Before it is started: go on where the run of a checkpoint stood; see `simwidget.resume`."""
+        assert self._work is not None
+        self._work.go_on_from(checkpoint, path, seconds)
+        self._frozen = self._work.stream.freeze()
+
     def _end(self, state: State) -> None:
-        """Keep the numbers, let the models and the loader go, and say so."""
-        assert self._stream is not None
-        self._stream.let_go()
-        self._frozen = self._stream.freeze()
-        self._warned = self._stream.warned
+        """Keep the numbers, let the models and the loader go unless the run may go on, and say so."""
+        work = self._work
+        assert work is not None
+        work.stream.let_go()
+        self._frozen = work.stream.freeze()
+        self._last = Account.of(work)
+        self._warned = work.stream.warned
         with self._changed:
-            self._stream = None
-            self._loader = None
+            if state != "failed":
+                self._work = None
             self._state = state
         self._say_changed()
 
     # --- words -------------------------------------------------------------------------------------------------------
 
     def _title(self) -> str:
-        return " × ".join(self._names) if len(self._names) < 4 else f"{len(self._names)} models"
+        return " × ".join(self._answers.names) if len(self._answers.names) < 4 else f"{len(self._answers.names)} models"
 
     def _notes(self) -> list[str]:
+        notes = list(self._account().notes)
         if self._state == "failed" and self._error is not None:
-            what = f"{type(self._error).__name__}: {self._error}"
-            return [f"the run failed after {self.n_batches} batches ({what}); the numbers are those until then"]
-        return []
+            what = told(self._error)
+            notes.append(f"the run failed after {self.n_batches} batches ({what}); the numbers are those until then")
+        return notes
+
+    def _account(self) -> Account:
+        work = self._work
+        return self._last if work is None else Account.of(work)
 
     def _provenance(self, frozen: Frozen) -> dict[str, Any]:
-        from simwidget import __version__
-
-        return {
-            "simwidget": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "device": ", ".join(map(str, self._devices)),
-            "options": dict(self._options),
-            "loader": self._order,
-            "n_batches": frozen.n_batches,
-            "n_samples": frozen.n_samples,
-            "started": self._started,
-            "seconds": round(self._seconds, 3),
-            "state": self._state,
-            **frozen.facts,
-        }
+        said = {"device": ", ".join(map(str, self._devices)), "options": dict(self._options), "loader": self._order}
+        return self._account().provenance(frozen, self._state, said)
 
     def _ipython_display_(self) -> None:
         """In a notebook: start the run in the background and show it live; elsewhere just say what this is."""

@@ -68,7 +68,7 @@ def _only(frozen: Frozen, rows: Sequence[int]) -> Frozen:
             row_map: Sums(sums.products[:, index][:, :, index].cpu(), sums.weights)
             for row_map, sums in frozen.sums.items()
         },
-        undefined={row_map: (a[index], b[index]) for row_map, (a, b) in frozen.undefined.items()},
+        undefined={row_map: one.only(index) for row_map, one in frozen.undefined.items()},
         rows=tuple(frozen.rows[row] for row in rows),
         layers=(),
         n_batches=frozen.n_batches,

@@ -11,7 +11,7 @@ from simwidget.memory import MemoryEstimate, estimate_memory, free_memory, warni
 from simwidget.options import Options
 from simwidget.outputs import RepresentationError
 from simwidget.positions import Positions
-from simwidget.promises import random_state_kept
+from simwidget.randomness import random_state_kept
 from simwidget.representations import Surroundings
 from simwidget.similarity_model import SimilarityModel
 

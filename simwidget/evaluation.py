@@ -95,14 +95,18 @@ class Evaluated:
 
     def _explain(self, frozen: Frozen, variance: torch.Tensor, explained: torch.Tensor) -> None:
         """The rows without numbers, each with its first cause."""
-        not_finite, undefined = (first.tolist() for first in frozen.undefined[self._measure.rows])
+        lost_in = frozen.undefined[self._measure.rows]
+        not_finite, undefined, counts = (
+            one.tolist() for one in (lost_in.not_finite, lost_in.no_row, lost_in.n_not_finite)
+        )
         flat = (variance <= 0).tolist()
         lost = explained.tolist()
         for index, row in enumerate(frozen.rows):
             if row.missing is not None:
                 self.reasons[index] = row.missing
             elif not_finite[index] >= 0:
-                self.reasons[index] = f"non-finite values in batch {not_finite[index]} ({row.dtype})"
+                later = f", and {counts[index] - 1} times later" if counts[index] > 1 else ""
+                self.reasons[index] = f"non-finite values in batch {not_finite[index]} ({row.dtype}){later}"
             elif undefined[index] >= 0:
                 self.reasons[index] = f"constant, or explained by the confounder, in batch {undefined[index]}"
             elif flat[index]:
@@ -112,7 +116,7 @@ class Evaluated:
 
     def _check_confounders(self, frozen: Frozen, confounders: Sequence[str]) -> None:
         """Name the confounders without variance; one that is not finite leaves nothing to call deconfounded."""
-        not_finite = frozen.undefined[self._measure.rows][0]
+        not_finite = frozen.undefined[self._measure.rows].not_finite
         for index, name in enumerate(confounders):
             if not_finite[index] >= 0:
                 why = f"confounder {name!r} has non-finite values in batch {not_finite[index]}"

@@ -1,6 +1,6 @@
 """One batch through all networks: which representations it has, and those of the confounders."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +16,7 @@ from simwidget.masks import NO_MASKS
 from simwidget.options import Plan
 from simwidget.outputs import RepresentationError
 from simwidget.positions import Positions
+from simwidget.randomness import PrivateRandom
 from simwidget.remarks import Remarks
 from simwidget.representations import Reading, Surroundings, flatten
 
@@ -60,8 +61,7 @@ class Forwards(AbstractContextManager):
         self._open = ExitStack()
         self._captures: list[Capture] = []
         self._around = NOWHERE
-        self.private_random = False
-        """whether each network's random numbers are its own; for a run beside which others draw"""
+        self._random: list[PrivateRandom | None] = [None] * len(self._networks)
         self.batch_dims: dict[Key, int] = {}
         """where the samples of each layer's output lay"""
         self.stand_in: Confounder | None = None
@@ -71,12 +71,34 @@ class Forwards(AbstractContextManager):
         with ExitStack() as stack:
             for position, one in enumerate(self._networks):
                 sink = self._sink(position)
-                capture = Capture(
-                    one.module, one.model, one.names, one.device, one.calling, sink, self, self.private_random
-                )
+                random = self._random[position]
+                capture = Capture(one.module, one.model, one.names, one.device, one.calling, sink, self, random)
                 self._captures.append(stack.enter_context(capture))
             self._open = stack.pop_all()
         return self
+
+    def draw_apart(self) -> None:
+        """Before it is opened: each network's random numbers are its own, for a run beside which others draw."""
+        self._random = [
+            known or PrivateRandom(one.device) for one, known in zip(self._networks, self._random, strict=True)
+        ]
+
+    def random_arrays(self) -> dict[str, Tensor]:
+        """The streams of random numbers of the networks, as tensors, from which `restore_random` makes them again."""
+        return {
+            f"random/{position}/{name}": tensor
+            for position, one in enumerate(self._random)
+            if one is not None
+            for name, tensor in one.arrays().items()
+        }
+
+    def restore_random(self, arrays: Mapping[str, Tensor]) -> None:
+        for position, network in enumerate(self._networks):
+            begin = f"random/{position}/"
+            own = {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
+            if own:
+                random = self._random[position] = PrivateRandom(network.device)
+                random.restore(own)
 
     def __exit__(self, *exc: object) -> None:
         self._captures.clear()

@@ -13,6 +13,7 @@ from simwidget.grams import Key
 from simwidget.history import Moment
 from simwidget.latest import Latest
 from simwidget.rows import EXPLAINED, EXPLAINED_REDUCED, RowMap
+from simwidget.totals import Undefined
 
 Pair = frozenset[Key]
 """Two layers, in no order: they agree on a sample as much as they do the other way round."""
@@ -38,8 +39,7 @@ class Frozen:
     """The pass at one moment; nothing in it changes any more."""
 
     sums: dict[RowMap, Sums]
-    undefined: dict[RowMap, tuple[Tensor, Tensor]]
-    """for each row the first batch in which it was not finite, and the first in which it was undefined; -1 for never"""
+    undefined: dict[RowMap, Undefined]
     rows: tuple[Row, ...]
     layers: tuple[tuple[int, ...], ...]
     """for each model the indices of its rows, in execution order"""

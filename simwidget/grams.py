@@ -115,6 +115,7 @@ class GramBatch:
         self._gram_batch = gram_batch
         self._rows = rows
         self._stack = GramStack(device)
+        self._precision = precision
         self._kernel: Kernel = LinearKernel(precision)
         self._clear()
 
@@ -179,6 +180,10 @@ class GramBatch:
             self._parts = self._before
         self._present.clear()
         self._stack.clear()
+
+    def rest(self) -> None:
+        """Give back the scratch memory."""
+        self._kernel = LinearKernel(self._precision)
 
     def take(self) -> Grams:
         """The Gram matrices of the keys that ran in every forward pass; starts afresh."""

@@ -1,5 +1,6 @@
 """What the sums were after some of the batches, for curves over batches."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -62,3 +63,27 @@ class History:
         if len(self.moments) >= self._longest:
             self.moments = self.moments[1::2]
             self._every *= 2
+
+    def arrays(self) -> dict[str, Tensor]:
+        """All of it as tensors, from which `restore` makes it again."""
+        found = {"counts": torch.tensor([self._seen, self._every, *(moment.n_batches for moment in self.moments)])}
+        if self.moments:
+            found["products"] = torch.stack([moment.products for moment in self.moments])
+            found["weights"] = torch.tensor([moment.weight for moment in self.moments], dtype=torch.float64)
+        return found
+
+    def restore(self, arrays: Mapping[str, Tensor]) -> None:
+        """Raises ValueError for arrays that are no history of as many rows."""
+        try:
+            seen, every, *batches = arrays["counts"].tolist()
+            products = arrays.get("products", torch.zeros(0, len(self._triangle)))
+            weights = arrays["weights"].tolist() if batches else []
+            size = (len(batches), len(self._triangle))
+            fits = products.dtype == torch.float32 and len(weights) < self._longest
+            if not fits or products.shape != size or len(weights) != len(batches) or seen < 0 or every < 1:
+                raise ValueError(f"{tuple(products.shape)} is not {size}")
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise ValueError(f"its history is not one of this run ({problem})") from problem
+        self._seen, self._every = seen, every
+        moved = products.to(self._triangle.device)
+        self.moments = tuple(Moment(*one) for one in zip(batches, moved, weights, strict=True))

@@ -1,8 +1,10 @@
 """How much memory a run takes, beside its models and their own activations."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -95,6 +97,17 @@ def warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: int) -> 
     return (
         f"this run of {n_rows} layers and {n} samples a Gram matrix needs about {estimate}; {written(free)} are free: "
         f"{max(parts, key=lambda part: parts[part])}"
+    )
+
+
+def how_to_fit(n: int, options: Mapping[str, Any]) -> str:
+    """What to do when a forward pass of n samples did not fit."""
+    unbiased = options.get("unbiased") and options.get("average") == "hsic"
+    halves = f"batches of {n // 2} samples" if n > 1 else "a smaller input"
+    joined = " (gram_batch= joins them again)" if n > 1 else ""
+    automatic = ", auto_batch=True, which halves batches until they fit" if unbiased and n > 1 else ""
+    return (
+        f"{n} samples at once did not fit into memory: give {halves}{joined}{automatic}, or fewer layers with layers="
     )
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from simwidget.calling import Forward
 from simwidget.confounders import Confounder, ConfounderOption, resolve_confounders
+from simwidget.limits import Limits
 from simwidget.measures import make_measures
 from simwidget.measures.base import Measure, MeasureOptions
 from simwidget.networks import BatchDim, Network, networks_of
@@ -34,12 +37,23 @@ class Options:
     batch_dim: BatchDim = None
     unbiased: bool = True
     gram_batch: int = 64
-    max_batches: int | None = None
     average: Literal["hsic", "cka"] = "hsic"
     remove_negative_eig: bool = False
     precision: Precision = "highest"
     positions: int = 256
     seed: int = 0
+    auto_batch: bool = False
+    max_batches: int | None = None
+    max_samples: int | None = None
+    max_seconds: float | None = None
+    until: float | None = None
+    until_quantile: float = 1.0
+    checkpoint: str | PathLike[str] | None = None
+    checkpoint_seconds: float = 60.0
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.max_batches, self.max_samples, self.max_seconds, self.until, self.until_quantile)
 
     def plan(self, models: Sequence[SimilarityModel]) -> "Plan":
         """Check everything; raises ValueError or TypeError with what to do instead."""
@@ -53,11 +67,18 @@ class Options:
                 "measure 'dcka' needs a confounder: give confounder=\"input\" or a callable on the batch, or take "
                 'measures=("cka",)'
             )
-        for option, least in (("gram_batch", 1), ("max_batches", 1), ("positions", 4), ("seed", 0)):
+        for option, least in (("gram_batch", 1), ("positions", 4), ("seed", 0)):
             value = getattr(self, option)
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-            if not whole and not (option == "max_batches" and value is None):
+            if not whole:
                 raise ValueError(f"{option}={value!r}: give a whole number from {least} on")
+        self.limits.check()
+        if self.auto_batch and not (self.unbiased and self.average == "hsic"):
+            raise ValueError(
+                "auto_batch=True splits batches, which changes what biased estimates and means of the batches' own "
+                'ratios are: it needs unbiased=True and average="hsic"'
+            )
+        self._check_checkpoint()
         if self.seed >= 2**31:
             raise ValueError(f"seed={self.seed!r}: give a whole number below 2**31")
         if self.precision not in PRECISIONS:
@@ -92,6 +113,7 @@ class Options:
             "remove_negative_eig": self.remove_negative_eig,
             "gram_batch": self.gram_batch,
             "max_batches": self.max_batches,
+            **self.limits.said(),
             "precision": self.precision,
             "confounder": [one.name for one in confounders],
             "representation": representations.describe(),
@@ -114,8 +136,21 @@ class Options:
             by_position is not None,
             self.positions,
             self.seed,
+            self.auto_batch,
             said,
         )
+
+    def _check_checkpoint(self) -> None:
+        seconds = self.checkpoint_seconds
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds >= 0:
+            raise ValueError(f"checkpoint_seconds={seconds!r}: give the seconds between two checkpoints, 0 or more")
+        if self.checkpoint is None:
+            return
+        if not isinstance(self.checkpoint, str | PathLike):
+            raise TypeError(f"checkpoint= is a {type(self.checkpoint).__name__}: give the path of a file")
+        folder = Path(self.checkpoint).absolute().parent
+        if not folder.is_dir():
+            raise ValueError(f"checkpoint={str(self.checkpoint)!r}: there is no folder {str(folder)!r}; make it first")
 
 
 @dataclass(frozen=True)
@@ -134,6 +169,7 @@ class Plan:
     """whether tokens or positions are the samples"""
     positions: int
     seed: int
+    auto_batch: bool
     said: Mapping[str, Any]
     """the options as the provenance tells them"""
 

@@ -20,7 +20,9 @@ class Progress:
     seconds: float
     """time that the batches took; pauses do not count"""
     error: str | None = None
-    """what ended a failed run"""
+    """what ended a failed run, and where"""
+    n_batches_needed: int | None = None
+    """an estimate of how many batches it takes to reach a limit of the run, its standard errors too"""
 
     @property
     def ended(self) -> bool:
@@ -32,7 +34,14 @@ class Progress:
         return self.n_samples / self.seconds if self.n_samples and self.seconds else None
 
     @property
+    def n_batches_likely(self) -> int | None:
+        """How many batches the run will take: all of the loader's, or fewer where a limit is likely to come first."""
+        known = [n for n in (self.n_batches_expected, self.n_batches_needed) if n is not None]
+        return max(self.n_batches, min(known)) if known else None
+
+    @property
     def seconds_left(self) -> float | None:
-        if self.ended or self.n_batches_expected is None or not self.n_batches:
+        likely = self.n_batches_likely
+        if self.ended or likely is None or not self.n_batches:
             return None
-        return (self.n_batches_expected - self.n_batches) * self.seconds / self.n_batches
+        return (likely - self.n_batches) * self.seconds / self.n_batches

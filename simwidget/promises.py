@@ -1,14 +1,11 @@
-"""What a run borrows and gives back as it was: networks, random number generators, a switch of torch."""
+"""What a run borrows and gives back as it was: networks, a switch of torch."""
 
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 LARGE_BUFFER = 2**24
 """Bytes from which on a buffer is watched instead of copied."""
@@ -116,85 +113,6 @@ def version(tensor: Tensor | None) -> int | None:
 
 def _is_large(buffer: Tensor) -> bool:
     return buffer.numel() * buffer.element_size() > LARGE_BUFFER
-
-
-class RandomState:
-    """The random number generators of torch, Python and NumPy, as they were when this was made."""
-
-    def __init__(self, devices: Sequence[torch.device]) -> None:
-        self._torch = torch.get_rng_state()
-        self._cuda = {one: torch.cuda.get_rng_state(one) for one in set(devices) if one.type == "cuda"}
-        self._mps = torch.mps.get_rng_state() if any(one.type == "mps" for one in devices) else None
-        self._python = random.getstate()
-        self._numpy = np.random.get_state()
-
-    def restore(self) -> None:
-        torch.set_rng_state(self._torch)
-        for device, state in self._cuda.items():
-            torch.cuda.set_rng_state(state, device)
-        if self._mps is not None:
-            torch.mps.set_rng_state(self._mps)
-        random.setstate(self._python)
-        np.random.set_state(self._numpy)
-
-    def is_present(self) -> bool:
-        """Whether torch has drawn nothing since."""
-        cuda = all(torch.equal(state, torch.cuda.get_rng_state(device)) for device, state in self._cuda.items())
-        mps = self._mps is None or torch.equal(self._mps, torch.mps.get_rng_state())
-        return cuda and mps and torch.equal(self._torch, torch.get_rng_state())
-
-
-class PrivateRandom:
-    """A stream of random numbers of a network's own, beside the one that everything else draws from.
-
-    It begins where the generators stand at the first forward pass. That pass also tells whether the network draws any:
-    of one that does not, nothing is put back later, for what other threads draw meanwhile would be drawn again.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._draws: bool | None = None
-        self._own: RandomState | None = None
-
-    def run(self, forward: Callable[[], None]) -> None:
-        if self._draws is False:
-            forward()
-            return
-        outside = RandomState([self._device])
-        if self._own is not None:
-            self._own.restore()
-        watch = Draws()
-        try:
-            with watch if self._draws is None else ExitStack():
-                forward()
-        finally:
-            if self._draws is None:
-                self._draws = watch.seen and not outside.is_present()
-            if self._draws:
-                self._own = RandomState([self._device])
-                outside.restore()
-
-
-class Draws(TorchDispatchMode):
-    """Watches this thread for operations of torch that may draw random numbers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen = False
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.seen = self.seen or torch.Tag.nondeterministic_seeded in func.tags
-        return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def random_state_kept(devices: Sequence[torch.device]) -> Iterator[None]:
-    """Whatever is drawn inside is drawn again afterwards."""
-    before = RandomState(devices)
-    try:
-        yield
-    finally:
-        before.restore()
 
 
 def has_fused_layers(network: nn.Module) -> bool:

@@ -1,5 +1,7 @@
 """What a reader of the numbers must know about a pass."""
 
+from typing import Any
+
 from torch import Tensor
 
 from simwidget.batches import ClassOrder
@@ -15,6 +17,8 @@ FEW_SAMPLES = 16
 class Remarks:
     """Collects, while a pass goes on, what `notes` then says in sentences."""
 
+    _NUMBERS = ("skipped_batches", "skipped_samples", "smallest_gram", "n_grams", "n_samples")
+
     def __init__(self, min_samples: int) -> None:
         self._min_samples = min_samples
         self._order = ClassOrder()
@@ -25,6 +29,19 @@ class Remarks:
         self._smallest_gram: int | None = None
         self._n_grams = 0
         self._n_samples = 0
+
+    def state(self) -> dict[str, Any]:
+        """All of it as JSON has it, from which `restore` makes it again."""
+        numbers = {name: getattr(self, f"_{name}") for name in self._NUMBERS}
+        late = [[*key, batch] for key, batch in self._late.items()]
+        return {**numbers, "order": self._order.state(), "late": late, "said": dict(self._said)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for name in self._NUMBERS:
+            setattr(self, f"_{name}", None if state[name] is None else int(state[name]))
+        self._order.restore(state["order"])
+        self._late = {(position, str(call)): int(batch) for position, call, batch in state["late"]}
+        self._said = {str(topic): str(note) for topic, note in state["said"].items()}
 
     def labels(self, labels: Tensor | None) -> None:
         self._order.add(labels)

@@ -102,7 +102,7 @@ class SampleBatch:
     """The samples of one joined batch, as `GramBatch` has its Gram matrices.
 
     `open(batch)` announces a forward pass and `close()` ends it; `take()` gives what was closed and starts afresh, and
-    `drop()` starts afresh alone. A pass that is never closed leaves nothing but its number of samples.
+    `drop()` starts afresh alone. A pass that was abandoned leaves nothing.
     """
 
     def __init__(self) -> None:
@@ -112,6 +112,15 @@ class SampleBatch:
         self._waiting: tuple[Given, ...] = ()
         self._taken: tuple[Given, ...] = ()
         self._reuses = False
+
+    @property
+    def n_given(self) -> int:
+        """Samples of all passes so far; whoever goes on where another pass stood begins there."""
+        return self._n_given
+
+    @n_given.setter
+    def n_given(self, n: int) -> None:
+        self._n_given = n
 
     def open(self, batch: Batch) -> None:
         if self._size is None:
@@ -138,6 +147,12 @@ class SampleBatch:
             self._open.forget()
         self._waiting = (*self._waiting, self._open)
         self._open = None
+
+    def abandon(self) -> None:
+        """Forget the open forward pass."""
+        if self._open is not None:
+            self._n_given -= self._open.n
+            self._open = None
 
     def take(self) -> tuple[Given, ...]:
         self._taken, self._waiting = self._waiting, ()

@@ -13,7 +13,7 @@ from simwidget.calling import Calling
 from simwidget.capture import Capture
 from simwidget.layers import check_network, default_layers, layers_containing, layers_matching, unwrap
 from simwidget.outputs import RepresentationError, find_output, tensors_in
-from simwidget.promises import random_state_kept
+from simwidget.randomness import random_state_kept
 
 
 class SimilarityModel:

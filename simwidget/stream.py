@@ -2,26 +2,26 @@
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from simwidget.accumulators import GramAccumulator
 from simwidget.agreement import Watch
+from simwidget.batches import Batch
 from simwidget.forwards import Forwards, Representation, Takers
 from simwidget.frozen import Frozen, Pair, Row
 from simwidget.grams import GramBatch, Grams, Key
-from simwidget.history import History
 from simwidget.latest import Latest
 from simwidget.memory import estimate_memory, free_memory, warning
 from simwidget.options import Plan
 from simwidget.remarks import Remarks
-from simwidget.rows import RowMap, UnitRows
 from simwidget.samples import SampleBatch
 from simwidget.similarity_model import SimilarityModel
+from simwidget.splitting import take_samples
+from simwidget.totals import Totals
 
 GRAM_BYTES = 64 * 2**20
 """Bytes that the latest batch's Gram matrices may take; of larger ones the first samples are kept."""
@@ -42,18 +42,22 @@ class Stream(AbstractContextManager):
         self._networks = plan.networks
         # some accelerators have no float64: their sums live on the CPU
         self._state_device = torch.device("cpu") if plan.device.type == "mps" else plan.device
-        self._row_maps = tuple(dict.fromkeys(measure.rows for measure in plan.measures))
-        self._min_samples = max(row_map.min_samples for row_map in self._row_maps)
+        self._totals = Totals(tuple(dict.fromkeys(measure.rows for measure in plan.measures)))
         self._rows: list[Row] = []
         self._index: dict[Key, int] = {}
         self._grams = GramBatch(plan.gram_batch, self._index, self._state_device, plan.precision)
-        self._accumulators: dict[RowMap, GramAccumulator] = {}
-        self._undefined: dict[RowMap, tuple[Tensor, Tensor]] = {}
-        self._history: dict[RowMap, History] = {}
+        self._due: Grams | None = None
+        """joined, and not yet in the sums"""
+        self._taken = 0
+        """samples of the present batch that are through the networks"""
+        self._at_once: int | None = None
+        """samples that a forward pass takes at most, where more did not fit"""
+        self.tried = 0
+        """samples of the latest forward pass"""
         self._samples = SampleBatch()
         self._latest: Latest | None = None
         self._watched: dict[Pair, Watch] = {}
-        self._remarks = Remarks(self._min_samples)
+        self._remarks = Remarks(self._totals.min_samples)
         self._lock = threading.Lock()
         self._forwards = Forwards(plan, self._remarks)
         self._waiting = 0
@@ -71,7 +75,7 @@ class Stream(AbstractContextManager):
 
     def draw_apart(self) -> None:
         """Before it is opened: let networks that draw random numbers draw them from streams of their own."""
-        self._forwards.private_random = True
+        self._forwards.draw_apart()
 
     def __enter__(self) -> "Stream":
         self._forwards.__enter__()
@@ -82,40 +86,85 @@ class Stream(AbstractContextManager):
 
     @torch.no_grad()
     def step(self, raw: Any) -> None:
-        """Take one batch of the loader through all networks and into the sums."""
+        """Take one batch of the loader through all networks and into the sums.
+
+        Where it fails the sums are those before it, and it may be tried again; once `n_batches` has counted it, it is
+        through the networks, and the next step or `finish` takes it into the sums.
+        """
+        self._accumulate()
         batch, batches = self._forwards.split(raw, self.n_batches)
+        while self._taken < batch.n:
+            n = min(self._at_once or batch.n, batch.n - self._taken)
+            parts = batch, batches
+            if n < batch.n:
+                part = take_samples(raw, batch, slice(self._taken, self._taken + n))
+                parts = self._forwards.split(part, self.n_batches)
+            try:
+                self._forward(*parts)
+            except torch.OutOfMemoryError:
+                if not self._plan.auto_batch or n < 2 * self._totals.min_samples:
+                    raise
+                self._at_once = (n + 1) // 2
+                self._remarks.say("parts", f"batches of {n} samples did not fit into memory: smaller parts ran instead")
+                self.rest()
+                continue
+            self._taken += n
+            if self._taken < batch.n:
+                self._accumulate()
         with self._lock:
             self._remarks.labels(batch.labels)
             if batch.n == 0:
                 self._remarks.skipped(0)
-        if batch.n == 0:
-            self.n_batches += 1
-            return
+        self._taken = 0
+        self.n_batches += 1
+        self._accumulate()
+
+    def _forward(self, batch: Batch, batches: Sequence[Batch]) -> None:
+        """Take a batch, or a part of one, through all networks; what they gave may then be due."""
+        self.tried = batch.n
         self._samples.open(batch)
         try:
             takers = Takers(self._grams.open, self._take, self._lose)
             which = self._forwards.run(batch, batches, self.n_batches, takers)
         except BaseException:
             self._grams.abandon()
+            self._samples.abandon()
             raise
-        if not self._accumulators:
+        if not self._totals:
             self._fix_rows()
         self._samples.close(develop=bool(self._watched), which=which)
-        full = self._grams.close()
-        if full:
-            self._accumulate(self.n_batches + 1)
-        self.n_batches += 1
+        if self._grams.close():
+            self._due = self._grams.take()
 
     @torch.no_grad()
     def finish(self) -> None:
         """Take what is still waiting to be joined into the sums."""
+        self._accumulate()
         if self._grams.n_samples:
-            self._accumulate(self.n_batches)
+            self._due = self._grams.take()
+            self._accumulate()
+
+    @property
+    def n_seen(self) -> int:
+        """Samples that went through the networks, those that wait to be joined too."""
+        return self.n_samples + self._grams.n_samples + (0 if self._due is None else self._due.n)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all batches that are through the networks are in the sums."""
+        return self._due is None and not self._grams.n_samples and not self._taken
+
+    def rest(self) -> None:
+        """Give back the memory that nothing needs before the next batch."""
+        self._grams.rest()
+        for device in {network.device for network in self._networks}:
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def _take(self, one: Representation) -> None:
         key = one.key
         if key not in self._index:
-            if self._accumulators:
+            if self._totals:
                 with self._lock:
                     self._remarks.late(key, self.n_batches)
                 return
@@ -124,7 +173,7 @@ class Stream(AbstractContextManager):
         if not row.dtype:
             row.n_features, row.dtype = one.x.shape[1], str(one.x.dtype).removeprefix("torch.")
             row.reduced = one.x.dtype.itemsize < 4 or (self._plan.precision != "highest" and row.dtype == "float32")
-        if not self._accumulators:
+        if not self._totals:
             if one.repeats_child:
                 self._repeating.add(key)
             if one.original is None:
@@ -142,7 +191,7 @@ class Stream(AbstractContextManager):
 
     def _lose(self, key: Key, reason: str) -> None:
         if key not in self._index:
-            if self._accumulators:
+            if self._totals:
                 return
             self._register(Row(key))
         row = self._rows[self._index[key]]
@@ -160,24 +209,18 @@ class Stream(AbstractContextManager):
             self._remarks.say(
                 f"written {who}", f"the forward pass of {who!r} itself writes into {name!r}, which is not put back"
             )
-        n, device = len(self._rows), self._state_device
         with self._lock:
-            for row_map in self._row_maps:
-                never = torch.full((n,), -1, device=device)
-                self._undefined[row_map] = (never, never.clone())
-                self._accumulators[row_map] = GramAccumulator(n, row_map.factor, device)
-                self._history[row_map] = History(n, device)
+            self._totals.fix(len(self._rows), self._state_device)
 
     def _check_memory(self) -> None:
         """Say at once when the state that is about to be made, and what waits to be joined, will hardly fit."""
         here = max(1, self._grams.n_samples + self._grams.incoming)
         n = max(here, self._plan.gram_batch)
-        per_batch = any(isinstance(row_map, UnitRows) for row_map in self._row_maps)  # they work in float64
-        wide = per_batch or any(row.dtype == "float64" for row in self._rows)
+        wide = self._totals.in_float64 or any(row.dtype == "float64" for row in self._rows)
         need = estimate_memory(
             len(self._rows),
             n,
-            n_row_maps=len(self._row_maps),
+            n_row_maps=len(self._totals.row_maps),
             waiting=int(self._waiting * (n - here) / here),
             joins=here < self._plan.gram_batch,
             itemsize=8 if wide else 4,
@@ -188,30 +231,23 @@ class Stream(AbstractContextManager):
             self.warned = (problem,)
             warnings.warn(problem, stacklevel=2)
 
-    def _accumulate(self, n_batches: int) -> None:
-        """Take the joined Gram matrices into the sums, which then hold this many batches of the loader."""
-        grams = self._grams.take()
+    def _accumulate(self) -> None:
+        """Take the Gram matrices that are due into the sums."""
+        grams = self._due
+        if grams is None:
+            return
         n, stack = grams.n, grams.stack
-        if n < self._min_samples:
+        if n < self._totals.min_samples:
             self._remarks.skipped(n)
             self._samples.drop()
+            self._due = None
             return
         self._say_what_is_missing(grams)
-        finite = stack.diagonal(dim1=1, dim2=2).sum(1).isfinite()
-        added = []
-        for row_map in self._row_maps:
-            rows = row_map(stack, len(self._plan.confounders))
-            defined = rows.sum(1).isfinite()
-            rows.masked_fill_(~defined[:, None], 0.0)
-            added.append((row_map, rows, finite, defined))
+        addition = self._totals.weigh(stack, len(self._plan.confounders))
         latest = Latest(stack, self._samples.take())
         with self._lock:
-            for row_map, rows, finite, defined in added:
-                self._accumulators[row_map].add(rows, row_map.weight(n), self.n_grams)
-                if self._history[row_map].due():
-                    self._history[row_map].keep(n_batches, *self._accumulators[row_map].total())
-                for first, bad in zip(self._undefined[row_map], (~finite, ~defined), strict=True):
-                    first.copy_(torch.where(bad & (first < 0), self.n_batches, first))
+            self._totals.add(addition, self.n_grams, max(1, self.n_batches))
+            self._due = None
             self.n_grams += 1
             self.n_samples += n
             self._remarks.gram(n)
@@ -223,7 +259,65 @@ class Stream(AbstractContextManager):
     def _say_what_is_missing(self, grams: Grams) -> None:
         for row in self._rows:
             if row.missing is None and row.key not in grams.present:
-                row.missing = f"did not run in every forward pass (batch {self.n_batches})"
+                row.missing = f"did not run in every forward pass (batch {self.n_batches - 1})"
+
+    # --- to a file and back ------------------------------------------------------------------------------------------
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """What `restore` needs to go on from here: facts as JSON has them, and tensors. The pass must be whole."""
+        assert self.is_whole
+        with self._lock:
+            stand_in = self._forwards.stand_in
+            facts = {
+                "rows": [{**vars(row), "key": list(row.key)} for row in self._rows],
+                "n_batches": self.n_batches,
+                "n_grams": self.n_grams,
+                "n_samples": self.n_samples,
+                "n_given": self._samples.n_given,
+                "remarks": self._remarks.state(),
+                "repeating": [list(key) for key in self._repeating],
+                "batch_dims": [[*key, dim] for key, dim in self._forwards.batch_dims.items()],
+                "stand_in": None if stand_in is None else stand_in.name,
+            }
+            return facts, {**self._totals.arrays(), **self._forwards.random_arrays()}
+
+    def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
+        """Go on where another pass with the same plan stood. Raises ValueError for what is no state of such a pass."""
+        try:
+            rows = [Row(**{**one, "key": self._known(one["key"])}) for one in facts["rows"]]
+            expected = [row.key for row in self._rows]
+            if [row.key for row in rows[: len(expected)]] != expected or len({row.key for row in rows}) < len(rows):
+                raise ValueError("its rows are not those of this run")
+            self._rows[:] = rows
+            self._index.clear()
+            self._index.update({row.key: place for place, row in enumerate(rows)})
+            self._totals.fix(len(rows), self._state_device)
+            self._totals.restore(arrays)
+            self._forwards.restore_random(arrays)
+            self._remarks.restore(facts["remarks"])
+            self._repeating = {self._known(key) for key in facts["repeating"]}
+            self._forwards.batch_dims.update({self._known(key): int(dim) for *key, dim in facts["batch_dims"]})
+            named = (one for one in self._plan.confounders if one.name == facts["stand_in"])
+            self._forwards.stand_in = next(named, None)
+            self.n_batches, self.n_grams, self.n_samples, self._samples.n_given = (
+                int(facts[name]) for name in ("n_batches", "n_grams", "n_samples", "n_given")
+            )
+        except (KeyError, TypeError, AttributeError) as problem:
+            raise ValueError(f"it is not the state of a run ({type(problem).__name__}: {problem})") from problem
+
+    def _known(self, key: Sequence[Any]) -> Key:
+        """A key of this plan, of what a file has."""
+        position, call = key
+        if position == "confounder" and any(one.name == call for one in self._plan.confounders):
+            return position, call
+        layer = str(call).partition("#")[0]
+        if (
+            isinstance(position, int)
+            and 0 <= position < len(self._networks)
+            and layer in self._networks[position].names
+        ):
+            return position, str(call)
+        raise ValueError(f"it has a row of {call!r}, which this run does not")
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 
@@ -253,19 +347,19 @@ class Stream(AbstractContextManager):
     def freeze(self, sums: bool = True) -> Frozen:
         """A copy of the state that later batches do not change; without the sums it takes no time."""
         with self._lock:
-            rows = self._rows if self._accumulators else self._expected_rows()
+            rows = self._rows if self._totals else self._expected_rows()
             return Frozen(
-                sums={row_map: state.sums() for row_map, state in self._accumulators.items()} if sums else {},
-                undefined={row_map: (a.clone(), b.clone()) for row_map, (a, b) in self._undefined.items()},
+                sums=self._totals.sums() if sums else {},
+                undefined=self._totals.undefined(),
                 rows=tuple(Row(**vars(row)) for row in rows),
                 layers=tuple(self._layers_of(model, rows) for model in self.models),
                 n_batches=self.n_batches,
                 n_samples=self.n_samples,
                 notes=self._remarks.notes(),
-                history={row_map: history.moments for row_map, history in self._history.items()},
+                history=self._totals.history(),
                 latest=self._latest,
                 watched={pair: watch.extremes for pair, watch in self._watched.items()},
-                facts=self._facts() if self._accumulators else {},
+                facts=self._facts() if self._totals else {},
             )
 
     def _facts(self) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import simwidget as sw
-from simwidget.promises import Borrowed, Draws, children_run, only_device
+from simwidget.promises import Borrowed, children_run, only_device
+from simwidget.randomness import Draws
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 WAIT = 60

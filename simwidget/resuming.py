@@ -1,0 +1,70 @@
+"""`resume`: a checkpoint, the models and the loader -> the run that goes on where the checkpoint was written."""
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+from simwidget.api import compare
+from simwidget.checkpoint import read_checkpoint
+from simwidget.comparison import Comparison
+
+
+def resume(
+    path: str | PathLike[str], model_x: Any, model_y: Any = None, loader: Any = None, **options: Any
+) -> Comparison:
+    """Go on with a run that wrote a checkpoint: `compare(..., checkpoint=path)`.
+
+    The models, the loader and the options must be those of the run; the options come from the file. The batches that
+    the run had are read again and passed over, so that what follows is the same: on the CPU of the same machine, with
+    as many threads and the same libraries, the run ends with the same numbers to the last bit. A loader that cannot be
+    proven to repeat its batches is taken as well; the result then says "not bit-reproducible". The run's random numbers
+    are set as they were, also where it runs in the background.
+
+    Args:
+        path: the checkpoint; it is written to again while the run goes on.
+        model_x, model_y, loader: as `compare` had them.
+        options: of `compare`. Those that a file cannot hold, functions, must be given again; `device` and limits
+            (`max_batches`, `until`, ...) may be others than before.
+
+    Returns:
+        A run that is ready: call `run()` or `start()`, or show it.
+
+    Raises:
+        ValueError: the checkpoint is of other models, layers, options or data (the text says what differs), or the file
+            is no checkpoint, or a damaged one. Whether the data are the same shows when the run starts.
+
+    >>> import tempfile, torch, simwidget as sw
+    >>> _ = torch.manual_seed(0)
+    >>> net, batches = torch.nn.Sequential(torch.nn.Linear(8, 4)), [torch.randn(64, 8) for _ in range(4)]
+    >>> path = tempfile.mkdtemp() + "/run.simw"
+    >>> half = sw.compare({"net": net}, batches, checkpoint=path, max_batches=2).run(progress=False)
+    >>> whole = sw.resume(path, {"net": net}, batches, max_batches=None).run(progress=False)
+    >>> half.n_batches, whole.n_batches
+    (2, 4)
+    """
+    checkpoint = read_checkpoint(path)
+    given = checkpoint.header.get("given")
+    parts = ("layers", "options", "limits")
+    if not isinstance(given, dict) or not all(isinstance(given.get(part), dict) for part in parts):
+        raise ValueError(f"{path} is not a simwidget checkpoint (it does not tell the options of its run)")
+    for name in given.get("functions", ()):
+        if name not in options:
+            raise ValueError(f"the run had a {name}= that a file cannot hold: give it again, resume(..., {name}=...)")
+    asked = {**given["options"], **given["limits"], **options}
+    several = isinstance(model_x, Mapping)
+    names, layers = list(given["layers"]), given["layers"]
+    if "layers" not in options and not {"layers_x", "layers_y"} & set(options):
+        asked["layers"] = layers
+    if not several:
+        asked.setdefault("names", names)
+    defaults = compare.__kwdefaults__ or {}
+    unknown = (set(given["options"]) | set(given["limits"])) - set(defaults)
+    if unknown:
+        raise ValueError(f"{path} has options that this version does not know: {', '.join(sorted(unknown))}")
+    seconds = asked.pop("checkpoint_seconds", defaults["checkpoint_seconds"])
+    comparison = compare(model_x, model_y, loader, **asked)
+    try:
+        comparison.go_on_from(checkpoint, path, seconds)
+    except ValueError as problem:
+        raise ValueError(f"{path}: {problem}") from problem
+    return comparison

@@ -1,0 +1,80 @@
+"""Killed at any moment, also while the checkpoint is being written, a run goes on to the same bits."""
+
+import multiprocessing
+import random
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from tests import killed
+
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Forked from a process that has imported everything and computed nothing."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["simwidget.resuming", "tests.killed"])
+    return context
+
+
+@pytest.fixture(scope="module")
+def whole(processes, tmp_path_factory):
+    """The numbers of a run that nobody kills, and the seconds it takes."""
+    folder = tmp_path_factory.mktemp("whole")
+    for name in ("warm", "whole"):
+        begun = time.monotonic()
+        run = processes.Process(target=killed.work, args=(str(folder / name), str(folder / f"{name}.npz"), False))
+        run.start()
+        run.join(120)
+        assert run.exitcode == 0
+        seconds = time.monotonic() - begun
+    return np.load(folder / "whole.npz"), seconds
+
+
+def waits_until(condition, seconds=60):
+    """Whether a condition came true within a time."""
+    ends = time.monotonic() + seconds
+    tick = threading.Event()
+    while time.monotonic() < ends:
+        if condition():
+            return True
+        tick.wait(0.0002)
+    return False
+
+
+def test_killed_at_twenty_moments_it_resumes_to_the_same_bits(processes, whole, tmp_path):
+    """Every other kill waits for a checkpoint that is half written; the others come at random moments."""
+    expected, seconds = whole
+    rng = random.Random(0)
+    begun_at, during_writes = [], 0
+    for kill in range(KILLS):
+        path, results = tmp_path / f"{kill}.simw", tmp_path / f"{kill}.npz"
+        part = path.with_name(path.name + ".part")
+        run = processes.Process(target=killed.work, args=(str(path), str(results), False))
+        run.start()
+        assert waits_until(lambda: path.exists() or part.exists() or not run.is_alive())  # noqa: B023
+        moment = time.monotonic() + rng.random() * 0.7 * seconds
+        waits_until(lambda: time.monotonic() >= moment)  # noqa: B023
+        if kill % 2:
+            waits_until(lambda: part.exists() or not run.is_alive())  # noqa: B023
+        run.kill()
+        run.join(60)
+        assert run.exitcode == -9, "the run was over before it was killed"
+        during_writes += part.exists()
+        again = processes.Process(target=killed.work, args=(str(path), str(results), True))
+        again.start()
+        again.join(120)
+        assert again.exitcode == 0
+        found = np.load(results)
+        begun_at.append(int(found["begun"]))
+        assert int(found["n"]) == killed.N_BATCHES
+        for name in expected.files:
+            if name != "begun":
+                np.testing.assert_array_equal(found[name], expected[name], err_msg=f"kill {kill}, {name}")
+    assert during_writes >= 3
+    assert len(set(begun_at)) > KILLS / 4
+    assert max(begun_at) < killed.N_BATCHES
