@@ -17,6 +17,7 @@ const OFFERED: Record<string, [Name, string][]> = {
     ["resume", "▶ Resume"],
     ["stop", "■ Stop"],
   ],
+  failed: [["resume", "▶ Try again"]],
 };
 
 export class Progress {

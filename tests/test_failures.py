@@ -422,3 +422,65 @@ def test_values_that_are_not_finite_cost_their_layer_alone():
     assert result.reasons("cka", "a") == {"second": "non-finite values in batch 2 (float32), and 1 times later"}
     assert np.isfinite(result.matrix("cka")[0, 0])
     assert np.isnan(result.matrix("cka")[1]).all()
+
+
+def test_two_comparisons_run_at_once():
+    """Each has the numbers that it has alone."""
+    first, second = Setting("nothing"), Setting("nothing")
+    second.models["a"], second.models["b"] = Mendable(2), Mendable(3)
+    alone = sw.compare(second.models, second.loader, gram_batch=32, device="cpu").run(False)
+    runs = [sw.compare(one.models, one.loader, gram_batch=32, device="cpu").start() for one in (first, second)]
+    found = [run.wait(60) for run in runs]
+    assert_same(found[0], expected())
+    assert_same(found[1], alone)
+
+
+def test_training_another_model_beside_a_run():
+    """Neither notices the other: the trained weights and the numbers are those of each alone."""
+
+    def train():
+        model = Mendable(5)
+        optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
+        generator = torch.Generator().manual_seed(2)
+        for _ in range(20):
+            optimiser.zero_grad()
+            model(torch.randn(8, 6, generator=generator)).square().sum().backward()
+            optimiser.step()
+        return model.state_dict()
+
+    alone = train()
+    setting = Setting("nothing")
+    begun, trained = threading.Event(), threading.Event()
+
+    def wait(batch):
+        begun.set()
+        assert trained.wait(60)
+        return batch
+
+    run = sw.compare(setting.models, setting.loader, gram_batch=32, device="cpu", inputs={"a": wait}).start()
+    assert begun.wait(60)  # the run is in the middle of a batch
+    beside = train()
+    trained.set()
+    assert_same(run.wait(60), expected())
+    assert all(torch.equal(beside[name], alone[name]) and alone[name].isfinite().all() for name in alone)
+
+
+def test_calling_a_compared_model_beside_its_run_is_not_counted():
+    """Its mode is that of the run meanwhile, and its outputs are right; the numbers are those of the loader alone."""
+    setting = Setting("nothing")
+    model, x = setting.models["a"], torch.randn(5, 6)
+    right = model(x).detach()
+    begun, called = threading.Event(), threading.Event()
+
+    def wait(output):
+        begun.set()
+        assert called.wait(60)
+        return output
+
+    run = sw.compare(setting.models, setting.loader, gram_batch=32, device="cpu", representation=wait).start()
+    assert begun.wait(60)
+    assert not model.training
+    assert torch.equal(model(x).detach(), right)
+    called.set()
+    assert_same(run.wait(60), expected())
+    assert model.training

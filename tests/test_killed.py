@@ -5,10 +5,9 @@ import random
 import threading
 import time
 
+import killed
 import numpy as np
 import pytest
-
-from tests import killed
 
 KILLS = 20
 
@@ -17,7 +16,7 @@ KILLS = 20
 def processes():
     """Forked from a process that has imported everything and computed nothing."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["simwidget.resuming", "tests.killed"])
+    context.set_forkserver_preload(["simwidget.resuming", "killed"])
     return context
 
 
