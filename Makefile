@@ -32,6 +32,8 @@ dashboard: .venv/ready-lab
 bench: .venv/ready-test
 	mkdir -p out
 	$(BIN)/python -m benchmarks --out out/benchmarks.json
+	$(BIN)/python -m benchmarks.parts --out out/parts.json
+	$(BIN)/python -m benchmarks.live --out out/live.json
 
 flow: .venv/ready-test browser
 	$(BIN)/python -m benchmarks.flow

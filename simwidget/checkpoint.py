@@ -6,16 +6,18 @@ The file holds tensors (safetensors) and one JSON text, nothing that could run.
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from simwidget.validation import expect, field, read_file, refusing, shown, texts, whole
+
 FORMAT = 1
-LARGEST_HEADER = 64 * 2**20
-"""Bytes of JSON that are read at most."""
 COST = 0.05
 """The share of a run's time that writing may take."""
 
@@ -59,24 +61,16 @@ def _sync_folder(folder: Path) -> None:
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """The content of a checkpoint; raises ValueError for a file that is none."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {})["simwidget"]
-            if len(text) > LARGEST_HEADER:
-                raise ValueError("its header is too long")
-            header = json.loads(text)
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
-    except (SafetensorError, KeyError, ValueError, RecursionError, RuntimeError, TypeError, AttributeError) as problem:
-        raise ValueError(f"{path} is not a simwidget checkpoint ({type(problem).__name__}: {problem})") from problem
-    if not isinstance(header, dict) or not {"format", "stream", "about"} <= set(header):
-        raise ValueError(f"{path} is not a simwidget checkpoint (it has no state of a run)")
-    if header["format"] != FORMAT:
-        raise ValueError(f"{path} has checkpoint format {header['format']!r}; this version reads format {FORMAT}")
-    if not isinstance(header["stream"], dict) or not isinstance(header["about"], dict):
-        raise ValueError(f"{path} is not a simwidget checkpoint (its state is no mapping)")
-    return Checkpoint(header, arrays)
+    header, arrays = read_file(path, "checkpoint")
+    with refusing(path, "checkpoint"):
+        version = whole(header, "format")
+        expect(version == FORMAT, f"it has format {version}; this version reads format {FORMAT}")
+        for part in ("about", "given", "stream", "run"):
+            field(header, part, dict)
+        for part in ("layers", "options", "limits"):
+            field(header["given"], part, dict, "given")
+        texts(field(header["given"], "functions", list, "given"), "functions")
+    return Checkpoint(header, {name: torch.from_numpy(np.require(one, None, "W")) for name, one in arrays.items()})
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -87,20 +81,21 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if a == b:
             continue
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found += [f"{topic}, {rest}" for rest in differences(a, b)]
-        elif isinstance(a, Sequence) and isinstance(b, Sequence) and not isinstance(a, str) and not isinstance(b, str):
-            gone = [one for one in a if one not in b][:3]
-            new = [one for one in b if one not in a][:3]
-            what = [
-                f"{', '.join(map(str, some))} {where}" for some, where in ((gone, "only there"), (new, "only here"))
-            ]
-            told = [one for one, some in zip(what, (gone, new), strict=True) if some]
-            found.append(f"{topic}: {'; '.join(told) or 'another order'}")
+            found += [f"{_short(topic)}, {rest}" for rest in differences(a, b)]
+        elif isinstance(a, list) and isinstance(b, list):
+            gone = [_short(one) for one in a if one not in b][:3]
+            new = [_short(one) for one in b if one not in a][:3]
+            told = [f"{', '.join(some)} {where}" for some, where in ((gone, "only there"), (new, "only here")) if some]
+            found.append(f"{_short(topic)}: {'; '.join(told) or 'another order'}")
         elif topic == "weights":
             found.append("other weights")
         else:
-            found.append(f"{topic}: {a!r} there, {b!r} here")
+            found.append(f"{_short(topic)}: {shown(a)} there, {shown(b)} here")
     return found
+
+
+def _short(name: Any) -> str:
+    return shown(name).strip("'")
 
 
 class Checkpointer:

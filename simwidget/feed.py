@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from simwidget.outputs import tensors_in
 from simwidget.randomness import RandomState
+from simwidget.validation import MalformedError
 
 MARKED_ELEMENTS = 1024
 """Elements of each tensor of a batch by which it is known again."""
@@ -38,14 +39,14 @@ class Place:
 
     @staticmethod
     def of(n_batches: int, arrays: Mapping[str, Tensor]) -> "Place":
-        """Raises ValueError for what `arrays` did not give."""
+        """Raises MalformedError for what `arrays` did not give."""
         start, now = (
             {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
             for begin in ("start/", "now/")
         )
         marks = arrays.get("marks", torch.zeros(0, dtype=torch.int64))
         if marks.dtype != torch.int64 or marks.shape != (n_batches,):
-            raise ValueError(f"it has {tuple(marks.shape)} marks for {n_batches} batches")
+            raise MalformedError(f"it has {tuple(marks.shape)} marks for {n_batches} batches")
         RandomState.of(now)
         return Place(n_batches, start, now, marks.tolist())
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from simwidget.validation import MalformedError
+
 LONGEST = 200
 """Moments kept at most."""
 SHORTEST = 16
@@ -73,17 +75,18 @@ class History:
         return found
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """Raises ValueError for arrays that are no history of as many rows."""
+        """Raises MalformedError for arrays that are no history of as many rows."""
         try:
             seen, every, *batches = arrays["counts"].tolist()
             products = arrays.get("products", torch.zeros(0, len(self._triangle)))
             weights = arrays["weights"].tolist() if batches else []
             size = (len(batches), len(self._triangle))
-            fits = products.dtype == torch.float32 and len(weights) < self._longest
+            types = "weights" not in arrays or arrays["weights"].dtype == torch.float64
+            fits = types and products.dtype == torch.float32 and len(weights) < self._longest
             if not fits or products.shape != size or len(weights) != len(batches) or seen < 0 or every < 1:
                 raise ValueError(f"{tuple(products.shape)} is not {size}")
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
-            raise ValueError(f"its history is not one of this run ({problem})") from problem
+            raise MalformedError(f"its history is not one of this run ({problem})") from problem
         self._seen, self._every = seen, every
         moved = products.to(self._triangle.device)
         self.moments = tuple(Moment(*one) for one in zip(batches, moved, weights, strict=True))

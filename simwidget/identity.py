@@ -17,6 +17,10 @@ MAY_DIFFER = ("device", "checkpoint", "checkpoint_seconds", *(field.name for fie
 MOST_DIFFERENCES = 5
 
 
+class AnotherRunError(ValueError):
+    """What differs."""
+
+
 @dataclass(frozen=True)
 class Identity:
     about: Mapping[str, Any]
@@ -56,13 +60,13 @@ class Identity:
         return Identity(json.loads(json.dumps(about)), json.loads(json.dumps(given)))
 
     def check(self, about: Mapping[str, Any]) -> None:
-        """Raises ValueError with what differs, when a checkpoint is of another run."""
+        """Raises AnotherRunError with what differs, when a checkpoint is of another run."""
         found = differences(about, self.about)
         if found:
             more = f"; and {len(found) - MOST_DIFFERENCES} more" if len(found) > MOST_DIFFERENCES else ""
-            raise ValueError(
-                f"the checkpoint is of another run: {'; '.join(found[:MOST_DIFFERENCES])}{more}. Give the models, data "
-                "and options that it was made with"
+            raise AnotherRunError(
+                f"is of another run: {'; '.join(found[:MOST_DIFFERENCES])}{more}. Give the models, data and "
+                "options that it was made with"
             )
 
 

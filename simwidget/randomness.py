@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from simwidget.validation import MalformedError
+
 
 class RandomState:
     """The random number generators of torch, Python and NumPy, as they were when this was made."""
@@ -24,8 +26,9 @@ class RandomState:
     def restore(self) -> None:
         torch.set_rng_state(self._torch)
         for device, state in self._cuda.items():
-            torch.cuda.set_rng_state(state, device)
-        if self._mps is not None:
+            if (device.index or 0) < torch.cuda.device_count():  # the state may come from another machine
+                torch.cuda.set_rng_state(state, device)
+        if self._mps is not None and torch.backends.mps.is_available():
             torch.mps.set_rng_state(self._mps)
         random.setstate(self._python)
         np.random.set_state(self._numpy)
@@ -48,7 +51,7 @@ class RandomState:
 
     @classmethod
     def of(cls, arrays: Mapping[str, Tensor]) -> "RandomState":
-        """The state that `arrays` told, the rest as it is now. Raises ValueError for what is no state."""
+        """The state that `arrays` told, the rest as it is now. Raises MalformedError for what is none."""
         made = cls([])
         try:
             made._torch = arrays["torch"].clone()
@@ -64,7 +67,7 @@ class RandomState:
                 made._numpy = ("MT19937", np.array(keys, np.uint32), place, has, arrays["numpy_gauss"].item())
                 np.random.RandomState().set_state(made._numpy)
         except (KeyError, RuntimeError, TypeError, ValueError, OverflowError, IndexError) as problem:
-            raise ValueError(f"the state of the random number generators is not one ({problem})") from problem
+            raise MalformedError(f"its state of the random number generators is not one ({problem})") from problem
         return made
 
     def is_present(self) -> bool:
@@ -92,7 +95,10 @@ class PrivateRandom:
         return draws if self._own is None else {**draws, **self._own.arrays()}
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        self._draws = bool(arrays["draws"]) if "draws" in arrays else None
+        draws = arrays.get("draws")
+        if draws is not None and draws.shape != ():
+            raise MalformedError(f"its array 'draws' has the shape {tuple(draws.shape)}")
+        self._draws = None if draws is None else bool(draws)
         self._own = RandomState.of(arrays) if "torch" in arrays else None
 
     def run(self, forward: Callable[[], None]) -> None:

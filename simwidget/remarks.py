@@ -9,6 +9,7 @@ from simwidget.grams import Key
 from simwidget.masks import Masks
 from simwidget.outputs import Output
 from simwidget.representations import Reading
+from simwidget.validation import whole
 
 FEW_SAMPLES = 16
 """A Gram matrix of fewer samples is right on average and useless in practice."""
@@ -38,7 +39,7 @@ class Remarks:
 
     def restore(self, state: dict[str, Any]) -> None:
         for name in self._NUMBERS:
-            setattr(self, f"_{name}", None if state[name] is None else int(state[name]))
+            setattr(self, f"_{name}", None if state[name] is None else whole(state, name))
         self._order.restore(state["order"])
         self._late = {(position, str(call)): int(batch) for position, call, batch in state["late"]}
         self._said = {str(topic): str(note) for topic, note in state["said"].items()}

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from simwidget.printable import printable
 from simwidget.suggestions import near
 
 View = str | tuple[str, str]
@@ -150,6 +151,29 @@ class SimilarityResult:
         name = self.models[0] if model is None else self.models[self._position(model)]
         return dict(self._measure(measure).reasons.get(name, {}))
 
+    def report(self) -> str:
+        """How the numbers came about, as text: all that a colleague needs to make them again.
+
+        Versions, models, loader, options, what is missing, notes, and a call of `compare` with the options that are not
+        the defaults. Everything is from `provenance`, which a file keeps; what is not there is "not recorded". Names
+        are escaped where they have characters that a terminal would obey.
+
+        Returns:
+            Lines of text, of which the last ones are Python.
+
+        >>> import simwidget as sw
+        >>> models, loader, _ = sw.demo.load()
+        >>> result = sw.compare(models, loader, layers=["stage?"], unbiased=False, device="cpu").run(progress=False)
+        >>> lines = result.report().splitlines()
+        >>> lines[0], lines[1]
+        ('CKA and dCKA of seed 0 × seed 1 × untrained', '1,000 samples in 16 batches, complete')
+        >>> lines[-1]
+        'sw.compare({"seed 0": model_1, "seed 1": model_2, "untrained": model_3}, loader, unbiased=False)'
+        """
+        from simwidget.report import report_of
+
+        return report_of(self)
+
     # --- elsewhere ---------------------------------------------------------------------------------------------------
 
     def plot(self, measure: str | None = None, ax: Any = None, *, view: View = "xy", **style: Any) -> Any:
@@ -223,7 +247,12 @@ class SimilarityResult:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "SimilarityResult":
-        """Read a file that `save` wrote. Raises ValueError when it is something else."""
+        """Read a file that `save` wrote, from whomever it comes: nothing in it runs, and all of it is checked.
+
+        Raises:
+            ValueError: it is something else, or malformed; the message names the file and says what is wrong with it.
+            OSError: it cannot be read.
+        """
         from simwidget.result_files import read_result
 
         return read_result(path)
@@ -233,7 +262,8 @@ class SimilarityResult:
             f"{name!r}: {len(layers)} layers" for name, layers in zip(self.models, self._layers, strict=True)
         )
         state = "complete" if self.complete else "partial"
-        return f"<SimilarityResult {'/'.join(self.measures)} of {sizes}; {self.n_samples} samples, {state}>"
+        measures = printable("/".join(self.measures))
+        return f"<SimilarityResult {measures} of {sizes}; {self.n_samples} samples, {state}>"
 
     # --- looking things up -------------------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ from typing import Any
 from simwidget.api import compare
 from simwidget.checkpoint import read_checkpoint
 from simwidget.comparison import Comparison
+from simwidget.identity import AnotherRunError
+from simwidget.validation import brief, expect, refusing, shown
 
 
 def resume(
@@ -43,13 +45,10 @@ def resume(
     (2, 4)
     """
     checkpoint = read_checkpoint(path)
-    given = checkpoint.header.get("given")
-    parts = ("layers", "options", "limits")
-    if not isinstance(given, dict) or not all(isinstance(given.get(part), dict) for part in parts):
-        raise ValueError(f"{path} is not a simwidget checkpoint (it does not tell the options of its run)")
-    for name in given.get("functions", ()):
+    given = checkpoint.header["given"]
+    for name in given["functions"]:
         if name not in options:
-            raise ValueError(f"the run had a {name}= that a file cannot hold: give it again, resume(..., {name}=...)")
+            raise ValueError(f"the run had {name}=, which a file cannot hold: give it again, resume(..., {name}=...)")
     asked = {**given["options"], **given["limits"], **options}
     several = isinstance(model_x, Mapping)
     names, layers = list(given["layers"]), given["layers"]
@@ -59,12 +58,16 @@ def resume(
         asked.setdefault("names", names)
     defaults = compare.__kwdefaults__ or {}
     unknown = (set(given["options"]) | set(given["limits"])) - set(defaults)
-    if unknown:
-        raise ValueError(f"{path} has options that this version does not know: {', '.join(sorted(unknown))}")
+    with refusing(path, "checkpoint"):
+        expect(not unknown, f"it has options that this version does not know: {', '.join(map(shown, sorted(unknown)))}")
     seconds = asked.pop("checkpoint_seconds", defaults["checkpoint_seconds"])
-    comparison = compare(model_x, model_y, loader, **asked)
     try:
-        comparison.go_on_from(checkpoint, path, seconds)
-    except ValueError as problem:
-        raise ValueError(f"{path}: {problem}") from problem
+        comparison = compare(model_x, model_y, loader, **asked)
+    except (TypeError, ValueError) as problem:
+        raise ValueError(f"{path} is of another run, as its options do not fit this one: {brief(problem)}") from problem
+    try:
+        with refusing(path, "checkpoint"):
+            comparison.go_on_from(checkpoint, path, seconds)
+    except AnotherRunError as problem:
+        raise ValueError(f"{path} {problem}") from problem
     return comparison

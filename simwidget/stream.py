@@ -22,6 +22,7 @@ from simwidget.samples import SampleBatch
 from simwidget.similarity_model import SimilarityModel
 from simwidget.splitting import take_samples
 from simwidget.totals import Totals
+from simwidget.validation import MalformedError, field, shown, whole
 
 GRAM_BYTES = 64 * 2**20
 """Bytes that the latest batch's Gram matrices may take; of larger ones the first samples are kept."""
@@ -282,12 +283,12 @@ class Stream(AbstractContextManager):
             return facts, {**self._totals.arrays(), **self._forwards.random_arrays()}
 
     def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
-        """Go on where another pass with the same plan stood. Raises ValueError for what is no state of such a pass."""
+        """Go on where another pass with this plan stood. Raises MalformedError for what is no state of one."""
         try:
-            rows = [Row(**{**one, "key": self._known(one["key"])}) for one in facts["rows"]]
+            rows = [self._row_of(one) for one in field(facts, "rows", list)]
             expected = [row.key for row in self._rows]
             if [row.key for row in rows[: len(expected)]] != expected or len({row.key for row in rows}) < len(rows):
-                raise ValueError("its rows are not those of this run")
+                raise MalformedError("its rows are not those of this run")
             self._rows[:] = rows
             self._index.clear()
             self._index.update({row.key: place for place, row in enumerate(rows)})
@@ -300,10 +301,23 @@ class Stream(AbstractContextManager):
             named = (one for one in self._plan.confounders if one.name == facts["stand_in"])
             self._forwards.stand_in = next(named, None)
             self.n_batches, self.n_grams, self.n_samples, self._samples.n_given = (
-                int(facts[name]) for name in ("n_batches", "n_grams", "n_samples", "n_given")
+                whole(facts, name) for name in ("n_batches", "n_grams", "n_samples", "n_given")
             )
-        except (KeyError, TypeError, AttributeError) as problem:
-            raise ValueError(f"it is not the state of a run ({type(problem).__name__}: {problem})") from problem
+        except MalformedError:
+            raise
+        except (KeyError, TypeError, AttributeError, OverflowError, ValueError) as problem:
+            raise MalformedError(f"it is not the state of a run ({type(problem).__name__}: {problem})") from problem
+
+    def _row_of(self, given: Any) -> Row:
+        missing = None if given["missing"] is None else field(given, "missing", str, "a row")
+        return Row(
+            self._known(given["key"]),
+            whole(given, "n_features", "a row"),
+            field(given, "dtype", str, "a row"),
+            field(given, "reduced", bool, "a row"),
+            field(given, "kind", str, "a row"),
+            missing,
+        )
 
     def _known(self, key: Sequence[Any]) -> Key:
         """A key of this plan, of what a file has."""
@@ -317,7 +331,7 @@ class Stream(AbstractContextManager):
             and layer in self._networks[position].names
         ):
             return position, str(call)
-        raise ValueError(f"it has a row of {call!r}, which this run does not")
+        raise MalformedError(f"it has a row of {shown(call)}, which this run does not")
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 

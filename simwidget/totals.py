@@ -9,6 +9,7 @@ from torch import Tensor
 from simwidget.accumulators import GramAccumulator, Sums
 from simwidget.history import History, Moment
 from simwidget.rows import RowMap, UnitRows
+from simwidget.validation import MalformedError
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Totals:
         return found
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """After `fix`, with the arrays of totals that were fixed alike. Raises ValueError where they were not."""
+        """After `fix`, with the arrays of totals that were fixed alike. Raises MalformedError where they were not."""
         for k, row_map in enumerate(self.row_maps):
             begin = f"sums/{k}/"
             own = {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
@@ -124,8 +125,8 @@ class Totals:
             for name, target in {**state.tensors(), **vars(undefined)}.items():
                 given = own.get(name)
                 if given is None or given.shape != target.shape or given.dtype != target.dtype:
-                    raise ValueError(f"its array {begin + name!r} is not one of this run")
+                    raise MalformedError(f"its array {begin + name!r} is not one of this run")
                 if not given.isfinite().all():
-                    raise ValueError(f"its array {begin + name!r} holds values that are not finite")
+                    raise MalformedError(f"its array {begin + name!r} holds values that are not finite")
                 target.copy_(given)
             self._history[row_map].restore({n.removeprefix("history/"): t for n, t in own.items() if "/" in n})

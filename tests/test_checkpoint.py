@@ -219,7 +219,7 @@ def test_functions_are_given_again(tmp_path):
 
     models, loader = {"a": mlp(0)}, LOADERS["a list"]()
     path = cut(models, loader, tmp_path, inputs=double)
-    with pytest.raises(ValueError, match="had a inputs= that a file cannot hold: give it again"):
+    with pytest.raises(ValueError, match="had inputs=, which a file cannot hold: give it again"):
         sw.resume(path, models, loader)
     assert sw.resume(path, models, loader, device="cpu", inputs=double).run(False).n_batches == 10
 
@@ -389,11 +389,11 @@ def array(name, value):
 
 
 DAMAGE = {
-    "another format": (set_("format", 9), "checkpoint format 9; this version reads format 1"),
+    "another format": (set_("format", 9), "it has format 9; this version reads format 1"),
     "rows of another network": (set_("stream", "rows", 1, "key", [0, "other"]), "it has a row of 'other'"),
     "fewer rows": (lambda header, arrays: header["stream"]["rows"].pop(), "is not one of this run"),
     "a row twice": (lambda h, a: h["stream"]["rows"].append(h["stream"]["rows"][1]), "rows are not those of this run"),
-    "no rows": (set_("stream", "rows", None), "not the state of a run"),
+    "no rows": (set_("stream", "rows", None), "rows in its header is None, not a list"),
     "a number of batches": (set_("stream", "n_batches", 4), "(5,) marks for 4 batches"),
     "sums that are not finite": (array("sums/0/products", lambda x: x * torch.nan), "not finite"),
     "sums of another size": (array("sums/0/products", lambda x: x[:3]), "'sums/0/products' is not one of this run"),
@@ -402,8 +402,8 @@ DAMAGE = {
     "random numbers": (array("feed/now/torch", lambda x: x[:7]), "random number generators"),
     "no marks": (array("feed/marks", lambda x: x[:2]), "marks for 5 batches"),
     "remarks": (set_("stream", "remarks", "order", 3), "not the state of a run"),
-    "no options": (set_("given", 3), "does not tell the options"),
-    "an unknown option": (set_("given", "options", "colour", "red"), "does not know: colour"),
+    "no options": (set_("given", 3), "given in its header is 3, not an object"),
+    "an unknown option": (set_("given", "options", "colour", "red"), "does not know: 'colour'"),
 }
 
 

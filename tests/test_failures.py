@@ -484,3 +484,22 @@ def test_calling_a_compared_model_beside_its_run_is_not_counted():
     called.set()
     assert_same(run.wait(60), expected())
     assert model.training
+
+
+def test_a_pause_gives_the_scratch_memory_back():
+    setting = Setting("nothing")
+    comparison = setting.comparison
+    held = []
+
+    def hold():
+        if comparison.n_batches == 2 and not held:
+            held.append(1)
+            comparison.pause()
+
+    comparison.watch(hold)
+    comparison.start()
+    assert comparison.wait_for_state("paused", 60)
+    assert not comparison._stream._grams._kernel._scratch
+    comparison.resume()
+    comparison.wait_for_batches(3, 60)
+    assert_same(comparison.wait(60), expected())

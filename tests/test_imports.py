@@ -49,6 +49,9 @@ def test_results_and_plots_never_import_torch():
     for name in (
         "result.py",
         "result_files.py",
+        "validation.py",
+        "report.py",
+        "printable.py",
         "layer_tree.py",
         "inspection.py",
         "progress.py",

@@ -19,6 +19,8 @@ from simwidget.suggestions import near
 
 TITLE = FontProperties(size=10)
 MODEL = FontProperties(size=9)
+AS_IT_IS: dict[str, Any] = {"parse_math": False, "usetex": False}
+"""Names are no formulas, whatever is in them."""
 
 
 def heatmap(
@@ -108,7 +110,7 @@ def heatmap(
     _name_models(ax, models[0] if ylabel is None else ylabel, models[1] if xlabel is None else xlabel)
     if colorbar:
         bar = ax.figure.colorbar(image, ax=ax, fraction=0.046, pad=0.02, aspect=30, extend=colours.beyond(drawn))
-        bar.set_label(what, fontproperties=MODEL)
+        bar.set_label(drawable(what, MODEL), fontproperties=MODEL, **AS_IT_IS)
         if colours.ticks:
             bar.set_ticks(colours.ticks, labels=[f"{tick:g}" for tick in colours.ticks])
             bar.minorticks_off()
@@ -152,10 +154,10 @@ def _name(ax: Any, lines: Sequence[Sequence[str]], between: str) -> None:
         for pieces in lines
         for line in wrapped(list(filter(None, pieces)), between, lambda part: pen.size(part, TITLE)[0] <= room)
     )
-    ax.set_title(text, fontproperties=TITLE, parse_math=False, pad=8)
+    ax.set_title(text, fontproperties=TITLE, pad=8, **AS_IT_IS)
 
 
 def _name_models(ax: Any, rows: str, columns: str) -> None:
     pen, (wide, high) = Pen(ax.figure), room_of(ax)
     for put, name, room in ((ax.set_ylabel, rows, high), (ax.set_xlabel, columns, wide)):
-        put(drawable(pen.cut(name, MODEL, 0.7 * room), MODEL), fontproperties=MODEL, parse_math=False)
+        put(drawable(pen.cut(name, MODEL, 0.7 * room), MODEL), fontproperties=MODEL, **AS_IT_IS)

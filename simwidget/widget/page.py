@@ -89,4 +89,6 @@ def page_of(
     title = " × ".join(result.models) if len(result.models) < 4 else f"{len(result.models)} models"
     # inside a script element only `<` could end it
     text = json.dumps(given).replace("<", "\\u003c")
-    return PAGE.format(title=escape(title), css=built("heatmap.css"), given=text)
+    # half of a surrogate pair, which no file can hold, is given by its number
+    title = escape(title).encode("utf-8", "xmlcharrefreplace").decode()
+    return PAGE.format(title=title, css=built("heatmap.css"), given=text)

@@ -45,8 +45,9 @@ class Still:
     def progress(self) -> Progress:
         result = self._result
         state: State = "finished" if result.complete else "stopped"
-        seconds = float(result.provenance.get("seconds") or 0.0)
-        return Progress(state, result.n_batches, None, result.n_samples, seconds)
+        seconds: Any = result.provenance.get("seconds")  # a file may say anything there
+        known = isinstance(seconds, int | float) and 0 <= seconds < 1e15
+        return Progress(state, result.n_batches, None, result.n_samples, float(seconds) if known else 0.0)
 
     def replace(self, result: SimilarityResult) -> None:
         self._result = result
