@@ -45,7 +45,8 @@ export class Exports {
         const svg = svgOf(this.#plot, this.#look(models, note));
         const content = key === "svg" ? new Blob([svg], { type: "image/svg+xml" }) : await pngOf(svg);
         save(fileName(models, key), content);
-      } else if (store.alone) save(fileName(models, "csv"), new Blob([this.#table()], { type: "text/csv" }));
+      } else if (store.alone || (store.gone && key === "csv"))
+        save(fileName(models, "csv"), new Blob([this.#table()], { type: "text/csv" }));
       else {
         const file = await store.fetch(key as Format);
         save(file.name, file);

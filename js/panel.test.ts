@@ -144,6 +144,20 @@ it("keeps the sections' places while an answer is awaited, and says so if none c
   expect(find(".grams").classList.contains("awaited")).toBe(false);
 });
 
+it("promises nothing of a kernel that is silent or gone", () => {
+  const kernel = store as { gone?: boolean; lastHeard?: number };
+  store.set("selection", pair("one", "two"));
+  vi.advanceTimersByTime(1000);
+  kernel.lastHeard = 1;
+  panel.show();
+  expect(find(".note").textContent).toContain("when the kernel is heard again");
+  kernel.gone = true;
+  panel.show();
+  expect(find(".note").textContent).toContain("was restarted");
+  delete kernel.gone;
+  delete kernel.lastHeard;
+});
+
 it("leaves no timer behind", () => {
   expect(vi.getTimerCount()).toBe(1);
   panel.close();

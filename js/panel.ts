@@ -88,7 +88,13 @@ export class Panel {
     }
     const nothing = !has.grams && !has.spectrum && !has.samples;
     if (answered) hide(this.#note, pair === null || !nothing);
-    if (!this.#note.hidden) say(this.#note, whyNothing(this.store.get("run").state, curves));
+    if (!this.#note.hidden) say(this.#note, this.#whyNothing(curves));
+  }
+
+  #whyNothing(curves: boolean): string {
+    const { gone, lastHeard } = this.store;
+    if (gone) return GONE;
+    return lastHeard === undefined ? whyNothing(this.store.get("run").state, curves) : SILENT;
   }
 
   close(): void {
@@ -189,6 +195,9 @@ function appear(section: HTMLElement, has: boolean, answered: boolean): void {
   if (!waits) hide(section, !has);
   flag(section, "awaited", waits && !section.hidden);
 }
+
+const GONE = "The kernel was restarted: curves, Gram matrices, spectra and samples went with it.";
+const SILENT = "Gram matrices, spectra and samples come when the kernel is heard again.";
 
 /** Why there is neither Gram matrix, nor spectrum, nor sample. */
 export function whyNothing(state: string, curves: boolean): string {

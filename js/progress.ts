@@ -3,7 +3,7 @@
 import { part } from "./dom";
 import type { Command, RunInfo } from "./model";
 import type { Store } from "./store";
-import { paceText, runText, widestText } from "./words";
+import { heardText, paceText, runText, widestText } from "./words";
 
 type Name = Command["name"];
 
@@ -51,16 +51,14 @@ export class Progress {
     this.#bar.classList.toggle("unknown", share === undefined);
     this.#bar.setAttribute("aria-valuenow", String(Math.round(100 * (share ?? 0))));
     (this.#bar.firstElementChild as HTMLElement).style.width = `${100 * Math.min(1, share ?? 0)}%`;
-    this.#pace.textContent = paceText(run);
     if (cells?.stderr !== this.#stderr) {
       this.#stderr = cells?.stderr;
       this.#error.textContent = cells ? widestText(cells.stderr) : "";
     }
-    const silent = this.store.lastHeard;
-    const trouble = this.store.trouble;
-    this.#heard.textContent =
-      silent !== undefined ? `last heard at ${new Date(silent).toLocaleTimeString()}` : (trouble ?? "");
-    this.#steer(OFFERED[run.state] ?? []);
+    const { lastHeard, gone, trouble } = this.store;
+    this.#pace.textContent = paceText(lastHeard === undefined ? run : { ...run, rate: null, seconds_left: null });
+    this.#heard.textContent = [heardText(lastHeard, gone), trouble].filter(Boolean).join("; ");
+    this.#steer(gone ? [] : (OFFERED[run.state] ?? []));
   }
 
   /** For screen readers only what is news: another state, or another tenth of the run. */

@@ -50,9 +50,11 @@ function state(): State {
 class Recorder extends StandIn {
   sent: ToPython[] = [];
   hear: ((message: unknown, buffers: DataView[]) => void) | undefined;
+  restart: (() => void) | undefined;
 
   override on(event: string, call: (...args: never[]) => void): void {
     if (event === "msg:custom") this.hear = call as typeof this.hear;
+    else if (event === "comm_live_update") this.restart = call;
     else super.on(event, call);
   }
 
@@ -122,6 +124,44 @@ it("notices that a run has gone silent, and that it is back", () => {
   expect(told).toHaveBeenCalledTimes(1);
   model.hear?.({ type: "beat", seq: 1 }, []);
   expect(store.lastHeard).toBeUndefined();
+});
+
+it("asks a silent kernel again, ever more rarely, for what it has missed", () => {
+  const asked = () => model.sent.filter(({ type }) => type === "ready").length;
+  model.hear?.(...frame(5, 9));
+  vi.advanceTimersByTime(6000);
+  expect(asked()).toBe(1);
+  vi.advanceTimersByTime(2000);
+  expect(model.sent.at(-1)).toMatchObject({ type: "ready", run_id: "r", have_seq: 5 });
+  vi.advanceTimersByTime(60_000 - 8000);
+  expect(asked()).toBe(1 + 3);
+  vi.advanceTimersByTime(3_600_000);
+  expect(asked()).toBeLessThan(70);
+  const before = asked();
+  model.hear?.({ type: "beat", seq: 1 }, []);
+  vi.advanceTimersByTime(5000);
+  expect(asked()).toBe(before);
+  vi.advanceTimersByTime(3000);
+  expect(asked()).toBe(before + 1);
+});
+
+it("knows that its kernel was restarted, whatever the run, and sends nothing to the new one", async () => {
+  const told = vi.fn();
+  store.subscribe(told);
+  model.set("run", { ...state().run, state: "finished" });
+  expect([store.gone, store.lastHeard]).toEqual([false, undefined]);
+  told.mockClear();
+  model.restart?.();
+  expect(told).toHaveBeenCalledTimes(1);
+  expect(store.gone).toBe(true);
+  expect(store.lastHeard).toBeGreaterThan(0);
+  const n = model.sent.length;
+  store.set("selection", pair);
+  store.command("stop");
+  await expect(store.fetch("csv")).rejects.toThrow("restarted");
+  vi.advanceTimersByTime(60_000);
+  expect(model.sent.length).toBe(n);
+  expect([...store.cells()!.values]).toEqual([1, 0, 0, 1]);
 });
 
 it("does not wait for a run that has ended", () => {

@@ -18,6 +18,8 @@ import { bytesOf, float32, Snapshot, type Cells } from "./snapshot";
 
 const ACK_WITHIN = 250;
 const SILENT_AFTER = 6000;
+/** A silent kernel is asked again after twice as long each time, but for this. */
+const ASKED_WITHIN = 60_000;
 const FETCHED_WITHIN = 30_000;
 /** Pairs whose detail is kept. */
 const MOST_TOLD = 8;
@@ -67,6 +69,8 @@ export class Store {
   #fetches = new Map<number, (fetched: Fetched, bytes: Buffer | undefined) => void>();
   #heard = 0;
   #silent = false;
+  #gone = false;
+  #askedAfter = SILENT_AFTER;
   #commands = 0;
   #trouble: string | undefined;
   #seq = 0;
@@ -87,16 +91,28 @@ export class Store {
     };
     model.on("msg:custom", hear);
     for (const name of SHARED) model.on(`change:${name}`, name.startsWith("snapshot") ? renewed : changed);
+    // Jupyter's models say this when the kernel that they belong to has been restarted
+    const gone = () => {
+      this.#gone = true;
+      this.#tell();
+    };
+    model.on("comm_live_update", gone);
     const clock = window.setInterval(() => this.#listen(), 1000);
     this.#release = () => {
       model.off("msg:custom", hear);
       for (const name of SHARED) model.off(`change:${name}`, name.startsWith("snapshot") ? renewed : changed);
+      model.off("comm_live_update", gone);
       window.clearInterval(clock);
       this.#forget();
     };
     this.#heard = 1000 * this.get("run").at;
-    this.#send({ type: "ready", client: this.#client, run_id: this.get("run_id"), have_seq: this.#snapshotSeq() });
+    this.#greet();
     this.#ask();
+  }
+
+  /** Say that this page is there, and what it has seen. */
+  #greet(): void {
+    this.#send({ type: "ready", client: this.#client, run_id: this.get("run_id"), have_seq: this.#snapshotSeq() });
   }
 
   close(): void {
@@ -144,9 +160,14 @@ export class Store {
     return pair ? this.#told.get(nameOf(pair)) : undefined;
   }
 
-  /** When the kernel was last heard, in ms since 1970, if it has been silent for too long. */
+  /** When the kernel was last heard, in ms since 1970, if it has been silent for too long or is gone. */
   get lastHeard(): number | undefined {
-    return this.#silent ? this.#heard : undefined;
+    return this.#silent || this.#gone ? this.#heard : undefined;
+  }
+
+  /** Whether the kernel that this belongs to is gone for good. */
+  get gone(): boolean {
+    return this.#gone;
   }
 
   /** What the last command ran into. */
@@ -160,6 +181,7 @@ export class Store {
 
   /** Have Python make a file; what came, or what went wrong, is handed on. */
   fetch(format: Format): Promise<File> {
+    if (this.#gone) return Promise.reject(new Error("the file would come from the kernel that was restarted"));
     const id = ++this.#commands;
     return new Promise((done, fail) => {
       const timer = window.setTimeout(() => {
@@ -188,6 +210,7 @@ export class Store {
   }
 
   #send(message: ToPython): void {
+    if (this.#gone) return; // a new kernel knows nothing of this
     try {
       this.#model.send(message);
     } catch {
@@ -198,6 +221,7 @@ export class Store {
   #hear(message: FromPython, buffers: Buffer[]): void {
     this.#heard = Date.now();
     this.#silent = false;
+    this.#askedAfter = SILENT_AFTER;
     if (message.type === "frame") this.#take(message, buffers);
     else if (message.type === "detail") this.#keep(message, buffers);
     else if (message.type === "fetched") {
@@ -274,7 +298,13 @@ export class Store {
   /** A run that goes on is heard every two seconds; longer silence is said. */
   #listen(): void {
     const going = ["ready", "running", "paused"].includes(this.get("run").state);
-    const silent = going && Date.now() - this.#heard > SILENT_AFTER;
+    const quiet = Date.now() - this.#heard;
+    const silent = going && quiet > SILENT_AFTER;
+    if (silent && quiet > this.#askedAfter) {
+      // Python sends little to pages that do not answer, so one that was cut off asks for what it has missed
+      this.#askedAfter = quiet + Math.min(quiet, ASKED_WITHIN);
+      this.#greet();
+    }
     if (silent === this.#silent) return;
     this.#silent = silent;
     this.#tell();

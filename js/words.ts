@@ -61,6 +61,13 @@ export function paceText({ n_samples, rate, seconds_left }: RunInfo): string {
   return parts.filter(Boolean).join("  ");
 }
 
+/** Since when nothing is heard of the kernel, if that is so. */
+export function heardText(lastHeard: number | undefined, gone: boolean): string {
+  if (lastHeard === undefined) return "";
+  const since = `last heard at ${new Date(lastHeard).toLocaleTimeString()}`;
+  return gone ? `${since}, the kernel was restarted` : since;
+}
+
 export function clock(seconds: number): string {
   const whole = Math.ceil(seconds);
   const two = (n: number) => String(n).padStart(2, "0");

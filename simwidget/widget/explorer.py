@@ -28,6 +28,8 @@ class SimilarityExplorer(ipywidgets.HBox):
     >>> explorer.close()
     """
 
+    _parts: tuple[ipywidgets.Widget, ...] = ()
+
     def __init__(self, shown: Any, beside: Sequence[ipywidgets.Widget] = (), **options: Any) -> None:
         self.heatmap = SimilarityHeatmap(shown, **options)
         wide = ipywidgets.Layout(width="auto", flex="1 1 220px")
@@ -39,6 +41,7 @@ class SimilarityExplorer(ipywidgets.HBox):
         side = ipywidgets.Layout(flex="1 1 300px", min_width="0")
         self.beside = ipywidgets.VBox(list(beside), layout=side)
         main = ipywidgets.VBox([search, self.heatmap], layout=flex)
+        self._parts = (self.layer_x, self.layer_y, search, main, self.beside)
         super().__init__([main, self.beside], layout=ipywidgets.Layout(flex_flow="row wrap", width="100%"))
         self._offer()
         self.heatmap.observe(self._offer, ["axes", "view"])
@@ -72,6 +75,9 @@ class SimilarityExplorer(ipywidgets.HBox):
         """Take everything out of every page; the run goes on."""
         if hasattr(self, "heatmap"):
             self.heatmap.close()
+            # ipywidgets keeps every widget that is open, and the boxes for names keep this one, which hears of them
+            for part in self._parts:
+                part.close()
         super().close()
 
     def _ipython_display_(self, **options: Any) -> None:

@@ -1,6 +1,8 @@
 """The heatmap as a Jupyter widget: what it shares with its pages, and what they may tell it. No torch here."""
 
 import contextvars
+import weakref
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from threading import RLock, Thread
@@ -16,7 +18,7 @@ from simwidget.widget.files import FORMATS, MIMES, Look, file_name, file_of
 from simwidget.widget.front_end import built
 from simwidget.widget.protocol import Fetched, Selection
 from simwidget.widget.publisher import Publisher, info_of
-from simwidget.widget.sources import Still, source_of
+from simwidget.widget.sources import Source, Still, source_of
 from simwidget.widget.still_output import StillOutput
 
 COMMANDS = ("start", "pause", "resume", "stop")
@@ -88,7 +90,8 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         self, shown: Any, measure: str | None = None, view: Any = "xy", *, frames_per_second: float = 10.0
     ) -> None:
         self._lock = RLock()
-        self._source = source_of(shown)
+        source = source_of(shown)
+        self._shown: Callable[[], Source | None] = lambda: source
         if not frames_per_second > 0:
             raise ValueError(f"frames_per_second={frames_per_second}: give a number over 0")
         result = self._source.snapshot()
@@ -124,6 +127,13 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     def source(self) -> Any:
         """The `Comparison` that is shown, or a still of a result."""
         return self._source
+
+    @property
+    def _source(self) -> Source:
+        source = self._shown()
+        if source is None:
+            raise RuntimeError("this heatmap is closed, and the comparison that it showed is gone")
+        return source
 
     @property
     def result(self) -> SimilarityResult:
@@ -175,10 +185,16 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         Path(path).write_bytes(file_of(ending[1:].lower(), self._source, Look.of(self), dpi=dpi, figsize=figsize))
 
     def close(self) -> None:
-        """Take the widget out of every page and let the run go; the run goes on."""
+        """Take the widget out of every page and let the comparison go.
+
+        A run goes on. The heatmap still knows the comparison while others hold it, but holds nothing of it any more.
+        """
         if hasattr(self, "_publisher"):
             self._publisher.close()
             self._still.close()
+            source = self._shown()
+            if source is not None and not isinstance(source, Still):
+                self._shown = weakref.ref(source)
         super().close()
 
     def _ipython_display_(self, **options: Any) -> None:

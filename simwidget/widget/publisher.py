@@ -1,7 +1,8 @@
 """The one sender: what the page gets, and when. The computing thread never waits for a page.
 
 There is no queue. What is new is only a flag, and what is sent is evaluated when it is its turn, so a slow page gets
-fewer frames and never old ones, and the last one always goes out.
+fewer frames and never old ones, and the last one always goes out. Nor may one come about elsewhere: a slow link keeps
+what it has not yet carried, and a notebook's server all that is sent to a page that is gone, until it comes back.
 """
 
 import atexit
@@ -25,7 +26,9 @@ from simwidget.widget.sources import Source, Still
 LOG = logging.getLogger("simwidget")
 
 ACKNOWLEDGED_WITHIN = 1.0
-"""Seconds after which a frame that no page has acknowledged no longer holds the next one back."""
+"""Seconds after which a frame that a page has not acknowledged no longer holds the next one back, on a fast link."""
+MOST_PATIENCE = 30.0
+"""Seconds that a page is waited for at most, whatever its link."""
 LOST_AFTER = 3
 """Frames in a row that a page has missed when it is taken to be gone."""
 BEAT_EVERY = 2.0
@@ -33,6 +36,10 @@ SAVE_EVERY = 10.0
 DEAF_AFTER = 5.0
 """Seconds without any acknowledgement until frames are taken to be lost and the saved state stands in for them."""
 DEAF_SAVE_EVERY = 2.0
+UNHEARD_SHARE = 0.1
+"""While no page answers, this share of the time since one did passes between two frames, and between two savings."""
+MOST_TIMES = 16
+"""Frames whose moment of sending is remembered."""
 SETTLED_AFTER = 0.2
 """Seconds without a change after which a run that holds is saved."""
 STILL_AFTER = 1.0
@@ -72,6 +79,13 @@ class Client:
     seq: int = 0
     hidden: bool = False
     missed: int = 0
+    took: float = 0.0
+    """seconds that its latest acknowledgement took"""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a frame waits for its acknowledgement: on a slow link another one would only queue up there."""
+        return min(max(ACKNOWLEDGED_WITHIN, 2.0 * self.took), MOST_PATIENCE)
 
 
 class Publisher:
@@ -83,7 +97,7 @@ class Publisher:
         self._storing = threading.RLock()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._leave = source.watch(self.changed)
+        self._leave: Callable[[], None] = source.watch(self.changed)
         self.run_id = uuid4().hex[:12]
         self.seq = 0
         self._clients: dict[str, Client] = {}
@@ -96,6 +110,7 @@ class Publisher:
         self._unkept = False
         self._detail_due: dict[PairKey, Selection] = {}
         # what was done
+        self._times: dict[int, float] = {}
         self._sent_at = self._saved_at = self._beat_at = self._detail_at = -math.inf
         self._changed_at = self._heard_at = -math.inf
         self._cost = 0.0
@@ -132,8 +147,9 @@ class Publisher:
     def ask(self) -> None:
         """What is shown is another thing now: send it at once."""
         with self._wake:
-            self._asked = True
-            self._ask_details(self._followed())
+            if not self._closed:
+                self._asked = True
+                self._ask_details(self._followed())
 
     def ask_detail(self, pair: Selection | None) -> None:
         """Send what is known of a pair, held or not; nothing for none."""
@@ -158,6 +174,7 @@ class Publisher:
         """A page has come, or come back."""
         with self._wake:
             self._clients[client] = Client(seq=self.seq)
+            self._heard_at = time.monotonic()
         self.begin()
         # one that has seen the latest frame has missed nothing, but details are never saved
         if run_id == self.run_id and 0 < self.seq <= have_seq and not self._new:
@@ -169,22 +186,32 @@ class Publisher:
         with self._wake:
             self._heard_any = True
             self._heard_at = time.monotonic()
-            self._clients[client] = Client(seq, hidden)
+            sent_at = self._times.get(seq, min(self._times.values(), default=self._heard_at))
+            self._clients[client] = Client(seq, hidden, took=self._heard_at - sent_at)
             self._wake.notify_all()
 
     def settle(self) -> None:
         """Store what a run has ended with before this returns, whatever the sender is at."""
-        if self._source.progress.ended and not self._closed:
-            self._save()
-            self._keep()
+        with self._storing:
+            if not self._closed and self._source.progress.ended:
+                self._save()
+                self._keep()
 
     def close(self) -> None:
+        """Send nothing any more, and let the source go; the thread does so at its end, as it may be asking it."""
         with self._wake:
             if self._closed:
                 return
             self._closed = True
+            leave = self._leave  # the thread may let go of it before it is called
             self._wake.notify_all()
-        self._leave()
+        leave()
+        if self._thread is None:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        with self._storing:
+            del self._source, self._leave
 
     def _finish(self) -> None:
         """When Python ends: a thread that is inside torch then would take the process down."""
@@ -199,8 +226,7 @@ class Publisher:
         while True:
             with self._wake:
                 if self._closed:
-                    atexit.unregister(self._finish)
-                    return
+                    break
                 now = time.monotonic()
                 jobs = [job for job, due in self._due(now) if due <= now]
                 if not jobs:
@@ -217,25 +243,29 @@ class Publisher:
                 with self._wake:
                     self._new = True
                     self._sent_at = time.monotonic() + ACKNOWLEDGED_WITHIN
+        atexit.unregister(self._finish)
+        self._let_go()
 
     def _due(self, now: float) -> list[tuple[Callable[[], None], float]]:
         """What there is to do and from when on, the most pressing first."""
         progress = self._source.progress
         live = not progress.ended
+        holds = not live or progress.state == "paused"
         found: list[tuple[Callable[[], None], float]] = []
         if self._asked or self._new:
             pause = 0.0 if self._asked else self._interval
             if live and not self._asked:
                 pause = max(pause, self._cost / SHARE)
-            found.append((self._frame, max(self._sent_at + pause, self._free_at())))
+            rare = 0.0 if self._asked or holds else self._unheard(self._sent_at)
+            found.append((self._frame, max(self._sent_at + pause, self._free_at(rare))))
         if self._detail_due:
             found.append((self._detail, -math.inf))
-        holds = not live or progress.state == "paused"
         settled = self._settled_at() if holds else math.inf
         if self._unsaved and self._begun is not None:
             deaf_at = math.inf if self._heard_any or not live else self._begun + DEAF_AFTER
-            wait = DEAF_SAVE_EVERY if now >= deaf_at else SAVE_EVERY
-            due = min(max(self._saved_at, self._begun) + wait, deaf_at if deaf_at > now else math.inf)
+            wait = DEAF_SAVE_EVERY if now >= deaf_at else max([SAVE_EVERY, *(10 * one.took for one in self._heeded)])
+            saved_at = max(self._saved_at, self._begun)
+            due = min(saved_at + max(wait, self._unheard(saved_at)), deaf_at if deaf_at > now else math.inf)
             found.append((self._save, min(due, settled)))
         if self._unkept and holds:
             found.append((self._keep, settled))
@@ -243,19 +273,33 @@ class Publisher:
             found.append((self._beat, max(self._beat_at, self._sent_at) + BEAT_EVERY))
         return found
 
-    def _free_at(self) -> float:
-        """From when on the pages can take another frame."""
-        return self._sent_at + ACKNOWLEDGED_WITHIN if self._waiting or not self._clients else -math.inf
+    def _free_at(self, rare: float = 0.0) -> float:
+        """From when on the pages can take another frame; `rare` seconds after the last one, if there is no page."""
+        if not self._clients:
+            return self._sent_at + max(ACKNOWLEDGED_WITHIN, rare)
+        return self._sent_at + max(one.patience for one in self._behind) if self._behind else -math.inf
 
     @property
-    def _waiting(self) -> bool:
-        return any(client.seq < self.seq and not client.hidden for client in self._clients.values())
+    def _heeded(self) -> list[Client]:
+        """The pages whose pace counts: hidden ones, whose clocks run slowly, only where nobody looks at another one."""
+        clients = list(self._clients.values())
+        return [one for one in clients if not one.hidden] or clients
+
+    @property
+    def _behind(self) -> list[Client]:
+        return [one for one in self._heeded if one.seq < self.seq]
+
+    def _unheard(self, since: float) -> float:
+        """Seconds from `since` until there is another try to reach pages, none of which has answered for long."""
+        if self._begun is None:
+            return 0.0
+        return UNHEARD_SHARE * max(0.0, since - max(self._heard_at, self._begun))
 
     def _settled_at(self) -> float:
         """From when on what holds now may be saved: a result may have another put in its place, many a second."""
         if not isinstance(self._source, Still):
             return self._changed_at + SETTLED_AFTER
-        drawn_at = self._sent_at + ACKNOWLEDGED_WITHIN if self._waiting else self._heard_at
+        drawn_at = self._sent_at + ACKNOWLEDGED_WITHIN if self._behind else self._heard_at
         return math.inf if self._new else max(self._changed_at, drawn_at) + STILL_AFTER
 
     def _frame(self) -> None:
@@ -273,7 +317,10 @@ class Publisher:
         self._notes = list(result.notes)
         self._page.write(axes=axes_of(result), run=info_of(progress, self._notes))
         frame, buffers = encode_frame(result, self.run_id, self.seq, measure, view)
-        self._cost = time.monotonic() - begun
+        self._times[self.seq] = time.monotonic()
+        for old in tuple(self._times)[:-MOST_TIMES]:
+            del self._times[old]
+        self._cost = self._times[self.seq] - begun
         self._page.send(dict(frame), buffers)
         self._sent_at = time.monotonic()
         followed = self._followed()
