@@ -88,8 +88,7 @@ def live(found: dict[str, Any]) -> str:
 
 
 def soak(found: dict[str, Any]) -> str:
-    rows = [(name, *(value if isinstance(value, list | tuple) else [value])) for name, value in found.items()]
-    return table(("", "figure"), [(row[0], ", ".join(map(str, row[1:]))) for row in rows])
+    return machine(found) + "\n" + table(("", "figure"), [(one["what"], one["text"]) for one in found["verdicts"]])
 
 
 def main() -> None:
