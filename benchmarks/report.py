@@ -5,6 +5,7 @@ Reads benchmarks.json, parts.json, live.json and, where they are, benchmarks-cud
 
 import argparse
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def machine(found: dict[str, Any]) -> str:
     about = found["machine"]
     where = about["gpu"] or f"{about['cpu']} ({about['instructions']}), {about['threads']} threads"
-    return f"`{about['command']}`, commit {about['commit']}, {where}, torch {about['torch']}.\n"
+    command = re.sub(r" --out \S+", "", about["command"])
+    return f"`{command}`, commit {about['commit']}, {where}, torch {about['torch']}.\n"
 
 
 def cases(found: dict[str, Any]) -> str:
