@@ -389,6 +389,7 @@ class Stream(AbstractContextManager):
             facts["models"][model.model_name] = {
                 "class": type(network.module).__name__,
                 "device": str(network.device),
+                "dtype": ", ".join(sorted({row.dtype for row in rows if row.dtype})),
                 **({"left_out_because_never_run": never} if never and model.chosen_by_default else {}),
                 **({"batch_dim": turned} if turned else {}),
             }
