@@ -56,7 +56,7 @@ def test_killed_at_twenty_moments_it_resumes_to_the_same_bits(processes, whole, 
         run = processes.Process(target=killed.work, args=(str(path), str(results), False))
         run.start()
         assert waits_until(lambda: path.exists() or part.exists() or not run.is_alive())  # noqa: B023
-        moment = time.monotonic() + rng.random() * 0.7 * seconds
+        moment = time.monotonic() + rng.random() * 0.45 * seconds
         waits_until(lambda: time.monotonic() >= moment)  # noqa: B023
         if kill % 2:
             waits_until(lambda: part.exists() or not run.is_alive())  # noqa: B023
