@@ -151,6 +151,11 @@ class Stream(AbstractContextManager):
         return self.n_samples + self._grams.n_samples + (0 if self._due is None else self._due.n)
 
     @property
+    def _n_begun(self) -> int:
+        """Batches that are through the networks, the one of which a part is through too."""
+        return self.n_batches + (self._taken > 0)
+
+    @property
     def is_whole(self) -> bool:
         """Whether all batches that are through the networks are in the sums."""
         return self._due is None and not self._grams.n_samples and not self._taken
@@ -247,7 +252,7 @@ class Stream(AbstractContextManager):
         addition = self._totals.weigh(stack, len(self._plan.confounders))
         latest = Latest(stack, self._samples.take())
         with self._lock:
-            self._totals.add(addition, self.n_grams, max(1, self.n_batches))
+            self._totals.add(addition, self.n_grams, self._n_begun)
             self._due = None
             self.n_grams += 1
             self.n_samples += n
@@ -260,7 +265,7 @@ class Stream(AbstractContextManager):
     def _say_what_is_missing(self, grams: Grams) -> None:
         for row in self._rows:
             if row.missing is None and row.key not in grams.present:
-                row.missing = f"did not run in every forward pass (batch {self.n_batches - 1})"
+                row.missing = f"did not run in every forward pass (batch {self._n_begun - 1})"
 
     # --- to a file and back ------------------------------------------------------------------------------------------
 
