@@ -10,10 +10,13 @@ from typing import Any
 from benchmarks import growth
 from benchmarks.cases import CASES
 from benchmarks.machine import machine
-from benchmarks.memory import peak_megabytes
+from benchmarks.memory import DoesNotRunError, peak_megabytes
 from benchmarks.oracle import unbiased_cka
 from benchmarks.timing import Timed, interleave
 from benchmarks.tools import EVERY_TOOL, MODULES, SLOW_TOOLS, TOOLS, bare_forward
+
+SLOW_SECONDS = 240
+"""How long a tool may take that forms every Gram matrix once for every pair, to load and for one batch."""
 
 
 def measure(name: str, device: str, repeats: int | None) -> dict[str, Any]:
@@ -22,18 +25,18 @@ def measure(name: str, device: str, repeats: int | None) -> dict[str, Any]:
     size = case.size(device)
     networks = case.build(device)
     layers = case.chosen(networks)
-    tools, failed = {}, {}
-    for tool, call in {**TOOLS, **(SLOW_TOOLS if case.slow_peers else {})}.items():
+    tools, memory, failed = {}, {}, {}
+    for tool in [*TOOLS, *(SLOW_TOOLS if case.slow_peers else ())]:
         slow = tool in SLOW_TOOLS
-        if tool.startswith("simwidget") or find_spec(MODULES.get(tool, tool)):
-            try:
-                if slow:  # whether it runs at all
-                    call(*networks, case.loader(device, 1), layers, device)
-            except Exception as problem:
-                failed[tool] = f"{type(problem).__name__}: {problem}"
-                continue
-            run = partial(run_tool, tool, networks, layers, device)
-            tools[tool] = Timed(run, 1 if slow else size.n_batches, 1 if slow else repeats or size.repeats)
+        if not tool.startswith("simwidget") and not find_spec(MODULES.get(tool, tool)):
+            continue
+        try:  # which tells whether it runs at all
+            memory[tool] = peak_megabytes(name, tool, device, SLOW_SECONDS if slow else None)
+        except DoesNotRunError as problem:
+            failed[tool] = str(problem)
+            continue
+        run = partial(run_tool, tool, networks, layers, device)
+        tools[tool] = Timed(run, 1 if slow else size.n_batches, 1 if slow else repeats or size.repeats)
     bare, times = interleave(
         lambda loader: bare_forward(*networks, loader, layers, device), tools, partial(case.loader, device), device
     )
@@ -49,7 +52,7 @@ def measure(name: str, device: str, repeats: int | None) -> dict[str, Any]:
         error = None if found is None else truth.largest_error(found, not tool.startswith("simwidget"))
         rows[tool] = one.as_dict() | {
             "batches": tools[tool].n_batches,
-            "peak MB above bare forward": peak_megabytes(name, tool, device) - floor_memory,
+            "peak MB above bare forward": memory[tool] - floor_memory,
             "largest error": error,
         }
     about = {"about": case.about, "batch": size.batch, "layers": [len(names) for names in layers]}

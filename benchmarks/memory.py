@@ -11,10 +11,22 @@ from benchmarks.cases import CASES
 from benchmarks.tools import EVERY_TOOL, SLOW_TOOLS
 
 
-def peak_megabytes(case: str, tool: str, device: str) -> float:
-    """Run the tool in a fresh process and read its peak: of the allocator on CUDA, of the resident set on the CPU."""
+class DoesNotRunError(Exception):
+    """Of a tool that fails on a case, or is not done with it in time."""
+
+
+def peak_megabytes(case: str, tool: str, device: str, limit: float | None = None) -> float:
+    """Run the tool in a fresh process and read its peak: of the allocator on CUDA, of the resident set on the CPU.
+
+    Raises DoesNotRunError with the tool's own last words, and where it takes more than `limit` seconds.
+    """
     command = [sys.executable, "-m", "benchmarks.memory", case, tool, device]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=limit)
+    except subprocess.TimeoutExpired:
+        raise DoesNotRunError(f"not done with one batch in {limit:g} s") from None
+    except subprocess.CalledProcessError as problem:
+        raise DoesNotRunError(problem.stderr.strip().splitlines()[-1]) from None
     return float(run.stdout.split()[-1])
 
 

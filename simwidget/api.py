@@ -88,8 +88,8 @@ def compare(
         average: "hsic" sums HSIC over the batches and takes the ratio once (Nguyen et al. 2021); "cka" takes the mean
             of the batches' own ratios, for comparison with published numbers.
         precision: of the products of float32 features: "highest" is float32; "high" rounds the centred features to TF32
-            on CUDA, and to bfloat16 on a CPU that multiplies that, and adds up in float32. The setting is local to
-            these products: the models run as they do without.
+            on CUDA, and to bfloat16 on a CPU with units for it from 256 samples on, where that is faster, and adds up
+            in float32. The setting is local to these products: the models run as they do without.
         positions: with "tokens" or "positions", how many of them are drawn from each forward pass, without replacement
             and in the same places for every layer; a layer of another resolution is read in the cell that covers one.
         seed: of that draw.

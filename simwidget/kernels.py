@@ -6,14 +6,13 @@ goes by chunks of features that stay near the cache, in memory that is used agai
 product alone.
 """
 
-import itertools
-import math
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from simwidget.precision import Precision, products_in
+from simwidget.precision import Precision, products_in, worthwhile
+from simwidget.products import Products, mirror
 from simwidget.rows import double_centre
 
 CHUNK_ELEMENTS = {"cpu": 2**21}
@@ -24,16 +23,11 @@ OFFSET_SAMPLES = (4, 8)
 """The offset is the mean of n / 16 samples, within these limits: that leaves a quarter more spread in at most, about,
 where the mean of all samples would cost another pass over the representation."""
 
-BLOCK_SAMPLES = {"cpu": 32}
-"""A Gram matrix is made in blocks of at least so many rows, up to the diagonal; the rest is mirrored."""
-MOST_BLOCKS = 4
-
 PADDING = 16
 """Elements between the rows of the scratch memory: rows a power of two apart share the same few places of a cache."""
 
-PARTS = 4
-"""Features are multiplied in so many parts, so that small blocks keep all cores busy, where each part has enough."""
-LEAST_PART = 512
+MOST_SHAPES = 1024
+"""Of so many shapes it is kept how they are multiplied."""
 
 CONSTANT_TOLERANCE = 8
 """A representation whose spread is under this many rounding errors of its mean is constant."""
@@ -66,69 +60,58 @@ class LinearKernel:
         self._precision = precision
         self._offset_samples = offset_samples
         self._scratch: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+        self._prepared: dict[tuple[torch.device, torch.dtype, int, int], tuple[Tensor, Products]] = {}
         self._weights: dict[tuple[torch.device, torch.dtype, int], Tensor] = {}
 
     def __call__(self, x: Tensor, gram: Tensor, square: Tensor) -> None:
-        n, p = x.shape
-        parts = parts_at_most(x.device)
-        width = max(1, CHUNK_ELEMENTS.get(x.device.type, DEFAULT_CHUNK_ELEMENTS) // max(n, 1) // parts) * parts
+        precision = worthwhile(self._precision, x.device.type, len(x))
         with products_in("highest", x.device.type):  # what is constant must be so to rounding
             offset = self._offset(x, gram.dtype)
             torch.dot(offset, offset, out=square)
-        with products_in(self._precision, x.device.type):
-            if p <= width:
-                multiply(self._less(x, offset), gram, parts, first=True)
+            if precision == "highest":
+                self._multiply(x, offset, gram)
                 return
-            for start in range(0, p, width):
-                chunk = slice(start, start + width)
-                multiply(self._less(x[:, chunk], offset[chunk]), gram, parts, first=start == 0)
+        with products_in(precision, x.device.type):
+            self._multiply(x, offset, gram)
 
-    def _less(self, x: Tensor, offset: Tensor) -> Tensor:
-        """What the offset leaves of x, in scratch memory that the next call overwrites."""
-        key, (n, p) = (x.device, offset.dtype), x.shape
-        scratch = self._scratch.get(key)
-        stride = p + PADDING
-        if scratch is None or len(scratch) < n * stride:
-            scratch = self._scratch[key] = torch.empty(n * stride, dtype=offset.dtype, device=x.device)
-        return torch.sub(x, offset, out=scratch[: n * stride].view(n, stride)[:, :p])
+    def _multiply(self, x: Tensor, offset: Tensor, gram: Tensor) -> None:
+        n, p = x.shape
+        width = max(1, CHUNK_ELEMENTS.get(x.device.type, DEFAULT_CHUNK_ELEMENTS) // n)
+        if p <= width:
+            self._multiply_chunk(x, offset, gram, add=False)
+            return
+        for start in range(0, p, width):
+            chunk = slice(start, start + width)
+            self._multiply_chunk(x[:, chunk], offset[chunk], gram, add=start > 0)
+
+    def _multiply_chunk(self, x: Tensor, offset: Tensor, gram: Tensor, add: bool) -> None:
+        n, p = x.shape
+        rest, products = self._prepare(n, p, offset)
+        torch.sub(x, offset, out=rest)
+        products.write(gram, add)
+
+    def _prepare(self, n: int, p: int, like: Tensor) -> tuple[Tensor, Products]:
+        """Scratch memory (n, p), which every other call overwrites, and the products of its rows."""
+        key = like.device, like.dtype, n, p
+        found = self._prepared.get(key)
+        if found is None:
+            stride = p + PADDING
+            scratch = self._scratch.get(key[:2])
+            if scratch is None or len(scratch) < n * stride or len(self._prepared) >= MOST_SHAPES:
+                self._prepared.clear()
+                scratch = self._scratch[key[:2]] = like.new_empty(n * stride)
+            rest = scratch[: n * stride].view(n, stride)[:, :p]
+            found = self._prepared[key] = rest, Products(rest)
+        return found
 
     def _offset(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         least, most = OFFSET_SAMPLES
         k = min(len(x), self._offset_samples or max(least, min(most, len(x) // 16)))
         weights = self._weights.get((x.device, dtype, k))
         if weights is None:
-            weights = self._weights[x.device, dtype, k] = torch.full((1, k), 1 / k, dtype=dtype, device=x.device)
-        return torch.mm(weights, x[:: len(x) // k][:k].to(dtype))[0]
-
-
-def multiply(x: Tensor, gram: Tensor, parts: int, first: bool) -> None:
-    """Write the inner products of the rows of x (n, p) into the Gram matrix, or add them to it."""
-    n, p = x.shape
-    parts = math.gcd(p, parts) if p >= parts * LEAST_PART else 1
-    split = x.view(n, parts, p // parts).transpose(0, 1)
-    for low, high in blocks(n, x.device):
-        out = gram[low:high, :high]
-        if parts == 1:
-            torch.addmm(out, x[low:high], x[:high].T, beta=0 if first else 1, out=out)
-        elif first:
-            torch.sum(torch.bmm(split[:, low:high], split[:, :high].mT), 0, out=out)
-        else:
-            out += torch.bmm(split[:, low:high], split[:, :high].mT).sum(0)
-
-
-def parts_at_most(device: torch.device) -> int:
-    """In how many parts the features may be multiplied: a power of two, on a CPU no fewer than its threads."""
-    if device.type != "cpu":
-        return 1
-    return max(PARTS, 1 << (torch.get_num_threads() - 1).bit_length())
-
-
-def blocks(n: int, device: torch.device) -> list[tuple[int, int]]:
-    """The rows from `low` to `high` that are multiplied at a time, with all samples before `high`."""
-    least = BLOCK_SAMPLES.get(device.type)
-    count = 1 if least is None else max(1, min(MOST_BLOCKS, n // least))
-    edges = [n * k // count for k in range(count + 1)]
-    return list(itertools.pairwise(edges))
+            weights = self._weights[x.device, dtype, k] = torch.full((k,), 1 / k, dtype=dtype, device=x.device)
+        step = len(x) // k
+        return torch.mv(x[: k * step : step].to(dtype).T, weights)
 
 
 def finish(grams: Tensor, squares: Tensor) -> None:
@@ -136,9 +119,8 @@ def finish(grams: Tensor, squares: Tensor) -> None:
 
     That is where the trace is rounding beside the squared offset (R,): the representation is constant.
     """
+    mirror(grams)
     n = grams.shape[-1]
-    for low, high in blocks(n, grams.device)[1:]:
-        grams[:, :low, low:high] = grams[:, low:high, :low].mT
     rounding = (CONSTANT_TOLERANCE * torch.finfo(grams.dtype).eps) ** 2 * n * squares
     trace = grams.diagonal(dim1=-2, dim2=-1).sum(-1)
     grams.masked_fill_((trace <= rounding)[:, None, None], 0.0)

@@ -10,6 +10,8 @@ from typing import Literal, get_args
 
 import torch
 
+from simwidget.processor import multiplies_bfloat16
+
 Precision = Literal["highest", "high"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -21,11 +23,22 @@ _WANTED: dict[Precision, tuple[frozenset[str], ...]] = {
 _AS_IT_IS = nullcontext()
 
 
+BFLOAT16_SAMPLES = 256
+"""From so many samples on, products of bfloat16 save more than the conversion costs."""
+
+
+def worthwhile(precision: Precision, device_type: str, n: int) -> Precision:
+    """The precision in which products of n samples are made: on a CPU, "high" only where that is the faster one."""
+    if device_type == "cpu" and not (n >= BFLOAT16_SAMPLES and multiplies_bfloat16()):
+        return "highest"
+    return precision
+
+
 def products_in(precision: Precision, device_type: str) -> AbstractContextManager:
     """Run the float32 products inside at a precision, without autocast, and restore both afterwards.
 
-    "highest" is IEEE float32. "high" rounds the factors, to TF32 on CUDA and to bfloat16 on a CPU that multiplies it,
-    and adds up in float32.
+    "highest" is IEEE float32. "high" rounds the factors, to TF32 on CUDA and to bfloat16 on a CPU, and adds up in
+    float32.
 
     PyTorch keeps these settings for the whole process, so the switch is held only as long as the products take and is
     not touched where it already asks for what is wanted.

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from simwidget import kernels
+from simwidget import kernels, precision
 from simwidget.kernels import LinearKernel, linear_gram, reduced
+from simwidget.precision import matmul_settings
 from simwidget.rows import double_centre
 
 
@@ -42,11 +43,31 @@ def test_any_number_of_samples(n):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_high_precision_is_close_and_constants_stay_zero(dtype):
-    x = (torch.randn(64, 4096) + 5).to(dtype)
+    x = (torch.randn(256, 4096) + 5).to(dtype)
     centred = x.double() - x.double().mean(0)
     gram = double_centre(reduced(x, LinearKernel("high"))).double()
     assert ((gram - centred @ centred.T).abs().max() / 4096) < 2e-3
-    assert torch.equal(reduced(x[:1].expand(64, -1), LinearKernel("high")), torch.zeros(64, 64, dtype=dtype))
+    assert torch.equal(reduced(x[:1].expand(256, -1), LinearKernel("high")), torch.zeros(256, 256, dtype=dtype))
+
+
+@pytest.mark.parametrize(("n", "units"), [(255, True), (256, False), (256, True)])
+def test_high_precision_on_a_cpu_only_where_it_is_faster(n, units, monkeypatch):
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: units)
+    settings = []
+    monkeypatch.setattr(kernels.Products, "write", lambda *args, **options: settings.append(matmul_settings()))
+    reduced(torch.randn(n, 600), LinearKernel("high"))
+    as_asked = n == 256 and units
+    assert settings[0][-1] in (("bf16", "tf32") if as_asked else ("ieee", "none"))
+
+
+def test_shapes_that_change_leave_no_growing_memory(monkeypatch):
+    monkeypatch.setattr(kernels, "MOST_SHAPES", 4)
+    kernel = LinearKernel()
+    for p in [*range(10, 30), *range(30, 10, -1)]:
+        x = torch.randn(9, p, dtype=torch.float64) + 3
+        centred = x - x.mean(0)
+        assert torch.allclose(double_centre(reduced(x, kernel)), centred @ centred.T)
+        assert len(kernel._prepared) <= 4
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 1e4, -3e-5])
@@ -71,11 +92,11 @@ def test_high_precision_of_a_run():
 
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.ReLU(), torch.nn.Linear(64, 16))
-    batches = list(torch.randn(4, 128, 32))
+    batches = list(torch.randn(4, 256, 32))
     found = {
-        precision: sw.compare(net, net, batches, names=("a", "b"), precision=precision, device="cpu").run(
-            progress=False
-        )
+        precision: sw.compare(
+            net, net, batches, names=("a", "b"), precision=precision, gram_batch=256, device="cpu"
+        ).run(progress=False)
         for precision in ("highest", "high")
     }
     assert found["high"].provenance["options"]["precision"] == "high"
