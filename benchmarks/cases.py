@@ -83,14 +83,14 @@ CASES = {
     "densenet121-resnet101": Case(
         "(b) densenet121 and resnet101, layers named *conv*, *classifier* or *fc*, 64 px",
         (vision("densenet121"), vision("resnet101")),
-        cpu=Size((3, 64, 64), 64, 4, 5),
+        cpu=Size((3, 64, 64), 64, 6, 5),
         cuda=Size((3, 64, 64), 128, 30, 5),
         layers=("*conv*", "*classifier*", "*fc*"),
     ),
     "resnet50-101": Case(
         "(c) resnet50 and resnet101, every module, 128 px (CUDA: 224 px)",
         (vision("resnet50"), vision("resnet101")),
-        cpu=Size((3, 128, 128), 16, 6, 5),
+        cpu=Size((3, 128, 128), 16, 8, 5),
         cuda=Size((3, 224, 224), 64, 20, 5),
         layers=("*",),
         slow_peers=False,

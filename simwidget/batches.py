@@ -3,7 +3,7 @@
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, SequentialSampler
 
 from simwidget.masks import NO_MASKS, PADDING, REAL, Masks, masks_in
 from simwidget.outputs import tensors_in
+from simwidget.uploads import Uploads
 
 FEW_CLASSES = 0.6
 """Batches with fewer than this share of the classes expected in random order are taken for ordered by class."""
@@ -39,6 +40,8 @@ class Batch:
     labels: Tensor | None = None
     """(n,) integer class labels, where the batch holds some"""
     masks: Masks = NO_MASKS
+    uploads: Uploads = field(default_factory=Uploads, repr=False, compare=False)
+    """its tensors on the devices of the networks"""
 
     @cached_property
     def tensor(self) -> Tensor | None:
@@ -118,7 +121,7 @@ def as_mapping(value: Any) -> dict[str, Any]:
     """The entries of a mapping or the fields of a dataclass."""
     if isinstance(value, Mapping):
         return dict(value.items())
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    return {one.name: getattr(value, one.name) for one in fields(value)}
 
 
 def moved(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -143,8 +146,8 @@ def moved(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
         return type(value)(moved(part, change) for part in value)
     if _is_fields(value):
         other = copy.copy(value)
-        for field in fields(value):
-            object.__setattr__(other, field.name, moved(getattr(value, field.name), change))
+        for one in fields(value):
+            object.__setattr__(other, one.name, moved(getattr(value, one.name), change))
         return other
     return value
 

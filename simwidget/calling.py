@@ -44,7 +44,7 @@ class Calling:
 
         def copied(tensor: Tensor) -> Tensor:
             cast = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
-            return tensor.detach().to(device, cast, copy=True)
+            return batch.uploads.to(tensor, device).detach().to(cast, copy=True)
 
         if self._forward is not None:
             return self._forward(self._module, moved(batch.whole, copied))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -21,8 +21,7 @@ from simwidget.remarks import Remarks
 from simwidget.representations import Reading, Surroundings, flatten
 
 
-@dataclass(frozen=True)
-class Representation:
+class Representation(NamedTuple):
     """One representation of a batch, while it is fresh: its memory may be overwritten once it was taken."""
 
     key: Key
@@ -131,6 +130,7 @@ class Forwards(AbstractContextManager):
             self._remark_keys()
             return None if positions is None else positions.settled()
         finally:
+            batch.uploads.clear()
             del self._batch, self._takers, self._kept  # nothing keeps those who take
             self._around = NOWHERE
 
@@ -157,7 +157,8 @@ class Forwards(AbstractContextManager):
                 whole = given if given.n == first.n and given.tensor is not None else first
         for labels in (labels_in(raw, first.n), *(batch.labels for batch in batches)):
             whole = whole.with_labels(labels)
-        return replace(whole, whole=raw), batches
+        shared = whole.uploads
+        return replace(whole, whole=raw), [replace(batch, uploads=shared) for batch in batches]
 
     def _new_positions(self, batch: Batch, batches: Sequence[Batch], index: int) -> Positions | None:
         if not self._plan.by_position:
@@ -176,7 +177,7 @@ class Forwards(AbstractContextManager):
 
         def sink(call: str, output: Any, inputs: Any) -> None:
             key, layer = (position, call), call.partition("#")[0]
-            wanted = [one for one in removed.get(call, ()) if one.from_layer(self._batch)]
+            wanted = [one for one in removed[call] if one.from_layer(self._batch)] if call in removed else []
             if layer not in chosen and not wanted:
                 return
             reading, previous = network.readings[layer], self._previous
@@ -251,7 +252,7 @@ class Forwards(AbstractContextManager):
             elif confounder.from_layer(self._batch):
                 continue
             else:
-                values = confounder.values(self._batch).to(self._plan.device)
+                values = self._batch.uploads.to(confounder.values(self._batch), self._plan.device)
             if positions is not None:
                 values = positions.spread(values, positions.axis_of(values))
             kernel = same_class_kernel if confounder.kind == "labels" else None

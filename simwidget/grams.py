@@ -62,7 +62,7 @@ class GramStack:
     def write(self, row: int, x: Tensor, kernel: Kernel) -> None:
         """The Gram matrix of a representation (n, p) becomes that of a row."""
         dtype = working_dtype(x.dtype)
-        room = self._room(row, len(x), dtype)
+        room = self._room(row, x.shape[0], dtype)
         if room.grams.dtype == dtype and room.grams.device == x.device:
             kernel(x, room.gram[row], room.square[row])
         else:  # what is constant is told by the rounding of the type that it was multiplied in
@@ -89,10 +89,12 @@ class GramStack:
 
     def _room(self, row: int, n: int, dtype: torch.dtype) -> "Room":
         """Room of the widest type that was needed so far, for this row as well."""
+        held = self._held
+        if held is not None and held.grams.dtype == dtype and row < len(held.gram):
+            return held
         self._dtype = torch.promote_types(self._dtype, dtype)
         while self._n_rows <= row:
             self._n_rows *= 2
-        held = self._held
         if held is None or len(held.gram) < self._n_rows or held.grams.dtype != self._dtype:
             self._held = Room.of(self._n_rows, n, self._dtype, self._device)
             if held is not None:

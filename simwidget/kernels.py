@@ -64,14 +64,15 @@ class LinearKernel:
         self._weights: dict[tuple[torch.device, torch.dtype, int], Tensor] = {}
 
     def __call__(self, x: Tensor, gram: Tensor, square: Tensor) -> None:
-        precision = worthwhile(self._precision, x.device.type, len(x))
-        with products_in("highest", x.device.type):  # what is constant must be so to rounding
+        device_type = x.device.type
+        precision = worthwhile(self._precision, device_type, x.shape[0])
+        with products_in("highest", device_type):  # what is constant must be so to rounding
             offset = self._offset(x, gram.dtype)
             torch.dot(offset, offset, out=square)
             if precision == "highest":
                 self._multiply(x, offset, gram)
                 return
-        with products_in(precision, x.device.type):
+        with products_in(precision, device_type):
             self._multiply(x, offset, gram)
 
     def _multiply(self, x: Tensor, offset: Tensor, gram: Tensor) -> None:
@@ -105,12 +106,13 @@ class LinearKernel:
         return found
 
     def _offset(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        n = x.shape[0]
         least, most = OFFSET_SAMPLES
-        k = min(len(x), self._offset_samples or max(least, min(most, len(x) // 16)))
+        k = min(n, self._offset_samples or max(least, min(most, n // 16)))
         weights = self._weights.get((x.device, dtype, k))
         if weights is None:
             weights = self._weights[x.device, dtype, k] = torch.full((k,), 1 / k, dtype=dtype, device=x.device)
-        step = len(x) // k
+        step = n // k
         return torch.mv(x[: k * step : step].to(dtype).T, weights)
 
 

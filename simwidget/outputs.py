@@ -2,8 +2,8 @@
 
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from dataclasses import fields, is_dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,8 +14,7 @@ class RepresentationError(ValueError):
     """An output that gives this layer no numbers; the text says why and what to do."""
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """The tensor of a layer that is compared."""
 
     tensor: Tensor

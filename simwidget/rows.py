@@ -71,7 +71,8 @@ def triangle(matrices: Tensor, diagonal: bool) -> Tensor:
     i, j = torch.triu_indices(n, n, 0 if diagonal else 1, device=matrices.device)
     rows = matrices.flatten(-2).index_select(-1, i * n + j)
     if diagonal:
-        rows[..., i == j] /= 2**0.5
+        k = torch.arange(n, device=matrices.device)
+        rows[..., k * n - k * (k - 1) // 2] /= 2**0.5
     return rows
 
 
