@@ -7,7 +7,7 @@ NOTEBOOK ?= notebooks/quickstart.ipynb
 # the heatmap is tested under these kernels too, beside the newest
 KERNELS := ipykernel6.31 ipykernel7.3
 
-.PHONY: demo test lab dashboard lint bench flow screenshots mutants browser clean
+.PHONY: demo test lab dashboard lint bench bench-cuda flow screenshots mutants browser clean
 
 demo: .venv/ready-demo
 	$(BIN)/python -m simwidget.demo $(NOTEBOOK) --out out
@@ -34,6 +34,12 @@ bench: .venv/ready-test
 	$(BIN)/python -m benchmarks --out out/benchmarks.json
 	$(BIN)/python -m benchmarks.parts --out out/parts.json
 	$(BIN)/python -m benchmarks.live --out out/live.json
+
+bench-cuda: .venv/ready-test
+	mkdir -p out
+	$(BIN)/python -m benchmarks --device cuda --out out/benchmarks-cuda.json
+	$(BIN)/python -m benchmarks.parts --device cuda --out out/parts-cuda.json
+	$(BIN)/python -m benchmarks.waits --out out/waits.json
 
 flow: .venv/ready-test browser
 	$(BIN)/python -m benchmarks.flow

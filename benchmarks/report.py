@@ -1,6 +1,6 @@
-"""docs/performance.md from the benchmarks' figures: `python -m benchmarks.report [--folder out] [--out FILE.md]`.
+"""docs/performance.md from the figures in docs/figures: `python -m benchmarks.report [--folder out] [--out FILE.md]`.
 
-Reads benchmarks.json, parts.json, live.json and, where they are, benchmarks-cuda.json and soak.json.
+Reads benchmarks*.json, parts.json, live.json, soak.json and, of a GPU, parts-cuda.json and waits.json, where they are.
 """
 
 import argparse
@@ -14,11 +14,13 @@ INTRODUCTION = """# Speed and memory
 
 What a comparison costs next to the bare forward pass of both networks, which nobody can be faster than. This package
 computes CKA and dCKA with standard errors, within and between both networks; the other tools compute CKA between them.
-Machines are noisy, so all times are ratios taken within one run, medians of repeats that take turns; the bare pass is
-timed right before each of them. Memory is the peak of a fresh process above that of the bare pass. Errors are the
-largest of all cells, against a reference in float64 in which nothing is done in place; other tools keep the last call
-of a module that runs several times, and are compared with that one. `make bench` measures, and
-`python -m benchmarks.report` writes this page.
+Machines are noisy, so all times are ratios taken within one run, medians of repeats that take turns, to the mean of the
+bare passes right before and right after. Where the processor has no use for it, `precision="high"` is the same
+computation as without: how far its row is from the one above it shows the noise. Memory is the peak of a fresh process
+above that of the bare pass. Errors are the largest of all cells, against a reference in float64 in which nothing is
+done in place; other tools keep the last call of a module that runs several times, and are compared with that one.
+`make bench` measures (on a GPU `make bench-cuda`) into `out/`; `python -m benchmarks.report` writes this page from
+`docs/figures/`.
 """
 
 
@@ -89,38 +91,54 @@ def live(found: dict[str, Any]) -> str:
     return machine(found) + "\n" + table(head, rows)
 
 
+def waits(found: dict[str, Any]) -> str:
+    rows = [
+        (name, tool, ", ".join(f"{what}: {number:g}" for what, number in counts.items()) or "nothing")
+        for name, case in found["cases"].items()
+        for tool, counts in case.items()
+    ]
+    return machine(found) + "\n" + table(("", "", "waits in each batch"), rows)
+
+
 def soak(found: dict[str, Any]) -> str:
     return machine(found) + "\n" + table(("", "figure"), [(one["what"], one["text"]) for one in found["verdicts"]])
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--folder", type=Path, default=Path("out"))
-    options.add_argument("--out", type=Path, default=Path("docs/performance.md"))
-    args = options.parse_args()
+def page(folder: Path) -> str:
+    """The page of the figures in a folder."""
 
     def read(name: str) -> dict[str, Any] | None:
-        path = args.folder / name
+        path = folder / name
         return json.loads(path.read_text()) if path.exists() else None
 
     parts = [INTRODUCTION]
-    benchmarks = read("benchmarks.json")
-    if benchmarks is not None:
-        parts.append("## On a CPU\n\n" + cases(benchmarks))
-        if "growth" in benchmarks:
-            parts.append(growth(benchmarks["growth"]))
-    cuda = read("benchmarks-cuda.json")
-    if cuda is not None:
-        parts.append("## On a GPU\n\n" + cases(cuda))
+    every = [json.loads(path.read_text()) for path in sorted(folder.glob("benchmarks*.json"))]
+    for title, on_gpu in (("## On a CPU\n", False), ("## On a GPU\n", True)):
+        here = [found for found in every if (found["machine"]["gpu"] is not None) == on_gpu]
+        parts += [title] * bool(here)
+        for found in here:
+            parts.append(cases(found))
+            if "growth" in found:
+                parts.append(growth(found["growth"]))
     for name, title, write in (
         ("parts.json", "## Where the time goes", where_time_goes),
+        ("parts-cuda.json", "## Where the time goes on a GPU", where_time_goes),
+        ("waits.json", "## What waits for the GPU", waits),
         ("live.json", "## Being watched", live),
         ("soak.json", "## Ten thousand batches", soak),
     ):
         found = read(name)
         if found is not None:
             parts.append(f"{title}\n\n{write(found)}")
-    args.out.write_text("\n".join(part.rstrip() + "\n" for part in parts))
+    return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--folder", type=Path, default=Path("docs/figures"))
+    options.add_argument("--out", type=Path, default=Path("docs/performance.md"))
+    args = options.parse_args()
+    args.out.write_text(page(args.folder))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ class Times:
     """Of one tool."""
 
     ratios: list[float] = field(default_factory=list)
-    """to the bare forward pass right before it"""
+    """to the mean of the bare forward passes right before and right after it"""
     seconds: list[float] = field(default_factory=list)
     """of a batch, of the tool itself"""
 
@@ -48,20 +48,27 @@ def seconds(call: Callable[[Any], object], loader: Any, device: str) -> float:
 def interleave(
     bare: Callable[[Any], object], tools: Mapping[str, Timed], loader: Callable[[int], Any], device: str
 ) -> tuple[float, dict[str, Times]]:
-    """The bare forward pass's median seconds a batch, and each tool's times; the bare pass goes before each of them."""
+    """The bare forward pass's median seconds a batch, and each tool's times; the bare pass goes before and after each.
+
+    A machine that others share changes its speed within seconds; the mean of both sides follows it.
+    """
     seconds(bare, loader(1), device)
     for tool in tools.values():  # what is imported and allocated once is nobody's time
         if tool.repeats > 1:
             seconds(tool.call, loader(1), device)
-    floors: list[float] = []
+
+    def a_batch(call: Callable[[Any], object], n_batches: int) -> float:
+        return seconds(call, loader(n_batches), device) / n_batches
+
+    most = max(tool.n_batches for tool in tools.values())
+    floors = [a_batch(bare, most)]
     times = {name: Times() for name in tools}
     for repeat in range(max(tool.repeats for tool in tools.values())):
         for name, tool in tools.items():
             if repeat >= tool.repeats:
                 continue
-            floor = seconds(bare, loader(tool.n_batches), device)
-            floors.append(floor / tool.n_batches)
-            found = seconds(tool.call, loader(tool.n_batches), device)
-            times[name].ratios.append(found / floor)
-            times[name].seconds.append(found / tool.n_batches)
+            found = a_batch(tool.call, tool.n_batches)
+            floors.append(a_batch(bare, most))
+            times[name].ratios.append(found / statistics.mean(floors[-2:]))
+            times[name].seconds.append(found)
     return statistics.median(floors), times

@@ -19,6 +19,7 @@ import { Segments } from "./segments";
 import { blockAt, standsAt, type Side } from "./side";
 import { same, type Store } from "./store";
 import { Tools } from "./tools";
+import { notesOf } from "./words";
 
 const MOST_PINNED = 4;
 export class HeatmapView {
@@ -204,7 +205,7 @@ export class HeatmapView {
       waiting: empty || (cells ? "" : run.state === "ready" ? "not started" : "waiting for the loader"),
     });
     this.#panel.show();
-    const notes = run.notes.map((one) => `Note: ${one}`);
+    const notes = notesOf(run).map((one) => `Note: ${one}`);
     if (notes.join("\n") !== [...this.#notes.children].map((one) => one.textContent).join("\n")) {
       this.#notes.replaceChildren(...notes.map((one) => part("p", "", one)));
     }

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { RunInfo } from "./model";
-import { cellText, clock, numberTexts, paceText, runText } from "./words";
+import { cellText, clock, notesOf, numberTexts, paceText, runText } from "./words";
 
 it("lets the digits follow the error", () => {
   expect(numberTexts(0.87654321, 0.012)).toEqual(["0.877", "± 0.012"]);
@@ -42,5 +42,9 @@ it("says where the run is", () => {
   expect(runText({ ...run, n_batches: 0 })).toBe("Waiting for the loader");
   expect(runText({ ...run, n_batches_expected: null, state: "paused" })).toBe("Paused at batch 5");
   expect(runText({ ...run, state: "failed", error: "ValueError: x" })).toBe("Failed after batch 5 of 8: ValueError: x");
+  const notes = ["the run failed after 5 batches (ValueError: x); the numbers are those until then", "few samples"];
+  expect(notesOf({ ...run, state: "failed", error: "ValueError: x", notes })).toEqual(["few samples"]);
+  expect(notesOf({ ...run, state: "failed", error: null, notes })).toEqual(notes);
+  expect(notesOf({ ...run, state: "finished", notes })).toEqual(notes);
   expect([clock(59.2), clock(3601)]).toEqual(["1:00", "1:00:01"]);
 });

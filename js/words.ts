@@ -53,6 +53,11 @@ export function runText({ state, n_batches, n_batches_expected, error }: RunInfo
   return `Stopped after batch ${batch}`;
 }
 
+/** What a reader must know besides where the run is: not again the error that stands there. */
+export function notesOf({ state, error, notes }: RunInfo): string[] {
+  return state === "failed" && error ? notes.filter((one) => !one.includes(error)) : notes;
+}
+
 /** Samples, their rate, and the time that is left. */
 export function paceText({ n_samples, rate, seconds_left }: RunInfo): string {
   const parts = [n_samples ? `${whole(n_samples)} samples` : ""];

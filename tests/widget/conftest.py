@@ -1,8 +1,10 @@
-"""Pages with one heatmap, opened from disk."""
+"""Pages with one heatmap, opened from disk; a publisher between stand-ins."""
 
 import pytest
+from publishing import SECONDS, Page, Source
 
 import simwidget as sw
+from simwidget.widget.publisher import Publisher
 
 
 @pytest.fixture
@@ -45,3 +47,17 @@ def result():
     layers["seed 0"].append("unused")  # nobody is shown it without asking
     comparison = sw.compare(chosen, loader, layers=layers, max_batches=4, device="cpu")
     return comparison.run(progress=False)
+
+
+@pytest.fixture
+def sender(result):
+    """A publisher with a page, as fast as it can."""
+    page, source = Page(), Source(result)
+    publisher = Publisher(page, source, frames_per_second=1000)
+    yield publisher, page, source
+    publisher.close()
+    thread = publisher._thread
+    if thread:
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+    assert not source.watchers
