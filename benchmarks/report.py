@@ -34,7 +34,8 @@ def machine(found: dict[str, Any]) -> str:
     about = found["machine"]
     where = about["gpu"] or f"{about['cpu']} ({about['instructions']}), {about['threads']} threads"
     command = re.sub(r" --out \S+", "", about["command"])
-    return f"`{command}`, commit {about['commit']}, {where}, torch {about['torch']}.\n"
+    note = f" {about['note']}" if "note" in about else ""
+    return f"`{command}`, commit {about['commit']}, {where}, torch {about['torch']}.{note}\n"
 
 
 def cases(found: dict[str, Any]) -> str:
@@ -112,7 +113,8 @@ def page(folder: Path) -> str:
         return json.loads(path.read_text()) if path.exists() else None
 
     parts = [INTRODUCTION]
-    every = [json.loads(path.read_text()) for path in sorted(folder.glob("benchmarks*.json"))]
+    files = sorted(folder.glob("benchmarks*.json"), key=lambda path: path.stem)
+    every = [json.loads(path.read_text()) for path in files]
     for title, on_gpu in (("## On a CPU\n", False), ("## On a GPU\n", True)):
         here = [found for found in every if (found["machine"]["gpu"] is not None) == on_gpu]
         parts += [title] * bool(here)
