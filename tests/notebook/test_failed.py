@@ -31,6 +31,7 @@ def test_a_failed_run_is_tried_again_from_the_page(book):
     assert where.startswith("Failed after batch 5 of 9: OutOfMemoryError: out of memory")
     assert "give batches of 16 samples" in where
     assert "in batch 5 of the loader" in where
+    assert "OutOfMemoryError" not in page.locator(".simwidget-heatmap .notes").text_content()  # not twice
     page.wait_for_function("() => document.querySelector('.simwidget-heatmap').cells?.samples === 160")
     book.run(1)
     page.click(".run button.resume")
