@@ -77,7 +77,8 @@ class LinearKernel:
 
     def _multiply(self, x: Tensor, offset: Tensor, gram: Tensor) -> None:
         n, p = x.shape
-        width = max(1, CHUNK_ELEMENTS.get(x.device.type, DEFAULT_CHUNK_ELEMENTS) // n)
+        width = CHUNK_ELEMENTS.get(x.device.type, DEFAULT_CHUNK_ELEMENTS) // n
+        width = max(1, width - width % PADDING)  # which splits into parts
         if p <= width:
             self._multiply_chunk(x, offset, gram, add=False)
             return

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from simwidget import kernels, precision
+from simwidget import kernels, precision, products
 from simwidget.kernels import LinearKernel, linear_gram, reduced
 from simwidget.precision import matmul_settings
 from simwidget.rows import double_centre
@@ -58,6 +58,15 @@ def test_high_precision_on_a_cpu_only_where_it_is_faster(n, units, monkeypatch):
     reduced(torch.randn(n, 600), LinearKernel("high"))
     as_asked = n == 256 and units
     assert settings[0][-1] in (("bf16", "tf32") if as_asked else ("ieee", "none"))
+
+
+def test_chunks_of_any_number_of_samples_can_be_multiplied_in_parts(monkeypatch):
+    monkeypatch.setattr(products, "is_from_intel", lambda: False)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+    kernel = LinearKernel()
+    reduced(torch.randn(100, 50_000), kernel)
+    assert len(kernel._prepared) == 2
+    assert all(made._in_parts for _, made in kernel._prepared.values())
 
 
 def test_shapes_that_change_leave_no_growing_memory(monkeypatch):
