@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from simwidget.products import Products, mirror
+
 N_GROUPS = 16
 """Partial sums kept for the jackknife."""
 CHUNK_ELEMENTS = 2**22
@@ -53,9 +55,9 @@ class GramAccumulator:
         product = torch.zeros_like(self._products[0])
         width = max(1, CHUNK_ELEMENTS // max(len(rows), 1))
         for chunk in rows.split(width, dim=1):
-            chunk = chunk.to(product)
-            product.addmm_(chunk, chunk.T, alpha=self.factor)
-        return product
+            Products(chunk.to(product)).write(product, add=True)
+        mirror(product)
+        return product.mul_(self.factor)
 
     def add_product(self, product: Tensor, weight: float, batch: int) -> None:
         """Add what `product` gave for the rows of a batch."""

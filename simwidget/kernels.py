@@ -114,7 +114,8 @@ class LinearKernel:
         if weights is None:
             weights = self._weights[x.device, dtype, k] = torch.full((k,), 1 / k, dtype=dtype, device=x.device)
         step = n // k
-        return torch.mv(x[: k * step : step].to(dtype).T, weights)
+        some = x[: k * step : step]
+        return torch.matmul(weights, some if some.dtype == dtype else some.to(dtype))
 
 
 def finish(grams: Tensor, squares: Tensor) -> None:

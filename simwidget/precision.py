@@ -6,7 +6,8 @@ a Gram matrix: the settings are those that were asked for around our own product
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Literal, get_args
+from functools import cache
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -15,11 +16,14 @@ from simwidget.processor import multiplies_bfloat16
 Precision = Literal["highest", "high"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
-_WANTED: dict[Precision, tuple[frozenset[str], ...]] = {
-    "highest": (frozenset(("ieee", "none")),) * 2,
-    "high": (frozenset(("tf32",)), frozenset(("bf16",))),
+UNSET = "none"
+_FINE: dict[tuple[Precision, str], tuple[str, ...]] = {
+    ("highest", "cuda"): ("ieee", UNSET),
+    ("highest", "cpu"): ("ieee", UNSET),
+    ("high", "cuda"): ("tf32",),
+    ("high", "cpu"): ("bf16",),
 }
-"""For CUDA and for the CPU, the settings that are left as they are; others become the first of these, sorted."""
+"""By type of device the settings that are left as they are; others become the first of these."""
 _AS_IT_IS = nullcontext()
 
 
@@ -46,49 +50,54 @@ def products_in(precision: Precision, device_type: str) -> AbstractContextManage
     >>> import torch
     >>> torch.set_float32_matmul_precision("high")
     >>> with products_in("highest", "cpu"):
-    ...     inside = matmul_settings()
-    >>> inside, matmul_settings()
-    (('ieee', 'ieee'), ('tf32', 'tf32'))
+    ...     inside = matmul_setting("cpu")
+    >>> inside, matmul_setting("cpu")
+    ('ieee', 'tf32')
     >>> torch.set_float32_matmul_precision("highest")
     """
-    before = matmul_settings()
-    fits = all(setting in fine for setting, fine in zip(before, _WANTED[precision], strict=False))
-    if fits and not torch.is_autocast_enabled(device_type):
+    before, fine = matmul_setting(device_type), _FINE.get((precision, device_type), (UNSET,))
+    wanted = before if before in fine else fine[0]
+    if wanted == before and not torch.is_autocast_enabled(device_type):
         return _AS_IT_IS
-    return _switched(device_type, before, tuple(min(fine) for fine in _WANTED[precision]) if not fits else None)
+    return _switched(device_type, before, wanted)
 
 
 @contextmanager
-def _switched(device_type: str, before: tuple[str, ...], wanted: tuple[str, ...] | None) -> Iterator[None]:
-    if wanted is not None:
-        _set(wanted)
+def _switched(device_type: str, before: str, wanted: str) -> Iterator[None]:
+    if wanted != before:
+        _set(device_type, wanted)
     try:
         with torch.autocast(device_type, enabled=False):
             yield
     finally:
-        if wanted is not None:
-            _set(before)
+        if wanted != before:
+            _set(device_type, before)
 
 
-def matmul_settings() -> tuple[str, ...]:
-    """The float32 product settings of this process, one for each backend: "ieee", "none", "tf32" or "bf16"."""
-    if _has_backend_settings():
-        return tuple(backend.fp32_precision for backend in _backends())
-    return ({"highest": "ieee", "high": "tf32", "medium": "bf16"}[torch.get_float32_matmul_precision()],)
+def matmul_setting(device_type: str) -> str:
+    """This process's setting for float32 products there: "ieee", "none", "tf32" or "bf16"."""
+    if device_type not in ("cuda", "cpu"):
+        return UNSET
+    backend = _backend(device_type)
+    if backend is not None:
+        return backend.fp32_precision
+    return {"highest": "ieee", "high": "tf32", "medium": "bf16"}[torch.get_float32_matmul_precision()]
 
 
-def _set(settings: tuple[str, ...]) -> None:
-    if _has_backend_settings():
-        for backend, setting in zip(_backends(), settings, strict=True):
-            backend.fp32_precision = setting
+def _set(device_type: str, setting: str) -> None:
+    backend = _backend(device_type)
+    if backend is not None:
+        backend.fp32_precision = setting
     else:
-        torch.set_float32_matmul_precision({"ieee": "highest", "tf32": "high", "bf16": "medium"}[settings[0]])
+        torch.set_float32_matmul_precision({"ieee": "highest", "tf32": "high", "bf16": "medium"}[setting])
 
 
-def _has_backend_settings() -> bool:
-    """Newer releases of PyTorch have one setting a backend; mixing them with the older single one raises there."""
-    return hasattr(torch.backends.cuda.matmul, "fp32_precision")
+@cache
+def _backend(device_type: str) -> Any:
+    """What holds the setting of a type of device, in newer releases of PyTorch: older ones have one for all of them.
 
-
-def _backends() -> tuple:
-    return torch.backends.cuda.matmul, torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    Those who mix the two get an error there.
+    """
+    backends: Any = torch.backends
+    backend = getattr(backends.cuda if device_type == "cuda" else backends.mkldnn, "matmul", None)
+    return backend if hasattr(backend, "fp32_precision") else None

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from simwidget.processor import is_from_intel
 
-BLOCK_SAMPLES = {"cpu": 32}
-"""A Gram matrix is made in blocks of at least so many rows; elsewhere in one."""
+BLOCK_ROWS = {"cpu": 32}
+"""A block has at least so many rows; elsewhere there is one."""
 MOST_BLOCKS = 4
+WORTH_BLOCKS = ((2**24, 2), (2**26, MOST_BLOCKS))
+"""From so many multiplications on in how many blocks: what each costs must be less than what half the work saves."""
 
-LEAST_PART = 512
+LEAST_PART = 2048
 """Features that a part of a product has at least."""
 
 
@@ -31,15 +33,15 @@ class Products:
         parts = math.gcd(p, parts_at_most(rows.device.type))
         self._in_parts = parts > 1 and p >= parts * LEAST_PART
         split = rows.unflatten(1, (parts, p // parts)).transpose(0, 1) if self._in_parts else rows
-        self._blocks = [
-            (low, high, split[..., low:high, :], split[..., :high, :].mT)
-            for low, high in row_blocks(n, rows.device.type)
-        ]
+        most = max((count for work, count in WORTH_BLOCKS if n * n * p >= work), default=1)
+        blocks = row_blocks(n, rows.device.type, most)
+        self._whole = len(blocks) == 1
+        self._blocks = [(low, high, split[..., low:high, :], split[..., :high, :].mT) for low, high in blocks]
 
     def write(self, gram: Tensor, add: bool) -> None:
-        """Write them into the blocks up to the diagonal of a Gram matrix (n, n), or add them to what is there."""
+        """Write them into the blocks up to the diagonal of a matrix (n, n), or add them to what is there."""
         for low, high, left, right in self._blocks:
-            out = gram if low == 0 and high == len(gram) else gram[low:high, :high]
+            out = gram if self._whole else gram[low:high, :high]
             if not self._in_parts:
                 if add:
                     out.addmm_(left, right)
@@ -52,17 +54,22 @@ class Products:
 
 
 def mirror(grams: Tensor) -> None:
-    """Complete Gram matrices (R, n, n), in place, from their blocks up to the diagonal."""
+    """Complete matrices of inner products (..., n, n), in place, from their blocks up to the diagonal."""
     for low, high in row_blocks(grams.shape[-1], grams.device.type)[1:]:
-        grams[:, :low, low:high] = grams[:, low:high, :low].mT
+        grams[..., :low, low:high] = grams[..., low:high, :low].mT
 
 
 @cache
-def row_blocks(n: int, device_type: str) -> tuple[tuple[int, int], ...]:
-    """The rows from `low` to `high` that are multiplied at a time, with all samples before `high`."""
-    least = BLOCK_SAMPLES.get(device_type)
+def row_blocks(n: int, device_type: str, most: int = MOST_BLOCKS) -> tuple[tuple[int, int], ...]:
+    """The rows from `low` to `high` that are multiplied at a time, with all rows before `high`.
+
+    They begin and end where some of the most blocks do, so that these may stand for fewer of them.
+    """
+    least = BLOCK_ROWS.get(device_type)
     count = 1 if least is None else max(1, min(MOST_BLOCKS, n // least))
-    return tuple(itertools.pairwise(n * k // count for k in range(count + 1)))
+    step = math.ceil(count / most)
+    ends = [n * k // count for k in range(count + 1)]
+    return tuple(itertools.pairwise([*ends[:-1:step], n]))
 
 
 def parts_at_most(device_type: str) -> int:
