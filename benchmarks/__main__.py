@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import statistics
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,12 +52,13 @@ def measure(name: str, device: str, repeats: int | None) -> dict[str, Any]:
         )
         error = None if found is None else truth.largest_error(found, not tool.startswith("simwidget"))
         rows[tool] = one.as_dict() | {
+            "fastest to fastest": min(one.seconds) / min(bare),
             "batches": tools[tool].n_batches,
             "peak MB above bare forward": memory[tool] - floor_memory,
             "largest error": error,
         }
     about = {"about": case.about, "batch": size.batch, "layers": [len(names) for names in layers]}
-    return about | {"bare forward, s a batch": bare, "tools": rows, "failed": failed}
+    return about | {"bare forward, s a batch": statistics.median(bare), "tools": rows, "failed": failed}
 
 
 def run_tool(tool: str, networks: Any, layers: Any, device: str, loader: Any) -> Any:
@@ -79,11 +81,12 @@ def main() -> None:
             continue
         case = found["cases"][name] = measure(name, args.device, args.repeats)
         print(f"\n{case['about']}: bare forward of both networks {case['bare forward, s a batch']:.3f} s a batch")
-        print(f"{'':18}{'ratio':>8}{'MB above':>10}{'error':>10}")
+        print(f"{'':18}{'ratio':>8}{'fastest':>9}{'MB above':>10}{'error':>10}")
         for tool, row in case["tools"].items():
             error = "" if row["largest error"] is None else f"{row['largest error']:.1e}"
             memory = row["peak MB above bare forward"]
-            print(f"{tool:18}{row['ratio to bare forward']:8.2f}{memory:10.0f}{error:>10}", flush=True)
+            ratios = f"{row['ratio to bare forward']:8.2f}{row['fastest to fastest']:9.2f}"
+            print(f"{tool:18}{ratios}{memory:10.0f}{error:>10}", flush=True)
         for tool, problem in case["failed"].items():
             print(f"{tool:18} does not run it: {problem}")
         if args.out:

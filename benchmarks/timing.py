@@ -47,8 +47,8 @@ def seconds(call: Callable[[Any], object], loader: Any, device: str) -> float:
 
 def interleave(
     bare: Callable[[Any], object], tools: Mapping[str, Timed], loader: Callable[[int], Any], device: str
-) -> tuple[float, dict[str, Times]]:
-    """The bare forward pass's median seconds a batch, and each tool's times; the bare pass goes before and after each.
+) -> tuple[list[float], dict[str, Times]]:
+    """The bare forward pass's seconds a batch, and each tool's times; the bare pass goes before and after each.
 
     A machine that others share changes its speed within seconds; the mean of both sides follows it.
     """
@@ -71,4 +71,4 @@ def interleave(
             floors.append(a_batch(bare, most))
             times[name].ratios.append(found / statistics.mean(floors[-2:]))
             times[name].seconds.append(found)
-    return statistics.median(floors), times
+    return floors, times

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from benchmarks.cases import Layers
-from benchmarks.watched import watched
+from benchmarks.watched import Watched
 
 
 class Found(NamedTuple):
@@ -62,7 +62,7 @@ def simwidget_high(x: nn.Module, y: nn.Module, loader: Any, layers: Layers, devi
 def simwidget_live(x: nn.Module, y: nn.Module, loader: Any, layers: Layers, device: str) -> Found:
     """The same in the background, with a heatmap that is sent every frame it can take."""
     comparison = _compared(x, y, loader, layers, device)
-    with watched(comparison):
+    with Watched(comparison):
         return _found(comparison.start().wait())
 
 

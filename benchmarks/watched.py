@@ -3,35 +3,45 @@
 The publisher then works as hard as it ever does.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import simwidget as sw
 
 
-class Frames:
-    """How many frames have reached the page."""
-
-    count = 0
-
-
-@contextmanager
-def watched(comparison: sw.Comparison) -> Iterator[Frames]:
+class Watched:
     """The comparison's heatmap is shown, with a pair of layers held, so that its curves are sent too."""
-    widget = sw.SimilarityHeatmap(comparison)
-    frames = Frames()
 
-    def page(content: dict, buffers: Any = None) -> None:
-        if content["type"] == "frame":
-            frames.count += 1
-            widget._hear(widget, {"type": "ack", "client": "page", "seq": content["seq"], "hidden": False}, [])
+    def __init__(self, comparison: sw.Comparison) -> None:
+        self.n_frames = 0
+        self._comparison = comparison
+        self._widget = widget = sw.SimilarityHeatmap(comparison)
+        self._looks = True
 
-    widget.send = page
-    widget._hear(widget, {"type": "ready", "client": "page", "run_id": "", "have_seq": 0}, [])
-    layers = [axis["layers"][-1] for axis in widget.axes]
-    widget.select(layers[0], layers[1])
-    try:
-        yield frames
-    finally:
-        widget.close()
+        def page(content: dict, buffers: Any = None) -> None:
+            if content["type"] == "frame":
+                self.n_frames += 1
+                widget._hear(widget, {"type": "ack", "client": "page", "seq": content["seq"], "hidden": False}, [])
+
+        widget.send = page
+        widget._hear(widget, {"type": "ready", "client": "page", "run_id": "", "have_seq": 0}, [])
+        layers = [axis["layers"][-1] for axis in widget.axes]
+        widget.select(layers[0], layers[1])
+
+    def look(self, on: bool) -> None:
+        """From now on, or no longer: the publisher is then not told what is new."""
+        publisher = self._widget._publisher
+        if on and not self._looks:
+            publisher._leave = self._comparison.watch(publisher.changed)
+        elif self._looks and not on:
+            publisher._leave()
+        self._looks = on
+
+    def close(self) -> None:
+        self.look(True)  # closing takes the way out again
+        self._widget.close()
+
+    def __enter__(self) -> "Watched":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -75,7 +75,7 @@ def _switched(device_type: str, before: str, wanted: str) -> Iterator[None]:
 
 
 def matmul_setting(device_type: str) -> str:
-    """This process's setting for float32 products there: "ieee", "none", "tf32" or "bf16"."""
+    """What the process asks of float32 products there: "ieee", "none", "tf32" or "bf16"."""
     if device_type not in ("cuda", "cpu"):
         return UNSET
     backend = _backend(device_type)
