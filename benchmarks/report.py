@@ -17,15 +17,15 @@ computes CKA and dCKA with standard errors, within and between both networks; th
 Machines are noisy, so all times are ratios taken within one run, medians of repeats that take turns, to the mean of the
 bare passes right before and right after. What others do on a machine only ever makes it slower, so the fastest repeat
 beside the fastest bare pass, of which there are more, is given too. Where the processor has no use for it,
-`precision="high"` is the same computation as without: how far its row is from the one above it shows the noise. Memory is the peak of a fresh process
-above that of the bare pass. Errors are the largest of all cells, against a reference in float64 in which nothing is
-done in place; other tools keep the last call of a module that runs several times, and are compared with that one.
-`make bench` measures (on a GPU `make bench-cuda`) into `out/`; `python -m benchmarks.report` writes this page from
-`docs/figures/`.
+`precision="high"` is the same computation as without: how far its row is from the one above it shows the noise.
+Memory is the peak of a fresh process above that of the bare pass. Errors are the largest of all cells, against a
+reference in float64 in which nothing is done in place; other tools keep the last call of a module that runs several
+times, and are compared with that one. `make bench` measures (on a GPU `make bench-cuda`) into `out/`;
+`python -m benchmarks.report` writes this page from `docs/figures/`.
 """
 
-LIVE = """In one run a page with a held pair looks in every other turn of a few batches; each such turn is compared with the mean of
-those around it. Medians, with their standard errors.
+LIVE = """In one run a page with a held pair looks in every other turn of a few batches; each such turn is compared with
+the mean of those around it. Medians, with their standard errors.
 """
 KINDS = ("ratios", "fastest to fastest")
 

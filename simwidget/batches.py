@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, SequentialSampler
 
 from simwidget.masks import NO_MASKS, PADDING, REAL, Masks, masks_in
 from simwidget.outputs import tensors_in
+from simwidget.printable import a_kind
 from simwidget.uploads import Uploads
 
 FEW_CLASSES = 0.6
@@ -165,10 +166,10 @@ def what(batch: Any) -> str:
     if isinstance(batch, Mapping):
         return f"a mapping without tensors, with keys {list(batch)[:8]}"
     if _is_sequence(batch):
-        return f"a {type(batch).__name__} of {', '.join(type(one).__name__ for one in batch[:4]) or 'nothing'}"
+        return f"{a_kind(batch)} of {', '.join(type(one).__name__ for one in batch[:4]) or 'nothing'}"
     if isinstance(batch, Tensor):
         return "a tensor without dimensions"
-    return f"a {type(batch).__name__}"
+    return a_kind(batch)
 
 
 def labels_in(batch: Any, n: int) -> Tensor | None:
@@ -199,9 +200,7 @@ def check_loader(loader: Any) -> Iterable:
             "Pass one loader; the same pass over it feeds all models"
         )
     if isinstance(loader, torch.Tensor | str | Mapping) or not isinstance(loader, Iterable):
-        raise TypeError(
-            f"loader is a {type(loader).__name__}: pass an iterable of batches, such as a DataLoader or a list"
-        )
+        raise TypeError(f"loader is {a_kind(loader)}: pass an iterable of batches, such as a DataLoader or a list")
     return loader
 
 

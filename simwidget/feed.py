@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from simwidget.outputs import tensors_in
+from simwidget.printable import a_kind
 from simwidget.randomness import RandomState
 from simwidget.validation import MalformedError
 
@@ -92,7 +93,7 @@ class Feed:
             return
         if self._broken and is_one_shot(self._loader):
             raise RuntimeError(
-                f"the loader, a {type(self._loader).__name__}, ended with its error and cannot begin again: give a "
+                f"the loader, {a_kind(self._loader)}, ended with its error and cannot begin again: give a "
                 "DataLoader or another iterable that can, or take the result as it is"
             )
         if self._aim is not None:

@@ -15,6 +15,7 @@ from simwidget.measures import make_measures
 from simwidget.measures.base import Measure, MeasureOptions
 from simwidget.networks import BatchDim, Network, networks_of
 from simwidget.precision import PRECISIONS, Precision
+from simwidget.printable import a_kind
 from simwidget.promises import only_device
 from simwidget.representations import BY_POSITION, RepresentationOption, Representations, name_of
 from simwidget.similarity_model import SimilarityModel
@@ -147,7 +148,7 @@ class Options:
         if self.checkpoint is None:
             return
         if not isinstance(self.checkpoint, str | PathLike):
-            raise TypeError(f"checkpoint= is a {type(self.checkpoint).__name__}: give the path of a file")
+            raise TypeError(f"checkpoint= is {a_kind(self.checkpoint)}: give the path of a file")
         folder = Path(self.checkpoint).absolute().parent
         if not folder.is_dir():
             raise ValueError(f"checkpoint={str(self.checkpoint)!r}: there is no folder {str(folder)!r}; make it first")
@@ -193,7 +194,7 @@ def per_model(option: str, value: Any, names: Sequence[str], fits: Callable[[Any
         found = dict.fromkeys(names, value)
     for name, one in found.items():
         if one is not None and not fits(one):
-            raise TypeError(f"{option} of {name!r} is a {type(one).__name__}: give a {_KINDS[option]}, or None")
+            raise TypeError(f"{option} of {name!r} is {a_kind(one)}: give a {_KINDS[option]}, or None")
     return found
 
 

@@ -1,8 +1,12 @@
-"""Any text as something to print: a name from a stranger's file moves no cursor and turns no line around."""
+"""Any text or type as something to print."""
+
+from typing import Any
 
 
 def printable(text: str) -> str:
     r"""The text with an escape for every character that would be obeyed, or not be seen, instead of being shown.
+
+    A name from a stranger's file then moves no cursor and turns no line around.
 
     >>> print(printable("a\nb\x1b[2J\u202ec"))
     a\nb\x1b[2J\u202ec
@@ -10,3 +14,13 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def a_kind(value: Any) -> str:
+    """How a message calls a value of the wrong type.
+
+    >>> a_kind([]), a_kind(5)
+    ('a list', 'an int')
+    """
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "aeioAEIO" else f"a {name}"

@@ -48,10 +48,9 @@ def u_centre(grams: Tensor) -> Tensor:
     k = grams.clone()
     k.diagonal(dim1=-2, dim2=-1).zero_()
     sums = k.sum(-1)
-    total = sums.sum(-1)[..., None, None]
-    k -= sums[..., :, None] / (n - 2)
-    k -= sums[..., None, :] / (n - 2)
-    k += total / ((n - 1) * (n - 2))
+    half = sums / (n - 2) - sums.sum(-1, keepdim=True) / (2 * (n - 1) * (n - 2))
+    k -= half[..., :, None]
+    k -= half[..., None, :]
     k.diagonal(dim1=-2, dim2=-1).zero_()
     return k
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from simwidget.comparison import Comparison
 from simwidget.confounders import ConfounderOption
 from simwidget.options import Options
+from simwidget.printable import a_kind
 from simwidget.result import SimilarityResult
 from simwidget.similarity_model import SimilarityModel
 from simwidget.suggestions import near
@@ -41,7 +42,7 @@ class BaseSimilarity:
     ) -> None:
         for position, model in enumerate((sim_model1, sim_model2), 1):
             if not isinstance(model, SimilarityModel):
-                raise TypeError(f"sim_model{position} is a {type(model).__name__}: wrap it in SimilarityModel")
+                raise TypeError(f"sim_model{position} is {a_kind(model)}: wrap it in SimilarityModel")
         self.sim_model1 = sim_model1
         self.sim_model2 = sim_model2
         self.device = device

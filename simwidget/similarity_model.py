@@ -13,6 +13,7 @@ from simwidget.calling import Calling
 from simwidget.capture import Capture
 from simwidget.layers import check_network, default_layers, layers_containing, layers_matching, unwrap
 from simwidget.outputs import RepresentationError, find_output, tensors_in
+from simwidget.printable import a_kind
 from simwidget.randomness import random_state_kept
 
 
@@ -82,7 +83,7 @@ class SimilarityModel:
     @staticmethod
     def _checked(model: Any) -> nn.Module:
         if not isinstance(model, nn.Module):
-            raise TypeError(f"model is a {type(model).__name__}: pass an nn.Module or a SimilarityModel")
+            raise TypeError(f"model is {a_kind(model)}: pass an nn.Module or a SimilarityModel")
         return model
 
     def renamed(self, name: str, layers: Sequence[str] | None = None) -> "SimilarityModel":

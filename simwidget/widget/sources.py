@@ -79,4 +79,4 @@ def source_of(shown: Any) -> Source:
         return Still(shown)
     if isinstance(shown, Source):
         return shown
-    raise TypeError(f"a heatmap shows a Comparison or a SimilarityResult, not a {type(shown).__name__}")
+    raise TypeError(f"a heatmap shows a Comparison or a SimilarityResult, and was given: {type(shown).__name__}")

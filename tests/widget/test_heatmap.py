@@ -158,7 +158,7 @@ def test_wrong_things_to_show_fail_at_once(result):
         sw.SimilarityHeatmap(result, measure="ckaa")
     with pytest.raises(ValueError, match="view='zz'"):
         sw.SimilarityHeatmap(result, view="zz")
-    with pytest.raises(TypeError, match="not a list"):
+    with pytest.raises(TypeError, match="was given: list"):
         sw.SimilarityHeatmap([1, 2])
     with pytest.raises(ValueError, match="frames_per_second=0"):
         sw.SimilarityHeatmap(result, frames_per_second=0)
