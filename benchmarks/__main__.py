@@ -52,7 +52,6 @@ def measure(name: str, device: str, repeats: int | None) -> dict[str, Any]:
         )
         error = None if found is None else truth.largest_error(found, not tool.startswith("simwidget"))
         rows[tool] = one.as_dict() | {
-            "fastest to fastest": min(one.seconds) / min(bare),
             "batches": tools[tool].n_batches,
             "peak MB above bare forward": memory[tool] - floor_memory,
             "largest error": error,

@@ -78,7 +78,6 @@ def measure(name: str, device: str, repeats: int) -> dict[str, Any]:
         "about": case.about,
         "bare forward, s a batch": statistics.median(bare),
         "ratios": {way: one.ratio for way, one in times.items()},
-        "fastest to fastest": {way: min(one.seconds) / min(bare) for way, one in times.items()},
     }
 
 
