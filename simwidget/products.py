@@ -54,9 +54,14 @@ class Products:
 
 
 def mirror(grams: Tensor) -> None:
-    """Complete matrices of inner products (..., n, n), in place, from their blocks up to the diagonal."""
-    for low, high in row_blocks(grams.shape[-1], grams.device.type)[1:]:
+    """Complete matrices of inner products (..., n, n), in place, from what is below the diagonal.
+
+    Within a block as well, where what is above it may differ in the last bit: no library promises a symmetric product.
+    """
+    for low, high in row_blocks(grams.shape[-1], grams.device.type):
         grams[..., :low, low:high] = grams[..., low:high, :low].mT
+        block = grams[..., low:high, low:high]
+        block.copy_(block.tril() + block.tril(-1).mT)
 
 
 @cache

@@ -49,3 +49,11 @@ def test_a_copy_does_not_change_with_later_batches():
     before = state.sums()
     state.add(torch.ones(2, 3), 1.0, 0)
     assert before.products.abs().sum() == 0
+
+
+@pytest.mark.parametrize("n_rows", [3, 40, 130])
+def test_sums_of_any_number_of_rows_are_symmetric_to_the_last_bit(n_rows):
+    rows = torch.randn(n_rows, 9001)
+    product = GramAccumulator(n_rows, 2.0).product(rows)
+    assert torch.allclose(product, 2 * rows.double() @ rows.double().T, rtol=1e-12, atol=1e-10)
+    assert torch.equal(product, product.T)

@@ -25,7 +25,12 @@ def test_of_any_size(n, p, maker):
     mirror(grams)
     assert torch.allclose(grams[0], x @ x.T)
     assert torch.allclose(grams[1], 5 * x @ x.T)
-    assert torch.allclose(grams, grams.mT)  # to rounding: not every library multiplies both ways alike
+    assert torch.equal(grams, grams.mT)
+
+
+@pytest.mark.parametrize(("n", "p", "count"), [(128, 1000, 1), (128, 2048, 2), (100, 2048, 2), (128, 5000, 4)])
+def test_blocks_are_for_products_that_are_worth_them(n, p, count):
+    assert len(Products(torch.zeros(n, p))._blocks) == count
 
 
 def test_what_lies_in_place_is_read_at_each_call(maker):
