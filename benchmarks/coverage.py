@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from scipy import stats
 
-from simwidget.accumulators import GramAccumulator
-from simwidget.jackknife import jackknife
-from simwidget.kernels import linear_gram
+from simwidget.estimate.accumulators import GramAccumulator
+from simwidget.estimate.jackknife import jackknife
+from simwidget.gram.kernels import linear_gram
 from simwidget.measures import make_measures
 from simwidget.measures.base import Block, MeasureOptions
 

@@ -112,7 +112,7 @@ def load_checkpoint(path: Path) -> Any:
 
 def use_checkpoint(loaded: Any) -> bytes:
     """Its result, which must be one; and the checkpoint that it wrote, without the time that it took."""
-    from simwidget.checkpoint import read_checkpoint, write_checkpoint
+    from simwidget.run.checkpoint import read_checkpoint, write_checkpoint
 
     path, comparison = loaded
     use_result(comparison.result)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simwidget.result import Cells, MeasureInfo, SimilarityResult
+from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
 
 TESTS = Path(__file__).parent.parent / "tests"
 WATCH = """() => {

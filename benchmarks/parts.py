@@ -21,7 +21,7 @@ from benchmarks.cases import CASES, Case, Layers
 from benchmarks.machine import machine
 from benchmarks.timing import Timed, interleave
 from benchmarks.tools import bare_forward, pytorch_cka, simwidget
-from simwidget.kernels import LinearKernel
+from simwidget.gram.kernels import LinearKernel
 
 Networks = tuple[nn.Module, nn.Module]
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.flow import TESTS, resident
 from benchmarks.machine import machine
-from simwidget.progress import ENDED
+from simwidget.run.progress import ENDED
 
 KERNEL = """
 import json, os, threading, time

@@ -2,7 +2,7 @@
 
 A run of some batches and one of twice as many are watched, for the warnings of `torch.cuda.set_sync_debug_mode` and for
 the synchronising calls that `torch.profiler` sees; what the longer run has more of belongs to the loop. The bare
-forward pass, which copies each batch to the GPU, is counted beside it. Without a GPU, tests/test_waits.py shows the
+forward pass, which copies each batch to the GPU, is counted beside it. Without a GPU, tests/run/test_waits.py shows the
 same with tensors that cannot be read at all.
 """
 

@@ -6,32 +6,32 @@ Names are imported at first use, so that importing this package is quick and nee
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from simwidget.result.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from simwidget import charts, demo, functional, plots
     from simwidget.api import compare
-    from simwidget.comparison import Comparison
-    from simwidget.description import Description, describe
-    from simwidget.result import SimilarityResult
+    from simwidget.plan.description import Description, describe
+    from simwidget.plan.model import SimilarityModel
+    from simwidget.result.similarity_result import SimilarityResult
     from simwidget.resuming import resume
-    from simwidget.similarity import CKA, BaseSimilarity, DeltaCKA
-    from simwidget.similarity_model import SimilarityModel
+    from simwidget.run.comparison import Comparison
+    from simwidget.simtorch import CKA, BaseSimilarity, DeltaCKA
     from simwidget.widget import SimilarityExplorer, SimilarityHeatmap
 
 _HOMES = {
     "compare": "api",
-    "Comparison": "comparison",
-    "Description": "description",
-    "describe": "description",
+    "Comparison": "run.comparison",
+    "Description": "plan.description",
+    "describe": "plan.description",
     "resume": "resuming",
-    "SimilarityResult": "result",
-    "SimilarityModel": "similarity_model",
+    "SimilarityResult": "result.similarity_result",
+    "SimilarityModel": "plan.model",
     "SimilarityExplorer": "widget",
     "SimilarityHeatmap": "widget",
-    "BaseSimilarity": "similarity",
-    "CKA": "similarity",
-    "DeltaCKA": "similarity",
+    "BaseSimilarity": "simtorch",
+    "CKA": "simtorch",
+    "DeltaCKA": "simtorch",
 }
 _ROOMS = ("charts", "demo", "functional", "plots")
 
@@ -64,4 +64,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

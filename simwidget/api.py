@@ -5,15 +5,16 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from simwidget.calling import Forward
-from simwidget.comparison import Comparison
-from simwidget.confounders import ConfounderOption
-from simwidget.networks import BatchDim
-from simwidget.options import Device, Inputs, Options
-from simwidget.precision import Precision
-from simwidget.representations import RepresentationOption
-from simwidget.similarity_model import SimilarityModel
-from simwidget.suggestions import near
+from simwidget.capture.calling import Forward
+from simwidget.capture.representations import RepresentationOption
+from simwidget.gram.precision import Precision
+from simwidget.plan.confounders import ConfounderOption
+from simwidget.plan.devices import Device
+from simwidget.plan.model import SimilarityModel
+from simwidget.plan.networks import BatchDim
+from simwidget.plan.options import Inputs, Options
+from simwidget.run.comparison import Comparison
+from simwidget.text.suggestions import near
 
 Layers = Sequence[str] | str | None
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simwidget.accumulators import GramAccumulator
-from simwidget.evaluation import direct
-from simwidget.kernels import linear_gram
+from simwidget.capture.representations import flatten
+from simwidget.estimate.accumulators import GramAccumulator
+from simwidget.estimate.evaluation import direct
+from simwidget.gram.kernels import linear_gram
 from simwidget.measures import make_measures
 from simwidget.measures.base import MeasureOptions
-from simwidget.representations import flatten
 
 
 def cka(x: Any, y: Any, *, unbiased: bool = True) -> float:

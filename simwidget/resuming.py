@@ -5,10 +5,10 @@ from os import PathLike
 from typing import Any
 
 from simwidget.api import compare
-from simwidget.checkpoint import read_checkpoint
-from simwidget.comparison import Comparison
-from simwidget.identity import AnotherRunError
-from simwidget.validation import brief, expect, refusing, shown
+from simwidget.run.checkpoint import read_checkpoint
+from simwidget.run.comparison import Comparison
+from simwidget.run.identity import AnotherRunError
+from simwidget.text.untrusted import brief, expect, refusing, shown
 
 
 def resume(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simwidget.result import Cells, MeasureInfo, SimilarityResult
+from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
 
 MEASURES = {"cka": ("CKA", "similarity"), "dcka": ("dCKA", "similarity"), "cka-dcka": ("CKA − dCKA", "difference")}
 

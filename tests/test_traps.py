@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, TensorDataset
 
 import simwidget as sw
-from simwidget.kernels import linear_gram
-from simwidget.precision import matmul_setting
+from simwidget.gram.kernels import linear_gram
+from simwidget.gram.precision import matmul_setting
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*scatter widely")
 
@@ -34,7 +34,7 @@ def test_offset_of_features_in_float32():
 
 def test_zeroed_diagonal_of_a_gram_matrix():
     """The inner product of two rows is n (n - 3) HSIC_1, three terms; self terms are never negative."""
-    from simwidget.rows import UCentredRows
+    from simwidget.gram.centring import UCentredRows
 
     row_map = UCentredRows()
     for seed in range(20):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from simwidget.measures.base import Difference, Measure, MeasureOptions
 from simwidget.measures.cka import cka, dcka
-from simwidget.suggestions import near
+from simwidget.text.suggestions import near
 
 MEASURES: dict[str, Callable[[MeasureOptions], Measure]] = {"cka": cka, "dcka": dcka}
 

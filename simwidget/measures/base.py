@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-from simwidget.rows import RowMap
+from simwidget.gram.centring import RowMap
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from simwidget.gram.centring import CentredRows, RowMap, UCentredRows, UnitRows
 from simwidget.measures.base import Block, ConfounderBasis, Measure, MeasureOptions
-from simwidget.rows import CentredRows, RowMap, UCentredRows, UnitRows
 
 SINGULAR = 1e-6
 """Eigenvalues of the scaled confounder products under this times the number of confounders are dropped."""

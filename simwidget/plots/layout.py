@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from simwidget.layer_tree import Entry, LayerTree
 from simwidget.plots.text import below
+from simwidget.result.layer_tree import Entry, LayerTree
 
 LEVELS = 2
 """Columns of brackets outside of the names; blocks around these have none."""

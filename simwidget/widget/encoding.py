@@ -1,13 +1,15 @@
 """A result -> what travels: a frame of the shown numbers, or a compact snapshot of all of them."""
 
+import time
 import zlib
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simwidget.result import SimilarityResult
-from simwidget.widget.protocol import Axis, BlockInfo, Frame, MeasureInfo, SnapshotMeta
+from simwidget.result.similarity_result import SimilarityResult
+from simwidget.run.progress import Progress
+from simwidget.widget.protocol import Axis, BlockInfo, Frame, MeasureInfo, RunInfo, SnapshotMeta
 
 STEPS = 65534
 MISSING = 65535
@@ -141,3 +143,18 @@ def _quantised(numbers: NDArray[np.float64], coarse: float, low: float | None = 
     steps = np.full(numbers.shape, MISSING, dtype="<u2")
     steps[~missing] = np.rint((numbers[~missing] - least) / (step or 1.0))
     return steps.view(np.uint8).reshape(-1, 2).T.tobytes(), least, least + step * STEPS
+
+
+def info_of(progress: Progress, notes: list[str]) -> RunInfo:
+    """How far the run is, for the page."""
+    return {
+        "state": progress.state,
+        "n_batches": progress.n_batches,
+        "n_batches_expected": progress.n_batches_expected,
+        "n_samples": progress.n_samples,
+        "rate": progress.rate,
+        "seconds_left": progress.seconds_left,
+        "notes": list(notes),
+        "error": progress.error,
+        "at": time.time(),
+    }

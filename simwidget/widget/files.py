@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from simwidget.layer_tree import LayerTree
-from simwidget.result import SimilarityResult
+from simwidget.result.layer_tree import LayerTree
+from simwidget.result.similarity_result import SimilarityResult
 from simwidget.widget.details import encode_detail
 from simwidget.widget.page import page_of
 from simwidget.widget.protocol import Scale, Selection

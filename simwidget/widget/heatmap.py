@@ -11,13 +11,13 @@ from typing import Any
 import anywidget
 import traitlets
 
-from simwidget.result import SimilarityResult
-from simwidget.suggestions import near
-from simwidget.widget.encoding import axes_of, encode_snapshot, measures_of
+from simwidget.result.similarity_result import SimilarityResult
+from simwidget.text.suggestions import near
+from simwidget.widget.encoding import axes_of, encode_snapshot, info_of, measures_of
 from simwidget.widget.files import FORMATS, MIMES, Look, file_name, file_of
 from simwidget.widget.front_end import built
 from simwidget.widget.protocol import Fetched, Selection
-from simwidget.widget.publisher import Publisher, info_of
+from simwidget.widget.publisher import Publisher
 from simwidget.widget.sources import Source, Still, source_of
 from simwidget.widget.still_output import StillOutput
 

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import uuid4
 
-from simwidget.progress import Progress
-from simwidget.result import SimilarityResult
+from simwidget.result.similarity_result import SimilarityResult
 from simwidget.widget.details import encode_detail
-from simwidget.widget.encoding import axes_of, encode_frame, encode_snapshot
-from simwidget.widget.protocol import RunInfo, Selection
+from simwidget.widget.encoding import axes_of, encode_frame, encode_snapshot, info_of
+from simwidget.widget.protocol import Selection
 from simwidget.widget.sources import Source, Still
 
 LOG = logging.getLogger("simwidget")
@@ -373,21 +372,6 @@ class Publisher:
             was = getattr(self, flag)
             setattr(self, flag, False)
             return was
-
-
-def info_of(progress: Progress, notes: list[str]) -> RunInfo:
-    """How far the run is, for the page."""
-    return {
-        "state": progress.state,
-        "n_batches": progress.n_batches,
-        "n_batches_expected": progress.n_batches_expected,
-        "n_samples": progress.n_samples,
-        "rate": progress.rate,
-        "seconds_left": progress.seconds_left,
-        "notes": list(notes),
-        "error": progress.error,
-        "at": time.time(),
-    }
 
 
 def key_of(pair: Selection) -> PairKey:

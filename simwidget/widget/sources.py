@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from simwidget.inspection import Inspection
-from simwidget.progress import Progress, State
-from simwidget.result import SimilarityResult
+from simwidget.inspection.pair import Inspection
+from simwidget.result.similarity_result import SimilarityResult
+from simwidget.run.progress import Progress, State
 
 
 @runtime_checkable

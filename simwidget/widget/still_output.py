@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 from uuid import uuid4
 
-from simwidget.result import SimilarityResult
+from simwidget.result.similarity_result import SimilarityResult
 
 LOG = logging.getLogger("simwidget")
 

@@ -61,7 +61,7 @@ def test_a_layer_with_one_value_a_sample_counts_at_all_of_its_tokens():
 
 
 def test_tokens_of_a_decoder_without_a_mask_are_all_real():
-    from simwidget.masks import masks_in
+    from simwidget.data.masks import masks_in
 
     hidden = torch.ones(4, 6, dtype=torch.long)
     hidden[0, 3:] = 0
@@ -89,12 +89,12 @@ def test_measures_that_work_in_float64_need_more_memory(monkeypatch):
     seen = []
 
     def estimate(*args, itemsize, **more):
-        from simwidget.memory import estimate_memory
+        from simwidget.plan.memory import estimate_memory
 
         seen.append(itemsize)
         return estimate_memory(*args, itemsize=itemsize, **more)
 
-    monkeypatch.setattr("simwidget.stream.estimate_memory", estimate)
+    monkeypatch.setattr("simwidget.run.single_pass.estimate_memory", estimate)
     for average in ("hsic", "cka"):
         sw.compare({"net": nn.Sequential(nn.Linear(4, 5))}, noise(64, 4), average=average, device="cpu").run(False)
     assert seen == [4, 8]

@@ -3,8 +3,8 @@
 import pytest
 from results import resnet
 
-from simwidget.layer_tree import LayerTree
 from simwidget.plots.layout import Stretch, arranged, every, units_of
+from simwidget.result.layer_tree import LayerTree
 
 LINE = 9.0
 

@@ -13,7 +13,7 @@ from PIL import Image
 from results import made, resnet
 
 import simwidget as sw
-from simwidget.layer_tree import LayerTree
+from simwidget.result.layer_tree import LayerTree
 from simwidget.widget.files import Look, file_name, style_of
 
 PAIR = {"model_x": "seed 0", "layer_x": "stage1.0", "model_y": "seed 1", "layer_y": "stage2.0"}

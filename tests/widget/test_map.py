@@ -9,7 +9,7 @@ from map_pages import Map
 from matplotlib import colormaps
 from PIL import Image
 
-from simwidget.layer_tree import LayerTree
+from simwidget.result.layer_tree import LayerTree
 
 MAGMA = (colormaps["magma"](np.arange(256))[:, :3] * 255).round()
 

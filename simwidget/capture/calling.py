@@ -1,0 +1,97 @@
+"""How a network is called with a batch."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from simwidget.data.batch import LABELS, Batch, is_images
+from simwidget.data.nested import as_mapping, moved
+
+Forward = Callable[[nn.Module, Any], Any]
+"""Called as forward(model, batch), with the whole batch."""
+
+
+class Calling:
+    """One network's forward pass over a batch: as its kind expects, or as the user's function says.
+
+    A tensor, a packed sequence or a list of images goes in as it is. Of a mapping, those entries go in by name that
+    the network's `forward` accepts. A network that needs k inputs gets the first k elements of the batch.
+    """
+
+    def __init__(self, module: nn.Module, model: str, forward: Forward | None = None) -> None:
+        self._module = module
+        self._model = model
+        self._forward = forward
+        parameters = inspect.signature(module.forward).parameters.values()
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self._needed = [p.name for p in parameters if p.kind in positional and p.default is inspect.Parameter.empty]
+        self._known = [p.name for p in parameters if p.kind in (*positional[1:], inspect.Parameter.KEYWORD_ONLY)]
+        self._takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+        self._dtype = _own_dtype(module)
+        self.left_out: tuple[str, ...] = ()
+        """keys of the batch that the network does not know"""
+
+    @property
+    def opaque(self) -> bool:
+        """Whether the batch is the user's own function's business."""
+        return self._forward is not None
+
+    def __call__(self, call: Callable[..., Any], batch: Batch, device: torch.device) -> Any:
+        """Run the network, which `call` does; it gets copies of its own, for it may write into them."""
+        dtype = None if torch.is_autocast_enabled(device.type) else self._dtype
+
+        def copied(tensor: Tensor) -> Tensor:
+            cast = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
+            return batch.uploads.to(tensor, device).detach().to(cast, copy=True)
+
+        if self._forward is not None:
+            return self._forward(self._module, moved(batch.whole, copied))
+        args, kwargs = self._arguments(batch)
+        try:
+            inspect.signature(self._module.forward).bind(*args, **kwargs)
+        except TypeError as problem:
+            raise TypeError(
+                f"model {self._model!r} cannot be called with this batch ({problem}): its forward takes "
+                f"({', '.join(self._known)}); give inputs= a function that makes its input of the batch, or forward= "
+                "one that calls it"
+            ) from problem
+        return call(*moved(args, copied), **moved(kwargs, copied))
+
+    def _arguments(self, batch: Batch) -> tuple[tuple, dict[str, Any]]:
+        inputs, whole = batch.inputs, batch.whole
+        if isinstance(inputs, Mapping):
+            return self._from_mapping(as_mapping(inputs))
+        if isinstance(inputs, tuple | list) and not hasattr(inputs, "_fields") and not is_images(inputs):
+            return tuple(inputs), {}
+        several = isinstance(whole, tuple | list) and inputs is whole[0]
+        if several and len(self._needed) >= 2:
+            return tuple(whole[: len(self._needed)]), {}
+        return (inputs,), {}
+
+    def _from_mapping(self, inputs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        known = {key: value for key, value in inputs.items() if key in self._known}
+        others = [key for key in inputs if key not in known and key not in LABELS]
+        if known or not others:
+            self.left_out = tuple(others)
+            return (), known
+        if self._takes_any:
+            return (), {key: inputs[key] for key in others}
+        tensors = [key for key in others if isinstance(inputs[key], Tensor)]
+        if len(tensors) == 1:
+            self.left_out = tuple(key for key in others if key not in tensors)
+            return (inputs[tensors[0]],), {}
+        raise TypeError(
+            f"model {self._model!r} knows none of the batch's keys {others[:8]}: its forward takes "
+            f"({', '.join(self._known)}); give inputs= a function that makes its input of the batch, or forward= one "
+            "that calls it"
+        )
+
+
+def _own_dtype(module: nn.Module) -> torch.dtype | None:
+    """The dtype that all floating parameters share."""
+    found = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()}
+    wide = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    return next(iter(found)) if len(found) == 1 and found <= set(wide) else None

@@ -1,0 +1,150 @@
+"""Which modules of a network are its layers."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+import torch
+from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.nn.utils.parametrize import ParametrizationList
+
+from simwidget.text.suggestions import near
+
+HOLDERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The original module of a compiled, `DataParallel` or `DistributedDataParallel` model.
+
+    Hooks added to a compiled module after its compilation never fire; those of the original do.
+    """
+    while True:
+        if isinstance(getattr(model, "_orig_mod", None), nn.Module):
+            model = model._orig_mod  # type: ignore[assignment]
+        elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        else:
+            return model
+
+
+def check_network(model: nn.Module, model_name: str) -> None:
+    """Refuse, before anything else, a network whose layers could not be hooked or would change by being run.
+
+    Raises:
+        TypeError: a TorchScript module, whose submodules run without hooks.
+        ValueError: a lazy module that has not seen a batch yet.
+    """
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(
+            f"{model_name!r} is a TorchScript module, whose submodules run without hooks: pass the original"
+        )
+    for name, module in model.named_modules():
+        own = (*module._parameters.values(), *module._buffers.values())
+        if any(isinstance(one, UninitializedParameter | UninitializedBuffer) for one in own):
+            what = f"layer {name!r} of {model_name!r}" if name else repr(model_name)
+            raise ValueError(
+                f"{what} is lazy and not initialised: a comparison never changes parameters, so run the model on one "
+                "batch first"
+            )
+
+
+def _refuse_scripted(chosen: Iterable[str], layers: Mapping[str, nn.Module], model_name: str) -> None:
+    for name in chosen:
+        if isinstance(layers[name], torch.jit.ScriptModule):
+            raise TypeError(
+                f"layer {name!r} of {model_name!r} is a TorchScript module, which runs without hooks: choose other "
+                "layers, or put the original in its place"
+            )
+
+
+def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) -> list[str]:
+    """Names of the modules that equal one of the patterns or match it as a glob (`"layer3.*"`), in module order.
+
+    Raises ValueError for a pattern that matches nothing, with the nearest names.
+    """
+    if isinstance(patterns, str):
+        patterns = [patterns]
+    layers = named_layers(model)
+    names = list(layers)
+    matched: set[str] = set()
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise TypeError(
+                f"layers of {model_name!r} has {pattern!r}: give names or globs of layers, such as '*.attn'"
+            )
+        if pattern in names:
+            _refuse_scripted([pattern], layers, model_name)
+        hits = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
+        if hits and all(isinstance(layers[name], torch.jit.ScriptModule) for name in hits):
+            _refuse_scripted(hits, layers, model_name)
+        if not hits:
+            raise ValueError(f"no layer of {model_name!r} matches {pattern!r}.{near(pattern, names)}")
+        matched.update(hits)
+    return _without_aliases(model, matched)
+
+
+def layers_containing(model: nn.Module, substrings: Sequence[str], model_name: str) -> list[str]:
+    """Names of the modules whose name contains one of the substrings, in module order, as simtorch chooses them."""
+    if isinstance(substrings, str):
+        substrings = [substrings]
+    names = list(named_layers(model))
+    for part in substrings:
+        if not any(part in name for name in names):
+            raise ValueError(f"no layer of {model_name!r} has {part!r} in its name.{near(part, names)}")
+    return _without_aliases(model, {name for name in names if any(part in name for part in substrings)})
+
+
+def default_layers(model: nn.Module) -> list[str]:
+    """What a researcher would choose: layers with parameters of their own and the outputs of blocks.
+
+    Left out are dropout, identity, activations and pooling (no parameters), containers that merely repeat their last
+    child, the parts of `nn.MultiheadAttention` (it uses their weights and never calls them) and parametrisations.
+    """
+    candidates = [(name, module) for name, module in _walk(model, "", into=_children_run)]
+    chosen = {name for name, module in candidates if _is_layer_by_default(module)}
+    return _without_aliases(model, chosen or {name for name, module in candidates if not _never_runs(module)})
+
+
+def _is_layer_by_default(module: nn.Module) -> bool:
+    if isinstance(module, nn.Dropout | nn.Identity):
+        return False
+    if _never_runs(module) or (isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward):
+        return False
+    is_block = next(module.children(), None) is not None
+    return is_block or next(module.parameters(recurse=False), None) is not None
+
+
+def _never_runs(module: nn.Module) -> bool:
+    """Mere holders of modules and parameters; those that define how they run are blocks."""
+    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in HOLDERS)
+
+
+def _children_run(module: nn.Module) -> bool:
+    return not isinstance(module, nn.MultiheadAttention | ParametrizationList)
+
+
+def _walk(
+    module: nn.Module, prefix: str, into: Callable[[nn.Module], bool] = lambda module: True
+) -> Iterator[tuple[str, nn.Module]]:
+    """Every module below, under each of its names; compiled ones as their originals, by their own names."""
+    for name, child in module._modules.items():
+        if child is None or (into is _children_run and name == "parametrizations"):
+            continue
+        original = unwrap(child)
+        yield prefix + name, original
+        if into(original):
+            yield from _walk(original, f"{prefix}{name}.", into)
+
+
+def named_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Every module below the model by name, also under the second name of one that is registered twice."""
+    return dict(_walk(model, ""))
+
+
+def _without_aliases(model: nn.Module, chosen: set[str]) -> list[str]:
+    """The chosen names in module order, each module once."""
+    seen: dict[int, str] = {}
+    for name, module in _walk(model, ""):
+        if name in chosen and not isinstance(module, torch.jit.ScriptModule):  # they cannot be hooked
+            seen.setdefault(id(module), name)
+    return list(seen.values())

@@ -1,0 +1,67 @@
+"""Tensors in nested structures: tuples, lists, mappings, dataclasses."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+
+def tensors_in(value: Any) -> Iterator[Any]:
+    """The tensors and packed sequences in tuples, lists, mappings and dataclasses, depth first."""
+    if isinstance(value, Tensor | PackedSequence):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from tensors_in(part)
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from tensors_in(part)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from tensors_in(getattr(value, field.name, None))
+
+
+def as_mapping(value: Any) -> dict[str, Any]:
+    """The entries of a mapping or the fields of a dataclass."""
+    if isinstance(value, Mapping):
+        return dict(value.items())
+    return {one.name: getattr(value, one.name) for one in fields(value)}
+
+
+def moved(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same structure with every tensor changed; of the same types, so that attributes still work."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, PackedSequence):
+        # the sizes of the batches stay on the CPU, where recurrent layers want them
+        parts = {name: part for name, part in value._asdict().items() if name != "batch_sizes" and part is not None}
+        return value._replace(**{name: change(part) for name, part in parts.items()})
+    if isinstance(value, Mapping):
+        made = {key: moved(part, change) for key, part in value.items()}
+        if type(value) is dict or not isinstance(value, MutableMapping):
+            return made
+        other: Any = copy.copy(value)
+        for key, part in made.items():
+            other[key] = part
+        return other
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(moved(part, change) for part in value))
+    if isinstance(value, tuple | list):
+        return type(value)(moved(part, change) for part in value)
+    if is_fields(value):
+        other = copy.copy(value)
+        for one in fields(value):
+            object.__setattr__(other, one.name, moved(getattr(value, one.name), change))
+        return other
+    return value
+
+
+def is_sequence(value: Any) -> bool:
+    return isinstance(value, tuple | list) and not isinstance(value, PackedSequence)
+
+
+def is_fields(value: Any) -> bool:
+    return is_dataclass(value) and not isinstance(value, type)

@@ -1,0 +1,161 @@
+"""The sums of a pass -> the result that people see."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations_with_replacement
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from simwidget.estimate.accumulators import Sums
+from simwidget.estimate.jackknife import PseudoValues, pseudo_values
+from simwidget.estimate.pass_state import Frozen, tolerances
+from simwidget.gram.centring import EXPLAINED
+from simwidget.measures import make_differences
+from simwidget.measures.base import Block, Measure
+from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
+
+
+def evaluate(
+    frozen: Frozen,
+    names: Sequence[str],
+    measures: Sequence[Measure],
+    confounders: Sequence[str],
+    *,
+    pairs: Iterable[tuple[int, int]] | None = None,
+    complete: bool = False,
+    notes: Sequence[str] = (),
+    provenance: Mapping[str, Any] | None = None,
+) -> SimilarityResult:
+    """Every measure on the given pairs of models (all by default), with differences, errors, reasons and notes."""
+    pairs = list(combinations_with_replacement(range(len(names)), 2) if pairs is None else pairs)
+    differences = make_differences(measures)
+    seen = {measure.name: Evaluated(frozen, measure, confounders) for measure in measures}
+    reasons = {name: one.reasons for name, one in seen.items()}
+    for difference in differences:
+        reasons[difference.name] = reasons[difference.subtrahend.name] | reasons[difference.minuend.name]
+    cells = {}
+    for x, y in pairs:
+        rows_x, rows_y = frozen.layers[x], frozen.layers[y]
+        found = {name: one.pseudo_values(rows_x, rows_y) for name, one in seen.items()}
+        for difference in differences:
+            found[difference.name] = found[difference.minuend.name] - found[difference.subtrahend.name]
+        for name, values in found.items():
+            cells[name, x, y] = _cells(values, rows_x, rows_y, reasons[name])
+
+    def info(name: str, title: str, kind: str, df: float) -> MeasureInfo:
+        by_layer = {
+            model: {str(frozen.rows[row].key[1]): reasons[name][row] for row in rows if row in reasons[name]}
+            for model, rows in zip(names, frozen.layers, strict=True)
+        }
+        return MeasureInfo(title, kind, df, by_layer)
+
+    about = {m.name: info(m.name, m.title, m.kind, seen[m.name].df) for m in measures}
+    about |= {d.name: info(d.name, d.title, "difference", seen[d.minuend.name].df) for d in differences}
+    all_notes = [*frozen.notes, *notes, *(note for one in seen.values() for note in one.notes)]
+    return SimilarityResult(
+        models=tuple(names),
+        measures=tuple(measure.name for measure in measures),
+        n_samples=frozen.n_samples,
+        n_batches=frozen.n_batches,
+        complete=complete,
+        notes=tuple(dict.fromkeys(all_notes)),
+        provenance=dict(provenance or {}),
+        _layers=tuple(tuple(str(frozen.rows[row].key[1]) for row in rows) for rows in frozen.layers),
+        _info=about,
+        _cells=cells,
+        _kinds=tuple(tuple(frozen.rows[row].kind for row in rows) for rows in frozen.layers),
+    )
+
+
+class Evaluated:
+    """One measure over one frozen pass: which rows have numbers, why the others have none, and the numbers."""
+
+    def __init__(self, frozen: Frozen, measure: Measure, confounders: Sequence[str]) -> None:
+        self._measure = measure
+        self._n_confounders = len(confounders)
+        self._tolerance = tolerances(frozen.rows)
+        self._sums: Sums | None = frozen.sums.get(measure.rows)
+        self._basis = None
+        self.df = float("nan")
+        self.notes: list[str] = []
+        self.reasons: dict[int, str] = {}
+        if self._sums is None or not self._sums.weights.any():
+            waiting = f"no batch of {measure.rows.min_samples} samples yet"
+            self.reasons = {index: row.missing or waiting for index, row in enumerate(frozen.rows)}
+            self._sums = None
+            return
+        total = self._sums.products.sum(0)
+        self._tolerance = self._tolerance.to(total.device)
+        self._basis = measure.evaluate.basis(total, self._n_confounders)
+        explained = measure.evaluate.explained(total, self._tolerance, self._n_confounders, self._basis)
+        self._explain(frozen, total.diagonal().cpu(), explained.cpu())
+        if measure.evaluate.uses_confounder:
+            self._check_confounders(frozen, confounders)
+
+    def _explain(self, frozen: Frozen, variance: torch.Tensor, explained: torch.Tensor) -> None:
+        """The rows without numbers, each with its first cause."""
+        lost_in = frozen.undefined[self._measure.rows]
+        not_finite, undefined, counts = (
+            one.tolist() for one in (lost_in.not_finite, lost_in.no_row, lost_in.n_not_finite)
+        )
+        flat = (variance <= 0).tolist()
+        lost = explained.tolist()
+        for index, row in enumerate(frozen.rows):
+            if row.missing is not None:
+                self.reasons[index] = row.missing
+            elif not_finite[index] >= 0:
+                later = f", and {counts[index] - 1} times later" if counts[index] > 1 else ""
+                self.reasons[index] = f"non-finite values in batch {not_finite[index]} ({row.dtype}){later}"
+            elif undefined[index] >= 0:
+                self.reasons[index] = f"constant, or explained by the confounder, in batch {undefined[index]}"
+            elif flat[index]:
+                self.reasons[index] = "constant representation"
+            elif lost[index]:
+                self.reasons[index] = "explained by the confounder"
+
+    def _check_confounders(self, frozen: Frozen, confounders: Sequence[str]) -> None:
+        """Name the confounders without variance; one that is not finite leaves nothing to call deconfounded."""
+        not_finite = frozen.undefined[self._measure.rows].not_finite
+        for index, name in enumerate(confounders):
+            if not_finite[index] >= 0:
+                why = f"confounder {name!r} has non-finite values in batch {not_finite[index]}"
+                self.notes.append(f"{self._measure.title} is not available: {why}")
+                self.reasons = {row: why for row in range(len(frozen.rows))}
+            elif self._basis is not None and index in self._basis.dropped:
+                self.notes.append(f"confounder {name!r} does not vary over these samples and is left out")
+
+    def pseudo_values(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> PseudoValues:
+        if self._sums is None:
+            shape = (len(rows_x), len(rows_y))
+            nan = torch.full(shape, torch.nan, dtype=torch.float64)
+            return PseudoValues(nan, nan[None, :0], (), float("nan"))
+        found = pseudo_values(self.evaluator(rows_x, rows_y), self._sums)
+        self.df = found.df
+        return found
+
+    def evaluator(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> Callable[[Tensor, Tensor], Tensor]:
+        """Products and weight -> values (a, b)."""
+        device = self._tolerance.device
+        x, y = (torch.tensor(rows, dtype=torch.long, device=device) for rows in (rows_x, rows_y))
+        block = Block(x, y, self._tolerance, self._n_confounders)
+        return lambda products, weight: self._measure.evaluate(products, weight, block, self._basis)
+
+
+def _cells(found: PseudoValues, rows_x: Sequence[int], rows_y: Sequence[int], reasons: Mapping[int, str]) -> Cells:
+    """The estimate as arrays; cells of rows that have a reason are NaN."""
+    lost_x, lost_y = (torch.tensor([row in reasons for row in rows], dtype=torch.bool) for rows in (rows_x, rows_y))
+    lost = lost_x[:, None] | lost_y
+    estimate = found.estimate()
+    values, stderr = (part.cpu().masked_fill_(lost, torch.nan) for part in (estimate.values, estimate.stderr))
+    return Cells(values.numpy(), stderr.numpy(), (estimate.dominated.cpu() & ~lost).numpy())
+
+
+def direct(measure: Measure, sums: Sums, n_confounders: int) -> float:
+    """The measure of the last two rows, without an error."""
+    products, weight = sums.products.sum(0), sums.weights.sum()
+    rows = torch.arange(len(products), device=products.device)
+    tolerance = torch.full((len(products),), EXPLAINED, dtype=torch.float64, device=products.device)
+    block = Block(rows[-2:-1], rows[-1:], tolerance, n_confounders)
+    basis = measure.evaluate.basis(products, n_confounders)
+    return measure.evaluate(products, weight, block, basis).item()

@@ -1,0 +1,85 @@
+"""Standard errors of any function of the sums: the weighted delete-one-group jackknife."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from simwidget.estimate.accumulators import Sums
+
+DOMINANT_SHARE = 0.5
+"""One group that makes more than this share of a cell's variance dominates it."""
+MIN_GROUPS_TO_DOMINATE = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    values: Tensor
+    stderr: Tensor
+    """standard errors, NaN with fewer than two groups"""
+    df: float
+    """degrees of freedom of the t interval, NaN with fewer than two groups"""
+    dominated: Tensor
+    """bool: cells whose error rests on one group"""
+
+
+@dataclass(frozen=True)
+class PseudoValues:
+    """What an estimate would be without each group in turn; those of two estimates subtract."""
+
+    values: Tensor
+    taus: Tensor
+    """(G, ...) pseudo-values of the groups that are not empty; none with fewer than two of these"""
+    inflation: tuple[float, ...]
+    """(G,) the whole weight over that of the group"""
+    df: float
+
+    def __sub__(self, other: "PseudoValues") -> "PseudoValues":
+        """Those of the difference, whose error knows that both rest on the same batches."""
+        if self.inflation != other.inflation:
+            raise ValueError("pseudo-values of different groups of batches cannot be subtracted")
+        return PseudoValues(self.values - other.values, self.taus - other.taus, self.inflation, self.df)
+
+    def estimate(self) -> Estimate:
+        if not self.inflation:
+            nan = torch.full_like(self.values, torch.nan)
+            return Estimate(self.values, nan, self.df, torch.zeros_like(self.values, dtype=torch.bool))
+        h = self.values.new_tensor(self.inflation).view(-1, *[1] * self.values.ndim)
+        parts = (self.taus - (self.taus / h).sum(0)) ** 2 / (h - 1) / len(h)
+        variance = parts.sum(0)
+        dominated = (parts.amax(0) > DOMINANT_SHARE * variance) & (len(h) >= MIN_GROUPS_TO_DOMINATE)
+        return Estimate(self.values, variance.sqrt(), self.df, dominated)
+
+
+def jackknife(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> Estimate:
+    r"""Estimate and standard error of `evaluate(products, weight)`.
+
+    With group weights :math:`w_g`, :math:`W = \sum w_g`, :math:`h_g = W / w_g`, the pseudo-values are
+    :math:`\tau_g = h_g \hat\theta - (h_g - 1) \hat\theta_{(g)}` and
+
+    .. math:: \operatorname{var} = \frac{1}{G} \sum_g \frac{(\tau_g - \bar\tau)^2}{h_g - 1},
+              \quad \bar\tau = \sum_g \tfrac{w_g}{W} \tau_g,
+              \quad \mathrm{df} = \min\left(G, \frac{W^2}{\sum w_g^2}\right) - 1
+
+    over the G groups that are not empty (Busing, Meijer and Van der Leeden 1999, delete-m_j jackknife).
+    """
+    return pseudo_values(evaluate, sums).estimate()
+
+
+def pseudo_values(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> PseudoValues:
+    """The pseudo-values of `evaluate(products, weight)`; see `jackknife`."""
+    total, weight = sums.products.sum(0), sums.weights.sum()
+    values = evaluate(total, weight)
+    filled = sums.weights.nonzero().flatten().tolist()
+    if len(filled) < 2:
+        return PseudoValues(values, values.new_zeros(0, *values.shape), (), float("nan"))
+    taus, inflation = [], []
+    for group in filled:
+        w = sums.weights[group]
+        h = (weight / w).item()
+        left_out = evaluate(total - sums.products[group], weight - w)
+        taus.append(h * values - (h - 1) * left_out)
+        inflation.append(h)
+    effective = (weight**2 / (sums.weights**2).sum()).item()
+    return PseudoValues(values, torch.stack(taus), tuple(inflation), min(len(filled), effective) - 1)

@@ -1,0 +1,205 @@
+"""Representations -> the Gram matrices of one batch.
+
+A Gram matrix of a few samples says next to nothing, so the representations of consecutive forward passes are joined
+until `gram_batch` samples are there. This is the one bounded copy of activations in the program; a batch that is large
+enough by itself is reduced inside the hook and never copied.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from simwidget.gram.kernels import Kernel, LinearKernel, finish, reduced, working_dtype
+from simwidget.gram.precision import Precision
+from simwidget.gram.rows import Key
+
+
+@dataclass(frozen=True)
+class Grams:
+    """The Gram matrices of one batch."""
+
+    n: int
+    """samples"""
+    stack: Tensor
+    """(R, n, n): one for each row, centred or not, and zeros where `present` has none"""
+    present: frozenset[Key]
+    """what ran in every forward pass"""
+
+
+@dataclass(frozen=True)
+class Room:
+    grams: Tensor
+    """(R, n, n)"""
+    squares: Tensor
+    """(R,): the squared norms of the offsets"""
+    gram: Sequence[Tensor]
+    """each of them by itself"""
+    square: Sequence[Tensor]
+
+    @staticmethod
+    def of(n_rows: int, n: int, dtype: torch.dtype, device: torch.device) -> "Room":
+        grams = torch.zeros(n_rows, n, n, dtype=dtype, device=device)
+        squares = torch.zeros(n_rows, dtype=dtype, device=device)
+        return Room(grams, squares, grams.unbind(), squares.unbind())
+
+
+class GramStack:
+    """Room for the Gram matrices of a batch, one after the other, so that each is written where it will be read.
+
+    Of how many there will be, the first batch tells; until then the room doubles.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._dtype = torch.float32
+        self._n_rows = 1
+        self._held: Room | None = None
+
+    def write(self, row: int, x: Tensor, kernel: Kernel) -> None:
+        """The Gram matrix of a representation (n, p) becomes that of a row."""
+        dtype = working_dtype(x.dtype)
+        room = self._room(row, x.shape[0], dtype)
+        if room.grams.dtype == dtype and room.grams.device == x.device:
+            kernel(x, room.gram[row], room.square[row])
+        else:  # what is constant is told by the rounding of the type that it was multiplied in
+            room.gram[row].copy_(reduced(x, kernel))
+
+    def repeat(self, row: int, original: int) -> None:
+        """A row's Gram matrix is that of another row."""
+        assert self._held is not None
+        room = self._room(row, self._held.grams.shape[1], self._dtype)
+        room.gram[row].copy_(room.gram[original])
+        room.square[row].copy_(room.square[original])
+
+    def take(self, n_rows: int, n: int) -> Tensor:
+        """The Gram matrices (n_rows, n, n) of n samples, with which the room goes."""
+        room = self._room(n_rows - 1, n, self._dtype)
+        self._n_rows = max(1, n_rows)
+        self._held = None
+        grams = room.grams if len(room.grams) == n_rows else room.grams[:n_rows].clone()
+        finish(grams, room.squares[:n_rows])
+        return grams
+
+    def clear(self) -> None:
+        self._held = None
+
+    def _room(self, row: int, n: int, dtype: torch.dtype) -> "Room":
+        """Room of the widest type that was needed so far, for this row as well."""
+        held = self._held
+        if held is not None and held.grams.dtype == dtype and row < len(held.gram):
+            return held
+        self._dtype = torch.promote_types(self._dtype, dtype)
+        while self._n_rows <= row:
+            self._n_rows *= 2
+        if held is None or len(held.gram) < self._n_rows or held.grams.dtype != self._dtype:
+            self._held = Room.of(self._n_rows, n, self._dtype, self._device)
+            if held is not None:
+                self._held.grams[: len(held.gram)] = held.grams
+                self._held.squares[: len(held.gram)] = held.squares
+            return self._held
+        return held
+
+
+class GramBatch:
+    """The Gram matrices of one joined batch, by key; `rows` says which row of the stack a key has.
+
+    `open(n)` announces a forward pass over n samples, `put(key, x)` takes one of its representations (n, p), and
+    `close()` ends it and says whether the batch is full; then `take()` gives the matrices and starts afresh.
+    """
+
+    def __init__(
+        self, gram_batch: int, rows: Mapping[Key, int], device: torch.device, precision: Precision = "highest"
+    ) -> None:
+        self._gram_batch = gram_batch
+        self._rows = rows
+        self._stack = GramStack(device)
+        self._precision = precision
+        self._kernel: Kernel = LinearKernel(precision)
+        self._clear()
+
+    def _clear(self) -> None:
+        self.n_samples = 0
+        self._incoming = 0
+        self._parts: dict[Key, list[Tensor]] = {}
+        self._originals: dict[Key, Key | None] = {}
+        self._present: set[Key] = set()
+        self._before: dict[Key, list[Tensor]] | None = None
+        self._kernels: dict[Key, Kernel] = {}
+
+    @property
+    def incoming(self) -> int:
+        """Samples of the open forward pass."""
+        return self._incoming
+
+    def open(self, n: int) -> None:
+        self._incoming = n
+        self._before = dict(self._parts)
+
+    def put(self, key: Key, x: Tensor, original: Key | None = None, kernel: Kernel | None = None) -> None:
+        """One representation of the open forward pass; its memory may be overwritten once this returns.
+
+        `original` is the key of the same forward pass whose representation is the same tensor, if there is one; the
+        two then share their copy and their Gram matrix. A `kernel` of its own makes this key's Gram matrix.
+        """
+        if kernel is not None:
+            self._kernels[key] = kernel
+        if self._originals.setdefault(key, original) != original:
+            original = self._originals[key] = None
+        parts = self._parts.pop(key, [])
+        if parts and parts[0].shape[1] != x.shape[1]:
+            removed = key[0] == "confounder"
+            kind, remedy = ("confounder", "another confounder=") if removed else ("layer", 'representation="mean"')
+            raise ValueError(
+                f"{kind} {key[1]!r} has {x.shape[1]} features in this batch and {parts[0].shape[1]} in those it is "
+                f"joined with: give batches of one shape, {remedy}, or gram_batch=1 to join none"
+            )
+        if not self._fills:
+            shared = self._parts.get(original, []) if original is not None else []
+            self._parts[key] = [*parts, shared[-1] if shared else x.clone()]
+        elif sum(map(len, parts)) == self.n_samples:
+            if original is not None and original in self._present:
+                self._stack.repeat(self._rows[key], self._rows[original])
+                self._present.add(key)
+            else:
+                self._reduce(key, torch.cat([*parts, x]) if parts else x)
+
+    def close(self) -> bool:
+        """End the forward pass; whether the batch is full."""
+        fills = self._fills
+        self.n_samples += self._incoming
+        self._incoming = 0
+        self._before = None
+        return fills
+
+    def abandon(self) -> None:
+        """Forget the open forward pass; what was joined before it stays."""
+        self._incoming = 0
+        if self._before is not None:
+            self._parts = self._before
+        self._present.clear()
+        self._stack.clear()
+
+    def rest(self) -> None:
+        """Give back the scratch memory."""
+        self._kernel = LinearKernel(self._precision)
+
+    def take(self) -> Grams:
+        """The Gram matrices of the keys that ran in every forward pass; starts afresh."""
+        n = self.n_samples
+        for key, parts in self._parts.items():
+            if sum(map(len, parts)) == n:
+                self._reduce(key, torch.cat(parts))
+        grams = Grams(n, self._stack.take(len(self._rows), n), frozenset(self._present))
+        self._clear()
+        return grams
+
+    def _reduce(self, key: Key, x: Tensor) -> None:
+        self._stack.write(self._rows[key], x, self._kernels.get(key, self._kernel))
+        self._present.add(key)
+
+    @property
+    def _fills(self) -> bool:
+        """Whether the open forward pass makes the batch full."""
+        return self.n_samples + self._incoming >= self._gram_batch

@@ -1,0 +1,91 @@
+"""The latest batch of a run: the Gram matrices of all its layers, and whose samples they are."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simwidget.data.samples import Given, Samples
+from simwidget.gram.centring import double_centre
+from simwidget.inspection.agreement import Extremes, agreement
+from simwidget.inspection.pair import Inspection, effective_dimension, sort_by_label
+
+
+@dataclass(frozen=True)
+class Latest:
+    grams: Tensor
+    """(R, m, m): for each row its Gram matrix, centred or not; zeros where it has none"""
+    given: tuple[Given, ...]
+    """the batches of the loader whose samples, in this order, begin with those m"""
+
+    @cached_property
+    def samples(self) -> Samples:
+        """The m samples, on the Gram matrices' device."""
+        everyone = Samples.join([one.samples(self.grams.device) for one in self.given])
+        return everyone.take(slice(self.grams.shape[-1]))
+
+    def gram(self, row: int) -> Tensor:
+        """A row's centred Gram matrix (m, m)."""
+        return double_centre(self.grams[row])
+
+    def extremes(self, row_x: int, row_y: int) -> Extremes:
+        """The samples of this batch on which two rows agree least and most."""
+        return Extremes.of(agreement(self.gram(row_x), self.gram(row_y)), self.samples)
+
+    def inspect(
+        self, row_x: int, row_y: int, extremes: Extremes | None, names: tuple[str, str, str, str]
+    ) -> Inspection:
+        """What two rows make of this batch's samples; without extremes, those of this batch.
+
+        `names` are the first model's and layer's and the second's.
+        """
+        grams = [self.gram(row).cpu() for row in (row_x, row_y)]
+        spectrum_x, spectrum_y = map(spectrum_of, grams)
+        gram_x, gram_y = (gram.numpy() for gram in grams)
+        order, labels = sort_by_label(self.samples.labels.cpu().numpy())
+        extremes = extremes or self.extremes(row_x, row_y)
+        return Inspection(
+            *names,
+            gram_x=gram_x[order][:, order].astype(np.float32),
+            gram_y=gram_y[order][:, order].astype(np.float32),
+            samples=self.samples.places.cpu().numpy()[order],
+            labels=labels,
+            spectrum_x=spectrum_x,
+            spectrum_y=spectrum_y,
+            dimension_x=effective_dimension(spectrum_x),
+            dimension_y=effective_dimension(spectrum_y),
+            least=extremes.least.read(),
+            most=extremes.most.read(),
+            n_compared=int(extremes.n_compared),
+        )
+
+    def within(self, limit: int) -> "Latest":
+        """The same, or only its first samples, if the Gram matrices would take more bytes."""
+        if self.grams.nbytes <= limit:
+            return self
+        m = int((limit / self.grams.element_size() / len(self.grams)) ** 0.5)
+        return Latest(self.grams[:, :m, :m].clone(), self.given)
+
+    def develop(self) -> None:
+        """Make the thumbnails, and let the loader's tensors go."""
+        for one in self.given:
+            one.develop()
+
+
+def spectrum_of(gram: Tensor) -> NDArray[np.float64]:
+    """The eigenvalues (n,) of a centred Gram matrix (n, n) over their sum, the largest first.
+
+    Zeros where there is no variance, NaN where the matrix is not finite. By torch, which keeps to the cores that this
+    thread may use; numpy's own workers would go on waiting awake, and take them from the run.
+
+    >>> spectrum_of(torch.tensor([1.0, 3.0, 0.0]).diag())
+    array([0.75, 0.25, 0.  ])
+    """
+    if not gram.isfinite().all():
+        return np.full(len(gram), np.nan)
+    values = torch.linalg.eigvalsh(gram.double()).flip(0).clamp_(min=0.0)
+    total = values.sum()
+    return (values / total if total > 0 else values).numpy()

@@ -1,0 +1,159 @@
+"""What dCKA is asked to remove."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from simwidget.capture.layers import named_layers
+from simwidget.capture.outputs import kind_of
+from simwidget.capture.representations import name_of
+from simwidget.data.batch import Batch
+from simwidget.text.suggestions import near
+
+ConfounderOption = None | str | Callable[[Any], Tensor] | Sequence[str | Callable[[Any], Tensor]]
+CHOICES = (
+    'choose "input", "labels", a layer ("embeddings" or "model:embeddings"), a callable on the batch, a list of these, '
+    "or None"
+)
+
+
+@dataclass(frozen=True)
+class Confounder:
+    """One thing to remove."""
+
+    name: str
+    kind: Literal["input", "labels", "layer", "batch"]
+    layer: tuple[str, str] | None = None
+    """a model and a layer of it; of "input": what stands in for token ids"""
+    function: Callable[[Any], Tensor] | None = None
+
+    def from_layer(self, batch: Batch) -> bool:
+        """Whether its values come out of a layer, for batches like this one."""
+        if self.kind == "input" and _holds_tokens(batch):
+            if self.layer is None:
+                raise ValueError(
+                    f"the input is {_dtype(batch)}, whose inner products mean nothing, and no model has an "
+                    "nn.Embedding to take in its place: give confounder= a layer, or a callable from the batch to a "
+                    'float tensor, or take measures=("cka",)'
+                )
+            return True
+        return self.kind == "layer"
+
+    def note(self) -> str:
+        """What a reader must know when the first embedding stands in for the input."""
+        assert self.layer is not None
+        model, layer = self.layer
+        return (
+            f"the input holds token ids, whose inner products mean nothing: dCKA removes the first embedding's output, "
+            f"{layer!r} of {model!r}, in its place"
+        )
+
+    def values(self, batch: Batch) -> Tensor:
+        """The confounder's values (n, ...) for one batch; raises ValueError when there are none."""
+        if self.kind == "input":
+            tensor = batch.tensor
+            if tensor is None:
+                raise ValueError(
+                    "the batch's input is no one tensor (n, ...): give confounder= a callable from the batch to one, "
+                    'or take measures=("cka",)'
+                )
+            return _floating(tensor)
+        if self.kind == "labels":
+            if batch.labels is None:
+                raise ValueError(
+                    f"confounder 'labels': the batch holds no integer class labels ({batch.n},); the loader must give "
+                    '(input, labels), or a mapping with a key "labels"'
+                )
+            return batch.labels[:, None]
+        assert self.function is not None
+        found = self.function(batch.whole)
+        if not isinstance(found, Tensor) or found.ndim < 1 or len(found) != batch.n:
+            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise ValueError(
+                f"confounder {self.name!r} gave {shape}; it must give a tensor ({batch.n}, ...), one row a sample"
+            )
+        if found.layout != torch.strided:
+            raise ValueError(f"confounder {self.name!r} gave a {kind_of(found)} tensor; it must give a dense one")
+        return _floating(found.detach())
+
+
+def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module]) -> tuple[Confounder, ...]:
+    """The confounders of an option, in order; raises ValueError for one that is unknown or not unique."""
+    found: dict[str, Confounder] = {}
+    several = option if isinstance(option, list | tuple) else [] if option is None else [option]
+    for one in several:
+        confounder = _resolve(one, models)
+        name = confounder.name if confounder.name not in found else f"{confounder.name}#{len(found)}"
+        if name != confounder.name and not callable(one):
+            raise ValueError(f"confounder {one!r} is given twice")
+        found[name] = Confounder(name, confounder.kind, confounder.layer, confounder.function)
+    return tuple(found.values())
+
+
+def _resolve(one: Any, models: Mapping[str, nn.Module]) -> Confounder:
+    if one == "input":
+        return Confounder("input", "input", layer=_first_embedding(models))
+    if one == "labels":
+        return Confounder("labels", "labels")
+    if isinstance(one, str):
+        model, layer = _layer(one, models)
+        return Confounder(one, "layer", layer=(model, layer))
+    if callable(one):
+        return Confounder(name_of(one), "batch", function=one)
+    raise ValueError(f"confounder={one!r}: {CHOICES}")
+
+
+def _layer(name: str, models: Mapping[str, nn.Module]) -> tuple[str, str]:
+    model, layer = _named_layer(name, models)
+    if isinstance(named_layers(models[model])[layer.partition("#")[0]], torch.jit.ScriptModule):
+        raise TypeError(
+            f"confounder={name!r} is a TorchScript module, which runs without hooks: take another layer, or put the "
+            "original in its place"
+        )
+    return model, layer
+
+
+def _named_layer(name: str, models: Mapping[str, nn.Module]) -> tuple[str, str]:
+    layers = {model: named_layers(module) for model, module in models.items()}
+    for model, known in layers.items():
+        if name.startswith(f"{model}:"):
+            layer = name.removeprefix(f"{model}:")
+            if layer.partition("#")[0] not in known:
+                raise ValueError(f"confounder={name!r}: {model!r} has no such layer.{near(layer, tuple(known))}")
+            return model, layer
+    having = [model for model, known in layers.items() if name.partition("#")[0] in known]
+    if not having:
+        everything = [*dict.fromkeys(layer for known in layers.values() for layer in known)]
+        raise ValueError(f"confounder={name!r} is no layer of any model.{near(name, everything)} Or {CHOICES}")
+    if len({id(models[model]) for model in having}) > 1:
+        told = " or ".join(repr(f"{model}:{name}") for model in having)
+        raise ValueError(f"confounder={name!r} is a layer of {len(having)} models: say which, {told}")
+    return having[0], name
+
+
+def _first_embedding(models: Mapping[str, nn.Module]) -> tuple[str, str] | None:
+    for model, module in models.items():
+        for name, layer in named_layers(module).items():
+            if isinstance(layer, nn.Embedding):
+                return model, name
+    return None
+
+
+def _holds_tokens(batch: Batch) -> bool:
+    tensor = batch.tensor
+    return tensor is not None and tensor.dtype in (torch.int64, torch.int32, torch.int16, torch.bool)
+
+
+def _dtype(batch: Batch) -> str:
+    return "" if batch.tensor is None else str(batch.tensor.dtype).removeprefix("torch.")
+
+
+def _floating(tensor: Tensor) -> Tensor:
+    if tensor.is_quantized:
+        return tensor.dequantize()
+    if tensor.is_complex():
+        return torch.view_as_real(tensor.resolve_conj())
+    return tensor if tensor.is_floating_point() else tensor.float()

@@ -1,0 +1,232 @@
+"""What a network's layers look like for one batch, before anything is compared."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Any
+
+from simwidget.capture.hooks import Capture
+from simwidget.capture.layers import named_layers
+from simwidget.capture.outputs import RepresentationError
+from simwidget.capture.positions import Positions
+from simwidget.capture.representations import Surroundings
+from simwidget.plan.memory import MemoryEstimate, estimate_memory, free_memory, warning, written
+from simwidget.plan.model import SimilarityModel
+from simwidget.plan.options import Options
+from simwidget.restore.randomness import random_state_kept
+
+COLUMNS = ("layer", "module", "calls", "output", "dtype", "features", "chosen")
+SIDES = ("left", "left", "right", "left", "left", "right", "left")
+
+
+@dataclass(frozen=True)
+class LayerDescription:
+    """One layer of a network, as one batch shows it."""
+
+    name: str
+    module: str
+    """the class of its module"""
+    calls: int
+    """how often it runs in one forward pass; each call is a row of its own in a result"""
+    output: tuple[int, ...] | None
+    """the shape of the tensor that is compared, samples first; None where there is none"""
+    dtype: str
+    n_features: int | None
+    """p of its representation (n, p)"""
+    chosen: bool
+    """whether a comparison takes it when nothing else is asked for"""
+    reason: str | None = None
+    """why it would have no numbers"""
+    repeats: str | None = None
+    """the layer before it whose very tensor it returns, which is why a default choice leaves it out"""
+
+    def cells(self) -> tuple[str, ...]:
+        shape = "" if self.output is None else " × ".join(map(str, self.output))
+        chosen = "yes" if self.chosen else ""
+        if self.repeats is not None:
+            inside = self.repeats.removeprefix(f"{self.name}.")
+            chosen = f"same as {'its ' if inside != self.repeats else ''}{inside}"
+        features = "none" if self.n_features is None else f"{self.n_features:,}"
+        return (self.name, self.module, str(self.calls), shape, self.dtype, features, chosen)
+
+
+@dataclass(frozen=True)
+class Description:
+    """The layers of one network in execution order; those that did not run come last."""
+
+    model: str
+    n_samples: int
+    layers: tuple[LayerDescription, ...]
+    memory: MemoryEstimate
+    """what comparing the chosen layers takes, for one measure, beside the model and its own activations"""
+    warning: str | None
+    """said when that will hardly fit"""
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The layers that are compared when nothing else is asked for."""
+        return tuple(layer.name for layer in self.layers if layer.chosen)
+
+    def __getitem__(self, name: str) -> LayerDescription:
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+    def to_dataframe(self) -> Any:
+        """The table for pandas (the extra "frames"), one row a layer."""
+        try:
+            import pandas
+        except ImportError as problem:
+            raise ImportError('to_dataframe needs pandas: pip install "simwidget[frames]"') from problem
+        return pandas.DataFrame([vars(layer) for layer in self.layers]).set_index("name")
+
+    def __str__(self) -> str:
+        table = [COLUMNS, *(layer.cells() for layer in self.layers)]
+        widths = [min(60, max(len(row[k]) for row in table)) for k in range(len(COLUMNS))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
+        ]
+        return "\n".join([self._title(), "", *lines, "", *self._ending()])
+
+    __repr__ = __str__
+
+    def _title(self) -> str:
+        return f"{self.model}: {len(self.layers)} layers, {len(self.chosen)} of them chosen, {self.n_samples} samples"
+
+    def _ending(self) -> list[str]:
+        idle = [layer.name for layer in self.layers if layer.calls == 0]
+        lines = [f"{layer.name}: {layer.reason}" for layer in self.layers if layer.reason and layer.calls]
+        if idle:
+            lines.append(f"did not run: {', '.join(idle[:6])}{', ...' if len(idle) > 6 else ''}")
+        lines.append(f"comparing the chosen layers takes about {written(self.memory.total)} beside the model")
+        return lines if self.warning is None else [*lines, self.warning]
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th style="text-align:{side}">{name}</th>' for name, side in zip(COLUMNS, SIDES, strict=True))
+        rows = []
+        for layer in self.layers:
+            weight = "" if layer.chosen else ";opacity:.6"
+            cells = "".join(
+                f'<td style="text-align:{side};white-space:{"normal" if column == "chosen" else "nowrap"}{weight}">'
+                f"{escape(cell)}</td>"
+                for cell, column, side in zip(layer.cells(), COLUMNS, SIDES, strict=True)
+            )
+            rows.append(f"<tr>{cells}</tr>")
+        ending = "".join(f"<p>{escape(line)}</p>" for line in self._ending())
+        return (
+            f"<p><b>{escape(self._title())}</b></p>"
+            f'<div style="max-height:480px;overflow:auto"><table><thead><tr>{head}</tr></thead>'
+            f"<tbody>{''.join(rows)}</tbody></table></div>{ending}"
+        )
+
+
+def describe(
+    model: Any,
+    batch: Any,
+    *,
+    representation: Any = "flatten",
+    forward: Any = None,
+    inputs: Any = None,
+    batch_dim: Any = None,
+    device: Any = None,
+    gram_batch: int = 64,
+    positions: int = 256,
+    seed: int = 0,
+) -> Description:
+    """Run one batch through a network and list all its layers in execution order.
+
+    For each: the shape of the output that is compared, the number p of features of its representation (n, p), how
+    often it runs in a forward pass, whether a comparison would take it by default, and why it would have no numbers.
+    The network is left as it was. Options mean what they mean in `compare`.
+
+    Args:
+        model: an `nn.Module`, or a `SimilarityModel`, whose own choice of layers then counts as the default.
+        batch: one batch, as the loader gives it.
+
+    Raises:
+        ValueError, TypeError: as `compare`.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+    >>> print(describe(net, torch.zeros(64, 8)))
+    Sequential: 3 layers, 2 of them chosen, 64 samples
+    <BLANKLINE>
+    layer  module  calls  output   dtype    features  chosen
+    0      Linear  1      64 × 16  float32  16        yes
+    1      ReLU    1      64 × 16  float32  16
+    2      Linear  1      64 × 4   float32  4         yes
+    <BLANKLINE>
+    comparing the chosen layers takes about 178 kB beside the model
+    """
+    given = model if isinstance(model, SimilarityModel) else SimilarityModel(model)
+    chosen = set(given.layer_names)
+    everything = SimilarityModel(given.model, given.model_name, layers=list(named_layers(given.model)))
+    plan = Options(
+        measures=("cka",),
+        confounder=None,
+        representation=representation,
+        forward=forward,
+        inputs=inputs,
+        batch_dim=batch_dim,
+        device=device,
+        gram_batch=gram_batch,
+        positions=positions,
+        seed=seed,
+    ).plan([everything])
+    (network,) = plan.networks
+    own = network.take(batch, 0)
+    places = Positions(own.n, own.masks, positions, seed, 0, lambda _: None) if plan.by_position else None
+    around = Surroundings(own.n, own.masks.to(network.device), places)
+    found: dict[str, LayerDescription] = {}
+    calls: Counter[str] = Counter()
+    waiting = 0
+    itemsize = 4
+    previous = ""
+
+    def sink(call: str, output: Any, inputs: Any) -> None:
+        nonlocal waiting, itemsize, previous
+        layer = call.partition("#")[0]
+        calls[layer] += 1
+        reading = network.readings[layer]
+        try:
+            tensor = reading.output(output, own.n)
+            x = reading.represent(tensor, around, call, inputs)
+        except RepresentationError as problem:
+            listed = layer in chosen
+            found.setdefault(
+                layer, LayerDescription(layer, network.kinds[layer], 0, None, "", None, listed, str(problem))
+            )
+            return
+        # a container that returns what the chosen layer before it gave is no layer of its own
+        again = layer in chosen and around.latest.repeats(tensor.source) and layer in network.containers
+        left_out = given.chosen_by_default and again
+        listed = layer in chosen and not left_out
+        shape = tuple(getattr(tensor.tensor, "shape", ()))
+        dtype = str(x.dtype).removeprefix("torch.")
+        one = LayerDescription(layer, network.kinds[layer], 0, shape, dtype, x.shape[1], listed)
+        found.setdefault(layer, replace(one, repeats=previous) if left_out else one)
+        if layer in chosen:
+            previous = call
+        if found[layer].chosen:
+            waiting += x.numel() * x.element_size()
+            itemsize = max(itemsize, min(8, x.element_size()))
+
+    capture = Capture(network.module, network.model, network.names, network.device, network.calling, sink)
+    with random_state_kept([network.device]), capture:
+        capture.forward(own)
+    n = own.n if places is None else len(places.settled())
+    n_gram = max(n, gram_batch)
+    rows = sum(calls[layer.name] for layer in found.values() if layer.chosen) + 1  # and a confounder
+    need = estimate_memory(
+        rows, n_gram, waiting=waiting * (n_gram - n) // max(n, 1), joins=n < gram_batch, itemsize=itemsize
+    )
+    ran = [replace(layer, calls=calls[layer.name]) for layer in found.values()]
+    never = [
+        LayerDescription(name, network.kinds[name], 0, None, "", None, False, "did not run")
+        for name in network.names
+        if name not in found
+    ]
+    problem = warning(need, free_memory(plan.device), rows, n_gram)
+    return Description(given.model_name, own.n, (*ran, *never), need, problem)

@@ -1,0 +1,42 @@
+"""On which device a network runs."""
+
+import torch
+
+from simwidget.restore.networks import only_device
+
+Device = torch.device | str | None
+
+
+def choose_device(device: Device, network: torch.nn.Module | None = None) -> torch.device:
+    """The device asked for; else the accelerator that holds the network; else CUDA, then MPS, then the CPU."""
+    if device is not None:
+        return _indexed(torch.device(device))
+    home = None if network is None else only_device(network)
+    if home is not None and home.type not in ("cpu", "meta"):
+        return home
+    if torch.cuda.is_available():
+        return _indexed(torch.device("cuda"))
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def check_device(device: Device, model: str) -> None:
+    if device is None:
+        return
+    try:
+        found = torch.device(device)
+    except RuntimeError as problem:
+        raise ValueError(
+            f"device={device!r} of {model!r} is no device of torch: give 'cpu', 'cuda', 'cuda:1' or 'mps'"
+        ) from problem
+    missing = (found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count()) or (
+        found.type == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing:
+        raise ValueError(f"device={device!r} of {model!r} is not on this machine: give another, or leave device= out")
+
+
+def _indexed(device: torch.device) -> torch.device:
+    """ "cuda" as the device that it now stands for: tensors have "cuda:0", and the two are not equal."""
+    if device.type == "cuda" and device.index is None and torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return device

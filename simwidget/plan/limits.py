@@ -1,0 +1,61 @@
+"""When a run has enough: batches, samples, seconds, or standard errors that are small enough."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The first one that is reached ends a run; None for no limit."""
+
+    max_batches: int | None = None
+    max_samples: int | None = None
+    max_seconds: float | None = None
+    until: float | None = None
+    """a standard error"""
+    until_quantile: float = 1.0
+    """the share of cells that must be below it"""
+
+    def check(self) -> None:
+        """Raises ValueError for what is no limit."""
+        for name in ("max_batches", "max_samples"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise ValueError(f"{name}={value!r}: give a whole number from 1 on")
+        for name in ("max_seconds", "until"):
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value) and 0 < value < float("inf")):
+                what = "a number of seconds" if name == "max_seconds" else "a standard error, 0.01 say"
+                raise ValueError(f"{name}={value!r}: give {what}, above 0")
+        if not (_is_number(self.until_quantile) and 0 < self.until_quantile <= 1):
+            raise ValueError(
+                f"until_quantile={self.until_quantile!r}: give the share of cells whose error must be below until=, "
+                "above 0 and at most 1"
+            )
+
+    def said(self) -> dict[str, Any]:
+        """Those that were asked for, beside `max_batches`."""
+        asked = {name: value for name, value in vars(self).items() if value is not None and name != "max_batches"}
+        return asked if "until" in asked else {name: one for name, one in asked.items() if name != "until_quantile"}
+
+    def reached(self, n_batches: int, n_samples: int, seconds: float) -> str | None:
+        """Which of the limits on length is reached, as the option says it."""
+        for name, value in (("max_batches", n_batches), ("max_samples", n_samples), ("max_seconds", seconds)):
+            limit = getattr(self, name)
+            if limit is not None and value >= limit:
+                return f"{name}={limit!r}"
+        return None
+
+    def batches_needed(self, n_batches: int, n_samples: int, seconds: float, by_errors: int | None) -> int | None:
+        """An estimate of how many batches it takes to reach the first limit, at the present pace."""
+        needed = [] if by_errors is None else [by_errors]
+        if self.max_samples is not None and n_samples:
+            needed.append(math.ceil(n_batches * self.max_samples / n_samples))
+        if self.max_seconds is not None and seconds:
+            needed.append(math.ceil(n_batches * self.max_seconds / seconds))
+        return min(needed, default=None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,123 @@
+"""How much memory a run takes, beside its models and their own activations."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from simwidget.estimate.accumulators import N_GROUPS
+from simwidget.estimate.history import LONGEST, MEMORY, SHORTEST
+
+ENOUGH = 0.8
+"""The share of the free memory that a run may take without a warning."""
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes at the peak."""
+
+    sums: int
+    """the additive state, once more while it is looked at, and its history"""
+    grams: int
+    """the Gram matrices of one batch, the latest ones, and their rows"""
+    joined: int
+    """representations that wait to be joined to a Gram matrix"""
+
+    @property
+    def total(self) -> int:
+        return self.sums + self.grams + self.joined
+
+    def __str__(self) -> str:
+        return (
+            f"{written(self.total)}: {written(self.sums)} for the sums, {written(self.grams)} for the Gram matrices, "
+            f"{written(self.joined)} for representations that wait to be joined"
+        )
+
+
+def estimate_memory(
+    n_rows: int, n: int, *, n_row_maps: int = 1, waiting: int = 0, joins: bool = False, itemsize: int = 4
+) -> MemoryEstimate:
+    """The memory of a run with this many rows (layers and confounders) and samples in a Gram matrix.
+
+    `waiting` are the bytes of all representations of one Gram matrix's samples; where batches are `joins`, they wait.
+
+    >>> estimate_memory(n_rows=50, n=64).total < 2**24 < estimate_memory(n_rows=1000, n=64).total
+    True
+    """
+    products = n_rows * n_rows * 8
+    moments = min(LONGEST, max(SHORTEST, MEMORY // max(1, 2 * n_rows * (n_rows + 1))))
+    sums = n_row_maps * (2 * N_GROUPS * products + moments * products // 4)
+    stack = n_rows * n * n * itemsize
+    # the stack, the centred copy and the rows of each map, and the latest batch's stack
+    return MemoryEstimate(sums, 3 * stack + n_row_maps * stack // 2, waiting if joins else 0)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that a device has left; None where that cannot be told."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type != "cpu":
+        return None
+    found = _limits()
+    return min(found) if found else None
+
+
+def _limits() -> list[int]:
+    """What the system has free, and what is left of this container's limit."""
+    found = []
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    except (OSError, ValueError, IndexError):
+        names = getattr(os, "sysconf_names", {})
+        if "SC_AVPHYS_PAGES" in names:
+            found.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    try:
+        limit, used = (Path(f"/sys/fs/cgroup/memory.{name}").read_text().strip() for name in ("max", "current"))
+        if limit != "max":
+            found.append(max(0, int(limit) - int(used)))
+    except (OSError, ValueError):
+        pass
+    return found
+
+
+def warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: int) -> str | None:
+    """What to tell the user when a run will hardly fit; None when it will."""
+    if free is None or estimate.total <= ENOUGH * free:
+        return None
+    parts = {
+        "choose fewer layers (layers=)": estimate.sums,
+        "use a smaller batch or gram_batch": estimate.grams,
+        'use representation="mean", or batches as large as gram_batch, which are not joined': estimate.joined,
+    }
+    return (
+        f"this run of {n_rows} layers and {n} samples a Gram matrix needs about {estimate}; {written(free)} are free: "
+        f"{max(parts, key=lambda part: parts[part])}"
+    )
+
+
+def how_to_fit(n: int, options: Mapping[str, Any]) -> str:
+    """What to do when a forward pass of n samples did not fit."""
+    unbiased = options.get("unbiased") and options.get("average") == "hsic"
+    halves = f"batches of {n // 2} samples" if n > 1 else "a smaller input"
+    joined = " (gram_batch= joins them again)" if n > 1 else ""
+    automatic = ", auto_batch=True, which halves batches until they fit" if unbiased and n > 1 else ""
+    return (
+        f"{n} samples at once did not fit into memory: give {halves}{joined}{automatic}, or fewer layers with layers="
+    )
+
+
+def written(n_bytes: int) -> str:
+    """Bytes for a reader: "3.2 GB".
+
+    >>> written(3_200_000_000), written(45_000)
+    ('3.2 GB', '45 kB')
+    """
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.3g} {unit}"
+    return f"{n_bytes} B"

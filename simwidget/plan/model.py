@@ -1,0 +1,125 @@
+"""A network under a name, with the layers that are to be compared."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from copy import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from simwidget.capture.calling import Calling
+from simwidget.capture.hooks import Capture
+from simwidget.capture.layers import check_network, default_layers, layers_containing, layers_matching, unwrap
+from simwidget.capture.outputs import RepresentationError, find_output
+from simwidget.data.batch import split
+from simwidget.data.nested import tensors_in
+from simwidget.restore.randomness import random_state_kept
+from simwidget.text.printable import a_kind
+
+
+class SimilarityModel:
+    """A network, its name and its layers.
+
+    Args:
+        model: the network. Of a compiled or parallel model the original module is used, since its hooks fire.
+        model_name: the name in results and on axes; the class name by default.
+        layers_to_include: substrings of module names, as in simtorch.
+        device: where `representations` runs the network; a comparison has a device of its own.
+        layers: exact module names and globs (`"layer3.*"`), instead of `layers_to_include`.
+
+    With neither given, the layers are those with parameters of their own and the outputs of blocks. The network
+    itself is not changed: hooks exist only while a comparison runs.
+
+    Raises:
+        ValueError: a substring or pattern matches no module; the text offers near names.
+            Or a layer is not initialised yet, as lazy modules are before their first batch.
+        TypeError: the model is not an `nn.Module`, or a TorchScript module, whose submodules run without hooks.
+
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> SimilarityModel(net, "tiny").layer_names
+    ('0', '2')
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        model_name: str | None = None,
+        layers_to_include: Sequence[str] | None = None,
+        device: torch.device | str | None = None,
+        *,
+        layers: Sequence[str] | None = None,
+    ) -> None:
+        name = self.name_of(model) if model_name is None else str(model_name)
+        network = unwrap(self._checked(model))
+        check_network(network, name)
+        if layers is not None and layers_to_include:
+            raise ValueError(f"{name!r}: give layers (names and globs) or layers_to_include (substrings), not both")
+        self.model = network
+        self.model_name = name
+        self.layers_to_include = list(layers_to_include or [])
+        self.device = device
+        self.chosen_by_default = layers is None and not self.layers_to_include
+        if layers is not None:
+            names = layers_matching(network, layers, name)
+        elif self.layers_to_include:
+            names = layers_containing(network, self.layers_to_include, name)
+        else:
+            names = default_layers(network)
+        if not names and next(network.children(), None) is not None:
+            raise TypeError(
+                f"all submodules of {name!r} are TorchScript modules, which run without hooks: put the originals in "
+                "their place"
+            )
+        if not names:
+            raise ValueError(f"{name!r} has no layers: it has no submodules, so there is nothing to compare")
+        self.layer_names = tuple(names)
+
+    @staticmethod
+    def name_of(model: nn.Module) -> str:
+        """The name a network gets when it is given none: that of its class."""
+        return type(unwrap(SimilarityModel._checked(model))).__name__
+
+    @staticmethod
+    def _checked(model: Any) -> nn.Module:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model is {a_kind(model)}: pass an nn.Module or a SimilarityModel")
+        return model
+
+    def renamed(self, name: str, layers: Sequence[str] | None = None) -> "SimilarityModel":
+        """The same network under another name, with the same layers or others."""
+        if layers is not None:
+            return SimilarityModel(self.model, name, device=self.device, layers=layers)
+        other = copy(self)
+        other.model_name = name
+        return other
+
+    @property
+    def n_layers(self) -> int:
+        """The number of modules chosen; a module that runs several times in a forward pass gives more rows."""
+        return len(self.layer_names)
+
+    def representations(self, inputs: Any) -> dict[str, Tensor]:
+        """Copies of the chosen layers' outputs (n, ...) for one batch, in execution order.
+
+        A comparison never keeps these; this is for looking at a few samples by hand.
+        """
+        kept: dict[str, Tensor] = {}
+        batch = split(inputs, 0)
+
+        def keep(call: str, output: Any, inputs: Any) -> None:
+            with suppress(RepresentationError):
+                kept[call] = find_output(output, batch.n).tensor.clone()
+
+        first = next(tensors_in(inputs), None)
+        home = first.device if isinstance(first, Tensor) else torch.device("cpu")
+        device = home if self.device is None else torch.device(self.device)
+        calling = Calling(self.model, self.model_name)
+        capture = Capture(self.model, self.model_name, self.layer_names, device, calling, keep)
+        with random_state_kept([device]), capture:
+            capture.forward(batch)
+        return kept
+
+    def __repr__(self) -> str:
+        return f"SimilarityModel({self.model_name!r}, {self.n_layers} layers)"

@@ -1,0 +1,204 @@
+"""What is asked of a comparison, checked against its models before anything runs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from simwidget.capture.calling import Forward
+from simwidget.capture.representations import BY_POSITION, RepresentationOption, Representations, name_of
+from simwidget.gram.precision import PRECISIONS, Precision
+from simwidget.measures import make_measures
+from simwidget.measures.base import Measure, MeasureOptions
+from simwidget.plan.confounders import Confounder, ConfounderOption, resolve_confounders
+from simwidget.plan.devices import Device, check_device, choose_device
+from simwidget.plan.limits import Limits
+from simwidget.plan.model import SimilarityModel
+from simwidget.plan.networks import BatchDim, Network, networks_of
+from simwidget.text.printable import a_kind
+from simwidget.text.suggestions import near
+
+Inputs = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `compare`, as they were given; see there."""
+
+    measures: Sequence[str] | str = ("cka", "dcka")
+    device: Device | Sequence[Device] | Mapping[str, Device] = None
+    representation: RepresentationOption = "flatten"
+    confounder: ConfounderOption = "input"
+    forward: Forward | Sequence[Forward | None] | Mapping[str, Forward] | None = None
+    inputs: Inputs | Sequence[Inputs | None] | Mapping[str, Inputs] | None = None
+    batch_dim: BatchDim = None
+    unbiased: bool = True
+    gram_batch: int = 64
+    average: Literal["hsic", "cka"] = "hsic"
+    remove_negative_eig: bool = False
+    precision: Precision = "highest"
+    positions: int = 256
+    seed: int = 0
+    auto_batch: bool = False
+    max_batches: int | None = None
+    max_samples: int | None = None
+    max_seconds: float | None = None
+    until: float | None = None
+    until_quantile: float = 1.0
+    checkpoint: str | PathLike[str] | None = None
+    checkpoint_seconds: float = 60.0
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.max_batches, self.max_samples, self.max_seconds, self.until, self.until_quantile)
+
+    def plan(self, models: Sequence[SimilarityModel]) -> "Plan":
+        """Check everything; raises ValueError or TypeError with what to do instead."""
+        names = tuple(model.model_name for model in models)
+        modules = {model.model_name: model.model for model in models}
+        measures = make_measures(self.measures, MeasureOptions(self.unbiased, self.average, self.remove_negative_eig))
+        uses_confounder = any(measure.name == "dcka" for measure in measures)
+        confounders = resolve_confounders(self.confounder, modules) if uses_confounder else ()
+        if uses_confounder and not confounders:
+            raise ValueError(
+                "measure 'dcka' needs a confounder: give confounder=\"input\" or a callable on the batch, or take "
+                'measures=("cka",)'
+            )
+        for option, least in (("gram_batch", 1), ("positions", 4), ("seed", 0)):
+            value = getattr(self, option)
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+            if not whole:
+                raise ValueError(f"{option}={value!r}: give a whole number from {least} on")
+        self.limits.check()
+        if self.auto_batch and not (self.unbiased and self.average == "hsic"):
+            raise ValueError(
+                "auto_batch=True splits batches, which changes what biased estimates and means of the batches' own "
+                'ratios are: it needs unbiased=True and average="hsic"'
+            )
+        self._check_checkpoint()
+        if self.seed >= 2**31:
+            raise ValueError(f"seed={self.seed!r}: give a whole number below 2**31")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision={self.precision!r}: choose {' or '.join(map(repr, PRECISIONS))}")
+        given = per_model("device", self.device, names, lambda one: isinstance(one, str | torch.device))
+        for name, device in given.items():
+            check_device(device, name)
+        devices = {model.model_name: choose_device(given[model.model_name], model.model) for model in models}
+        representations = Representations.of(self.representation, {m.model_name: m.layer_names for m in models})
+        extra: dict[str, list[str]] = {}
+        for model, layer in (one.layer for one in confounders if one.layer is not None):
+            extra.setdefault(model, []).append(layer.partition("#")[0])
+        functions = {
+            option: per_model(option, getattr(self, option), names, callable) for option in ("inputs", "forward")
+        }
+        how = (representations.at(model.model_name, layer) for model in models for layer in model.layer_names)
+        by_position: Any = next((one for one in how if one in BY_POSITION), None)
+        networks = networks_of(
+            models,
+            devices,
+            representations,
+            self.batch_dim,
+            functions["inputs"],
+            functions["forward"],
+            extra,
+            by_position,
+        )
+        said = {
+            "measures": [measure.name for measure in measures],
+            "unbiased": self.unbiased,
+            "average": self.average,
+            "remove_negative_eig": self.remove_negative_eig,
+            "gram_batch": self.gram_batch,
+            "max_batches": self.max_batches,
+            **self.limits.said(),
+            "precision": self.precision,
+            "confounder": [one.name for one in confounders],
+            "representation": representations.describe(),
+            "batch_dim": dict(self.batch_dim) if isinstance(self.batch_dim, Mapping) else self.batch_dim,
+            **{
+                option: {name: name_of(function) for name, function in given.items() if function is not None}
+                for option, given in functions.items()
+                if any(given.values())
+            },
+            **({"positions": self.positions, "seed": self.seed} if by_position else {}),
+        }
+        return Plan(
+            tuple(models),
+            tuple(networks),
+            measures,
+            confounders,
+            devices[names[0]],
+            self.gram_batch,
+            self.precision,
+            by_position is not None,
+            self.positions,
+            self.seed,
+            self.auto_batch,
+            said,
+        )
+
+    def _check_checkpoint(self) -> None:
+        seconds = self.checkpoint_seconds
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds >= 0:
+            raise ValueError(f"checkpoint_seconds={seconds!r}: give the seconds between two checkpoints, 0 or more")
+        if self.checkpoint is None:
+            return
+        if not isinstance(self.checkpoint, str | PathLike):
+            raise TypeError(f"checkpoint= is {a_kind(self.checkpoint)}: give the path of a file")
+        folder = Path(self.checkpoint).absolute().parent
+        if not folder.is_dir():
+            raise ValueError(f"checkpoint={str(self.checkpoint)!r}: there is no folder {str(folder)!r}; make it first")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a pass does."""
+
+    models: tuple[SimilarityModel, ...]
+    networks: tuple[Network, ...]
+    measures: tuple[Measure, ...]
+    confounders: tuple[Confounder, ...]
+    device: torch.device
+    """where the sums are"""
+    gram_batch: int
+    precision: Precision
+    by_position: bool
+    """whether tokens or positions are the samples"""
+    positions: int
+    seed: int
+    auto_batch: bool
+    said: Mapping[str, Any]
+    """the options as the provenance tells them"""
+
+    def network_of(self, model: str) -> int:
+        """The position of the network that stands for a model."""
+        return next(position for position, network in enumerate(self.networks) if model in network.models)
+
+
+def per_model(option: str, value: Any, names: Sequence[str], fits: Callable[[Any], bool]) -> dict[str, Any]:
+    """One value for each model, of an option that is one for all, one for each in order, or a mapping from names."""
+    if isinstance(value, Mapping):
+        for name in value:
+            if name not in names:
+                raise ValueError(f"{option} names a model {name!r} that is not compared.{near(str(name), names)}")
+        found = {name: value.get(name) for name in names}
+    elif isinstance(value, tuple | list):
+        if len(value) != len(names):
+            raise ValueError(f"{option} has {len(value)} entries for {len(names)} models: give one for each")
+        found = dict(zip(names, value, strict=True))
+    else:
+        found = dict.fromkeys(names, value)
+    for name, one in found.items():
+        if one is not None and not fits(one):
+            raise TypeError(f"{option} of {name!r} is {a_kind(one)}: give a {_KINDS[option]}, or None")
+    return found
+
+
+_KINDS = {
+    "device": "torch.device or its name",
+    "inputs": "function from the loader's batch to the model's own",
+    "forward": "function called as forward(model, batch)",
+}

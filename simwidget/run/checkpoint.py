@@ -1,0 +1,127 @@
+"""A run's state on disk: written whole or not at all, and refused where it is not what it should be.
+
+The file holds tensors (safetensors) and one JSON text, nothing that could run.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simwidget.text.untrusted import expect, field, read_file, refusing, shown, texts, whole
+
+FORMAT = 1
+COST = 0.05
+"""The share of a run's time that writing may take."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    header: Mapping[str, Any]
+    arrays: Mapping[str, Tensor]
+
+
+def write_checkpoint(path: Path, header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
+    """Beside the old file first, to the disk, and then in its place: at every moment one of the two is there, whole."""
+    from safetensors.torch import save
+
+    content = save(
+        {name: one.detach().cpu().contiguous() for name, one in arrays.items()},
+        {"simwidget": json.dumps({"format": FORMAT, **header})},
+    )
+    part = path.with_name(path.name + ".part")
+    try:
+        with open(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """The new name to the disk, where the system can."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """The content of a checkpoint; raises ValueError for a file that is none."""
+    header, arrays = read_file(path, "checkpoint")
+    with refusing(path, "checkpoint"):
+        version = whole(header, "format")
+        expect(version == FORMAT, f"it has format {version}; this version reads format {FORMAT}")
+        for part in ("about", "given", "stream", "run"):
+            field(header, part, dict)
+        for part in ("layers", "options", "limits"):
+            field(header["given"], part, dict, "given")
+        texts(field(header["given"], "functions", list, "given"), "functions")
+    return Checkpoint(header, {name: torch.from_numpy(np.require(one, None, "W")) for name, one in arrays.items()})
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """How what a checkpoint says of its run differs from what this run says of itself, in words."""
+    found = []
+    for topic in dict.fromkeys([*then, *now]):
+        a, b = then.get(topic), now.get(topic)
+        if a == b:
+            continue
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += [f"{_short(topic)}, {rest}" for rest in differences(a, b)]
+        elif isinstance(a, list) and isinstance(b, list):
+            gone = [_short(one) for one in a if one not in b][:3]
+            new = [_short(one) for one in b if one not in a][:3]
+            told = [f"{', '.join(some)} {where}" for some, where in ((gone, "only there"), (new, "only here")) if some]
+            found.append(f"{_short(topic)}: {'; '.join(told) or 'another order'}")
+        elif topic == "weights":
+            found.append("other weights")
+        else:
+            found.append(f"{_short(topic)}: {shown(a)} there, {shown(b)} here")
+    return found
+
+
+def _short(name: Any) -> str:
+    return shown(name).strip("'")
+
+
+class Checkpointer:
+    """Writes a run's state at most every so many seconds, and never for more than a share of its time.
+
+    With 0 seconds it is always time.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], seconds: float) -> None:
+        self.path = Path(path)
+        self._seconds = seconds
+        self._next = time.monotonic() + seconds
+        self.note: str | None = None
+        """why the latest state could not be written"""
+
+    def due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def write(self, state: Callable[[], tuple[Mapping[str, Any], Mapping[str, Tensor]]]) -> None:
+        """Write what `state` gives; when that fails the older file stays, the run goes on, and `note` says so."""
+        begun = time.monotonic()
+        try:
+            write_checkpoint(self.path, *state())
+            self.note = None
+        except OSError as problem:
+            self.note = f"the checkpoint {self.path} could not be written ({problem}): the run goes on without"
+        ended = time.monotonic()
+        if self._seconds:
+            self._next = ended + max(self._seconds, (ended - begun) / COST)

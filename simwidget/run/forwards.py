@@ -1,0 +1,279 @@
+"""One batch through all networks: which representations it has, and those of the confounders."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from simwidget.capture.hooks import Capture, Sink
+from simwidget.capture.outputs import RepresentationError
+from simwidget.capture.positions import Positions
+from simwidget.capture.representations import Reading, Surroundings, flatten
+from simwidget.data.batch import Batch, labels_in, split
+from simwidget.data.masks import NO_MASKS
+from simwidget.gram.kernels import Kernel, same_class_kernel
+from simwidget.gram.rows import Key
+from simwidget.plan.confounders import Confounder
+from simwidget.plan.options import Plan
+from simwidget.restore.randomness import PrivateRandom
+from simwidget.run.notes import Remarks
+
+
+class Representation(NamedTuple):
+    """One representation of a batch, while it is fresh: its memory may be overwritten once it was taken."""
+
+    key: Key
+    x: Tensor
+    """(m, p)"""
+    original: Key | None = None
+    """the key of one whose tensor is this very one"""
+    repeats_child: bool = False
+    """whether a container merely returned what the layer before it gave"""
+    kernel: Kernel | None = None
+    """what makes its Gram matrix, if not the usual one"""
+
+
+@dataclass(frozen=True)
+class Takers:
+    """Whom a pass hands on to."""
+
+    opens: Callable[[int], None]
+    """told the number of samples, before any representation"""
+    takes: Callable[[Representation], None]
+    loses: Callable[[Key, str], None]
+    """told the layer that has no representation, and why"""
+
+
+NOWHERE = Surroundings(0)
+"""Between two batches."""
+
+
+class Forwards(AbstractContextManager):
+    """The networks with their hooks, while the context is open; `run` takes one batch through all of them."""
+
+    def __init__(self, plan: Plan, remarks: Remarks) -> None:
+        self._plan = plan
+        self._networks = plan.networks
+        self._remarks = remarks
+        self._open = ExitStack()
+        self._captures: list[Capture] = []
+        self._around = NOWHERE
+        self._random: list[PrivateRandom | None] = [None] * len(self._networks)
+        self.batch_dims: dict[Key, int] = {}
+        """where the samples of each layer's output lay"""
+        self.stand_in: Confounder | None = None
+        """the confounder "input", when a layer stands in for token ids"""
+
+    def __enter__(self) -> "Forwards":
+        with ExitStack() as stack:
+            for position, one in enumerate(self._networks):
+                sink = self._sink(position)
+                random = self._random[position]
+                capture = Capture(one.module, one.model, one.names, one.device, one.calling, sink, self, random)
+                self._captures.append(stack.enter_context(capture))
+            self._open = stack.pop_all()
+        return self
+
+    def draw_apart(self) -> None:
+        """Before it is opened: each network's random numbers are its own, for a run beside which others draw."""
+        self._random = [
+            known or PrivateRandom(one.device) for one, known in zip(self._networks, self._random, strict=True)
+        ]
+
+    def random_arrays(self) -> dict[str, Tensor]:
+        """The streams of random numbers of the networks, as tensors, from which `restore_random` makes them again."""
+        return {
+            f"random/{position}/{name}": tensor
+            for position, one in enumerate(self._random)
+            if one is not None
+            for name, tensor in one.arrays().items()
+        }
+
+    def restore_random(self, arrays: Mapping[str, Tensor]) -> None:
+        for position, network in enumerate(self._networks):
+            begin = f"random/{position}/"
+            own = {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
+            if own:
+                random = self._random[position] = PrivateRandom(network.device)
+                random.restore(own)
+
+    def __exit__(self, *exc: object) -> None:
+        self._captures.clear()
+        self._open.close()
+
+    def run(self, batch: Batch, batches: Sequence[Batch], index: int, takers: Takers) -> Tensor | None:
+        """One batch, as `split` gave it; where positions are samples, the batch's sample (m,) that each lies in."""
+        self._takers = takers
+        positions = self._new_positions(batch, batches, index)
+        if positions is None:
+            self._takers.opens(batch.n)
+        self._batch, self._index = batch, index
+        self._removed: set[str] = set()
+        self._kept: dict[str, Tensor] = {}
+        try:
+            if positions is None:
+                self._take_confounders(None)  # what is wrong with them shows before anything is computed
+            for capture, network, own in zip(self._captures, self._networks, batches, strict=True):
+                self._previous: tuple[Key, Reading] | None = None
+                self._around = Surroundings(batch.n, own.masks.to(network.device), positions)
+                capture.forward(own)
+                if network.calling.opaque and not capture.ran:
+                    raise ValueError(
+                        f"no chosen layer of model {network.model!r} ran in batch {index}: forward= must run the very "
+                        "model that it is given, forward(model, batch)"
+                    )
+            if positions is not None:
+                self._take_confounders(positions)
+            self._check_confounders()
+            self._remark_keys()
+            return None if positions is None else positions.settled()
+        finally:
+            batch.uploads.clear()
+            del self._batch, self._takers, self._kept  # nothing keeps those who take
+            self._around = NOWHERE
+
+    def written(self) -> dict[str, str]:
+        """For each model whose own forward pass writes into a parameter, such a parameter."""
+        found = {network.model: one.written() for network, one in zip(self._networks, self._captures, strict=True)}
+        return {model: names[0] for model, names in found.items() if names}
+
+    def split(self, raw: Any, index: int) -> tuple[Batch, list[Batch]]:
+        """Batch number `index` as the loader gave it, and what each network takes of it."""
+        batches = [network.take(raw, index) for network in self._networks]
+        first = batches[0]
+        for network, batch in zip(self._networks, batches, strict=True):
+            if batch.n != first.n:
+                raise ValueError(
+                    f"batch {index} has {first.n} samples for model {self._networks[0].model!r} and {batch.n} "
+                    f"for {network.model!r}: inputs= must keep all samples in their order, and batch_dim= must say "
+                    "where they are"
+                )
+        whole = first
+        if self._networks[0].prepare is not None:
+            with suppress(TypeError):  # what the loader gives may mean something to the user's function alone
+                given = split(raw, index)
+                whole = given if given.n == first.n and given.tensor is not None else first
+        for labels in (labels_in(raw, first.n), *(batch.labels for batch in batches)):
+            whole = whole.with_labels(labels)
+        shared = whole.uploads
+        return replace(whole, whole=raw), [replace(batch, uploads=shared) for batch in batches]
+
+    def _new_positions(self, batch: Batch, batches: Sequence[Batch], index: int) -> Positions | None:
+        if not self._plan.by_position:
+            return None
+        masks = next((one.masks for one in batches if one.masks.any), NO_MASKS)
+        return Positions(batch.n, masks, self._plan.positions, self._plan.seed, index, self._takers.opens)
+
+    def _sink(self, position: int) -> Sink:
+        network = self._networks[position]
+        removed: dict[str, list[Confounder]] = {}
+        for confounder in self._plan.confounders:
+            if confounder.layer is not None and confounder.layer[0] in network.models:
+                removed.setdefault(confounder.layer[1], []).append(confounder)
+        models = [model for model in self._plan.models if model.model_name in network.models]
+        chosen = {name for model in models for name in model.layer_names}
+
+        def sink(call: str, output: Any, inputs: Any) -> None:
+            key, layer = (position, call), call.partition("#")[0]
+            wanted = [one for one in removed[call] if one.from_layer(self._batch)] if call in removed else []
+            if layer not in chosen and not wanted:
+                return
+            reading, previous = network.readings[layer], self._previous
+            self._previous = None
+            try:
+                x, repeats = self._read(key, reading, output, inputs)
+            except RepresentationError as problem:
+                if wanted and self._keep(wanted, reading, output):
+                    wanted = []
+                if wanted:
+                    what = f"confounder {wanted[0].name!r}, layer {call!r}, batch {self._index}"
+                    raise ValueError(f"{what}: {problem}") from problem
+                if layer in chosen:
+                    self._takers.loses(key, str(problem))
+                return
+            except ValueError as problem:
+                raise ValueError(f"layer {call!r}, batch {self._index}: {problem}") from problem
+            # the same tensor read in the same way has the same Gram matrix
+            original = previous[0] if repeats and previous is not None and reading.reads_like(previous[1]) else None
+            for one in wanted:
+                self._remove(one, x, original)
+                original = original or ("confounder", one.name)
+            if layer in chosen:
+                self._takers.takes(Representation(key, x, original, repeats and layer in network.containers))
+                self._previous = key, reading
+
+        return sink
+
+    def _keep(self, wanted: Sequence[Confounder], reading: Reading, output: Any) -> bool:
+        """Where positions are samples, keep a layer without any: its value for a sample counts at all of its places."""
+        try:
+            x = reading.output(output, self._around.n).tensor
+        except RepresentationError:
+            return False
+        if self._around.positions is None or x.ndim > 2:
+            return False
+        self._kept.update({one.name: flatten(x).clone() for one in wanted})
+        self._say_what_stands_in(wanted)
+        return True
+
+    def _remove(self, confounder: Confounder, x: Tensor, original: Key | None) -> None:
+        """A layer's representation as a confounder's."""
+        self._say_what_stands_in([confounder])
+        self._removed.add(confounder.name)
+        self._takers.takes(Representation(("confounder", confounder.name), x, original))
+
+    def _say_what_stands_in(self, confounders: Sequence[Confounder]) -> None:
+        for one in confounders:
+            if one.kind == "input":
+                self.stand_in = one
+                self._remarks.say("tokens", one.note())
+
+    def _read(self, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
+        """The representation of one layer's output, and whether it is of the same tensor as the one before."""
+        around = self._around
+        found = reading.output(output, around.n)
+        repeats = around.latest.repeats(found.source)
+        known = self.batch_dims.setdefault(key, found.batch_dim)
+        if known != found.batch_dim:
+            raise RepresentationError(
+                f"its samples lay in dimension {known} before, and in {found.batch_dim} in batch {self._index}: say "
+                "which with batch_dim="
+            )
+        self._remarks.read(reading, found, key[1], around.masks)
+        return reading.represent(found, around, key[1], inputs), repeats
+
+    def _take_confounders(self, positions: Positions | None) -> None:
+        """Those that come of the batch itself; where positions are samples, once these are settled."""
+        for confounder in self._plan.confounders:
+            if confounder.name in self._kept:
+                values = self._kept[confounder.name]
+            elif confounder.from_layer(self._batch):
+                continue
+            else:
+                values = self._batch.uploads.to(confounder.values(self._batch), self._plan.device)
+            if positions is not None:
+                values = positions.spread(values, positions.axis_of(values))
+            kernel = same_class_kernel if confounder.kind == "labels" else None
+            self._removed.add(confounder.name)
+            self._takers.takes(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
+
+    def _remark_keys(self) -> None:
+        for network in self._networks:
+            keys = network.calling.left_out
+            if keys:
+                named = ", ".join(map(repr, keys[:6]))
+                self._remarks.say(
+                    f"keys {network.model}",
+                    f"model {network.model!r} does not know the batch's {named}, which it is not given",
+                )
+
+    def _check_confounders(self) -> None:
+        for confounder in self._plan.confounders:
+            if confounder.name not in self._removed:
+                model, layer = confounder.layer or ("", "")
+                raise ValueError(
+                    f"confounder {confounder.name!r}, batch {self._index}: layer {layer!r} of {model!r} did not run, "
+                    "so there is nothing to remove; take another one"
+                )

@@ -1,0 +1,85 @@
+"""Which run this is: its models, layers, options and data, as a checkpoint holds them and another run must match."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from simwidget.data.loader import describe_loader
+from simwidget.plan.limits import Limits
+from simwidget.plan.model import SimilarityModel
+from simwidget.plan.options import Options, Plan
+from simwidget.run.checkpoint import differences
+from simwidget.run.fingerprint import fingerprint
+
+MAY_DIFFER = ("device", "checkpoint", "checkpoint_seconds", *(field.name for field in fields(Limits)))
+"""Options that another run may have otherwise and still go on."""
+MOST_DIFFERENCES = 5
+
+
+class AnotherRunError(ValueError):
+    """What differs."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    about: Mapping[str, Any]
+    """what must be the same"""
+    given: Mapping[str, Any]
+    """what `resume` needs to ask for the same again"""
+
+    @staticmethod
+    def of(models: Sequence[SimilarityModel], plan: Plan, options: Options, loader: Iterable) -> "Identity":
+        about = {
+            "models": {
+                model.model_name: {
+                    "class": type(model.model).__name__,
+                    "weights": fingerprint(model.model),
+                    "layers": list(model.layer_names),
+                }
+                for model in models
+            },
+            "options": {name: value for name, value in plan.said.items() if name not in MAY_DIFFER},
+            "loader": describe_loader(loader) | {"batches": _length(loader)},
+        }
+        values = {
+            field.name: getattr(options, field.name)
+            for field in fields(options)
+            if field.name not in MAY_DIFFER and getattr(options, field.name) != field.default
+        }
+        plain = {name: value for name, value in values.items() if _is_plain(value)}
+        given = {
+            "layers": {
+                model.model_name: None if model.chosen_by_default else list(model.layer_names) for model in models
+            },
+            "options": plain,
+            "functions": [name for name in values if name not in plain],
+            "limits": vars(options.limits),
+        }
+        # as a file has it: tuples are lists there
+        return Identity(json.loads(json.dumps(about)), json.loads(json.dumps(given)))
+
+    def check(self, about: Mapping[str, Any]) -> None:
+        """Raises AnotherRunError with what differs, when a checkpoint is of another run."""
+        found = differences(about, self.about)
+        if found:
+            more = f"; and {len(found) - MOST_DIFFERENCES} more" if len(found) > MOST_DIFFERENCES else ""
+            raise AnotherRunError(
+                f"is of another run: {'; '.join(found[:MOST_DIFFERENCES])}{more}. Give the models, data and "
+                "options that it was made with"
+            )
+
+
+def _length(loader: Any) -> int | None:
+    try:
+        return len(loader)
+    except TypeError:
+        return None
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,117 @@
+"""What a reader of the numbers must know about a pass."""
+
+from typing import Any
+
+from torch import Tensor
+
+from simwidget.capture.outputs import Output
+from simwidget.capture.representations import Reading
+from simwidget.data.loader import ClassOrder
+from simwidget.data.masks import Masks
+from simwidget.gram.rows import Key
+from simwidget.text.untrusted import whole
+
+FEW_SAMPLES = 16
+"""A Gram matrix of fewer samples is right on average and useless in practice."""
+
+
+class Remarks:
+    """Collects, while a pass goes on, what `notes` then says in sentences."""
+
+    _NUMBERS = ("skipped_batches", "skipped_samples", "smallest_gram", "n_grams", "n_samples")
+
+    def __init__(self, min_samples: int) -> None:
+        self._min_samples = min_samples
+        self._order = ClassOrder()
+        self._late: dict[Key, int] = {}
+        self._said: dict[str, str] = {}
+        self._skipped_batches = 0
+        self._skipped_samples = 0
+        self._smallest_gram: int | None = None
+        self._n_grams = 0
+        self._n_samples = 0
+
+    def state(self) -> dict[str, Any]:
+        """All of it as JSON has it, from which `restore` makes it again."""
+        numbers = {name: getattr(self, f"_{name}") for name in self._NUMBERS}
+        late = [[*key, batch] for key, batch in self._late.items()]
+        return {**numbers, "order": self._order.state(), "late": late, "said": dict(self._said)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for name in self._NUMBERS:
+            setattr(self, f"_{name}", None if state[name] is None else whole(state, name))
+        self._order.restore(state["order"])
+        self._late = {(position, str(call)): int(batch) for position, call, batch in state["late"]}
+        self._said = {str(topic): str(note) for topic, note in state["said"].items()}
+
+    def labels(self, labels: Tensor | None) -> None:
+        self._order.add(labels)
+
+    def gram(self, n: int) -> None:
+        """A Gram matrix of n samples went into the sums."""
+        self._n_grams += 1
+        self._n_samples += n
+        self._smallest_gram = min(n, self._smallest_gram or n)
+
+    def skipped(self, n: int) -> None:
+        """A batch of n samples did not."""
+        self._skipped_batches += 1
+        self._skipped_samples += n
+
+    def late(self, key: Key, batch: int) -> None:
+        """A layer turned up after the first batch."""
+        self._late.setdefault(key, batch)
+
+    def say(self, topic: str, note: str) -> None:
+        """Something that is said once a topic."""
+        self._said.setdefault(topic, note)
+
+    def read(self, reading: Reading, found: Output, call: str, masks: Masks) -> None:
+        """How a layer's output was read, where that is not what everyone expects."""
+        if found.batch_dim and not reading.asked_for and reading.dims[0] != found.batch_dim:
+            self.say(
+                "batch_dim",
+                f"layer {call!r} has its samples in dimension {found.batch_dim}, it seems, and is read so: give "
+                "batch_dim= if that is wrong",
+            )
+        if not masks.any or not isinstance(found.tensor, Tensor) or found.tensor.ndim != 3:
+            return
+        tokens = found.tensor.shape[1]
+        # convolutions along a line have their tokens last
+        fits = any(masks.of(reading.decodes(call), size) is not None for size in found.tensor.shape[1:])
+        if reading.how == "flatten" and fits:
+            self.say(
+                "padding",
+                'the batches have padded tokens, and representation="flatten" takes them in: "mean", "cls", "last" and '
+                '"tokens" leave them out',
+            )
+        elif reading.how in ("mean", "cls", "last", "tokens", "positions") and not fits:
+            self.say(
+                "mask",
+                f"the mask of the batch does not fit layer {call!r} with its {tokens} tokens: all of them count there",
+            )
+
+    def notes(self) -> tuple[str, ...]:
+        notes = [
+            f"layer {call!r} ran for the first time, or once more than before, in batch {batch}: it is not compared"
+            for (_, call), batch in self._late.items()
+        ]
+        notes += tuple(self._said.values())  # a copy at once: the pass may say more on its own thread
+        order = self._order.note()
+        if order:
+            notes.append(order)
+        if self._skipped_batches:
+            notes.append(
+                f"{self._skipped_samples} samples in {self._skipped_batches} batches were left out: a Gram matrix "
+                f"needs {self._min_samples} samples"
+            )
+        if self._smallest_gram is not None and self._smallest_gram < FEW_SAMPLES and self._n_grams > 1:
+            small = self._n_samples / self._n_grams
+            if small < FEW_SAMPLES:
+                notes.append(
+                    f"a Gram matrix has {small:.0f} samples: under {FEW_SAMPLES} the numbers are right on average and "
+                    "scatter widely; use a larger batch or gram_batch"
+                )
+        elif self._smallest_gram is not None and self._smallest_gram < FEW_SAMPLES:
+            notes.append(f"all numbers rest on {self._smallest_gram} samples: under {FEW_SAMPLES} they scatter widely")
+        return tuple(notes)

@@ -1,0 +1,20 @@
+"""Where an error came from, and how it is told to a reader."""
+
+PLACE = "simwidget: "
+
+
+def add_place(error: BaseException, place: str) -> None:
+    """Tell with an error where it came from, once; Python 3.11 and later show that below the message."""
+    notes = getattr(error, "__notes__", [])
+    if PLACE + place not in notes:
+        error.__notes__ = [*notes, PLACE + place]  # type: ignore[attr-defined]
+
+
+def places_of(error: BaseException) -> list[str]:
+    return [note.removeprefix(PLACE) for note in getattr(error, "__notes__", ()) if note.startswith(PLACE)]
+
+
+def told(error: BaseException) -> str:
+    """An error for a reader who has no traceback: what it is and where it came from."""
+    places = places_of(error)
+    return f"{type(error).__name__}: {error}" + (f" [{'; '.join(places)}]" if places else "")

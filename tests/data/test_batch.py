@@ -1,0 +1,244 @@
+"""What a batch of the loader holds, and its copies."""
+
+from collections import OrderedDict, UserDict, defaultdict, namedtuple
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.utils.rnn import PackedSequence, pack_sequence
+
+from simwidget.data.batch import split
+from simwidget.data.nested import moved
+
+N = 5
+Pair = namedtuple("Pair", ["x", "y"])
+
+
+@dataclass
+class Fields:
+    x: Any
+    labels: Any = None
+
+
+@dataclass(frozen=True)
+class Frozen:
+    x: Any
+    note: str = "text"
+    made: Any = field(init=False, default=None)
+
+
+def encoding(**entries):
+    return pytest.importorskip("transformers").BatchEncoding(entries)
+
+
+def x():
+    return torch.randn(N, 3)
+
+
+def labels():
+    return torch.arange(N)
+
+
+def images(count=N, sides=((16, 16),)):
+    return [torch.randn(3, *sides[k % len(sides)]) for k in range(count)]
+
+
+def packed():
+    return pack_sequence([torch.randn(length, 2) for length in (2, 4, 1, 3, 3)], enforce_sorted=False)
+
+
+BATCHES = {
+    "tensor": (lambda: x(), False),
+    "integers": (lambda: torch.zeros(N, 7, dtype=torch.long), False),
+    "(tensor, labels)": (lambda: (x(), labels()), True),
+    "[tensor, labels]": (lambda: [x(), labels().int()], True),
+    "(tensor,)": (lambda: (x(),), False),
+    "(tensor, None)": (lambda: (x(), None), False),
+    "named tuple": (lambda: Pair(x(), labels()), True),
+    "autoencoder": (lambda: (x(), x()), False),
+    "one of many classes": (lambda: (x(), torch.zeros(N, 10, dtype=torch.long)), False),
+    "regression": (lambda: (x(), torch.randn(N)), False),
+    "two inputs": (lambda: ((x(), x()), labels()), True),
+    "dict": (lambda: {"x": x(), "labels": labels()}, True),
+    "label first": (lambda: {"label": labels(), "note": "text", "x": x()}, True),
+    "labels of another number": (lambda: {"labels": torch.zeros(2, 3), "x": x()}, False),
+    "targets": (lambda: {"x": x(), "targets": labels()}, True),
+    "OrderedDict": (lambda: OrderedDict(x=x(), y=labels()), True),
+    "UserDict": (lambda: UserDict(x=x(), target=labels()), True),
+    "BatchEncoding": (lambda: encoding(input_ids=torch.zeros(N, 4, dtype=torch.long), labels=labels()), True),
+    "(dict, labels)": (lambda: ({"x": x()}, labels()), True),
+    "nested dict": (lambda: {"inner": {"flag": torch.tensor(1), "x": x()}, "y": labels()}, True),
+    "dataclass": (lambda: Fields(x(), labels()), True),
+    "images": (lambda: (images(), [{"boxes": torch.zeros(2, 4)}] * N), False),
+    "images of several sizes": (lambda: (images(sides=((9, 12), (20, 8))),), False),
+    "dict of images": (lambda: {"images": images(), "labels": labels()}, True),
+    "packed": (packed, False),
+    "(packed, labels)": (lambda: (packed(), labels()), True),
+}
+
+
+@pytest.mark.parametrize("kind", BATCHES)
+def test_samples_are_counted_and_labels_found(kind):
+    made, labelled = BATCHES[kind]
+    batch = made()
+    found = split(batch, 0)
+    assert found.n == N
+    assert found.whole is batch
+    assert (found.labels is not None) == labelled
+    if labelled:
+        assert found.labels.tolist() == list(range(N))
+
+
+@pytest.mark.parametrize("kind", ["tensor", "(tensor, labels)", "dict", "label first", "nested dict", "dataclass"])
+def test_the_input_as_one_tensor(kind):
+    batch = BATCHES[kind][0]()
+    floats = [one for one in flat(batch) if one.is_floating_point()]
+    assert split(batch, 0).tensor is floats[0]
+
+
+def flat(value):
+    if isinstance(value, torch.Tensor):
+        return [value]
+    parts = value.values() if hasattr(value, "values") else vars(value).values() if hasattr(value, "x") else value
+    return [one for part in parts if not isinstance(part, str) and part is not None for one in flat(part)]
+
+
+def test_floats_before_integers_and_samples_first():
+    ids, x = torch.zeros(N, 4, dtype=torch.long), torch.randn(4, N, 2)
+    assert split({"ids": ids, "x": x.transpose(0, 1)}, 0).tensor.is_floating_point()
+    assert split({"ids": ids, "kinds": ids + 1, "other": torch.zeros(3)}, 0).tensor is ids
+    turned = split(x, 0, batch_dim=1)
+    assert turned.n == N
+    assert torch.equal(turned.tensor, x.transpose(0, 1))
+    assert split({"lengths": torch.zeros(N), "x": x}, 0, batch_dim=1).n == N  # one dimension has no second
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"labels": torch.randn(N)}, {"attention_mask": torch.ones(N, 4)}, {"src_key_padding_mask": torch.zeros(N, 4)}],
+    ids=lambda more: next(iter(more)),
+)  # fmt: skip
+def test_labels_and_masks_are_no_input(more):
+    ids = torch.zeros(N, 4, dtype=torch.long)
+    assert split({"input_ids": ids, **more}, 0).tensor is ids
+    assert split({**more, "input_ids": ids}, 0).tensor is ids
+
+
+def test_as_many_images_as_channels_are_no_tensor():
+    assert split((images(3),), 0).tensor is None
+
+
+def test_images_alone():
+    """A user's function that gives a detection model its images gives them like this."""
+    found = split(images(), 0)
+    assert found.n == N
+    assert len(found.inputs) == N
+
+
+@pytest.mark.parametrize("shape", [(N, 16, 16), (3, 3, 16, 16), (3, 16, 4), (3, 4, 16), (3, 16)])
+def test_several_inputs_are_no_images(shape):
+    """These are not (c, h, w) with one channel or three."""
+    assert split([torch.randn(shape)] * 4, 0).n == shape[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*prototype")
+def test_nested_tensors_have_samples():
+    nested = torch.nested.nested_tensor([torch.zeros(2, 3)] * N)
+    assert split(nested, 0).n == N
+
+
+@pytest.mark.parametrize("kind", ["pair", "dict"])
+def test_a_users_own_batch_is_counted_by_its_first_tensor(kind):
+    batch = (["some", "text"], {"x": x()}) if kind == "pair" else {"text": ["some"], "deep": [{"x": x()}]}
+    assert split(batch, 0, opaque=True).n == N
+    if kind == "pair":
+        with pytest.raises(TypeError):
+            split(batch, 0)
+
+
+def test_a_users_own_list_of_images_is_one_batch():
+    assert split(images(), 0, opaque=True).n == N
+
+
+def test_labels_of_another_batch_do_not_replace_its_own():
+    found = split((x(), labels()), 0)
+    assert found.with_labels(torch.zeros(N)).labels is found.labels
+    assert split(x(), 0).with_labels(found.labels).labels is found.labels
+    assert split(x(), 0).with_labels(None).labels is None
+
+
+def plus_one(tensor):
+    return tensor + 1
+
+
+STRUCTURES = {
+    "tensor": lambda x: x,
+    "tuple": lambda x: (x, "text", None),
+    "list": lambda x: [x, [x]],
+    "named tuple": lambda x: Pair(x, {"deep": x}),
+    "dict": lambda x: {"x": x, 3: "text"},
+    "OrderedDict": lambda x: OrderedDict(b=x, a=x),
+    "defaultdict": lambda x: defaultdict(list, x=x),
+    "UserDict": lambda x: UserDict(x=x),
+    "read-only mapping": lambda x: MappingProxyType({"x": x}),
+    "BatchEncoding": lambda x: encoding(input_ids=x, note="text"),
+    "dataclass": lambda x: Fields(x, [x]),
+    "frozen dataclass": lambda x: Frozen(x),
+    "topk": lambda x: x.topk(2),
+}
+
+
+def leaves(value):
+    """Every tensor and its way from the top."""
+    if isinstance(value, torch.Tensor):
+        return {(): value}
+    if hasattr(value, "items"):
+        parts = value.items()
+    elif isinstance(value, tuple | list):
+        parts = enumerate(value)
+    elif hasattr(value, "__dataclass_fields__"):
+        parts = vars(value).items()
+    else:
+        return {}
+    return {(key, *way): one for key, part in parts for way, one in leaves(part).items()}
+
+
+@pytest.mark.parametrize("kind", STRUCTURES)
+def test_a_changed_copy_has_the_same_structure(kind):
+    batch = STRUCTURES[kind](torch.arange(4.0))
+    before = {way: one.clone() for way, one in leaves(batch).items()}
+    found = moved(batch, plus_one)
+    assert type(found) is type(batch) or kind == "read-only mapping"
+    assert before
+    after = leaves(found)
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[way], before[way] + 1) for way in before)
+    assert all(torch.equal(one, before[way]) for way, one in leaves(batch).items())  # the loader's own is as it was
+
+
+def test_a_copy_keeps_its_attributes():
+    batch = encoding(input_ids=torch.zeros(2, 3))
+    assert torch.equal(moved(batch, plus_one).input_ids, torch.ones(2, 3))
+    ordered = moved(OrderedDict(b=torch.zeros(1), a=torch.zeros(1)), plus_one)
+    assert list(ordered) == ["b", "a"]
+    assert moved(defaultdict(list), plus_one)["missing"] == []
+    assert moved(Frozen(torch.zeros(1)), plus_one).note == "text"
+
+
+def test_packed_sequences_move_as_a_whole():
+    batch = packed()
+    found = moved((batch, None), lambda tensor: tensor.to("meta"))[0]
+    assert isinstance(found, PackedSequence)
+    assert found.data.is_meta
+    assert found.batch_sizes.device.type == "cpu"  # where recurrent layers want them
+    assert found.sorted_indices.is_meta
+    assert found.unsorted_indices.is_meta
+    ordered = pack_sequence([torch.zeros(2, 1), torch.zeros(1, 1)])
+    assert moved(ordered, plus_one).unsorted_indices is None
+
+
+def test_other_things_go_through_as_they_are():
+    for one in ("text", 3, None, {1, 2}, object()):
+        assert moved(one, plus_one) is one

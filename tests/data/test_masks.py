@@ -1,0 +1,128 @@
+"""What the masks of a batch say of its tokens."""
+
+import pytest
+import torch
+from torch import nn
+
+import simwidget as sw
+from simwidget.data.masks import NO_MASKS, Masks, masks_in
+
+REAL = torch.tensor([[1, 1, 0], [0, 1, 1], [1, 1, 1]]).bool()
+FULL = torch.ones(3, 3, dtype=torch.bool)
+HIDES = torch.tensor([[1, 0, 0], [1, 1, 0], [1, 1, 1]]).bool()
+
+AS_GIVEN = {
+    "integers": ("attention_mask", REAL.long()),
+    "booleans": ("attention_mask", REAL),
+    "floats": ("attention_mask", REAL.float()),
+    "additive": ("attention_mask", torch.where(REAL, 0.0, -1e9)),
+    "additive, infinite": ("attention_mask", torch.where(REAL, 0.0, -torch.inf)),
+    "additive, half": ("attention_mask", torch.where(REAL, 0.0, torch.finfo(torch.float16).min).half()),
+    "of an encoder": ("encoder_attention_mask", REAL.int()),
+    "padding": ("src_key_padding_mask", ~REAL),
+    "padding, bytes": ("key_padding_mask", (~REAL).byte()),
+    "padding, additive": ("src_key_padding_mask", torch.where(REAL, 0.0, -torch.inf)),
+}
+
+
+@pytest.mark.parametrize("kind", AS_GIVEN)
+def test_every_way_to_say_which_tokens_are_real(kind):
+    key, mask = AS_GIVEN[kind]
+    masks = masks_in({"x": torch.zeros(3, 3), key: mask}, 3, 0)
+    assert torch.equal(masks.of(False, 3), REAL)
+    assert masks.any
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"attention_mask": FULL.long()},
+        {"src_key_padding_mask": ~FULL},
+        {"attention_mask": torch.zeros(3, 3)},  # additive, with nothing to hide in this batch
+        {"attention_mask": None},
+        {"attention_mask": [1, 1]},
+        {"attention_mask": REAL[:2]},
+        {"attention_mask": REAL[:, None]},
+        {"attention_mask": torch.zeros(0, 3)[:0]},
+        {"mask": REAL},
+        (REAL,),
+        REAL,
+    ],
+    ids=repr,
+)
+def test_what_hides_nothing_is_no_mask(inputs):
+    assert masks_in(inputs, 3, 0) == NO_MASKS
+
+
+def test_tokens_of_another_number_have_no_mask():
+    masks = masks_in({"attention_mask": REAL}, 3, 0)
+    assert masks.of(False, 4) is None
+    assert NO_MASKS.of(False, 3) is None
+    assert not NO_MASKS.any
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder"),
+    [("attention_mask", "decoder_attention_mask"), ("src_key_padding_mask", "tgt_key_padding_mask")],
+)
+def test_decoders_have_their_own_mask(encoder, decoder):
+    sign = (lambda mask: mask) if "attention" in encoder else torch.logical_not
+    masks = masks_in({encoder: sign(REAL), decoder: sign(HIDES)}, 3, 0)
+    assert torch.equal(masks.of(False, 3), REAL)
+    assert torch.equal(masks.of(True, 3), HIDES)
+    longer = masks_in({encoder: sign(REAL), decoder: sign(HIDES[:, :2])}, 3, 0)
+    assert torch.equal(longer.of(True, 3), REAL)  # what has the encoder's tokens has its mask
+    assert torch.equal(longer.of(True, 2), HIDES[:, :2])
+
+
+def hides_nothing(mask):
+    return mask is None or bool(mask.all())
+
+
+@pytest.mark.parametrize("padded", ["attention_mask", "decoder_attention_mask"])
+def test_a_mask_that_hides_nothing_is_still_that_of_its_tokens(padded):
+    """Beside one of the same length that does, it must not take that one's place."""
+    given = {"attention_mask": FULL, "decoder_attention_mask": FULL, padded: REAL}
+    masks = masks_in(given, 3, 0)
+    for key, decodes in (("attention_mask", False), ("decoder_attention_mask", True)):
+        found = masks.of(decodes, 3)
+        assert torch.equal(found, REAL) if key == padded else hides_nothing(found)
+
+
+def test_a_decoder_alone_has_the_mask_of_the_batch():
+    assert torch.equal(masks_in({"attention_mask": REAL}, 3, 0).of(True, 3), REAL)
+
+
+@pytest.mark.parametrize(
+    ("key", "mask"),
+    [
+        ("attention_mask", torch.tensor([[1, 1], [0, 0]])),
+        ("attention_mask", torch.tensor([[0.0, 0.0], [-1e9, -1e9]])),
+        ("key_padding_mask", torch.tensor([[False, True], [True, True]])),
+    ],
+)
+def test_a_sample_without_a_token_is_refused(key, mask):
+    with pytest.raises(ValueError, match=f"^batch 7: sample 1 has no real token in '{key}'; leave it out$"):
+        masks_in({key: mask}, 2, 7)
+
+
+def test_moving_masks():
+    masks = Masks(REAL, None).to(torch.device("meta"))
+    assert (masks.encoder.device.type, masks.decoder) == ("meta", None)
+
+
+def test_a_mask_that_fits_a_convolution_along_a_line_is_taken_without_a_word():
+    net = nn.Sequential(nn.Conv1d(4, 6, 1), nn.Conv1d(6, 5, 1))
+    data = [
+        {"x": torch.randn(32, 4, 7), "attention_mask": torch.arange(7) < torch.tensor([[4]] * 32)} for _ in range(2)
+    ]
+
+    def forward(model, batch):
+        return model(batch["x"])
+
+    options = {"representation": "mean", "measures": "cka", "device": "cpu", "forward": forward}
+    result = sw.compare({"net": net}, data, **options).run(progress=False)
+    assert not result.notes
+    for batch in data:
+        batch["x"][:, :, 4:] = torch.randn(32, 4, 3) * 100
+    assert (sw.compare({"net": net}, data, **options).run(progress=False).matrix() == result.matrix()).all()

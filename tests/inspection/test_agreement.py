@@ -1,0 +1,162 @@
+"""Agreement sample by sample, the samples at its ends, and their small pictures."""
+
+import weakref
+
+import numpy as np
+import pytest
+import reference
+import torch
+
+from simwidget.data.batch import split
+from simwidget.data.samples import Given, SampleBatch, Samples
+from simwidget.data.thumbnails import NO_IMAGE, thumbnail_size, thumbnails
+from simwidget.gram.kernels import linear_gram
+from simwidget.inspection.agreement import SHOWN, Extremes, Watch, agreement
+from simwidget.inspection.latest_block import Latest
+
+
+def named(n, first=0):
+    """Samples whose labels and one-pixel pictures are their places."""
+    places = torch.arange(first, first + n)
+    return Samples(places, places.double(), places.to(torch.uint8).reshape(n, 1, 1, 1), torch.ones(n, dtype=torch.bool))
+
+
+def found(extremes):
+    """(index, value) of both ends; whose sample it is must be the same everywhere."""
+    ends = []
+    for ranked in (extremes.least, extremes.most):
+        read = ranked.read()
+        assert all(one.label == one.index == one.thumbnail.item() for one in read)
+        ends.append([(one.index, one.value) for one in read])
+    return ends
+
+
+def test_agreement_is_the_cosine_of_rows_of_centred_gram_matrices():
+    x, y = torch.randn(20, 30) + 10, torch.randn(20, 5) * 1e-3
+    y[3] = y.mean(0)
+    values = agreement(linear_gram(x), linear_gram(y))
+    assert values.dtype == torch.float64
+    assert np.allclose(values, reference.agreement(x, y), atol=1e-4, equal_nan=True)
+    exact = agreement(linear_gram(x.double()), linear_gram(y.double()))
+    assert np.allclose(exact, reference.agreement(x, y), atol=1e-9, equal_nan=True)
+
+
+def test_agreement_ignores_scale_and_rotation():
+    x, y = torch.randn(2, 20, 6, dtype=torch.float64)
+    rotation = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64)).Q
+    values = agreement(linear_gram(x), linear_gram(y))
+    assert torch.allclose(agreement(linear_gram(7 * x @ rotation + 3), linear_gram(y)), values)
+    assert torch.allclose(agreement(linear_gram(y), linear_gram(x)), values)
+    assert torch.allclose(agreement(linear_gram(x), linear_gram(x)), torch.ones(20, dtype=torch.float64))
+
+
+def test_rows_without_a_number_are_nan():
+    gram = linear_gram(torch.randn(5, 3))
+    lost = gram.clone()
+    lost[1], lost[2, 4] = 0, torch.inf
+    assert agreement(gram, lost).isnan().tolist() == [False, True, True, False, False]
+
+
+@pytest.mark.parametrize("sizes", [[64, 64, 40], [5], [5, 3, 30, 1], [200]])
+def test_merged_ends_are_those_of_all_samples(sizes):
+    values = torch.randn(sum(sizes), dtype=torch.float64)
+    values[::7] = torch.nan
+    parts, first = [], 0
+    for size in sizes:
+        parts.append(Extremes.of(values[first : first + size], named(size, first)))
+        first += size
+    order = [k for k in values.argsort(stable=True).tolist() if not values[k].isnan()]
+    for merged in (parts, parts[::-1]):
+        whole = merged[0]
+        for part in merged[1:]:
+            whole = whole.merge(part)
+        least, most = found(whole)
+        assert least == [(k, values[k].item()) for k in order[:SHOWN]]
+        assert most == [(k, values[k].item()) for k in order[::-1][:SHOWN]]
+        assert int(whole.n_compared) == len(order)
+
+
+def test_of_equals_the_earlier_sample_comes_first():
+    same = torch.ones(30, dtype=torch.float64)
+    extremes = Extremes.of(same, named(30)).merge(Extremes.of(same, named(30, 30)))
+    for end in found(extremes):
+        assert [index for index, _ in end] == list(range(SHOWN))
+
+
+def test_nothing_in_the_loop_waits_for_a_number():
+    """A meta tensor has no numbers: whatever asks for one fails."""
+    batch = Given(0, split([torch.rand(9, 3, 8, 8), torch.arange(9)], 0), (8, 8, 3))
+    latest = Latest(torch.zeros(2, 9, 9, device="meta"), (batch,))
+    watch = Watch((0, "a"), (0, "b"))
+    for _ in range(3):
+        watch.add(latest.within(200).extremes(0, 1))
+    assert watch.extremes.least.values.device.type == "meta"
+    assert len(watch.extremes.least.values) == SHOWN
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        watch.extremes.least.read()
+
+
+# --- pictures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((2, 1, 28, 28), (28, 28, 1)),
+        ((2, 3, 224, 224), (40, 40, 3)),
+        ((2, 3, 100, 50), (40, 20, 3)),
+        ((2, 1, 8, 4000), (1, 40, 1)),
+        ((2, 3, 7, 40), NO_IMAGE),
+        ((2, 4, 28, 28), NO_IMAGE),
+        ((2, 28, 28), NO_IMAGE),
+        ((0, 1, 28, 28), NO_IMAGE),
+    ],
+)
+def test_what_is_an_image_and_how_large_its_picture(shape, size):
+    assert thumbnail_size(torch.zeros(shape)) == size
+    assert thumbnail_size(torch.zeros(shape, dtype=torch.uint8)) == size
+    assert thumbnail_size(torch.zeros(shape, dtype=torch.long)) == NO_IMAGE
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.uint8])
+def test_pictures_are_means_of_areas_in_their_own_range(dtype):
+    images = torch.randint(0, 200, (4, 3, 16, 24)).to(dtype)
+    expected = images.double().reshape(4, 3, 8, 2, 8, 3).mean((3, 5)).permute(0, 2, 3, 1).numpy()
+    low, high = expected.min((1, 2, 3), keepdims=True), expected.max((1, 2, 3), keepdims=True)
+    made = thumbnails(images, (8, 8, 3))
+    assert made.dtype == torch.uint8
+    assert np.abs(made.numpy() - 255 * (expected - low) / (high - low)).max() <= 0.51
+    assert made.amin((1, 2, 3)).tolist() == [0] * 4
+    assert made.amax((1, 2, 3)).tolist() == [255] * 4
+
+
+def test_pictures_without_a_range_are_black():
+    images = torch.rand(4, 1, 8, 8)
+    images[0] = 3.0
+    images[1, 0, 2, 2] = torch.nan
+    images[2, 0, 2, 2] = -torch.inf
+    made = thumbnails(images, (8, 8, 1))
+    assert made.amax((1, 2, 3)).tolist() == [0, 0, 0, 255]
+
+
+def test_images_of_another_size_are_brought_to_the_first_one_s():
+    samples, device = SampleBatch(), torch.device("cpu")
+    batches = [torch.rand(2, 3, 60, 80), torch.rand(2, 3, 16, 16), torch.rand(2, 1, 60, 80), torch.rand(2, 6)]
+    for index, inputs in enumerate(batches):
+        samples.open(split(inputs, index))
+        samples.close(develop=False)
+    joined = Samples.join([one.samples(device) for one in samples.take()])
+    assert joined.thumbnails.shape == (8, 30, 40, 3)
+    assert joined.pictured.tolist() == [True] * 4 + [False] * 4
+    assert joined.labels.isnan().all()
+    assert joined.places.tolist() == list(range(8))
+
+
+def test_only_images_are_held():
+    text = torch.randn(4, 6)
+    watched = weakref.ref(text)
+    samples = SampleBatch()
+    samples.open(split(text, 0))
+    samples.close(develop=False)
+    del text
+    assert watched() is None

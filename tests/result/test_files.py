@@ -1,0 +1,430 @@
+"""Result files from anywhere: what is wrong with one is said, and nothing else happens."""
+
+import csv
+import io
+import json
+import os
+import re
+import xml.dom.minidom
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from results import made
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_tensors
+
+import simwidget as sw
+from simwidget.text import untrusted as validation
+from simwidget.widget.still_output import still_bundle
+
+HOSTILE = [
+    '=HYPERLINK("x")',
+    "<img src=x onerror=alert(1)>",
+    "</script><script>alert(1)</script>",
+    "]]>",
+    "-->",
+    "two\nlines",
+    "a\ttab",
+    "a\0nul",
+    "\u202eright to left",
+    "\x1b[2Jescape",
+    "$\\frac{$",
+    "{title}",
+    "",
+]
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """The header and the arrays of a valid file."""
+    made(["a", "b", "c"], ["d", "e"], kinds=(("A", "B", "C"), ("D", "E"))).save(tmp_path / "valid.simw")
+    with safe_open(tmp_path / "valid.simw", framework="np") as file:
+        header = json.loads(file.metadata()["simwidget"])
+        return header, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
+def refusal(path):
+    """Why the file is refused, which the message says after its name."""
+    with pytest.raises(ValueError, match="is not a simwidget result: ") as caught:
+        sw.SimilarityResult.load(path)
+    start = f"{path} is not a simwidget result: "
+    assert str(caught.value).startswith(start)
+    assert len(str(caught.value)) < len(start) + 300
+    return str(caught.value).removeprefix(start)
+
+
+def refusal_of(header, arrays, tmp_path):
+    text = header if isinstance(header, str) else json.dumps(header)
+    save_file(arrays, tmp_path / "r.simw", {"simwidget": text})
+    return refusal(tmp_path / "r.simw")
+
+
+def test_the_valid_file_is_read(parts, tmp_path):
+    header, arrays = parts
+    save_file(arrays, tmp_path / "r.simw", {"simwidget": json.dumps(header)})
+    again = sw.SimilarityResult.load(tmp_path / "r.simw")
+    assert again.kinds("y") == ("D", "E")
+    assert again.matrix("cka-dcka").shape == (3, 2)
+
+
+MISSING = object()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("format", 2, "it has format 2; this version reads format 1"),
+        ("format", True, "format in its header is True, not a whole number"),
+        ("format", MISSING, "its header has no 'format'"),
+        ("models", "xy", "models in its header is 'xy', not a list"),
+        ("models", [], "it has no models"),
+        ("models", ["x", 1], "models has 1 in it, which is not text"),
+        ("models", ["x", "x"], "models has 'x' twice"),
+        ("models", ["x", "y", "z"], "layers are of 2 models, not of 3"),
+        ("models.0", "x" * 1001, "models has a name of 1,001 letters"),
+        ("models.0", "\ud800", r"its header has '\ud800', which is no text"),
+        ("measures", [], "it has no measures"),
+        ("measures", ["cka", "rsa"], "info of 'dcka' is neither a measure's nor a difference's"),
+        ("measures", ["cka", "dcka", "rsa"], "info has nothing on the measure 'rsa'"),
+        ("layers", {}, "layers in its header is {}, not a list"),
+        ("layers.0", "abc", "layers of 'x' is 'abc', not a list of text"),
+        ("layers.0", ["a", "b", "b"], "layers of 'x' has 'b' twice"),
+        ("layers.0", ["a", "b", "c", "d"], "kinds are not one for each layer"),
+        ("layers", [["d", "e"], ["a", "b", "c"]], "kinds are not one for each layer"),
+        ("kinds", 3, "kinds in its header is 3, not a list"),
+        ("kinds", [["A", "B", "C"]], "kinds are of 1 models, not of 2"),
+        ("kinds.1", ["D"], "kinds are not one for each layer"),
+        ("kinds.1", ["D", None], "kinds of 'y' has None in it, which is not text"),
+        ("info", [], "info in its header is [], not an object"),
+        ("info.cka", "CKA", "cka in info is 'CKA', not an object"),
+        ("info.cka.title", None, "title in info of 'cka' is None, not text"),
+        ("info.cka.title", "x" * 1001, "info of 'cka' has a name of 1,001 letters"),
+        ("info.cka.kind", "nearness", "kind in info of 'cka' is 'nearness': none of similarity, distance, difference"),
+        ("info.cka.kind", "difference", "info of 'cka' is neither"),
+        ("info.cka.kind", ["similarity"], "kind in info of 'cka' is ['similarity'], not text"),
+        ("info.cka.df", "15", "df in info of 'cka' is '15', not a number"),
+        ("info.cka.df", float("inf"), "df in info of 'cka' is inf, not a number"),
+        ("info.cka.df", 10**90, "df in info of 'cka' is 1000"),
+        ("info.cka.df", 10**400, "its header has a number of 401 digits"),
+        ("info.cka.df", MISSING, "info of 'cka' has no 'df'"),
+        ("info.cka.reasons", [], "reasons in info of 'cka' is [], not an object"),
+        ("info.cka.reasons", {"z": {}}, "reasons in info of 'cka' are of 'z', which is no model of it"),
+        ("info.cka.reasons", {"x": {"z": ""}}, "reasons in info of 'cka' are of 'z', no layer of 'x'"),
+        ("info.cka.reasons", {"x": {"a": 1}}, "a in reasons in info of 'cka' is 1, not text"),
+        ("n_samples", -1, "n_samples in its header is -1, not a whole number from 0 on"),
+        ("n_samples", 1.0, "n_samples in its header is 1.0, not a whole number"),
+        ("n_samples", 2**60, "n_samples in its header is 1152921504606846976, not a whole number from 0 on"),
+        ("n_batches", True, "n_batches in its header is True, not a whole number"),
+        ("n_batches", float("nan"), "n_batches in its header is nan, not a whole number"),
+        ("complete", 1, "complete in its header is 1, not true or false"),
+        ("notes", "a note", "notes in its header is 'a note', not a list"),
+        ("notes", [["a note"]], "notes has ['a note'] in it, which is not text"),
+        ("provenance", {"seconds": -(10**100)}, "its header has a number of 102 digits"),
+        ("provenance", [], "provenance in its header is [], not an object"),
+        ("provenance", {"a": {"b": "\udfff"}}, r"its header has '\udfff', which is no text"),
+        ("provenance", {"\udc00": 1}, r"its header has '\udc00', which is no text"),
+    ],
+)
+def test_a_header_with_something_wrong(parts, path, value, message, tmp_path):
+    header, arrays = parts
+    *above, last = [int(step) if step.isdecimal() else step for step in path.split(".")]
+    inside = header
+    for step in above:
+        inside = inside[step]
+    if value is MISSING:
+        del inside[last]
+    else:
+        inside[last] = value
+    assert message in refusal_of(header, arrays, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "its header is not JSON: Expecting value"),
+        ("[]", "its header is not a JSON object"),
+        ("null", "its header is not a JSON object"),
+        ("{", "its header is not JSON"),
+        ("{'format': 1}", "its header is not JSON"),
+        ('{"format": 1} {}', "its header is not JSON: Extra data"),
+        ('{"format": ' + "9" * 5000 + "}", "its header has a number of 5,000 digits"),
+        ('{"format": 1, "format": 1}', "its header has 'format' twice"),
+        ('{"a": [{"b": 1, "b": 2}]}', "its header has 'b' twice"),
+        ('{"a": ' + "[" * 40 + "]" * 40 + "}", "its header is nested too deeply"),
+        ('{"a": ' + "[" * 10**5 + "]" * 10**5 + "}", "its header is nested too deeply"),
+        ('{"a":' * 10**5 + "1" + "}" * 10**5, "its header is nested too deeply"),
+        ('{"a": [' + "1," * 2_000_000 + "1]}", "its header has more than 2,000,000 values"),
+    ],
+)
+def test_a_header_that_is_none(parts, text, message, tmp_path):
+    assert message in refusal_of(text, parts[1], tmp_path)
+
+
+def changed(name, change):
+    def make(arrays):
+        arrays[name] = change(arrays[name])
+
+    return make
+
+
+def renamed(old, new):
+    def make(arrays):
+        arrays[new] = arrays.pop(old)
+
+    return make
+
+
+FIRST = "0/0/0/values"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda arrays: arrays.clear(), "it has no arrays"),
+        (lambda arrays: arrays.pop(FIRST), "array '0/0/0/values' is missing"),
+        (lambda arrays: arrays.pop("2/1/1/dominated"), "array '2/1/1/dominated' is missing"),
+        (renamed(FIRST, "0/0/0/value"), "it has an array '0/0/0/value'"),
+        (renamed(FIRST, "0/0/values"), "it has an array '0/0/values'"),
+        (renamed(FIRST, "00/0/0/values"), "it has an array '00/0/0/values'"),
+        (renamed(FIRST, "٠/0/0/values"), "it has an array '٠/0/0/values'"),
+        (renamed(FIRST, "-1/0/0/values"), "it has an array '-1/0/0/values'"),
+        (renamed(FIRST, "0/0/0/values\n"), r"it has an array '0/0/0/values\n'"),
+        (renamed(FIRST, "9" * 5000 + "/0/0/values"), "it has an array '99"),
+        (renamed(FIRST, "3/0/0/values"), "array '3/0/0/values' is of no measure or model of it"),
+        (renamed(FIRST, "0/0/2/values"), "array '0/0/2/values' is of no measure or model of it"),
+        (renamed("0/0/1/values", "0/1/0/values"), "is of a pair that it has the other way round too"),
+        (changed(FIRST, lambda a: a[:2]), "array '0/0/0/values' is float64 (2, 3), not floating numbers (3, 3)"),
+        (changed("0/0/1/values", lambda a: a.T.copy()), "array '0/0/1/values' is float64 (2, 3), not"),
+        (changed(FIRST, lambda a: a.astype(int)), "array '0/0/0/values' is int64 (3, 3), not floating numbers"),
+        (changed("0/0/0/dominated", lambda a: a.astype(float)), "is float64 (3, 3), not truth values (3, 3)"),
+        (changed(FIRST, lambda a: a + np.inf), "array '0/0/0/values' has numbers beyond 1e+30"),
+        (changed("0/0/0/stderr", lambda a: a - 1e300), "array '0/0/0/stderr' has numbers beyond 1e+30"),
+        (changed("0/0/0/stderr", lambda a: a - 1), "array '0/0/0/stderr' has negative numbers"),
+    ],
+)
+def test_arrays_with_something_wrong(parts, change, message, tmp_path):
+    header, arrays = parts
+    change(arrays)
+    assert message in refusal_of(header, arrays, tmp_path)
+
+
+def test_single_precision_is_read_as_double(parts, tmp_path):
+    header, arrays = parts
+    arrays[FIRST] = arrays[FIRST].astype(np.float32)
+    save_file(arrays, tmp_path / "r.simw", {"simwidget": json.dumps(header)})
+    found = sw.SimilarityResult.load(tmp_path / "r.simw").matrix("cka", "xx")
+    assert found.dtype == np.float64
+    assert np.array_equal(found, arrays[FIRST])
+
+
+def test_truth_values_are_nothing_else(tmp_path):
+    path = tmp_path / "r.simw"
+    made(["a", "b"], ["c"]).save(path)
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    outer = json.loads(content[8:start])
+    place = start + outer["1/0/0/dominated"]["data_offsets"][0]
+    path.write_bytes(content[:place] + b"\x02" + content[place + 1 :])
+    assert refusal(path) == "array '1/0/0/dominated' has bytes that are no truth values"
+
+
+def built(outer, data=b""):
+    head = outer if isinstance(outer, bytes) else json.dumps(outer).encode()
+    return len(head).to_bytes(8, "little") + head + data
+
+
+TENSOR = {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "it is too short"),
+        (b"1234567", "it is too short"),
+        (b"12345678", "it ends before its header does"),
+        (b"\xff" * 8 + b"{}", "it ends before its header does"),
+        (built({}), "it has no header of simwidget's"),
+        (built({"__metadata__": {"format": "pt"}}), "it has no header of simwidget's"),
+        (built({"__metadata__": {"simwidget": 3}}), ""),
+        (built(b"{"), ""),
+        (built(b"\xff\xfe"), ""),
+        (built(b"[" * 10**5), ""),
+        (built({"__metadata__": {"simwidget": "{}"}, "a": TENSOR}), ""),
+        (built({"__metadata__": {"simwidget": "{}"}, "a": TENSOR}, b"\0" * 9), ""),
+        (built({"__metadata__": {"simwidget": "{}"}, "a": TENSOR | {"shape": [2**63, 2]}}, b"\0" * 8), ""),
+        (built({"__metadata__": {"simwidget": "{}"}, "a": TENSOR, "b": TENSOR}, b"\0" * 8), ""),
+    ],
+)
+def test_files_that_are_no_safetensors_of_ours(content, message, tmp_path):
+    (tmp_path / "r.simw").write_bytes(content)
+    assert message in refusal(tmp_path / "r.simw")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn"])
+def test_numbers_that_numpy_has_not(dtype, parts, tmp_path):
+    tensors = {FIRST: torch.zeros(3, 3, dtype=getattr(torch, dtype))}
+    save_tensors(tensors, tmp_path / "r.simw", {"simwidget": json.dumps(parts[0])})
+    refusal(tmp_path / "r.simw")
+
+
+def test_a_large_header_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(validation, "LARGEST_HEADER", 1000)
+    made(["a"], ["b"]).save(tmp_path / "r.simw")
+    assert re.fullmatch(r"its header has [\d,]{5} bytes, more than 1,000", refusal(tmp_path / "r.simw"))
+
+
+def test_only_files_are_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(tmp_path / "pipe") == "it is no regular file"
+    with pytest.raises(IsADirectoryError):
+        sw.SimilarityResult.load(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        sw.SimilarityResult.load(tmp_path / "nowhere")
+
+
+def test_half_a_surrogate_pair_is_saved_as_its_escape(tmp_path):
+    made(["a\ud800", "b🙂"], ["\udfff"], models=("x\udc00", "y")).save(tmp_path / "r.simw")
+    again = sw.SimilarityResult.load(tmp_path / "r.simw")
+    assert again.models == (r"x\udc00", "y")
+    assert again.layers_x == (r"a\ud800", "b🙂")
+    assert again.layers_y == (r"\udfff",)
+
+
+# --- names are text everywhere ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A loaded result in which everything that is a name is a hostile one."""
+    path = tmp_path_factory.mktemp("hostile") / "r.simw"
+    made(HOSTILE, HOSTILE, models=(HOSTILE[1], HOSTILE[2])).save(path)
+    with safe_open(path, framework="np") as file:
+        header = json.loads(file.metadata()["simwidget"])
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    header["measures"] = ["=1+1", "$\\frac{$\0"]
+    header["notes"] = HOSTILE
+    header["kinds"] = [HOSTILE, HOSTILE]
+    old, header["info"] = header["info"].values(), {}
+    for name, one in zip([*header["measures"], "<b>"], old):
+        header["info"][name] = one | {"title": name, "reasons": {HOSTILE[1]: dict.fromkeys(HOSTILE, HOSTILE[1])}}
+    save_file(arrays, path, {"simwidget": json.dumps(header)})
+    return sw.SimilarityResult.load(path)
+
+
+def test_hostile_names_are_kept(hostile):
+    assert hostile.models == (HOSTILE[1], HOSTILE[2])
+    assert list(hostile.layers_x) == list(hostile.kinds(HOSTILE[1])) == list(hostile.notes) == HOSTILE
+    assert hostile.reasons()[HOSTILE[0]] == HOSTILE[1]
+    assert repr(hostile).isprintable()
+
+
+def test_hostile_names_are_text_in_a_table(hostile):
+    file = io.StringIO(newline="")
+    hostile.to_csv(file)
+    heads, *rows = csv.reader(io.StringIO(file.getvalue(), newline=""))
+    written = ["'" + HOSTILE[0], *HOSTILE[1:4], "'-->", *HOSTILE[5:7], r"a\x00nul", *HOSTILE[8:]]
+    assert [row[3] for row in rows[: len(HOSTILE)]] == written
+    assert [row[1] for row in rows[:: len(HOSTILE)]] == written
+    assert heads[4:] == ["'=1+1", "'=1+1_stderr", r"$\frac{$\x00", r"$\frac{$\x00_stderr", "<b>", "<b>_stderr"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["=1", " =1", "\n=1", "\r\n=1", "\xa0=1", "\u3000+1", "\u200b=1", "\ufeff@A1", "\u202e-1", "\x01=1", "＝1", "＋1",
+     "－1", "＠A1", " ﹦1", "﹣1", "\tname", "\nname", "\rname"],
+)  # fmt: skip
+def test_what_a_spreadsheet_could_take_for_a_formula(name):
+    file = io.StringIO(newline="")
+    made([name], ["a"]).to_csv(file)
+    _, row = csv.reader(io.StringIO(file.getvalue(), newline=""))
+    assert row[1] == f"'{name}"
+
+
+@pytest.mark.parametrize("name", ["a=1", "a -1", "1-1", "'=1", "−1", "(=1)", "", " ", "layer1.0", "名前"])
+def test_other_names_are_written_as_they_are(name):
+    file = io.StringIO(newline="")
+    made([name], ["a"]).to_csv(file)
+    _, row = csv.reader(io.StringIO(file.getvalue(), newline=""))
+    assert row[1] == name
+
+
+class Tags(HTMLParser):
+    """The elements and the text of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.attributes, self.text = [], [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += attributes
+
+    def handle_data(self, text):
+        self.text += text
+
+
+def test_hostile_names_are_text_in_a_page(hostile, tmp_path):
+    hostile.to_html(tmp_path / "r.html")
+    page = Tags((tmp_path / "r.html").read_text("utf-8"))
+    assert page.tags == ["html", "meta", "meta", "meta", "link", "title", "style", "body", "div", "script", "script"]
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert f"{HOSTILE[1]} × {HOSTILE[2]}" in page.text
+
+
+def test_a_name_that_no_file_can_hold_does_not_keep_a_page_from_being_written(tmp_path):
+    made(["a\ud800"], ["b"], models=("x\udc00", "y")).to_html(tmp_path / "r.html")
+    assert "<title>x&#56320; × y</title>" in (tmp_path / "r.html").read_text("utf-8")
+
+
+def strict(name):
+    raise ValueError(f"{name} is not JSON")
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 10**400, -1, None, "long", [1], True])
+def test_a_page_of_a_provenance_that_says_anything(seconds, tmp_path):
+    replace(made(["a"], ["b"]), provenance={"seconds": seconds}).to_html(tmp_path / "r.html")
+    (given,) = re.findall(r'id="given">(.*?)</script>', (tmp_path / "r.html").read_text("utf-8"), re.DOTALL)
+    assert json.loads(given, parse_constant=strict)["state"]["run"]["state"] == "finished"
+
+
+def test_hostile_names_are_text_in_the_still_output(hostile):
+    bundle = still_bundle(hostile, "name")
+    page = Tags(bundle["text/html"])
+    assert page.tags == ["div", "img", *["p"] * len(HOSTILE)]
+    assert [name for name, _ in page.attributes] == ["class", "alt", "src", "style"]
+    assert HOSTILE[1] in page.text
+    assert HOSTILE[1] in dict(page.attributes)["alt"]
+
+
+@pytest.mark.parametrize("font", ["path", "none"])
+@pytest.mark.parametrize("measure", ["=1+1", "$\\frac{$\0", "<b>"])
+def test_hostile_names_are_text_in_a_picture(hostile, font, measure):
+    figure = Figure(figsize=(7.6, 6.6), layout="constrained")
+    hostile.plot(measure, figure.subplots())
+    file = io.BytesIO()
+    with rc_context({"svg.fonttype": font}):
+        figure.savefig(file, format="svg")
+    document = xml.dom.minidom.parseString(file.getvalue())
+    tags = {one.tagName for one in document.getElementsByTagName("*")}
+    assert not tags & {"script", "img", "b", "foreignObject", "a"}
+    names = {name for one in document.getElementsByTagName("*") for name in one.attributes.keys()}  # noqa: SIM118
+    assert not [name for name in names if name.startswith("on")]
+    if font == "none":
+        texts = "".join(one.firstChild.data for one in document.getElementsByTagName("text") if one.firstChild)
+        assert HOSTILE[1] in texts
+
+
+def test_names_are_no_tex(hostile):
+    with rc_context({"text.usetex": True}):
+        figure = Figure(layout="constrained")
+        ax = hostile.plot(ax=figure.subplots())
+    bar = figure.axes[-1]
+    named = (ax.title, ax.xaxis.label, ax.yaxis.label, bar.yaxis.label)
+    assert [text.get_usetex() or text.get_parse_math() for text in named] == [False] * 4
