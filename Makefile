@@ -7,7 +7,7 @@ NOTEBOOK ?= notebooks/quickstart.ipynb
 # the heatmap is tested under these kernels too, beside the newest
 KERNELS := ipykernel6.31 ipykernel7.3
 
-.PHONY: demo test lab dashboard lint bench bench-cuda flow screenshots mutants browser clean
+.PHONY: demo test lab dashboard lint house bench bench-cuda flow screenshots mutants browser clean
 
 demo: .venv/ready-demo
 	$(BIN)/python -m simwidget.demo $(NOTEBOOK) --out out
@@ -22,6 +22,10 @@ lint: .venv/ready-test node_modules/ready
 	$(BIN)/mypy
 	npm run check
 	npm run lint
+
+# the packages and their imports, drawn from the code: docs/house.svg
+house: .venv/ready-demo
+	$(BIN)/python docs/house.py
 
 lab: .venv/ready-lab
 	$(BIN)/jupyter lab $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_OPTIONS) $(NOTEBOOK)

@@ -69,7 +69,7 @@ threading.Thread(target=report, daemon=True).start()
 SAMPLES = 40
 WARM_UP = 0.1
 FLAT = 0.05
-MOST_WAITING = 3
+MAX_WAITING = 3
 """Frames that may be under way: as many as a page may miss until it is taken to be gone."""
 MEMORY = {"kernel MB": "the kernel's memory", "page MB": "the page's heap", "server MB": "the server's memory"}
 WAITING = {
@@ -214,7 +214,7 @@ def waited(rows: list[dict[str, Any]], batches: int) -> list[dict[str, Any]]:
     found = []
     for key, what in WAITING.items():
         most = max(row[key] for row in warm(rows, batches))
-        found.append({"what": what, "most": most, "text": f"{most} at most", "flat": most <= MOST_WAITING})
+        found.append({"what": what, "most": most, "text": f"{most} at most", "flat": most <= MAX_WAITING})
     return found
 
 

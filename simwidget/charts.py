@@ -20,7 +20,7 @@ LOG = logging.getLogger("simwidget")
 EVERY = 0.5
 """Seconds between two updates at least."""
 COLOURS = ("#1664c0", "#d9480f")
-MOST_EIGENVALUES = 50
+MAX_EIGENVALUES = 50
 
 
 def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
@@ -136,7 +136,7 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
                 line.visible = False
             return "a result has no Gram matrices" if isinstance(widget.source, Still) else ""
         for line, side, spectrum in zip(lines, "xy", (found.spectrum_x, found.spectrum_y), strict=True):
-            shown = spectrum[:MOST_EIGENVALUES]
+            shown = spectrum[:MAX_EIGENVALUES]
             _set(line, np.arange(1, len(shown) + 1), shown)
             line.labels = [f"{pair[f'layer_{side}']} of {pair[f'model_{side}']}"]
         sizes = ("n/a" if np.isnan(size) else f"{size:.1f}" for size in (found.dimension_x, found.dimension_y))

@@ -67,7 +67,7 @@ def resume(
         raise ValueError(f"{path} is of another run, as its options do not fit this one: {brief(problem)}") from problem
     try:
         with refusing(path, "checkpoint"):
-            comparison.go_on_from(checkpoint, path, seconds)
+            comparison._restore(checkpoint, path, seconds)
     except AnotherRunError as problem:
         raise ValueError(f"{path} {problem}") from problem
     return comparison

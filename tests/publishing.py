@@ -55,8 +55,8 @@ class Source:
         self.asked, self.inspected = [], []
         self.watchers = []
 
-    def attend(self):
-        self.attended = threading.current_thread().name
+    def _on_display_thread(self):
+        self.display_thread = threading.current_thread().name
 
     def watch(self, callback):
         self.watchers.append(callback)

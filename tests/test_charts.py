@@ -75,13 +75,13 @@ def test_spectrum_is_that_of_the_latest_batch(widget, comparison, at_once):
     widget.write(run={**widget.run, "n_batches": 16})
     values = np.sort(np.linalg.eigvalsh(comparison.gram("stage2", "seed 1").astype(float)))[::-1]
     line = lines(figure)[1]
-    assert np.allclose(line.y, (values / values.sum())[: charts.MOST_EIGENVALUES], atol=1e-8)
+    assert np.allclose(line.y, (values / values.sum())[: charts.MAX_EIGENVALUES], atol=1e-8)
     assert line.labels == ["stage2 of seed 1"]
     assert figure.title.endswith(f"/ {values.sum() ** 2 / (values**2).sum():.1f}")
 
 
 def test_spectra_without_numbers_are_not_drawn(comparison, at_once):
-    torch.nn.init.constant_(comparison._stream.models[0].model.stage3[1].bn2.bias, torch.inf)
+    torch.nn.init.constant_(comparison._single_pass.models[0].model.stage3[1].bn2.bias, torch.inf)
     widget = sw.SimilarityHeatmap(comparison)
     comparison.run(progress=False)
     figure = charts.spectrum(widget)

@@ -13,7 +13,7 @@ Grid = tuple[int, ...]
 """How many positions an output has: (tokens,), or (height, width)."""
 
 
-MOST_LEADING = 8
+MAX_LEADING = 8
 """Tokens that stand before those of the places: a class token, registers."""
 
 
@@ -114,7 +114,7 @@ class Positions:
             sizes = torch.tensor([self.grid, grid])
             return ((2 * self._cells + 1) * sizes[1][:, None]) // (2 * sizes[0][:, None])
         surplus = grid[0] - self.grid[0]
-        if len(grid) == len(self.grid) and 0 < surplus <= MOST_LEADING:
+        if len(grid) == len(self.grid) and 0 < surplus <= MAX_LEADING:
             return self._cells + surplus
         raise RepresentationError(
             f"its positions {grid} and those of the first layer {self.grid} have no places in common: compare "

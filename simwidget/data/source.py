@@ -52,7 +52,7 @@ class Place:
         return Place(n_batches, start, now, marks.tolist())
 
 
-class Feed:
+class BatchSource:
     """A loader's batches, each of which is in hand until it is `done`.
 
     After a failure `open` goes on: with the batch in hand, or, where the loader itself failed, by passing over those

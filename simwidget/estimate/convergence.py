@@ -12,7 +12,7 @@ from torch.func import vmap
 from simwidget.estimate.accumulators import N_GROUPS, Sums
 from simwidget.estimate.evaluation import Evaluated
 from simwidget.estimate.jackknife import PseudoValues
-from simwidget.estimate.pass_state import Frozen
+from simwidget.estimate.pass_state import PassState
 from simwidget.measures import make_differences
 from simwidget.measures.base import Measure
 
@@ -28,7 +28,7 @@ class Curve:
 
 
 def convergence(
-    frozen: Frozen, measures: Sequence[Measure], confounders: Sequence[str], row_x: int, row_y: int
+    pass_state: PassState, measures: Sequence[Measure], confounders: Sequence[str], row_x: int, row_y: int
 ) -> dict[str, Curve]:
     """The curve of every measure and difference for two rows.
 
@@ -36,16 +36,16 @@ def convergence(
     added between two of them is an independent block of batches, and up to 16 such blocks are left out in turn.
     """
     c = len(confounders)
-    small = _only(frozen, [*range(c), row_x, row_y])
+    small = _only(pass_state, [*range(c), row_x, row_y])
     found: dict[str, list[PseudoValues]] = {}
     batches: list[int] = []
     lost: dict[str, bool] = {}
     for measure in measures:
         one = Evaluated(small, measure, confounders)
-        kept = [moment for moment in small.history.get(measure.rows, ()) if moment.n_batches < frozen.n_batches]
+        kept = [moment for moment in small.history.get(measure.rows, ()) if moment.n_batches < pass_state.n_batches]
         past = _moments(one, [m.products for m in kept], [m.weight for m in kept], c)
         found[measure.name] = [*past, one.pseudo_values([c], [c + 1])]
-        batches = [*(moment.n_batches for moment in kept), frozen.n_batches]
+        batches = [*(moment.n_batches for moment in kept), pass_state.n_batches]
         lost[measure.name] = bool({c, c + 1} & set(one.reasons))
     for difference in make_differences(measures):
         a, b = difference.minuend.name, difference.subtrahend.name
@@ -60,22 +60,22 @@ def convergence(
     return curves
 
 
-def _only(frozen: Frozen, rows: Sequence[int]) -> Frozen:
+def _only(pass_state: PassState, rows: Sequence[int]) -> PassState:
     """The pass as if it had only these rows."""
     index = torch.tensor(rows)
-    return Frozen(
+    return PassState(
         sums={
             row_map: Sums(sums.products[:, index][:, :, index].cpu(), sums.weights)
-            for row_map, sums in frozen.sums.items()
+            for row_map, sums in pass_state.sums.items()
         },
-        undefined={row_map: one.only(index) for row_map, one in frozen.undefined.items()},
-        rows=tuple(frozen.rows[row] for row in rows),
+        undefined={row_map: one.only(index) for row_map, one in pass_state.undefined.items()},
+        rows=tuple(pass_state.rows[row] for row in rows),
         layers=(),
-        n_batches=frozen.n_batches,
-        n_samples=frozen.n_samples,
+        n_batches=pass_state.n_batches,
+        n_samples=pass_state.n_samples,
         notes=(),
         history={
-            row_map: tuple(moment.only(index) for moment in moments) for row_map, moments in frozen.history.items()
+            row_map: tuple(moment.only(index) for moment in moments) for row_map, moments in pass_state.history.items()
         },
     )
 

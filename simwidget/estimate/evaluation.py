@@ -9,7 +9,7 @@ from torch import Tensor
 
 from simwidget.estimate.accumulators import Sums
 from simwidget.estimate.jackknife import PseudoValues, pseudo_values
-from simwidget.estimate.pass_state import Frozen, tolerances
+from simwidget.estimate.pass_state import PassState, tolerances
 from simwidget.gram.centring import EXPLAINED
 from simwidget.measures import make_differences
 from simwidget.measures.base import Block, Measure
@@ -17,7 +17,7 @@ from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityRes
 
 
 def evaluate(
-    frozen: Frozen,
+    pass_state: PassState,
     names: Sequence[str],
     measures: Sequence[Measure],
     confounders: Sequence[str],
@@ -30,13 +30,13 @@ def evaluate(
     """Every measure on the given pairs of models (all by default), with differences, errors, reasons and notes."""
     pairs = list(combinations_with_replacement(range(len(names)), 2) if pairs is None else pairs)
     differences = make_differences(measures)
-    seen = {measure.name: Evaluated(frozen, measure, confounders) for measure in measures}
+    seen = {measure.name: Evaluated(pass_state, measure, confounders) for measure in measures}
     reasons = {name: one.reasons for name, one in seen.items()}
     for difference in differences:
         reasons[difference.name] = reasons[difference.subtrahend.name] | reasons[difference.minuend.name]
     cells = {}
     for x, y in pairs:
-        rows_x, rows_y = frozen.layers[x], frozen.layers[y]
+        rows_x, rows_y = pass_state.layers[x], pass_state.layers[y]
         found = {name: one.pseudo_values(rows_x, rows_y) for name, one in seen.items()}
         for difference in differences:
             found[difference.name] = found[difference.minuend.name] - found[difference.subtrahend.name]
@@ -45,63 +45,63 @@ def evaluate(
 
     def info(name: str, title: str, kind: str, df: float) -> MeasureInfo:
         by_layer = {
-            model: {str(frozen.rows[row].key[1]): reasons[name][row] for row in rows if row in reasons[name]}
-            for model, rows in zip(names, frozen.layers, strict=True)
+            model: {str(pass_state.rows[row].key[1]): reasons[name][row] for row in rows if row in reasons[name]}
+            for model, rows in zip(names, pass_state.layers, strict=True)
         }
         return MeasureInfo(title, kind, df, by_layer)
 
     about = {m.name: info(m.name, m.title, m.kind, seen[m.name].df) for m in measures}
     about |= {d.name: info(d.name, d.title, "difference", seen[d.minuend.name].df) for d in differences}
-    all_notes = [*frozen.notes, *notes, *(note for one in seen.values() for note in one.notes)]
+    all_notes = [*pass_state.notes, *notes, *(note for one in seen.values() for note in one.notes)]
     return SimilarityResult(
         models=tuple(names),
         measures=tuple(measure.name for measure in measures),
-        n_samples=frozen.n_samples,
-        n_batches=frozen.n_batches,
+        n_samples=pass_state.n_samples,
+        n_batches=pass_state.n_batches,
         complete=complete,
         notes=tuple(dict.fromkeys(all_notes)),
         provenance=dict(provenance or {}),
-        _layers=tuple(tuple(str(frozen.rows[row].key[1]) for row in rows) for rows in frozen.layers),
+        _layers=tuple(tuple(str(pass_state.rows[row].key[1]) for row in rows) for rows in pass_state.layers),
         _info=about,
         _cells=cells,
-        _kinds=tuple(tuple(frozen.rows[row].kind for row in rows) for rows in frozen.layers),
+        _kinds=tuple(tuple(pass_state.rows[row].kind for row in rows) for rows in pass_state.layers),
     )
 
 
 class Evaluated:
     """One measure over one frozen pass: which rows have numbers, why the others have none, and the numbers."""
 
-    def __init__(self, frozen: Frozen, measure: Measure, confounders: Sequence[str]) -> None:
+    def __init__(self, pass_state: PassState, measure: Measure, confounders: Sequence[str]) -> None:
         self._measure = measure
         self._n_confounders = len(confounders)
-        self._tolerance = tolerances(frozen.rows)
-        self._sums: Sums | None = frozen.sums.get(measure.rows)
+        self._tolerance = tolerances(pass_state.rows)
+        self._sums: Sums | None = pass_state.sums.get(measure.rows)
         self._basis = None
         self.df = float("nan")
         self.notes: list[str] = []
         self.reasons: dict[int, str] = {}
         if self._sums is None or not self._sums.weights.any():
             waiting = f"no batch of {measure.rows.min_samples} samples yet"
-            self.reasons = {index: row.missing or waiting for index, row in enumerate(frozen.rows)}
+            self.reasons = {index: row.missing or waiting for index, row in enumerate(pass_state.rows)}
             self._sums = None
             return
         total = self._sums.products.sum(0)
         self._tolerance = self._tolerance.to(total.device)
         self._basis = measure.evaluate.basis(total, self._n_confounders)
         explained = measure.evaluate.explained(total, self._tolerance, self._n_confounders, self._basis)
-        self._explain(frozen, total.diagonal().cpu(), explained.cpu())
+        self._explain(pass_state, total.diagonal().cpu(), explained.cpu())
         if measure.evaluate.uses_confounder:
-            self._check_confounders(frozen, confounders)
+            self._check_confounders(pass_state, confounders)
 
-    def _explain(self, frozen: Frozen, variance: torch.Tensor, explained: torch.Tensor) -> None:
+    def _explain(self, pass_state: PassState, variance: torch.Tensor, explained: torch.Tensor) -> None:
         """The rows without numbers, each with its first cause."""
-        lost_in = frozen.undefined[self._measure.rows]
+        lost_in = pass_state.undefined[self._measure.rows]
         not_finite, undefined, counts = (
             one.tolist() for one in (lost_in.not_finite, lost_in.no_row, lost_in.n_not_finite)
         )
         flat = (variance <= 0).tolist()
         lost = explained.tolist()
-        for index, row in enumerate(frozen.rows):
+        for index, row in enumerate(pass_state.rows):
             if row.missing is not None:
                 self.reasons[index] = row.missing
             elif not_finite[index] >= 0:
@@ -114,14 +114,14 @@ class Evaluated:
             elif lost[index]:
                 self.reasons[index] = "explained by the confounder"
 
-    def _check_confounders(self, frozen: Frozen, confounders: Sequence[str]) -> None:
+    def _check_confounders(self, pass_state: PassState, confounders: Sequence[str]) -> None:
         """Name the confounders without variance; one that is not finite leaves nothing to call deconfounded."""
-        not_finite = frozen.undefined[self._measure.rows].not_finite
+        not_finite = pass_state.undefined[self._measure.rows].not_finite
         for index, name in enumerate(confounders):
             if not_finite[index] >= 0:
                 why = f"confounder {name!r} has non-finite values in batch {not_finite[index]}"
                 self.notes.append(f"{self._measure.title} is not available: {why}")
-                self.reasons = {row: why for row in range(len(frozen.rows))}
+                self.reasons = {row: why for row in range(len(pass_state.rows))}
             elif self._basis is not None and index in self._basis.dropped:
                 self.notes.append(f"confounder {name!r} does not vary over these samples and is left out")
 

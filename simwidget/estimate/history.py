@@ -38,7 +38,7 @@ class History:
     >>> import torch
     >>> history = History(n_rows=1, longest=4)
     >>> for k in range(1, 12):
-    ...     if history.due():
+    ...     if history.is_time():
     ...         history.keep(k, torch.full((1, 1), 10.0 * k), float(k))
     >>> [(moment.n_batches, moment.products.item()) for moment in history.moments]
     [(4, 40.0), (8, 80.0)]
@@ -53,7 +53,7 @@ class History:
         self._every = 1
         self.moments: tuple[Moment, ...] = ()
 
-    def due(self) -> bool:
+    def is_time(self) -> bool:
         """Count one Gram matrix; whether the sums after it are to be kept."""
         self._seen += 1
         return self._seen % self._every == 0

@@ -13,14 +13,14 @@ from simwidget.estimate.totals import Undefined
 from simwidget.gram.centring import EXPLAINED, EXPLAINED_REDUCED, RowMap
 from simwidget.gram.rows import Key, Row
 from simwidget.inspection.agreement import Extremes
-from simwidget.inspection.latest_block import Latest
+from simwidget.inspection.latest_block import LatestBlock
 
 Pair = frozenset[Key]
 """Two layers, in no order: they agree on a sample as much as they do the other way round."""
 
 
 @dataclass(frozen=True)
-class Frozen:
+class PassState:
     """The pass at one moment; nothing in it changes any more."""
 
     sums: dict[RowMap, Sums]
@@ -33,7 +33,7 @@ class Frozen:
     notes: tuple[str, ...]
     history: dict[RowMap, tuple[Moment, ...]] = field(default_factory=dict)
     """what the sums were after some of the batches"""
-    latest: Latest | None = None
+    latest: LatestBlock | None = None
     """the Gram matrices of the latest batch"""
     watched: dict[Pair, Extremes | None] = field(default_factory=dict)
     """on which samples the layers of the watched pairs agree least and most"""

@@ -86,7 +86,7 @@ class Totals:
             history, undefined = self._history[row_map], self._undefined[row_map]
             state = self._accumulators[row_map]
             state.add_product(addition.products[row_map], addition.weights[row_map], index)
-            if history.due():
+            if history.is_time():
                 history.keep(n_batches, *state.total())
             pairs = ((undefined.not_finite, ~addition.finite), (undefined.no_row, ~addition.defined[row_map]))
             for first, bad in pairs:

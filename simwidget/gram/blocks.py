@@ -181,7 +181,7 @@ class GramBatch:
         self._present.clear()
         self._stack.clear()
 
-    def rest(self) -> None:
+    def drop_scratch(self) -> None:
         """Give back the scratch memory."""
         self._kernel = LinearKernel(self._precision)
 

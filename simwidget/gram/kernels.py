@@ -26,7 +26,7 @@ where the mean of all samples would cost another pass over the representation.""
 PADDING = 16
 """Elements between the rows of the scratch memory: rows a power of two apart share the same few places of a cache."""
 
-MOST_SHAPES = 1024
+MAX_SHAPES = 1024
 """Of so many shapes it is kept how they are multiplied."""
 
 CONSTANT_TOLERANCE = 8
@@ -99,7 +99,7 @@ class LinearKernel:
         if found is None:
             stride = p + PADDING
             scratch = self._scratch.get(key[:2])
-            if scratch is None or len(scratch) < n * stride or len(self._prepared) >= MOST_SHAPES:
+            if scratch is None or len(scratch) < n * stride or len(self._prepared) >= MAX_SHAPES:
                 self._prepared.clear()
                 scratch = self._scratch[key[:2]] = like.new_empty(n * stride)
             rest = scratch[: n * stride].view(n, stride)[:, :p]

@@ -14,8 +14,8 @@ from simwidget.gram.processor import is_from_intel
 
 BLOCK_ROWS = {"cpu": 32}
 """A block has at least so many rows; elsewhere there is one."""
-MOST_BLOCKS = 4
-WORTH_BLOCKS = ((2**24, 2), (2**26, MOST_BLOCKS))
+MAX_BLOCKS = 4
+WORTH_BLOCKS = ((2**24, 2), (2**26, MAX_BLOCKS))
 """From so many multiplications on in how many blocks: what each costs must be less than what half the work saves."""
 
 LEAST_PART = 2048
@@ -65,13 +65,13 @@ def mirror(grams: Tensor) -> None:
 
 
 @cache
-def row_blocks(n: int, device_type: str, most: int = MOST_BLOCKS) -> tuple[tuple[int, int], ...]:
+def row_blocks(n: int, device_type: str, most: int = MAX_BLOCKS) -> tuple[tuple[int, int], ...]:
     """The rows from `low` to `high` that are multiplied at a time, with all rows before `high`.
 
     They begin and end where some of the most blocks do, so that these may stand for fewer of them.
     """
     least = BLOCK_ROWS.get(device_type)
-    count = 1 if least is None else max(1, min(MOST_BLOCKS, n // least))
+    count = 1 if least is None else max(1, min(MAX_BLOCKS, n // least))
     step = math.ceil(count / most)
     ends = [n * k // count for k in range(count + 1)]
     return tuple(itertools.pairwise([*ends[:-1:step], n]))

@@ -15,7 +15,7 @@ from simwidget.inspection.pair import Inspection, effective_dimension, sort_by_l
 
 
 @dataclass(frozen=True)
-class Latest:
+class LatestBlock:
     grams: Tensor
     """(R, m, m): for each row its Gram matrix, centred or not; zeros where it has none"""
     given: tuple[Given, ...]
@@ -62,12 +62,12 @@ class Latest:
             n_compared=int(extremes.n_compared),
         )
 
-    def within(self, limit: int) -> "Latest":
+    def within(self, limit: int) -> "LatestBlock":
         """The same, or only its first samples, if the Gram matrices would take more bytes."""
         if self.grams.nbytes <= limit:
             return self
         m = int((limit / self.grams.element_size() / len(self.grams)) ** 0.5)
-        return Latest(self.grams[:, :m, :m].clone(), self.given)
+        return LatestBlock(self.grams[:, :m, :m].clone(), self.given)
 
     def develop(self) -> None:
         """Make the thumbnails, and let the loader's tensors go."""

@@ -10,7 +10,7 @@ from simwidget.capture.layers import named_layers
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.positions import Positions
 from simwidget.capture.representations import Surroundings
-from simwidget.plan.memory import MemoryEstimate, estimate_memory, free_memory, warning, written
+from simwidget.plan.memory import MemoryEstimate, bytes_free, estimate_memory, warning, written
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options
 from simwidget.restore.randomness import random_state_kept
@@ -228,5 +228,5 @@ def describe(
         for name in network.names
         if name not in found
     ]
-    problem = warning(need, free_memory(plan.device), rows, n_gram)
+    problem = warning(need, bytes_free(plan.device), rows, n_gram)
     return Description(given.model_name, own.n, (*ran, *never), need, problem)

@@ -34,7 +34,7 @@ class Limits:
                 "above 0 and at most 1"
             )
 
-    def said(self) -> dict[str, Any]:
+    def as_given(self) -> dict[str, Any]:
         """Those that were asked for, beside `max_batches`."""
         asked = {name: value for name, value in vars(self).items() if value is not None and name != "max_batches"}
         return asked if "until" in asked else {name: one for name, one in asked.items() if name != "until_quantile"}

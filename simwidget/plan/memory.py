@@ -55,7 +55,7 @@ def estimate_memory(
     return MemoryEstimate(sums, 3 * stack + n_row_maps * stack // 2, waiting if joins else 0)
 
 
-def free_memory(device: torch.device) -> int | None:
+def bytes_free(device: torch.device) -> int | None:
     """Bytes that a device has left; None where that cannot be told."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)

@@ -106,14 +106,14 @@ class Options:
             extra,
             by_position,
         )
-        said = {
+        as_given = {
             "measures": [measure.name for measure in measures],
             "unbiased": self.unbiased,
             "average": self.average,
             "remove_negative_eig": self.remove_negative_eig,
             "gram_batch": self.gram_batch,
             "max_batches": self.max_batches,
-            **self.limits.said(),
+            **self.limits.as_given(),
             "precision": self.precision,
             "confounder": [one.name for one in confounders],
             "representation": representations.describe(),
@@ -137,7 +137,7 @@ class Options:
             self.positions,
             self.seed,
             self.auto_batch,
-            said,
+            as_given,
         )
 
     def _check_checkpoint(self) -> None:
@@ -170,7 +170,7 @@ class Plan:
     positions: int
     seed: int
     auto_batch: bool
-    said: Mapping[str, Any]
+    as_given: Mapping[str, Any]
     """the options as the provenance tells them"""
 
     def network_of(self, model: str) -> int:

@@ -25,7 +25,7 @@ def use_one_core() -> None:
             return
 
 
-def let_workers_go() -> None:
+def release_workers() -> None:
     """Before another thread computes: end the workers of this one, which gets new ones when it needs them.
 
     OpenMP counts them although they are idle, and with more threads than cores all workers sleep between two parallel

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-MOST_ROWS = 25
+MAX_ROWS = 25
 """An axis opens with at most so many rows, if folding can do that."""
 FEW_ROWS = 12
 """With fewer an axis opens some blocks of the next level too."""
@@ -86,15 +86,15 @@ class LayerTree:
     def default_open(self) -> list[str]:
         """The blocks to open first, for about 25 rows.
 
-        All levels that fit into `MOST_ROWS`; if that gives fewer than `FEW_ROWS`, the smallest blocks of the next one.
+        All levels that fit into `MAX_ROWS`; if that gives fewer than `FEW_ROWS`, the smallest blocks of the next one.
         """
-        fitting = [k for k in range(self.depth + 1) if len(self.entries(self.to_depth(k))) <= MOST_ROWS]
+        fitting = [k for k in range(self.depth + 1) if len(self.entries(self.to_depth(k))) <= MAX_ROWS]
         depth = max(fitting, default=0)
         opened = self.to_depth(depth)
         if len(self.entries(opened)) < FEW_ROWS:
             next_level = (block for block in self.blocks.values() if block.depth == depth)
             for block in sorted(next_level, key=lambda block: len(block.members)):
-                if len(self.entries([*opened, block.path])) <= MOST_ROWS:
+                if len(self.entries([*opened, block.path])) <= MAX_ROWS:
                     opened.append(block.path)
         return opened
 

@@ -65,7 +65,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     with refusing(path, "checkpoint"):
         version = whole(header, "format")
         expect(version == FORMAT, f"it has format {version}; this version reads format {FORMAT}")
-        for part in ("about", "given", "stream", "run"):
+        for part in ("about", "given", "pass", "run"):
             field(header, part, dict)
         for part in ("layers", "options", "limits"):
             field(header["given"], part, dict, "given")
@@ -111,7 +111,7 @@ class Checkpointer:
         self.note: str | None = None
         """why the latest state could not be written"""
 
-    def due(self) -> bool:
+    def is_time(self) -> bool:
         return time.monotonic() >= self._next
 
     def write(self, state: Callable[[], tuple[Mapping[str, Any], Mapping[str, Tensor]]]) -> None:

@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 
 from simwidget.data.loader import check_loader, describe_loader
 from simwidget.estimate.convergence import Curve
-from simwidget.estimate.pass_state import Frozen
+from simwidget.estimate.pass_state import PassState
 from simwidget.inspection.pair import Inspection
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options
 from simwidget.restore.randomness import random_state_kept
-from simwidget.restore.threads import autocast_here, let_workers_go, use_one_core
+from simwidget.restore.threads import autocast_here, release_workers, use_one_core
 from simwidget.result.similarity_result import SimilarityResult, View
 from simwidget.run.checkpoint import Checkpoint
-from simwidget.run.progress import ENDED, Progress, State
-from simwidget.run.queries import Answers
-from simwidget.run.runner import Work
-from simwidget.run.single_pass import Stream
-from simwidget.run.summary import Account
-from simwidget.text.errors import told
+from simwidget.run.progress import ENDED, Progress, RunState
+from simwidget.run.queries import Queries
+from simwidget.run.runner import Runner
+from simwidget.run.single_pass import SinglePass
+from simwidget.run.summary import RunSummary
+from simwidget.text.errors import describe_error
 
 LEAVES_WITHIN = 30.0
 """Seconds that the end of Python waits for a background run's batch."""
@@ -46,17 +46,17 @@ class Comparison:
     def __init__(self, models: Sequence[SimilarityModel], loader: Iterable, options: Options) -> None:
         plan = options.plan(models)
         loader = check_loader(loader)
-        self._answers = Answers(
+        self._queries = Queries(
             tuple(model.model_name for model in models), plan.measures, tuple(one.name for one in plan.confounders)
         )
         self._devices = tuple(dict.fromkeys(network.device for network in plan.networks))
         self._n_expected = _length(loader, options.max_batches)
-        self._options = plan.said
+        self._options = plan.as_given
         self._order = describe_loader(loader)
-        self._work: Work | None = Work(models, plan, options, loader, self._answers)
-        self._frozen = self._work.stream.freeze()
-        self._last = Account.of(self._work)
-        self._state: State = "ready"
+        self._runner: Runner | None = Runner(models, plan, options, loader, self._queries)
+        self._pass_state = self._runner.single_pass.freeze()
+        self._last = RunSummary.of(self._runner)
+        self._state: RunState = "ready"
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._pausing = False
@@ -66,14 +66,14 @@ class Comparison:
         self._warned: tuple[str, ...] = ()
 
     @property
-    def _stream(self) -> Stream | None:
-        work = self._work
-        return None if work is None else work.stream
+    def _single_pass(self) -> SinglePass | None:
+        runner = self._runner
+        return None if runner is None else runner.single_pass
 
     # --- what it says of itself --------------------------------------------------------------------------------------
 
     @property
-    def state(self) -> State:
+    def state(self) -> RunState:
         """ "ready", "running", "paused", "stopped", "finished" or "failed"."""
         return self._state
 
@@ -85,8 +85,8 @@ class Comparison:
     @property
     def n_batches(self) -> int:
         """Batches of the loader that have gone through the models."""
-        stream = self._stream
-        return self._frozen.n_batches if stream is None else stream.n_batches
+        single_pass = self._single_pass
+        return self._pass_state.n_batches if single_pass is None else single_pass.n_batches
 
     @property
     def n_batches_expected(self) -> int | None:
@@ -96,20 +96,20 @@ class Comparison:
     @property
     def models(self) -> tuple[str, ...]:
         """The models' names."""
-        return self._answers.names
+        return self._queries.names
 
     @property
     def progress(self) -> Progress:
         """How far the run is; cheap, and from any thread."""
-        work, account = self._work, self._account()
+        runner, summary = self._runner, self._summary()
         return Progress(
             self._state,
             self.n_batches,
             self._n_expected,
-            self._frozen.n_samples if work is None else work.stream.n_samples,
-            account.seconds,
-            None if self._error is None else told(self._error),
-            account.n_batches_needed,
+            self._pass_state.n_samples if runner is None else runner.single_pass.n_samples,
+            summary.seconds,
+            None if self._error is None else describe_error(self._error),
+            summary.n_batches_needed,
         )
 
     @property
@@ -124,14 +124,14 @@ class Comparison:
 
         A difference, "cka-dcka", brings its two measures along.
         """
-        frozen = self._freeze()
-        return self._answers.result(
-            frozen,
+        pass_state = self._freeze()
+        return self._queries.result(
+            pass_state,
             measures,
             pairs,
             complete=self._state == "finished",
             notes=self._notes(),
-            provenance=self._provenance(frozen),
+            provenance=self._provenance(pass_state),
         )
 
     def convergence(self, layer_x: str, layer_y: str, view: View = "xy") -> dict[str, Curve]:
@@ -140,15 +140,15 @@ class Comparison:
         At most 200 moments are kept of a run, evenly spaced; the last point is the present estimate. The differences
         of measures are among the keys.
         """
-        return self._answers.convergence(self._freeze(), layer_x, layer_y, view)
+        return self._queries.convergence(self._freeze(), layer_x, layer_y, view)
 
     def gram(self, layer: str, model: str | None = None) -> NDArray[np.float32] | None:
         """The Gram matrix (m, m) of one layer in the latest batch, features centred; None before there is one.
 
         Of a batch whose Gram matrices take more than 64 MB together, the first m samples.
         """
-        self._answers.check_model(model)
-        return self._answers.gram(self._freeze(sums=False), layer, model)
+        self._queries.check_model(model)
+        return self._queries.gram(self._freeze(sums=False), layer, model)
 
     def inspect(self, layer_x: str, layer_y: str, view: View = "xy") -> Inspection | None:
         """What two layers make of the samples: their Gram matrices and spectra, and on which samples they agree.
@@ -176,16 +176,16 @@ class Comparison:
         >>> comparison.inspect("stage1", "stage2")
         <Inspection stage1 of seed 0 × stage2 of seed 1: 40 samples, 1000 compared>
         """
-        frozen, stream = self._freeze(sums=False), self._stream
-        rows = self._answers.pair(frozen, layer_x, layer_y, view)
-        if stream is not None:
-            stream.watch(*(frozen.rows[row].key for row in rows))
-            frozen = self._freeze(sums=False)
-        return self._answers.inspect(frozen, layer_x, layer_y, view)
+        pass_state, single_pass = self._freeze(sums=False), self._single_pass
+        rows = self._queries.pair(pass_state, layer_x, layer_y, view)
+        if single_pass is not None:
+            single_pass.watch(*(pass_state.rows[row].key for row in rows))
+            pass_state = self._freeze(sums=False)
+        return self._queries.inspect(pass_state, layer_x, layer_y, view)
 
-    def _freeze(self, sums: bool = True) -> Frozen:
-        stream = self._stream
-        return self._frozen if stream is None else stream.freeze(sums)
+    def _freeze(self, sums: bool = True) -> PassState:
+        single_pass = self._single_pass
+        return self._pass_state if single_pass is None else single_pass.freeze(sums)
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back after every batch and every change of state, on the thread of the change; returns the way out.
@@ -195,7 +195,7 @@ class Comparison:
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
 
-    def attend(self) -> None:
+    def _on_display_thread(self) -> None:
         """Called once on a display's own thread: what that asks for then takes one core, and does not slow the run."""
         use_one_core()
 
@@ -244,8 +244,8 @@ class Comparison:
         """
         self._begin()
         autocast = autocast_here(self._devices)
-        if self._stream is not None:
-            self._stream.draw_apart()
+        if self._single_pass is not None:
+            self._single_pass.use_own_random_stream()
 
         def work() -> None:
             try:
@@ -257,7 +257,7 @@ class Comparison:
             finally:
                 atexit.unregister(self._leave)
 
-        let_workers_go()
+        release_workers()
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(work,), name=self._title(), daemon=True)
         atexit.register(self._leave)
@@ -297,7 +297,7 @@ class Comparison:
         """Stop, and let the models and the loader go, those of a failed run too; what was computed stays."""
         self.stop()
         if self._state == "failed":
-            self._work = None
+            self._runner = None
 
     def wait(self, timeout: float | None = None) -> SimilarityResult:
         """Wait for the run's end and return the result; raises what a failed run raised.
@@ -318,7 +318,7 @@ class Comparison:
         with self._changed:
             return self._changed.wait_for(lambda: self.n_batches >= n or self._state in ENDED, timeout)
 
-    def wait_for_state(self, state: State, timeout: float | None = None) -> bool:
+    def wait_for_state(self, state: RunState, timeout: float | None = None) -> bool:
         """Wait until the run is in `state` or has ended; whether it is in `state` within `timeout` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._state == state or self._state in ENDED, timeout)
@@ -334,7 +334,7 @@ class Comparison:
 
     def _begin(self) -> None:
         with self._changed:
-            if self._state not in ("ready", "failed") or self._work is None:
+            if self._state not in ("ready", "failed") or self._runner is None:
                 raise RuntimeError(f"this comparison is {self._state}: a comparison runs once; make a new one")
             self._state = "running"
             self._error = None
@@ -342,37 +342,37 @@ class Comparison:
 
     def _batches(self) -> Iterator[None]:
         """Take the batches one by one; the state is right at every exit."""
-        work = self._work
-        assert work is not None
-        state: State = "failed"
+        runner = self._runner
+        assert runner is not None
+        state: RunState = "failed"
         try:
-            with work:
-                while self._may_go_on(work) and work.step():
-                    work.save()
+            with runner:
+                while self._may_go_on(runner) and runner.step():
+                    runner.save()
                     self._say_changed()
                     yield
-                work.finish(for_good=not self._stopping)
+                runner.finish(for_good=not self._stopping)
             state = "stopped" if self._stopping else "finished"
         except (KeyboardInterrupt, GeneratorExit):
             state = "stopped"
-            work.finish(for_good=False)
+            runner.finish(for_good=False)
             raise
         except BaseException as error:
             self._error = error
-            work.locate(error)
+            runner.locate(error)
             with suppress(Exception):  # the samples still waiting to be joined count as well
-                work.finish(for_good=False)
+                runner.finish(for_good=False)
             raise
         finally:
             self._end(state)
 
-    def _may_go_on(self, work: Work) -> bool:
+    def _may_go_on(self, runner: Runner) -> bool:
         """Hold while paused; whether the run takes another batch."""
-        if work.has_enough():
+        if runner.has_enough():
             return False
         while self._pausing and not self._stopping:
-            work.save(now=True)
-            work.stream.rest()
+            runner.save(now=True)
+            runner.single_pass.drop_scratch()
             self._state = "paused"
             self._say_changed()
             with self._changed:
@@ -381,45 +381,45 @@ class Comparison:
             self._say_changed()
         return not self._stopping
 
-    def go_on_from(self, checkpoint: Checkpoint, path: str | PathLike[str], seconds: float) -> None:
+    def _restore(self, checkpoint: Checkpoint, path: str | PathLike[str], seconds: float) -> None:
         """Before it is started: go on where the run of a checkpoint stood; see `simwidget.resume`."""
-        assert self._work is not None
-        self._work.go_on_from(checkpoint, path, seconds)
-        self._frozen = self._work.stream.freeze()
+        assert self._runner is not None
+        self._runner.restore(checkpoint, path, seconds)
+        self._pass_state = self._runner.single_pass.freeze()
 
-    def _end(self, state: State) -> None:
+    def _end(self, state: RunState) -> None:
         """Keep the numbers, let the models and the loader go unless the run may go on, and say so."""
-        work = self._work
-        assert work is not None
-        work.stream.let_go()
-        self._frozen = work.stream.freeze()
-        self._last = Account.of(work)
-        self._warned = work.stream.warned
+        runner = self._runner
+        assert runner is not None
+        runner.single_pass.release()
+        self._pass_state = runner.single_pass.freeze()
+        self._last = RunSummary.of(runner)
+        self._warned = runner.single_pass.warned
         with self._changed:
             if state != "failed":
-                self._work = None
+                self._runner = None
             self._state = state
         self._say_changed()
 
     # --- words -------------------------------------------------------------------------------------------------------
 
     def _title(self) -> str:
-        return " × ".join(self._answers.names) if len(self._answers.names) < 4 else f"{len(self._answers.names)} models"
+        return " × ".join(self._queries.names) if len(self._queries.names) < 4 else f"{len(self._queries.names)} models"
 
     def _notes(self) -> list[str]:
-        notes = list(self._account().notes)
+        notes = list(self._summary().notes)
         if self._state == "failed" and self._error is not None:
-            what = told(self._error)
+            what = describe_error(self._error)
             notes.append(f"the run failed after {self.n_batches} batches ({what}); the numbers are those until then")
         return notes
 
-    def _account(self) -> Account:
-        work = self._work
-        return self._last if work is None else Account.of(work)
+    def _summary(self) -> RunSummary:
+        runner = self._runner
+        return self._last if runner is None else RunSummary.of(runner)
 
-    def _provenance(self, frozen: Frozen) -> dict[str, Any]:
-        said = {"device": ", ".join(map(str, self._devices)), "options": dict(self._options), "loader": self._order}
-        return self._account().provenance(frozen, self._state, said)
+    def _provenance(self, pass_state: PassState) -> dict[str, Any]:
+        given = {"device": ", ".join(map(str, self._devices)), "options": dict(self._options), "loader": self._order}
+        return self._summary().provenance(pass_state, self._state, given)
 
     def _ipython_display_(self) -> None:
         """In a notebook: start the run in the background and show it live; elsewhere just say what this is."""

@@ -24,7 +24,7 @@ class ErrorWatch:
         self.n_batches_needed: int | None = None
         """an estimate of how many batches it takes, as errors fall with the root of their number"""
 
-    def due(self, n_grams: int) -> bool:
+    def is_time(self, n_grams: int) -> bool:
         """Whether to look now."""
         return self._limits.until is not None and n_grams >= self._next
 

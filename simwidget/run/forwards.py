@@ -18,7 +18,7 @@ from simwidget.gram.rows import Key
 from simwidget.plan.confounders import Confounder
 from simwidget.plan.options import Plan
 from simwidget.restore.randomness import PrivateRandom
-from simwidget.run.notes import Remarks
+from simwidget.run.notes import Notes
 
 
 class Representation(NamedTuple):
@@ -53,10 +53,10 @@ NOWHERE = Surroundings(0)
 class Forwards(AbstractContextManager):
     """The networks with their hooks, while the context is open; `run` takes one batch through all of them."""
 
-    def __init__(self, plan: Plan, remarks: Remarks) -> None:
+    def __init__(self, plan: Plan, notes: Notes) -> None:
         self._plan = plan
         self._networks = plan.networks
-        self._remarks = remarks
+        self._notes = notes
         self._open = ExitStack()
         self._captures: list[Capture] = []
         self._around = NOWHERE
@@ -76,7 +76,7 @@ class Forwards(AbstractContextManager):
             self._open = stack.pop_all()
         return self
 
-    def draw_apart(self) -> None:
+    def use_own_random_stream(self) -> None:
         """Before it is opened: each network's random numbers are its own, for a run beside which others draw."""
         self._random = [
             known or PrivateRandom(one.device) for one, known in zip(self._networks, self._random, strict=True)
@@ -127,7 +127,7 @@ class Forwards(AbstractContextManager):
             if positions is not None:
                 self._take_confounders(positions)
             self._check_confounders()
-            self._remark_keys()
+            self._note_unknown_keys()
             return None if positions is None else positions.settled()
         finally:
             batch.uploads.clear()
@@ -228,7 +228,7 @@ class Forwards(AbstractContextManager):
         for one in confounders:
             if one.kind == "input":
                 self.stand_in = one
-                self._remarks.say("tokens", one.note())
+                self._notes.say("tokens", one.note())
 
     def _read(self, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
         """The representation of one layer's output, and whether it is of the same tensor as the one before."""
@@ -241,7 +241,7 @@ class Forwards(AbstractContextManager):
                 f"its samples lay in dimension {known} before, and in {found.batch_dim} in batch {self._index}: say "
                 "which with batch_dim="
             )
-        self._remarks.read(reading, found, key[1], around.masks)
+        self._notes.read(reading, found, key[1], around.masks)
         return reading.represent(found, around, key[1], inputs), repeats
 
     def _take_confounders(self, positions: Positions | None) -> None:
@@ -259,12 +259,12 @@ class Forwards(AbstractContextManager):
             self._removed.add(confounder.name)
             self._takers.takes(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
 
-    def _remark_keys(self) -> None:
+    def _note_unknown_keys(self) -> None:
         for network in self._networks:
             keys = network.calling.left_out
             if keys:
                 named = ", ".join(map(repr, keys[:6]))
-                self._remarks.say(
+                self._notes.say(
                     f"keys {network.model}",
                     f"model {network.model!r} does not know the batch's {named}, which it is not given",
                 )

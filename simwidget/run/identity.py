@@ -14,7 +14,7 @@ from simwidget.run.fingerprint import fingerprint
 
 MAY_DIFFER = ("device", "checkpoint", "checkpoint_seconds", *(field.name for field in fields(Limits)))
 """Options that another run may have otherwise and still go on."""
-MOST_DIFFERENCES = 5
+MAX_DIFFERENCES = 5
 
 
 class AnotherRunError(ValueError):
@@ -39,7 +39,7 @@ class Identity:
                 }
                 for model in models
             },
-            "options": {name: value for name, value in plan.said.items() if name not in MAY_DIFFER},
+            "options": {name: value for name, value in plan.as_given.items() if name not in MAY_DIFFER},
             "loader": describe_loader(loader) | {"batches": _length(loader)},
         }
         values = {
@@ -63,9 +63,9 @@ class Identity:
         """Raises AnotherRunError with what differs, when a checkpoint is of another run."""
         found = differences(about, self.about)
         if found:
-            more = f"; and {len(found) - MOST_DIFFERENCES} more" if len(found) > MOST_DIFFERENCES else ""
+            more = f"; and {len(found) - MAX_DIFFERENCES} more" if len(found) > MAX_DIFFERENCES else ""
             raise AnotherRunError(
-                f"is of another run: {'; '.join(found[:MOST_DIFFERENCES])}{more}. Give the models, data and "
+                f"is of another run: {'; '.join(found[:MAX_DIFFERENCES])}{more}. Give the models, data and "
                 "options that it was made with"
             )
 

@@ -15,7 +15,7 @@ FEW_SAMPLES = 16
 """A Gram matrix of fewer samples is right on average and useless in practice."""
 
 
-class Remarks:
+class Notes:
     """Collects, while a pass goes on, what `notes` then says in sentences."""
 
     _NUMBERS = ("skipped_batches", "skipped_samples", "smallest_gram", "n_grams", "n_samples")

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["ready", "running", "paused", "stopped", "finished", "failed"]
-ENDED: tuple[State, ...] = ("stopped", "finished", "failed")
+RunState = Literal["ready", "running", "paused", "stopped", "finished", "failed"]
+ENDED: tuple[RunState, ...] = ("stopped", "finished", "failed")
 
 
 @dataclass(frozen=True)
 class Progress:
     """How far a run is."""
 
-    state: State
+    state: RunState
     n_batches: int
     """batches of the loader that have gone through the models"""
     n_batches_expected: int | None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simwidget.estimate.convergence import Curve, convergence
 from simwidget.estimate.evaluation import evaluate
-from simwidget.estimate.pass_state import Frozen, Pair
+from simwidget.estimate.pass_state import Pair, PassState
 from simwidget.inspection.pair import Inspection
 from simwidget.measures.base import Measure
 from simwidget.result.similarity_result import SimilarityResult, View, positions
@@ -17,7 +17,7 @@ from simwidget.text.suggestions import near
 
 
 @dataclass(frozen=True)
-class Answers:
+class Queries:
     names: tuple[str, ...]
     """of the models"""
     measures: tuple[Measure, ...]
@@ -25,7 +25,7 @@ class Answers:
 
     def result(
         self,
-        frozen: Frozen,
+        pass_state: PassState,
         measures: Sequence[str] | None = None,
         pairs: Iterable[tuple[int, int]] | None = None,
         *,
@@ -35,7 +35,7 @@ class Answers:
     ) -> SimilarityResult:
         wanted = [one for one in self.measures if measures is None or any(one.name in m.split("-") for m in measures)]
         return evaluate(
-            frozen,
+            pass_state,
             self.names,
             wanted,
             self.confounders,
@@ -45,34 +45,34 @@ class Answers:
             provenance=provenance,
         )
 
-    def convergence(self, frozen: Frozen, layer_x: str, layer_y: str, view: View) -> dict[str, Curve]:
-        return convergence(frozen, self.measures, self.confounders, *self.pair(frozen, layer_x, layer_y, view))
+    def convergence(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> dict[str, Curve]:
+        return convergence(pass_state, self.measures, self.confounders, *self.pair(pass_state, layer_x, layer_y, view))
 
-    def gram(self, frozen: Frozen, layer: str, model: str | None) -> NDArray[np.float32] | None:
-        row = self._row(frozen, 0 if model is None else self.names.index(model), layer)
-        if frozen.latest is None or frozen.rows[row].missing is not None:
+    def gram(self, pass_state: PassState, layer: str, model: str | None) -> NDArray[np.float32] | None:
+        row = self._row(pass_state, 0 if model is None else self.names.index(model), layer)
+        if pass_state.latest is None or pass_state.rows[row].missing is not None:
             return None
-        return frozen.latest.gram(row).float().cpu().numpy()
+        return pass_state.latest.gram(row).float().cpu().numpy()
 
-    def inspect(self, frozen: Frozen, layer_x: str, layer_y: str, view: View) -> Inspection | None:
-        rows = self.pair(frozen, layer_x, layer_y, view)
-        if frozen.latest is None or any(frozen.rows[row].missing is not None for row in rows):
+    def inspect(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> Inspection | None:
+        rows = self.pair(pass_state, layer_x, layer_y, view)
+        if pass_state.latest is None or any(pass_state.rows[row].missing is not None for row in rows):
             return None
-        extremes = frozen.watched.get(Pair(frozen.rows[row].key for row in rows))
+        extremes = pass_state.watched.get(Pair(pass_state.rows[row].key for row in rows))
         model_x, model_y = (self.names[position] for position in positions(self.names, view))
-        return frozen.latest.inspect(*rows, extremes, (model_x, layer_x, model_y, layer_y))
+        return pass_state.latest.inspect(*rows, extremes, (model_x, layer_x, model_y, layer_y))
 
     def check_model(self, model: str | None) -> None:
         if model is not None and model not in self.names:
             raise ValueError(f"there is no model {model!r}.{near(model, self.names)}")
 
-    def pair(self, frozen: Frozen, layer_x: str, layer_y: str, view: View) -> tuple[int, int]:
+    def pair(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> tuple[int, int]:
         """The rows of a layer of the view's first model and one of its second."""
         x, y = positions(self.names, view)
-        return self._row(frozen, x, layer_x), self._row(frozen, y, layer_y)
+        return self._row(pass_state, x, layer_x), self._row(pass_state, y, layer_y)
 
-    def _row(self, frozen: Frozen, model: int, layer: str) -> int:
-        rows = {str(frozen.rows[row].key[1]): row for row in frozen.layers[model]}
+    def _row(self, pass_state: PassState, model: int, layer: str) -> int:
+        rows = {str(pass_state.rows[row].key[1]): row for row in pass_state.layers[model]}
         if layer not in rows:
             raise ValueError(f"model {self.names[model]!r} has no layer {layer!r} here.{near(layer, tuple(rows))}")
         return rows[layer]

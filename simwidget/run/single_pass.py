@@ -12,27 +12,27 @@ from torch import Tensor
 from simwidget.data.batch import Batch
 from simwidget.data.samples import SampleBatch
 from simwidget.data.splitting import take_samples
-from simwidget.estimate.pass_state import Frozen, Pair
+from simwidget.estimate.pass_state import Pair, PassState
 from simwidget.estimate.totals import Totals
 from simwidget.gram.blocks import GramBatch, Grams
 from simwidget.gram.rows import Key, Row
 from simwidget.inspection.agreement import Watch
-from simwidget.inspection.latest_block import Latest
-from simwidget.plan.memory import estimate_memory, free_memory, warning
+from simwidget.inspection.latest_block import LatestBlock
+from simwidget.plan.memory import bytes_free, estimate_memory, warning
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Plan
 from simwidget.run.forwards import Forwards, Representation, Takers
-from simwidget.run.notes import Remarks
+from simwidget.run.notes import Notes
 from simwidget.text.untrusted import MalformedError, field, shown, whole
 
 GRAM_BYTES = 64 * 2**20
 """Bytes that the latest batch's Gram matrices may take; of larger ones the first samples are kept."""
 NEVER_RAN = "never ran"
-MOST_WATCHED = 4
+MAX_WATCHED = 4
 """Pairs of layers whose samples are compared batch by batch."""
 
 
-class Stream(AbstractContextManager):
+class SinglePass(AbstractContextManager):
     """Models, confounders and measures joined to accumulators; `step` takes one batch of the loader.
 
     Open it as a context while batches flow: hooks exist only then. `freeze` may be called from any thread.
@@ -48,7 +48,7 @@ class Stream(AbstractContextManager):
         self._rows: list[Row] = []
         self._index: dict[Key, int] = {}
         self._grams = GramBatch(plan.gram_batch, self._index, self._state_device, plan.precision)
-        self._due: Grams | None = None
+        self._pending: Grams | None = None
         """joined, and not yet in the sums"""
         self._taken = 0
         """samples of the present batch that are through the networks"""
@@ -57,11 +57,11 @@ class Stream(AbstractContextManager):
         self.tried = 0
         """samples of the latest forward pass"""
         self._samples = SampleBatch()
-        self._latest: Latest | None = None
+        self._latest: LatestBlock | None = None
         self._watched: dict[Pair, Watch] = {}
-        self._remarks = Remarks(self._totals.min_samples)
+        self._notes = Notes(self._totals.min_samples)
         self._lock = threading.Lock()
-        self._forwards = Forwards(plan, self._remarks)
+        self._forwards = Forwards(plan, self._notes)
         self._waiting = 0
         self._repeating: set[Key] = set()
         """calls of containers that merely returned what their last child gave"""
@@ -75,11 +75,11 @@ class Stream(AbstractContextManager):
 
     # --- the way of a batch ------------------------------------------------------------------------------------------
 
-    def draw_apart(self) -> None:
+    def use_own_random_stream(self) -> None:
         """Before it is opened: let networks that draw random numbers draw them from streams of their own."""
-        self._forwards.draw_apart()
+        self._forwards.use_own_random_stream()
 
-    def __enter__(self) -> "Stream":
+    def __enter__(self) -> "SinglePass":
         self._forwards.__enter__()
         return self
 
@@ -107,16 +107,16 @@ class Stream(AbstractContextManager):
                 if not self._plan.auto_batch or n < 2 * self._totals.min_samples:
                     raise
                 self._at_once = (n + 1) // 2
-                self._remarks.say("parts", f"batches of {n} samples did not fit into memory: smaller parts ran instead")
-                self.rest()
+                self._notes.say("parts", f"batches of {n} samples did not fit into memory: smaller parts ran instead")
+                self.drop_scratch()
                 continue
             self._taken += n
             if self._taken < batch.n:
                 self._accumulate()
         with self._lock:
-            self._remarks.labels(batch.labels)
+            self._notes.labels(batch.labels)
             if batch.n == 0:
-                self._remarks.skipped(0)
+                self._notes.skipped(0)
         self._taken = 0
         self.n_batches += 1
         self._accumulate()
@@ -136,20 +136,20 @@ class Stream(AbstractContextManager):
             self._fix_rows()
         self._samples.close(develop=bool(self._watched), which=which)
         if self._grams.close():
-            self._due = self._grams.take()
+            self._pending = self._grams.take()
 
     @torch.no_grad()
     def finish(self) -> None:
         """Take what is still waiting to be joined into the sums."""
         self._accumulate()
         if self._grams.n_samples:
-            self._due = self._grams.take()
+            self._pending = self._grams.take()
             self._accumulate()
 
     @property
     def n_seen(self) -> int:
         """Samples that went through the networks, those that wait to be joined too."""
-        return self.n_samples + self._grams.n_samples + (0 if self._due is None else self._due.n)
+        return self.n_samples + self._grams.n_samples + (0 if self._pending is None else self._pending.n)
 
     @property
     def _n_begun(self) -> int:
@@ -159,11 +159,11 @@ class Stream(AbstractContextManager):
     @property
     def is_whole(self) -> bool:
         """Whether all batches that are through the networks are in the sums."""
-        return self._due is None and not self._grams.n_samples and not self._taken
+        return self._pending is None and not self._grams.n_samples and not self._taken
 
-    def rest(self) -> None:
+    def drop_scratch(self) -> None:
         """Give back the memory that nothing needs before the next batch."""
-        self._grams.rest()
+        self._grams.drop_scratch()
         for device in {network.device for network in self._networks}:
             if device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -173,7 +173,7 @@ class Stream(AbstractContextManager):
         if key not in self._index:
             if self._totals:
                 with self._lock:
-                    self._remarks.late(key, self.n_batches)
+                    self._notes.late(key, self.n_batches)
                 return
             self._register(Row(key))
         row = self._rows[self._index[key]]
@@ -213,7 +213,7 @@ class Stream(AbstractContextManager):
                     self._register(Row((position, name), missing=NEVER_RAN))
         self._check_memory()
         for who, name in self._forwards.written().items():
-            self._remarks.say(
+            self._notes.say(
                 f"written {who}", f"the forward pass of {who!r} itself writes into {name!r}, which is not put back"
             )
         with self._lock:
@@ -232,32 +232,32 @@ class Stream(AbstractContextManager):
             joins=here < self._plan.gram_batch,
             itemsize=8 if wide else 4,
         )
-        problem = warning(need, free_memory(self._state_device), len(self._rows), n)
+        problem = warning(need, bytes_free(self._state_device), len(self._rows), n)
         if problem is not None:
-            self._remarks.say("memory", problem)
+            self._notes.say("memory", problem)
             self.warned = (problem,)
             warnings.warn(problem, stacklevel=2)
 
     def _accumulate(self) -> None:
         """Take the Gram matrices that are due into the sums."""
-        grams = self._due
+        grams = self._pending
         if grams is None:
             return
         n, stack = grams.n, grams.stack
         if n < self._totals.min_samples:
-            self._remarks.skipped(n)
+            self._notes.skipped(n)
             self._samples.drop()
-            self._due = None
+            self._pending = None
             return
         self._say_what_is_missing(grams)
         addition = self._totals.weigh(stack, len(self._plan.confounders))
-        latest = Latest(stack, self._samples.take())
+        latest = LatestBlock(stack, self._samples.take())
         with self._lock:
             self._totals.add(addition, self.n_grams, self._n_begun)
-            self._due = None
+            self._pending = None
             self.n_grams += 1
             self.n_samples += n
-            self._remarks.gram(n)
+            self._notes.gram(n)
             # in one piece with becoming the latest batch: a pair that is asked for meets each batch once
             for watch in self._watched.values():
                 watch.add(latest.extremes(self._index[watch.key_x], self._index[watch.key_y]))
@@ -281,7 +281,7 @@ class Stream(AbstractContextManager):
                 "n_grams": self.n_grams,
                 "n_samples": self.n_samples,
                 "n_given": self._samples.n_given,
-                "remarks": self._remarks.state(),
+                "notes": self._notes.state(),
                 "repeating": [list(key) for key in self._repeating],
                 "batch_dims": [[*key, dim] for key, dim in self._forwards.batch_dims.items()],
                 "stand_in": None if stand_in is None else stand_in.name,
@@ -301,7 +301,7 @@ class Stream(AbstractContextManager):
             self._totals.fix(len(rows), self._state_device)
             self._totals.restore(arrays)
             self._forwards.restore_random(arrays)
-            self._remarks.restore(facts["remarks"])
+            self._notes.restore(facts["notes"])
             self._repeating = {self._known(key) for key in facts["repeating"]}
             self._forwards.batch_dims.update({self._known(key): int(dim) for *key, dim in facts["batch_dims"]})
             named = (one for one in self._plan.confounders if one.name == facts["stand_in"])
@@ -344,13 +344,13 @@ class Stream(AbstractContextManager):
     def watch(self, key_x: Key, key_y: Key) -> None:
         """Compare two layers sample by sample from now on, beginning with the latest batch.
 
-        Of `MOST_WATCHED` pairs, the one that was not asked for longest goes.
+        Of `MAX_WATCHED` pairs, the one that was not asked for longest goes.
         """
         pair = Pair((key_x, key_y))
         with self._lock:
             known = self._watched.pop(pair, None)
             watch = self._watched[pair] = known or Watch(key_x, key_y)
-            for oldest in tuple(self._watched)[:-MOST_WATCHED]:
+            for oldest in tuple(self._watched)[:-MAX_WATCHED]:
                 del self._watched[oldest]
             latest = self._latest
         if known is None and latest is not None:
@@ -358,24 +358,24 @@ class Stream(AbstractContextManager):
             with self._lock:
                 watch.add(extremes)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Keep thumbnails of the latest batch instead of the loader's own tensors."""
         with self._lock, suppress(Exception):  # a display's trouble is not the run's
             if self._latest is not None:
                 self._latest.develop()
 
-    def freeze(self, sums: bool = True) -> Frozen:
+    def freeze(self, sums: bool = True) -> PassState:
         """A copy of the state that later batches do not change; without the sums it takes no time."""
         with self._lock:
             rows = self._rows if self._totals else self._expected_rows()
-            return Frozen(
+            return PassState(
                 sums=self._totals.sums() if sums else {},
                 undefined=self._totals.undefined(),
                 rows=tuple(Row(**vars(row)) for row in rows),
                 layers=tuple(self._layers_of(model, rows) for model in self.models),
                 n_batches=self.n_batches,
                 n_samples=self.n_samples,
-                notes=self._remarks.notes(),
+                notes=self._notes.notes(),
                 history=self._totals.history(),
                 latest=self._latest,
                 watched={pair: watch.extremes for pair, watch in self._watched.items()},

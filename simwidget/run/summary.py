@@ -1,4 +1,4 @@
-"""What a run's work says of itself at one moment; kept when the work goes."""
+"""What a run says of itself at one moment, kept when its runner is dropped."""
 
 import platform
 from collections.abc import Mapping
@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from simwidget.estimate.pass_state import Frozen
+from simwidget.estimate.pass_state import PassState
 from simwidget.result.version import __version__
-from simwidget.run.progress import State
-from simwidget.run.runner import Work
+from simwidget.run.progress import RunState
+from simwidget.run.runner import Runner
 
 
 @dataclass(frozen=True)
-class Account:
+class RunSummary:
     started: str | None
     seconds: float
     """that the batches took; pauses do not count"""
@@ -25,21 +25,21 @@ class Account:
     notes: tuple[str, ...]
 
     @staticmethod
-    def of(work: Work) -> "Account":
-        return Account(*(getattr(work, field.name) for field in fields(Account)))
+    def of(runner: Runner) -> "RunSummary":
+        return RunSummary(*(getattr(runner, field.name) for field in fields(RunSummary)))
 
-    def provenance(self, frozen: Frozen, state: State, said: Mapping[str, Any]) -> dict[str, Any]:
+    def provenance(self, pass_state: PassState, state: RunState, given: Mapping[str, Any]) -> dict[str, Any]:
         """How the numbers came about, for whoever wants to repeat the run."""
         return {
             "simwidget": __version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
-            **said,
-            "n_batches": frozen.n_batches,
-            "n_samples": frozen.n_samples,
+            **given,
+            "n_batches": pass_state.n_batches,
+            "n_samples": pass_state.n_samples,
             "started": self.started,
             "seconds": round(self.seconds, 3),
             "state": state,
             **({} if self.ended_by is None else {"ended_by": self.ended_by}),
-            **frozen.facts,
+            **pass_state.facts,
         }

@@ -14,7 +14,7 @@ def places_of(error: BaseException) -> list[str]:
     return [note.removeprefix(PLACE) for note in getattr(error, "__notes__", ()) if note.startswith(PLACE)]
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An error for a reader who has no traceback: what it is and where it came from."""
     places = places_of(error)
     return f"{type(error).__name__}: {error}" + (f" [{'; '.join(places)}]" if places else "")

@@ -23,7 +23,7 @@ T = TypeVar("T", str, int, bool, list, dict)
 
 LARGEST_HEADER = 64 * 2**20
 """Bytes; fifty networks of a thousand layers take less than a tenth of it."""
-MOST_VALUES = 2_000_000
+MAX_VALUES = 2_000_000
 """In one header: a value of three letters takes a hundred bytes of memory, so that its length alone is no limit."""
 DEEPEST = 32
 """Lists in lists in a header: whatever walks through it later may do so by recursion."""
@@ -100,7 +100,7 @@ def parsed(text: str | None) -> dict[str, Any]:
     """A header from its JSON: raises MalformedError if it is no object, ambiguous, too large, too deep or no text."""
     if text is None:
         raise MalformedError("it has no header of simwidget's")
-    expect(sum(map(text.count, ",[{")) <= MOST_VALUES, f"its header has more than {MOST_VALUES:,} values")
+    expect(sum(map(text.count, ",[{")) <= MAX_VALUES, f"its header has more than {MAX_VALUES:,} values")
     try:
         header = json.loads(text, object_pairs_hook=_unambiguous, parse_int=_whole)
     except MalformedError:

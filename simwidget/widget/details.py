@@ -12,9 +12,9 @@ from simwidget.inspection.pair import Sample as Inspected
 from simwidget.widget.protocol import Curve, Detail, Inside, PairMeasure, Sample, Selection
 from simwidget.widget.sources import Source
 
-MOST_ROWS = 128
+MAX_ROWS = 128
 """Of larger Gram matrices as many rows are shown, evenly spaced."""
-MOST_SHARES = 64
+MAX_SHARES = 64
 """Eigenvalues that travel; the effective dimension rests on all."""
 NO_PICTURE = 128
 """The grey of a sample without a thumbnail, where others have one."""
@@ -45,7 +45,7 @@ def encode_detail(
 def encode_inside(inspection: Inspection) -> tuple[Inside, list[bytes]]:
     """What two layers make of the samples, and its buffers: both Gram matrices and all thumbnails."""
     m = inspection.n_samples
-    shown = np.linspace(0, m - 1, min(m, MOST_ROWS)).round().astype(int)
+    shown = np.linspace(0, m - 1, min(m, MAX_ROWS)).round().astype(int)
     grams = [gram[shown][:, shown].astype("<f4").tobytes() for gram in (inspection.gram_x, inspection.gram_y)]
     thumbnail, pictures = _pictures([*inspection.least, *inspection.most])
     inside: Inside = {
@@ -87,7 +87,7 @@ def _sample(one: Inspected) -> Sample:
 
 def _shares(spectrum: NDArray[np.float64]) -> list[float]:
     """The first shares; none of a Gram matrix that is not finite, as JSON has no NaN."""
-    return spectrum[:MOST_SHARES].tolist() if np.isfinite(spectrum).all() else []
+    return spectrum[:MAX_SHARES].tolist() if np.isfinite(spectrum).all() else []
 
 
 def number(value: float) -> float | None:

@@ -24,7 +24,7 @@ from simwidget.widget.still_output import StillOutput
 COMMANDS = ("start", "pause", "resume", "stop")
 SCALES = ("unit", "range", "log")
 PALETTES = ("magma", "viridis", "cividis")
-MOST_PINNED = 4
+MAX_PINNED = 4
 
 
 class SimilarityHeatmap(anywidget.AnyWidget):
@@ -315,8 +315,8 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     @traitlets.validate("pinned")
     def _check_pinned(self, proposal: Any) -> list[Selection]:
         pairs = [self._known_pair("pinned", pair) for pair in proposal["value"]]
-        if len(pairs) > MOST_PINNED:
-            raise ValueError(f"pinned: {len(pairs)} pairs, and at most {MOST_PINNED} curves are compared")
+        if len(pairs) > MAX_PINNED:
+            raise ValueError(f"pinned: {len(pairs)} pairs, and at most {MAX_PINNED} curves are compared")
         return pairs
 
     def _known_pair(self, trait: str, pair: Any) -> Selection:

@@ -2,7 +2,7 @@
 
 from typing import Literal, TypedDict
 
-from simwidget.run.progress import State as RunState
+from simwidget.run.progress import RunState
 
 Kind = Literal["similarity", "distance", "difference"]
 Palette = Literal["magma", "viridis", "cividis"]

@@ -26,7 +26,7 @@ LOG = logging.getLogger("simwidget")
 
 ACKNOWLEDGED_WITHIN = 1.0
 """Seconds after which a frame that a page has not acknowledged no longer holds the next one back, on a fast link."""
-MOST_PATIENCE = 30.0
+MAX_PATIENCE = 30.0
 """Seconds that a page is waited for at most, whatever its link."""
 LOST_AFTER = 3
 """Frames in a row that a page has missed when it is taken to be gone."""
@@ -37,14 +37,14 @@ DEAF_AFTER = 5.0
 DEAF_SAVE_EVERY = 2.0
 UNHEARD_SHARE = 0.1
 """While no page answers, this share of the time since one did passes between two frames, and between two savings."""
-MOST_TIMES = 16
+MAX_TIMES = 16
 """Frames whose moment of sending is remembered."""
 SETTLED_AFTER = 0.2
 """Seconds without a change after which a run that holds is saved."""
 STILL_AFTER = 1.0
 """The same for a result: others may be shown in its place, many a second."""
 DETAIL_EVERY = 0.5
-MOST_DUE = 8
+MAX_PENDING = 8
 """Pairs whose detail is asked for at a time; of more, those asked for first are left out."""
 SHARE = 0.015
 """Share of the time that frames may take while the run computes."""
@@ -84,7 +84,7 @@ class Client:
     @property
     def patience(self) -> float:
         """Seconds that a frame waits for its acknowledgement: on a slow link another one would only queue up there."""
-        return min(max(ACKNOWLEDGED_WITHIN, 2.0 * self.took), MOST_PATIENCE)
+        return min(max(ACKNOWLEDGED_WITHIN, 2.0 * self.took), MAX_PATIENCE)
 
 
 class Publisher:
@@ -107,7 +107,7 @@ class Publisher:
         self._asked = False
         self._unsaved = False
         self._unkept = False
-        self._detail_due: dict[PairKey, Selection] = {}
+        self._details_pending: dict[PairKey, Selection] = {}
         # what was done
         self._times: dict[int, float] = {}
         self._sent_at = self._saved_at = self._beat_at = self._detail_at = -math.inf
@@ -129,7 +129,7 @@ class Publisher:
         with self._wake:
             if self._thread is None and not self._closed:
                 run = contextvars.copy_context().run
-                self._thread = threading.Thread(target=run, args=(self._work,), name="simwidget page", daemon=True)
+                self._thread = threading.Thread(target=run, args=(self._loop,), name="simwidget page", daemon=True)
                 atexit.register(self._finish)
                 self._thread.start()
             self._wake.notify_all()
@@ -158,10 +158,10 @@ class Publisher:
     def _ask_details(self, pairs: Iterable[Selection]) -> None:
         with self._wake:
             for pair in pairs:
-                self._detail_due.pop(key_of(pair), None)
-                self._detail_due[key_of(pair)] = pair
-            for key in tuple(self._detail_due)[:-MOST_DUE]:
-                del self._detail_due[key]
+                self._details_pending.pop(key_of(pair), None)
+                self._details_pending[key_of(pair)] = pair
+            for key in tuple(self._details_pending)[:-MAX_PENDING]:
+                del self._details_pending[key]
             self._wake.notify_all()
 
     def _followed(self) -> list[Selection]:
@@ -206,9 +206,9 @@ class Publisher:
             self._wake.notify_all()
         leave()
         if self._thread is None:
-            self._let_go()
+            self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         with self._storing:
             del self._source, self._leave
 
@@ -220,17 +220,17 @@ class Publisher:
 
     # --- the sender --------------------------------------------------------------------------------------------------
 
-    def _work(self) -> None:
-        self._source.attend()
+    def _loop(self) -> None:
+        self._source._on_display_thread()
         while True:
             with self._wake:
                 if self._closed:
                     break
                 now = time.monotonic()
-                jobs = [job for job, due in self._due(now) if due <= now]
+                jobs = [job for job, at in self._pending(now) if at <= now]
                 if not jobs:
-                    next_due = min((due for _, due in self._due(now)), default=math.inf)
-                    self._wake.wait(None if next_due == math.inf else next_due - now)
+                    next_at = min((at for _, at in self._pending(now)), default=math.inf)
+                    self._wake.wait(None if next_at == math.inf else next_at - now)
                     continue
             try:
                 jobs[0]()
@@ -243,9 +243,9 @@ class Publisher:
                     self._new = True
                     self._sent_at = time.monotonic() + ACKNOWLEDGED_WITHIN
         atexit.unregister(self._finish)
-        self._let_go()
+        self._release()
 
-    def _due(self, now: float) -> list[tuple[Callable[[], None], float]]:
+    def _pending(self, now: float) -> list[tuple[Callable[[], None], float]]:
         """What there is to do and from when on, the most pressing first."""
         progress = self._source.progress
         live = not progress.ended
@@ -257,15 +257,15 @@ class Publisher:
                 pause = max(pause, self._cost / SHARE)
             rare = 0.0 if self._asked or holds else self._unheard(self._sent_at)
             found.append((self._frame, max(self._sent_at + pause, self._free_at(rare))))
-        if self._detail_due:
+        if self._details_pending:
             found.append((self._detail, -math.inf))
         settled = self._settled_at() if holds else math.inf
         if self._unsaved and self._begun is not None:
             deaf_at = math.inf if self._heard_any or not live else self._begun + DEAF_AFTER
             wait = DEAF_SAVE_EVERY if now >= deaf_at else max([SAVE_EVERY, *(10 * one.took for one in self._heeded)])
             saved_at = max(self._saved_at, self._begun)
-            due = min(saved_at + max(wait, self._unheard(saved_at)), deaf_at if deaf_at > now else math.inf)
-            found.append((self._save, min(due, settled)))
+            at = min(saved_at + max(wait, self._unheard(saved_at)), deaf_at if deaf_at > now else math.inf)
+            found.append((self._save, min(at, settled)))
         if self._unkept and holds:
             found.append((self._keep, settled))
         if live and self._clients:
@@ -317,7 +317,7 @@ class Publisher:
         self._page.write(axes=axes_of(result), run=info_of(progress, self._notes))
         frame, buffers = encode_frame(result, self.run_id, self.seq, measure, view)
         self._times[self.seq] = time.monotonic()
-        for old in tuple(self._times)[:-MOST_TIMES]:
+        for old in tuple(self._times)[:-MAX_TIMES]:
             del self._times[old]
         self._cost = self._times[self.seq] - begun
         self._page.send(dict(frame), buffers)
@@ -334,8 +334,12 @@ class Publisher:
         """Send what is known of one pair, of the held one first, and of that also what the layers make of samples."""
         held = self._page.selection
         with self._wake:
-            key = next(iter(self._detail_due)) if held is None or key_of(held) not in self._detail_due else key_of(held)
-            pair = self._detail_due.pop(key)
+            key = (
+                next(iter(self._details_pending))
+                if held is None or key_of(held) not in self._details_pending
+                else key_of(held)
+            )
+            pair = self._details_pending.pop(key)
         begun = time.monotonic()
         detail, buffers = encode_detail(self._source, self.run_id, self.seq, pair, inside=pair == held)
         self._detail_costs[key] = time.monotonic() - begun

@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from simwidget.inspection.pair import Inspection
 from simwidget.result.similarity_result import SimilarityResult
-from simwidget.run.progress import Progress, State
+from simwidget.run.progress import Progress, RunState
 
 
 @runtime_checkable
@@ -29,7 +29,7 @@ class Source(Protocol):
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]: ...
 
-    def attend(self) -> None:
+    def _on_display_thread(self) -> None:
         """Called once on a thread of a display: what that asks for from now on must not slow the run."""
         ...
 
@@ -44,7 +44,7 @@ class Still:
     @property
     def progress(self) -> Progress:
         result = self._result
-        state: State = "finished" if result.complete else "stopped"
+        state: RunState = "finished" if result.complete else "stopped"
         seconds: Any = result.provenance.get("seconds")  # a file may say anything there
         known = isinstance(seconds, int | float) and 0 <= seconds < 1e15
         return Progress(state, result.n_batches, None, result.n_samples, float(seconds) if known else 0.0)
@@ -69,7 +69,7 @@ class Still:
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
 
-    def attend(self) -> None:
+    def _on_display_thread(self) -> None:
         pass
 
 

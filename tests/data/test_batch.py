@@ -23,7 +23,7 @@ class Fields:
 
 
 @dataclass(frozen=True)
-class Frozen:
+class PassState:
     x: Any
     note: str = "text"
     made: Any = field(init=False, default=None)
@@ -185,7 +185,7 @@ STRUCTURES = {
     "read-only mapping": lambda x: MappingProxyType({"x": x}),
     "BatchEncoding": lambda x: encoding(input_ids=x, note="text"),
     "dataclass": lambda x: Fields(x, [x]),
-    "frozen dataclass": lambda x: Frozen(x),
+    "frozen dataclass": lambda x: PassState(x),
     "topk": lambda x: x.topk(2),
 }
 
@@ -224,7 +224,7 @@ def test_a_copy_keeps_its_attributes():
     ordered = moved(OrderedDict(b=torch.zeros(1), a=torch.zeros(1)), plus_one)
     assert list(ordered) == ["b", "a"]
     assert moved(defaultdict(list), plus_one)["missing"] == []
-    assert moved(Frozen(torch.zeros(1)), plus_one).note == "text"
+    assert moved(PassState(torch.zeros(1)), plus_one).note == "text"
 
 
 def test_packed_sequences_move_as_a_whole():

@@ -57,7 +57,7 @@ def test_errors_of_the_curve_are_jackknifes_of_blocks(models, batches):
 def test_a_long_run_keeps_few_moments():
     history = History(n_rows=3, longest=20)
     for k in range(1, 1001):
-        if history.due():
+        if history.is_time():
             history.keep(k, torch.eye(3) * k, float(k))
     kept = [moment.n_batches for moment in history.moments]
     assert 10 <= len(kept) < 20
@@ -69,7 +69,7 @@ def test_a_long_run_keeps_few_moments():
 def test_a_moment_gives_the_products_of_some_rows():
     history, products = History(n_rows=5), torch.randn(5, 5)
     products = products + products.T
-    history.due()
+    history.is_time()
     history.keep(1, products, 1.0)
     rows = torch.tensor([0, 3, 1, 3])
     assert torch.equal(history.moments[0].only(rows).products, products[rows][:, rows].double())
@@ -82,17 +82,17 @@ def test_the_error_of_a_difference_knows_that_both_share_their_batches(models, b
     assert result.kind("cka-dcka") == "difference"
     assert np.allclose(result.matrix("cka-dcka"), result.matrix("cka") - result.matrix("dcka"))
     # each batch's contribution left out by hand
-    stream = sw.compare(models, batches, device="cpu")._stream
-    with stream:
+    single_pass = sw.compare(models, batches, device="cpu")._single_pass
+    with single_pass:
         for batch in batches:
-            stream.step(batch)
-    frozen = stream.freeze()
-    sums = next(iter(frozen.sums.values()))
+            single_pass.step(batch)
+    pass_state = single_pass.freeze()
+    sums = next(iter(pass_state.sums.values()))
 
     def difference(products, weight):
         s = products.numpy()
         residual = s - np.outer(s[:, 0], s[0]) / s[0, 0]
-        i, j = frozen.layers[0][0], frozen.layers[1][1]
+        i, j = pass_state.layers[0][0], pass_state.layers[1][1]
         cka = s[i, j] / np.sqrt(s[i, i] * s[j, j])
         dcka = residual[i, j] / np.sqrt(residual[i, i] * residual[j, j])
         return torch.tensor([[cka - dcka]])

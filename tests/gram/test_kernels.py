@@ -70,7 +70,7 @@ def test_chunks_of_any_number_of_samples_can_be_multiplied_in_parts(monkeypatch)
 
 
 def test_shapes_that_change_leave_no_growing_memory(monkeypatch):
-    monkeypatch.setattr(kernels, "MOST_SHAPES", 4)
+    monkeypatch.setattr(kernels, "MAX_SHAPES", 4)
     kernel = LinearKernel()
     for p in [*range(10, 30), *range(30, 10, -1)]:
         x = torch.randn(9, p, dtype=torch.float64) + 3

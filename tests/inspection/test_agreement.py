@@ -12,7 +12,7 @@ from simwidget.data.samples import Given, SampleBatch, Samples
 from simwidget.data.thumbnails import NO_IMAGE, thumbnail_size, thumbnails
 from simwidget.gram.kernels import linear_gram
 from simwidget.inspection.agreement import SHOWN, Extremes, Watch, agreement
-from simwidget.inspection.latest_block import Latest
+from simwidget.inspection.latest_block import LatestBlock
 
 
 def named(n, first=0):
@@ -86,7 +86,7 @@ def test_of_equals_the_earlier_sample_comes_first():
 def test_nothing_in_the_loop_waits_for_a_number():
     """A meta tensor has no numbers: whatever asks for one fails."""
     batch = Given(0, split([torch.rand(9, 3, 8, 8), torch.arange(9)], 0), (8, 8, 3))
-    latest = Latest(torch.zeros(2, 9, 9, device="meta"), (batch,))
+    latest = LatestBlock(torch.zeros(2, 9, 9, device="meta"), (batch,))
     watch = Watch((0, "a"), (0, "b"))
     for _ in range(3):
         watch.add(latest.within(200).extremes(0, 1))

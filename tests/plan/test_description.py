@@ -130,5 +130,5 @@ def test_memory_grows_with_what_waits_to_be_joined(monkeypatch):
     assert joined.memory.joined == 56 * kept
     assert alone.memory.joined == 0
     assert alone.warning is None
-    monkeypatch.setattr("simwidget.plan.description.free_memory", lambda device: 10**6)
+    monkeypatch.setattr("simwidget.plan.description.bytes_free", lambda device: 10**6)
     assert "1 MB are free" in sw.describe(net, x).warning

@@ -11,8 +11,8 @@ from torch.utils._pytree import tree_leaves
 import simwidget as sw
 from simwidget.estimate.accumulators import GramAccumulator
 from simwidget.estimate.history import History
-from simwidget.plan.memory import ENOUGH, MemoryEstimate, estimate_memory, free_memory, warning, written
-from simwidget.run import single_pass as stream
+from simwidget.plan.memory import ENOUGH, MemoryEstimate, bytes_free, estimate_memory, warning, written
+from simwidget.run import single_pass as single_pass
 
 
 def test_how_it_grows():
@@ -41,7 +41,7 @@ def test_the_sums_take_what_is_said(n_rows):
     total = state.total()
     peak = 0
     for batch in range(300):
-        if history.due():
+        if history.is_time():
             history.keep(batch, *total)
         peak = max(peak, sum(n_bytes(moment.products) for moment in history.moments))
     copy = state.sums()
@@ -141,8 +141,8 @@ def test_bytes_for_a_reader(n, text):
 
 
 def test_what_is_free():
-    assert 0 < free_memory(torch.device("cpu")) < 2**50
-    assert free_memory(torch.device("meta")) is None
+    assert 0 < bytes_free(torch.device("cpu")) < 2**50
+    assert bytes_free(torch.device("meta")) is None
 
 
 WARNED = r"^this run of 4 layers and 64 samples a Gram matrix needs about "
@@ -150,7 +150,7 @@ WARNED = r"^this run of 4 layers and 64 samples a Gram matrix needs about "
 
 def said_of_a_run(monkeypatch, n, dtype=torch.float32, free=1):
     """The warning of a run of three layers and a confounder, which is also a note; None where there is none."""
-    monkeypatch.setattr(stream, "free_memory", lambda device: free)
+    monkeypatch.setattr(single_pass, "bytes_free", lambda device: free)
     net = nn.Sequential(nn.Linear(6, 600), nn.Linear(600, 900), nn.Linear(900, 3)).to(dtype)
     comparison = sw.compare({"net": net}, [torch.randn(n, 6, dtype=dtype) for _ in range(64 // n)], device="cpu")
     if free > 1:

@@ -34,7 +34,7 @@ def test_only_this_thread_takes_one_core():
 def test_a_comparison_does_so_for_its_displays():
     models, loader, _ = sw.demo.load()
     comparison = sw.compare(models, loader, layers=["stage?"], device="cpu")
-    assert on_a_thread(comparison.attend, torch.get_num_threads)[1] == 1
+    assert on_a_thread(comparison._on_display_thread, torch.get_num_threads)[1] == 1
 
 
 gnu = pytest.mark.skipif(
@@ -48,7 +48,7 @@ import threading, time
 from pathlib import Path
 import torch
 import simwidget as sw
-from simwidget.restore.threads import let_workers_go
+from simwidget.restore.threads import release_workers
 
 def n_threads():
     return len(list(Path("/proc/self/task").iterdir()))
@@ -59,7 +59,7 @@ expected = x.exp().sum()
 before = n_threads()
 """
 LET_GO = """
-let_workers_go()
+release_workers()
 ends = time.monotonic() + 20
 while n_threads() > before - 2 and time.monotonic() < ends:  # they leave one after the other
     threading.Event().wait(0.01)

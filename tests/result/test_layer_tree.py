@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simwidget.result.layer_tree import MOST_ROWS, LayerTree
+from simwidget.result.layer_tree import MAX_ROWS, LayerTree
 
 CASES = json.loads((Path(__file__).parents[1] / "layer_trees.json").read_text())
 
@@ -40,8 +40,8 @@ def test_an_axis_opens_to_about_25_rows():
     assert len(deep.entries([])) == 7
     flat = LayerTree([f"layer{i}" for i in range(300)])
     assert len(flat.entries(flat.default_open())) == 300  # there is nothing to fold
-    wide = LayerTree([f"block{i}.layer{j}" for i in range(MOST_ROWS + 10) for j in range(4)])
-    assert len(wide.entries(wide.default_open())) == MOST_ROWS + 10  # even folded
+    wide = LayerTree([f"block{i}.layer{j}" for i in range(MAX_ROWS + 10) for j in range(4)])
+    assert len(wide.entries(wide.default_open())) == MAX_ROWS + 10  # even folded
     assert wide.default_open() == []
 
 

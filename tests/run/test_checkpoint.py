@@ -113,7 +113,7 @@ def test_a_pause_writes_it(tmp_path):
     comparison.watch(lambda: comparison.pause() if comparison.n_batches == 3 else None)
     comparison.start()
     assert comparison.wait_for_state("paused", 60)
-    assert read_checkpoint(path).header["stream"]["n_batches"] == 3
+    assert read_checkpoint(path).header["pass"]["n_batches"] == 3
     comparison.stop()
     comparison.wait(60)
 
@@ -146,14 +146,14 @@ def test_functions_are_given_again(tmp_path):
     assert sw.resume(path, models, loader, device="cpu", inputs=double).run(False).n_batches == 10
 
 
-class Stream(IterableDataset):
+class SinglePass(IterableDataset):
     def __iter__(self):
         yield from torch.randn(160, 6)
 
 
 def test_a_loader_that_cannot_be_replayed_says_so(tmp_path):
     def loader():
-        return DataLoader(Stream(), batch_size=16)
+        return DataLoader(SinglePass(), batch_size=16)
 
     models = {"a": mlp(0)}
     result = sw.resume(cut(models, loader(), tmp_path), models, loader(), device="cpu").run(False)

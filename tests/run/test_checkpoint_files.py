@@ -99,18 +99,18 @@ def test_a_full_disk_keeps_the_older_checkpoint_and_the_run(tmp_path):
         for _ in range(3):
             next(steps)
         assert any("could not be written" in note for note in comparison.result.notes)
-    assert read_checkpoint(path).header["stream"]["n_batches"] <= 3
+    assert read_checkpoint(path).header["pass"]["n_batches"] <= 3
     assert not list(tmp_path.glob("*.part"))
     for _ in steps:
         pass
     assert comparison.state == "finished"
     assert not comparison.result.notes  # it could be written at the end
-    assert read_checkpoint(path).header["stream"]["n_batches"] == 10
+    assert read_checkpoint(path).header["pass"]["n_batches"] == 10
 
 
 def test_the_older_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
     path = tmp_path / "run.simw"
-    header = {"stream": {}, "about": {}}
+    header = {"pass": {}, "about": {}}
     write_checkpoint(path, header, {"x": torch.zeros(3)})
     before = path.read_bytes()
 
@@ -167,18 +167,18 @@ def array(name, value):
 
 DAMAGE = {
     "another format": (set_("format", 9), "it has format 9; this version reads format 1"),
-    "rows of another network": (set_("stream", "rows", 1, "key", [0, "other"]), "it has a row of 'other'"),
-    "fewer rows": (lambda header, arrays: header["stream"]["rows"].pop(), "is not one of this run"),
-    "a row twice": (lambda h, a: h["stream"]["rows"].append(h["stream"]["rows"][1]), "rows are not those of this run"),
-    "no rows": (set_("stream", "rows", None), "rows in its header is None, not a list"),
-    "a number of batches": (set_("stream", "n_batches", 4), "(5,) marks for 4 batches"),
+    "rows of another network": (set_("pass", "rows", 1, "key", [0, "other"]), "it has a row of 'other'"),
+    "fewer rows": (lambda header, arrays: header["pass"]["rows"].pop(), "is not one of this run"),
+    "a row twice": (lambda h, a: h["pass"]["rows"].append(h["pass"]["rows"][1]), "rows are not those of this run"),
+    "no rows": (set_("pass", "rows", None), "rows in its header is None, not a list"),
+    "a number of batches": (set_("pass", "n_batches", 4), "(5,) marks for 4 batches"),
     "sums that are not finite": (array("sums/0/products", lambda x: x * torch.nan), "not finite"),
     "sums of another size": (array("sums/0/products", lambda x: x[:3]), "'sums/0/products' is not one of this run"),
     "sums of another type": (array("sums/0/products", lambda x: x.float()), "'sums/0/products' is not one of this run"),
     "a history of another size": (array("sums/0/history/products", lambda x: x[:, 1:]), "its history"),
-    "random numbers": (array("feed/now/torch", lambda x: x[:7]), "random number generators"),
-    "no marks": (array("feed/marks", lambda x: x[:2]), "marks for 5 batches"),
-    "remarks": (set_("stream", "remarks", "order", 3), "not the state of a run"),
+    "random numbers": (array("source/now/torch", lambda x: x[:7]), "random number generators"),
+    "no marks": (array("source/marks", lambda x: x[:2]), "marks for 5 batches"),
+    "notes": (set_("pass", "notes", "order", 3), "not the state of a run"),
     "no options": (set_("given", 3), "given in its header is 3, not an object"),
     "an unknown option": (set_("given", "options", "colour", "red"), "does not know: 'colour'"),
 }
@@ -217,7 +217,7 @@ def test_it_is_written_now_and_then_only(tmp_path, monkeypatch):
     monkeypatch.setattr("simwidget.run.checkpoint.time.monotonic", lambda: clock[0])
 
     def write(path, header, arrays):
-        written.append(header["stream"]["n_batches"])
+        written.append(header["pass"]["n_batches"])
         clock[0] += 1.0
 
     monkeypatch.setattr("simwidget.run.checkpoint.write_checkpoint", write)

@@ -396,7 +396,7 @@ def test_a_pause_gives_the_scratch_memory_back():
     comparison.watch(hold)
     comparison.start()
     assert comparison.wait_for_state("paused", 60)
-    assert not comparison._stream._grams._kernel._scratch
+    assert not comparison._single_pass._grams._kernel._scratch
     comparison.resume()
     comparison.wait_for_batches(3, 60)
     assert_same(comparison.wait(60), expected())

@@ -37,13 +37,13 @@ def no_autocast(monkeypatch):
 
 def stream_of(batches, **options):
     options = {"layers": ["*"], "gram_batch": 16, "device": META, **options}
-    return sw.compare(network(), network(), batches, names=("a", "b"), **options)._work.stream
+    return sw.compare(network(), network(), batches, names=("a", "b"), **options)._runner.single_pass
 
 
-def step_through(stream, batches):
-    stream.__enter__()
+def step_through(single_pass, batches):
+    single_pass.__enter__()
     for batch in batches:
-        stream.step(batch)
+        single_pass.step(batch)
 
 
 @pytest.mark.parametrize(
@@ -64,19 +64,19 @@ def step_through(stream, batches):
     ids=str,
 )
 def test_batches_are_taken_without_reading_anything(batches, options):
-    stream = stream_of(batches, **options)
-    step_through(stream, batches)
-    assert stream.n_batches == 4
-    assert stream.n_grams == (2 if "gram_batch" in options else 4)
-    sums = stream.freeze().sums
+    single_pass = stream_of(batches, **options)
+    step_through(single_pass, batches)
+    assert single_pass.n_batches == 4
+    assert single_pass.n_grams == (2 if "gram_batch" in options else 4)
+    sums = single_pass.freeze().sums
     assert sums
     assert all(one.products.device == META for one in sums.values())
 
 
 def test_who_reads_is_found(batches):
-    stream = stream_of(batches, representation=lambda x: x if x.sum() > 0 else -x)
+    single_pass = stream_of(batches, representation=lambda x: x if x.sum() > 0 else -x)
     with pytest.raises(RuntimeError, match=r"item\(\) cannot be called on meta tensors"):
-        step_through(stream, batches)
+        step_through(single_pass, batches)
 
 
 class Copies(TorchDispatchMode):
@@ -95,10 +95,10 @@ class Copies(TorchDispatchMode):
 
 
 def test_a_batch_goes_to_the_device_once_for_all(batches):
-    stream = stream_of(batches)
-    step_through(stream, batches[:2])
+    single_pass = stream_of(batches)
+    step_through(single_pass, batches[:2])
     with Copies() as copies:
-        stream.step(batches[2])
+        single_pass.step(batches[2])
     assert copies.shapes == [(16, 3, 8, 8)]
 
 

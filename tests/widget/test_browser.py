@@ -111,10 +111,10 @@ def test_scales_change_colours_and_say_so(show, result):
     page.get_by_role("button", name="this range").click()
     values = result.matrix()
     says(page, ".scale-note", f"colours from {np.nanmin(values):.2f} to {np.nanmax(values):.2f}")
-    frozen = picture(page)
-    assert (frozen != usual).any(-1).mean() > 0.2
+    pass_state = picture(page)
+    assert (pass_state != usual).any(-1).mean() > 0.2
     at = Map(page).at(*map(int, np.unravel_index(np.nanargmin(values), values.shape)))
-    assert frozen[int(at["y"]), int(at["x"])].max() < 12  # the least value has the darkest colour now
+    assert pass_state[int(at["y"]), int(at["x"])].max() < 12  # the least value has the darkest colour now
     page.get_by_role("button", name="log(1 − s)").click()
     says(page, ".scale-note", "colours by log(1 − s)")
     assert page.locator(".ticks span").all_text_contents() == ["0", "0.9", "0.99", "0.999"]

@@ -38,7 +38,7 @@ class Link:
 
 
 class Played:
-    """A sender without its thread: it does what is due, while the run makes a batch at every tick."""
+    """A sender without its thread: it does what is pending, while the run makes a batch at every tick."""
 
     def __init__(self, result, clock):
         self.page, self.source, self.clock = Page(), Source(result), clock
@@ -62,7 +62,7 @@ class Played:
             self.work()
 
     def work(self):
-        while jobs := [job for job, due in self.publisher._due(self.clock.now) if due <= self.clock.now]:
+        while jobs := [job for job, at in self.publisher._pending(self.clock.now) if at <= self.clock.now]:
             before = self.publisher.seq
             jobs[0]()
             if self.publisher.seq > before:

@@ -21,7 +21,7 @@ def test_a_page_that_comes_gets_what_is_shown(sender, result):
     assert np.array_equal(values, result.matrix("cka").astype("f4"), equal_nan=True)
     assert np.array_equal(stderr, result.stderr("cka").astype("f4"), equal_nan=True)
     assert source.asked == [(["cka"], [(0, 1)])]  # nothing else was evaluated
-    assert source.attended == "simwidget page"
+    assert source.display_thread == "simwidget page"
     assert page.written[0]["run"]["n_batches"] == 1
 
 
@@ -172,11 +172,11 @@ def test_evaluating_takes_only_a_share_of_the_run_s_time(sender, monkeypatch):
     publisher.acknowledge("one", publisher.seq, False)
     publisher._cost = 40.0
     source.step()
-    (due,) = [when for job, when in publisher._due(0.0) if job == publisher._frame]
-    assert due == pytest.approx(publisher._sent_at + 40.0 / module.SHARE)
+    (at,) = [when for job, when in publisher._pending(0.0) if job == publisher._frame]
+    assert at == pytest.approx(publisher._sent_at + 40.0 / module.SHARE)
     source.progress = replace(source.progress, state="finished")
-    (due,) = [when for job, when in publisher._due(0.0) if job == publisher._frame]
-    assert due < publisher._sent_at + 1
+    (at,) = [when for job, when in publisher._pending(0.0) if job == publisher._frame]
+    assert at < publisher._sent_at + 1
 
 
 def test_what_a_run_has_ended_with_is_stored_at_the_end_of_a_cell(sender):
