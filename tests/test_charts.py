@@ -81,7 +81,7 @@ def test_spectrum_is_that_of_the_latest_batch(widget, comparison, at_once):
 
 
 def test_spectra_without_numbers_are_not_drawn(comparison, at_once):
-    torch.nn.init.constant_(comparison._single_pass.models[0].model.stage3[1].bn2.bias, torch.inf)
+    torch.nn.init.constant_(comparison._held.single_pass.models[0].model.stage3[1].bn2.bias, torch.inf)
     widget = sw.SimilarityHeatmap(comparison)
     comparison.run(progress=False)
     figure = charts.spectrum(widget)

@@ -38,6 +38,14 @@ def _provable_order(loader: DataLoader) -> tuple | None:
     return id(loader.dataset), loader.batch_size, loader.drop_last
 
 
+def length_of(loader: Any) -> int | None:
+    """How many batches the loader has; None where it does not say."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None
+
+
 def describe_loader(loader: Any) -> dict[str, Any]:
     """What the provenance says of the order and size of the batches."""
     if not isinstance(loader, DataLoader):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from simwidget.data.loader import describe_loader
+from simwidget.data.loader import describe_loader, length_of
 from simwidget.plan.limits import Limits
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options, Plan
@@ -40,7 +40,7 @@ class Identity:
                 for model in models
             },
             "options": {name: value for name, value in plan.as_given.items() if name not in MAY_DIFFER},
-            "loader": describe_loader(loader) | {"batches": _length(loader)},
+            "loader": describe_loader(loader) | {"batches": length_of(loader)},
         }
         values = {
             field.name: getattr(options, field.name)
@@ -68,13 +68,6 @@ class Identity:
                 f"is of another run: {'; '.join(found[:MAX_DIFFERENCES])}{more}. Give the models, data and "
                 "options that it was made with"
             )
-
-
-def _length(loader: Any) -> int | None:
-    try:
-        return len(loader)
-    except TypeError:
-        return None
 
 
 def _is_plain(value: Any) -> bool:

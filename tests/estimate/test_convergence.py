@@ -82,7 +82,7 @@ def test_the_error_of_a_difference_knows_that_both_share_their_batches(models, b
     assert result.kind("cka-dcka") == "difference"
     assert np.allclose(result.matrix("cka-dcka"), result.matrix("cka") - result.matrix("dcka"))
     # each batch's contribution left out by hand
-    single_pass = sw.compare(models, batches, device="cpu")._single_pass
+    single_pass = sw.compare(models, batches, device="cpu")._held.single_pass
     with single_pass:
         for batch in batches:
             single_pass.step(batch)
@@ -142,4 +142,4 @@ def test_watchers_hear_of_batches_and_states(models, batches):
     assert comparison.progress.n_samples == 192
     assert comparison.progress.seconds > 0
     leave()
-    assert not comparison._watchers
+    assert not comparison._lifecycle._watchers

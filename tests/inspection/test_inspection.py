@@ -249,7 +249,7 @@ def test_the_first_batch_may_come_while_a_pair_is_asked_for(monkeypatch):
 
     model, x = Backwards(), torch.randn(64, 64)
     comparison = sw.compare({"net": model}, [x], device="cpu")
-    single_pass = comparison._single_pass
+    single_pass = comparison._held.single_pass
     watch = single_pass.watch
 
     def meanwhile(*keys):
@@ -273,7 +273,7 @@ def test_at_most_four_pairs_are_followed():
                     comparison.inspect(*pair)
                 comparison.inspect(*pairs[0])  # asked for again: it is no longer the oldest
                 comparison.inspect("1", "3", "xx")
-                assert len(comparison._single_pass._watched) == 4
+                assert len(comparison._held.single_pass._watched) == 4
             yield batch
 
     comparison = compare(loader())
@@ -401,7 +401,7 @@ def test_of_large_batches_the_first_samples_are_kept_and_all_compared(monkeypatc
     comparison.inspect("1", "3")
     comparison.run(False)
     found = comparison.inspect("1", "3")
-    assert comparison._pass_state.latest.grams.nbytes <= limit
+    assert comparison._held.freeze().latest.grams.nbytes <= limit
     assert found.samples.tolist() == sorted(range(10), key=label_of)
     assert found.labels.tolist() == sorted(map(label_of, range(10)))
     check(found, expected(models, batches, [(0, 1)]))

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 import simwidget as sw
 from simwidget.run.checkpoint import read_checkpoint, write_checkpoint
+from simwidget.run.loop import take_batches
 
 # few and small batches have their notes, which are not what is tested here
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -91,7 +92,7 @@ def test_a_full_disk_keeps_the_older_checkpoint_and_the_run(tmp_path):
     models, loader = {"a": mlp(0)}, LOADERS["a list"]()
     path = tmp_path / "run.simw"
     comparison = sw.compare(models, loader, gram_batch=16, device="cpu", checkpoint=path, checkpoint_seconds=0)
-    steps = comparison._batches()
+    steps = take_batches(comparison._held, comparison._lifecycle)
     comparison._begin()
     for _ in range(3):
         next(steps)

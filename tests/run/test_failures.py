@@ -298,7 +298,7 @@ def test_a_failed_run_holds_its_models_until_it_is_closed(how):
     else:
         setting.mend()
         result = comparison.run(False)
-    comparison._error = None  # the traceback of an error holds what was running
+    comparison._lifecycle._error = None  # the traceback of an error holds what was running
     del setting
     gc.collect()
     assert model() is None
@@ -396,7 +396,7 @@ def test_a_pause_gives_the_scratch_memory_back():
     comparison.watch(hold)
     comparison.start()
     assert comparison.wait_for_state("paused", 60)
-    assert not comparison._single_pass._grams._kernel._scratch
+    assert not comparison._held.single_pass._grams._kernel._scratch
     comparison.resume()
     comparison.wait_for_batches(3, 60)
     assert_same(comparison.wait(60), expected())

@@ -37,7 +37,7 @@ def no_autocast(monkeypatch):
 
 def stream_of(batches, **options):
     options = {"layers": ["*"], "gram_batch": 16, "device": META, **options}
-    return sw.compare(network(), network(), batches, names=("a", "b"), **options)._runner.single_pass
+    return sw.compare(network(), network(), batches, names=("a", "b"), **options)._held.single_pass
 
 
 def step_through(single_pass, batches):

@@ -150,7 +150,7 @@ def test_a_comparison_s_heatmap_shows_no_other_result(fresh, result):
     with pytest.raises(TypeError, match="shows a comparison"):
         widget.show(result)
     widget.close()
-    assert not fresh._watchers
+    assert not fresh._lifecycle._watchers
 
 
 def test_wrong_things_to_show_fail_at_once(result):

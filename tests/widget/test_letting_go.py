@@ -51,7 +51,7 @@ class Shown:
         if state != "running":
             self.end("stop" if state == "stopped" else None)
         self.comparison.inspect("0", "2")
-        self.parts["Gram matrices"] = weakref.ref(self.comparison._freeze(sums=False).latest.grams)
+        self.parts["Gram matrices"] = weakref.ref(self.comparison._held.freeze(sums=False).latest.grams)
         assert self.framed.wait(SECONDS)
 
     def _page(self, content, buffers=None):
@@ -103,7 +103,7 @@ def test_of_a_run_that_has_ended(state, of):
     shown.modules.clear()
     assert shown.there == {"comparison", "Gram matrices"}
     shown.close()
-    assert not shown.comparison._watchers
+    assert not shown.comparison._lifecycle._watchers
     assert shown.heatmap.result.n_samples == shown.comparison.result.n_samples  # while others hold it
     shown.comparison = None
     assert shown.there == set()  # although the widget itself is still held

@@ -1,0 +1,45 @@
+"""A run on a background thread."""
+
+import atexit
+import contextvars
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+
+from simwidget.restore.threads import autocast_here, release_workers
+
+EXIT_WAITS = 30.0
+"""Seconds that the end of Python waits for the batch of a background run."""
+
+
+def start_in_background(
+    batches: Iterable[None], title: str, devices: Sequence[torch.device], ask_to_stop: Callable[[], None]
+) -> threading.Thread:
+    """Iterate over the batches on a new thread, under the autocast and the context variables of the present one.
+
+    Exceptions end the thread without a word: whoever makes the iterator keeps them. When Python ends, `ask_to_stop` is
+    called and the thread is waited for, since a thread that is inside torch then would crash the process.
+    """
+    autocast = autocast_here(devices)
+
+    def work() -> None:
+        try:
+            with autocast():
+                for _ in batches:
+                    pass
+        except BaseException:
+            pass
+        finally:
+            atexit.unregister(leave)
+
+    def leave() -> None:
+        ask_to_stop()
+        thread.join(EXIT_WAITS)
+
+    release_workers()
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(work,), name=title, daemon=True)
+    atexit.register(leave)
+    thread.start()
+    return thread
