@@ -11,12 +11,9 @@ from simwidget.estimate.accumulators import Sums
 from simwidget.estimate.history import Moment
 from simwidget.estimate.totals import Undefined
 from simwidget.gram.centring import EXPLAINED, EXPLAINED_REDUCED, RowMap
-from simwidget.gram.rows import Key, Row
-from simwidget.inspection.agreement import Extremes
+from simwidget.gram.rows import Row
+from simwidget.inspection.agreement import Extremes, Pair
 from simwidget.inspection.latest_block import LatestBlock
-
-Pair = frozenset[Key]
-"""Two layers, in no order: they agree on a sample as much as they do the other way round."""
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,10 @@ class Extremes:
         return Extremes(least.first(descending=False), most.first(descending=True), n_compared)
 
 
+Pair = frozenset[Key]
+"""Two layers, in no order: they agree on a sample as much as they do the other way round."""
+
+
 @dataclass
 class Watch:
     """A pair of layers that someone looks at, and what its batches have shown since."""

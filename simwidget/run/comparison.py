@@ -163,7 +163,7 @@ class Comparison:
         pass_state, single_pass = self._held.freeze(sums=False), self._held.single_pass
         rows = self._queries.pair(pass_state, layer_x, layer_y, view)
         if single_pass is not None:
-            single_pass.watch(*(pass_state.rows[row].key for row in rows))
+            single_pass.inspector.follow(*(pass_state.rows[row].key for row in rows))
             pass_state = self._held.freeze(sums=False)
         return self._queries.inspect(pass_state, layer_x, layer_y, view)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -46,8 +46,23 @@ class Takers:
     """told the layer that has no representation, and why"""
 
 
-NOWHERE = Surroundings(0)
-"""Between two batches."""
+@dataclass
+class _Pass:
+    """One batch on its way through the networks: what it is, who takes what, and what is known of it so far."""
+
+    batch: Batch
+    index: int
+    """the batch's number in the run"""
+    takers: Takers
+    positions: Positions | None
+    removed: set[str] = field(default_factory=set)
+    """confounders whose representation was taken"""
+    kept: dict[str, Tensor] = field(default_factory=dict)
+    """where positions are samples, values (n, p) of confounding layers that have no positions"""
+    around: Surroundings = field(default_factory=lambda: Surroundings(0))
+    """for the network that is running"""
+    previous: tuple[Key, Reading] | None = None
+    """the latest layer of that network, with how it was read"""
 
 
 class Forwards(AbstractContextManager):
@@ -59,7 +74,8 @@ class Forwards(AbstractContextManager):
         self._notes = notes
         self._open = ExitStack()
         self._captures: list[Capture] = []
-        self._around = NOWHERE
+        self._pass: _Pass | None = None
+        """what the hooks read; None between two batches"""
         self._random: list[PrivateRandom | None] = [None] * len(self._networks)
         self.batch_dims: dict[Key, int] = {}
         """where the samples of each layer's output lay"""
@@ -105,19 +121,16 @@ class Forwards(AbstractContextManager):
 
     def run(self, batch: Batch, batches: Sequence[Batch], index: int, takers: Takers) -> Tensor | None:
         """One batch, as `split` gave it; where positions are samples, the batch's sample (m,) that each lies in."""
-        self._takers = takers
-        positions = self._new_positions(batch, batches, index)
+        positions = self._new_positions(batch, batches, index, takers)
+        now = self._pass = _Pass(batch, index, takers, positions)
         if positions is None:
-            self._takers.opens(batch.n)
-        self._batch, self._index = batch, index
-        self._removed: set[str] = set()
-        self._kept: dict[str, Tensor] = {}
+            takers.opens(batch.n)
         try:
             if positions is None:
-                self._take_confounders(None)  # what is wrong with them shows before anything is computed
+                self._take_confounders(now)  # what is wrong with them shows before anything is computed
             for capture, network, own in zip(self._captures, self._networks, batches, strict=True):
-                self._previous: tuple[Key, Reading] | None = None
-                self._around = Surroundings(batch.n, own.masks.to(network.device), positions)
+                now.previous = None
+                now.around = Surroundings(batch.n, own.masks.to(network.device), positions)
                 capture.forward(own)
                 if network.calling.opaque and not capture.ran:
                     raise ValueError(
@@ -125,14 +138,13 @@ class Forwards(AbstractContextManager):
                         "model that it is given, forward(model, batch)"
                     )
             if positions is not None:
-                self._take_confounders(positions)
-            self._check_confounders()
+                self._take_confounders(now)
+            self._check_confounders(now)
             self._note_unknown_keys()
             return None if positions is None else positions.settled()
         finally:
             batch.uploads.clear()
-            del self._batch, self._takers, self._kept  # nothing keeps those who take
-            self._around = NOWHERE
+            self._pass = None  # nothing keeps the batch
 
     def written(self) -> dict[str, str]:
         """For each model whose own forward pass writes into a parameter, such a parameter."""
@@ -160,11 +172,11 @@ class Forwards(AbstractContextManager):
         shared = whole.uploads
         return replace(whole, whole=raw), [replace(batch, uploads=shared) for batch in batches]
 
-    def _new_positions(self, batch: Batch, batches: Sequence[Batch], index: int) -> Positions | None:
+    def _new_positions(self, batch: Batch, batches: Sequence[Batch], index: int, takers: Takers) -> Positions | None:
         if not self._plan.by_position:
             return None
         masks = next((one.masks for one in batches if one.masks.any), NO_MASKS)
-        return Positions(batch.n, masks, self._plan.positions, self._plan.seed, index, self._takers.opens)
+        return Positions(batch.n, masks, self._plan.positions, self._plan.seed, index, takers.opens)
 
     def _sink(self, position: int) -> Sink:
         network = self._networks[position]
@@ -176,53 +188,55 @@ class Forwards(AbstractContextManager):
         chosen = {name for model in models for name in model.layer_names}
 
         def sink(call: str, output: Any, inputs: Any) -> None:
+            now = self._pass
+            assert now is not None
             key, layer = (position, call), call.partition("#")[0]
-            wanted = [one for one in removed[call] if one.from_layer(self._batch)] if call in removed else []
+            wanted = [one for one in removed[call] if one.from_layer(now.batch)] if call in removed else []
             if layer not in chosen and not wanted:
                 return
-            reading, previous = network.readings[layer], self._previous
-            self._previous = None
+            reading, previous = network.readings[layer], now.previous
+            now.previous = None
             try:
-                x, repeats = self._read(key, reading, output, inputs)
+                x, repeats = self._read(now, key, reading, output, inputs)
             except RepresentationError as problem:
-                if wanted and self._keep(wanted, reading, output):
+                if wanted and self._keep(now, wanted, reading, output):
                     wanted = []
                 if wanted:
-                    what = f"confounder {wanted[0].name!r}, layer {call!r}, batch {self._index}"
+                    what = f"confounder {wanted[0].name!r}, layer {call!r}, batch {now.index}"
                     raise ValueError(f"{what}: {problem}") from problem
                 if layer in chosen:
-                    self._takers.loses(key, str(problem))
+                    now.takers.loses(key, str(problem))
                 return
             except ValueError as problem:
-                raise ValueError(f"layer {call!r}, batch {self._index}: {problem}") from problem
+                raise ValueError(f"layer {call!r}, batch {now.index}: {problem}") from problem
             # the same tensor read in the same way has the same Gram matrix
             original = previous[0] if repeats and previous is not None and reading.reads_like(previous[1]) else None
             for one in wanted:
-                self._remove(one, x, original)
+                self._remove(now, one, x, original)
                 original = original or ("confounder", one.name)
             if layer in chosen:
-                self._takers.takes(Representation(key, x, original, repeats and layer in network.containers))
-                self._previous = key, reading
+                now.takers.takes(Representation(key, x, original, repeats and layer in network.containers))
+                now.previous = key, reading
 
         return sink
 
-    def _keep(self, wanted: Sequence[Confounder], reading: Reading, output: Any) -> bool:
+    def _keep(self, now: _Pass, wanted: Sequence[Confounder], reading: Reading, output: Any) -> bool:
         """Where positions are samples, keep a layer without any: its value for a sample counts at all of its places."""
         try:
-            x = reading.output(output, self._around.n).tensor
+            x = reading.output(output, now.around.n).tensor
         except RepresentationError:
             return False
-        if self._around.positions is None or x.ndim > 2:
+        if now.positions is None or x.ndim > 2:
             return False
-        self._kept.update({one.name: flatten(x).clone() for one in wanted})
+        now.kept.update({one.name: flatten(x).clone() for one in wanted})
         self._say_what_stands_in(wanted)
         return True
 
-    def _remove(self, confounder: Confounder, x: Tensor, original: Key | None) -> None:
+    def _remove(self, now: _Pass, confounder: Confounder, x: Tensor, original: Key | None) -> None:
         """A layer's representation as a confounder's."""
         self._say_what_stands_in([confounder])
-        self._removed.add(confounder.name)
-        self._takers.takes(Representation(("confounder", confounder.name), x, original))
+        now.removed.add(confounder.name)
+        now.takers.takes(Representation(("confounder", confounder.name), x, original))
 
     def _say_what_stands_in(self, confounders: Sequence[Confounder]) -> None:
         for one in confounders:
@@ -230,34 +244,34 @@ class Forwards(AbstractContextManager):
                 self.stand_in = one
                 self._notes.say("tokens", one.note())
 
-    def _read(self, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
+    def _read(self, now: _Pass, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
         """The representation of one layer's output, and whether it is of the same tensor as the one before."""
-        around = self._around
+        around = now.around
         found = reading.output(output, around.n)
         repeats = around.latest.repeats(found.source)
         known = self.batch_dims.setdefault(key, found.batch_dim)
         if known != found.batch_dim:
             raise RepresentationError(
-                f"its samples lay in dimension {known} before, and in {found.batch_dim} in batch {self._index}: say "
+                f"its samples lay in dimension {known} before, and in {found.batch_dim} in batch {now.index}: say "
                 "which with batch_dim="
             )
         self._notes.read(reading, found, key[1], around.masks)
         return reading.represent(found, around, key[1], inputs), repeats
 
-    def _take_confounders(self, positions: Positions | None) -> None:
+    def _take_confounders(self, now: _Pass) -> None:
         """Those that come of the batch itself; where positions are samples, once these are settled."""
         for confounder in self._plan.confounders:
-            if confounder.name in self._kept:
-                values = self._kept[confounder.name]
-            elif confounder.from_layer(self._batch):
+            if confounder.name in now.kept:
+                values = now.kept[confounder.name]
+            elif confounder.from_layer(now.batch):
                 continue
             else:
-                values = self._batch.uploads.to(confounder.values(self._batch), self._plan.device)
-            if positions is not None:
-                values = positions.spread(values, positions.axis_of(values))
+                values = now.batch.uploads.to(confounder.values(now.batch), self._plan.device)
+            if now.positions is not None:
+                values = now.positions.spread(values, now.positions.axis_of(values))
             kernel = same_class_kernel if confounder.kind == "labels" else None
-            self._removed.add(confounder.name)
-            self._takers.takes(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
+            now.removed.add(confounder.name)
+            now.takers.takes(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
 
     def _note_unknown_keys(self) -> None:
         for network in self._networks:
@@ -269,11 +283,11 @@ class Forwards(AbstractContextManager):
                     f"model {network.model!r} does not know the batch's {named}, which it is not given",
                 )
 
-    def _check_confounders(self) -> None:
+    def _check_confounders(self, now: _Pass) -> None:
         for confounder in self._plan.confounders:
-            if confounder.name not in self._removed:
+            if confounder.name not in now.removed:
                 model, layer = confounder.layer or ("", "")
                 raise ValueError(
-                    f"confounder {confounder.name!r}, batch {self._index}: layer {layer!r} of {model!r} did not run, "
+                    f"confounder {confounder.name!r}, batch {now.index}: layer {layer!r} of {model!r} did not run, "
                     "so there is nothing to remove; take another one"
                 )

@@ -55,7 +55,7 @@ def _end(held: HeldRunner, lifecycle: Lifecycle, state: RunState, error: BaseExc
     """Keep the numbers, and drop the runner unless the run may go on."""
     runner = held.runner
     assert runner is not None
-    runner.single_pass.release()
+    runner.single_pass.inspector.release()
     held.keep()
     if state != "failed":
         held.drop()

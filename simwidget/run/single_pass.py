@@ -3,7 +3,7 @@
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -12,24 +12,20 @@ from torch import Tensor
 from simwidget.data.batch import Batch
 from simwidget.data.samples import SampleBatch
 from simwidget.data.splitting import take_samples
-from simwidget.estimate.pass_state import Pair, PassState
+from simwidget.estimate.pass_state import PassState
 from simwidget.estimate.totals import Totals
 from simwidget.gram.blocks import GramBatch, Grams
-from simwidget.gram.rows import Key, Row
-from simwidget.inspection.agreement import Watch
+from simwidget.inspection.inspector import Inspector
 from simwidget.inspection.latest_block import LatestBlock
 from simwidget.plan.memory import bytes_free, estimate_memory, warning
-from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Plan
 from simwidget.run.forwards import Forwards, Representation, Takers
 from simwidget.run.notes import Notes
-from simwidget.text.untrusted import MalformedError, field, shown, whole
+from simwidget.run.row_table import RowTable
+from simwidget.text.untrusted import MalformedError, whole
 
 GRAM_BYTES = 64 * 2**20
 """Bytes that the latest batch's Gram matrices may take; of larger ones the first samples are kept."""
-NEVER_RAN = "never ran"
-MAX_WATCHED = 4
-"""Pairs of layers whose samples are compared batch by batch."""
 
 
 class SinglePass(AbstractContextManager):
@@ -45,9 +41,8 @@ class SinglePass(AbstractContextManager):
         # some accelerators have no float64: their sums live on the CPU
         self._state_device = torch.device("cpu") if plan.device.type == "mps" else plan.device
         self._totals = Totals(tuple(dict.fromkeys(measure.rows for measure in plan.measures)))
-        self._rows: list[Row] = []
-        self._index: dict[Key, int] = {}
-        self._grams = GramBatch(plan.gram_batch, self._index, self._state_device, plan.precision)
+        self._rows = RowTable(plan)
+        self._grams = GramBatch(plan.gram_batch, self._rows.index, self._state_device, plan.precision)
         self._pending: Grams | None = None
         """joined, and not yet in the sums"""
         self._taken = 0
@@ -57,21 +52,16 @@ class SinglePass(AbstractContextManager):
         self.tried = 0
         """samples of the latest forward pass"""
         self._samples = SampleBatch()
-        self._latest: LatestBlock | None = None
-        self._watched: dict[Pair, Watch] = {}
         self._notes = Notes(self._totals.min_samples)
         self._lock = threading.Lock()
+        self.inspector = Inspector(self._rows.index, self._lock)
         self._forwards = Forwards(plan, self._notes)
         self._waiting = 0
-        self._repeating: set[Key] = set()
-        """calls of containers that merely returned what their last child gave"""
         self.n_batches = 0
         self.n_grams = 0
         self.n_samples = 0
         self.warned: tuple[str, ...] = ()
         """notes that were too urgent to wait for the end"""
-        for confounder in plan.confounders:
-            self._register(Row(("confounder", confounder.name)))
 
     # --- the way of a batch ------------------------------------------------------------------------------------------
 
@@ -126,7 +116,7 @@ class SinglePass(AbstractContextManager):
         self.tried = batch.n
         self._samples.open(batch)
         try:
-            takers = Takers(self._grams.open, self._take, self._lose)
+            takers = Takers(self._grams.open, self._take, self._rows.add_missing)
             which = self._forwards.run(batch, batches, self.n_batches, takers)
         except BaseException:
             self._grams.abandon()
@@ -134,7 +124,7 @@ class SinglePass(AbstractContextManager):
             raise
         if not self._totals:
             self._fix_rows()
-        self._samples.close(develop=bool(self._watched), which=which)
+        self._samples.close(develop=self.inspector.is_following, which=which)
         if self._grams.close():
             self._pending = self._grams.take()
 
@@ -169,54 +159,24 @@ class SinglePass(AbstractContextManager):
                 torch.cuda.empty_cache()
 
     def _take(self, one: Representation) -> None:
-        key = one.key
-        if key not in self._index:
-            if self._totals:
-                with self._lock:
-                    self._notes.late(key, self.n_batches)
-                return
-            self._register(Row(key))
-        row = self._rows[self._index[key]]
-        if not row.dtype:
-            row.n_features, row.dtype = one.x.shape[1], str(one.x.dtype).removeprefix("torch.")
-            row.reduced = one.x.dtype.itemsize < 4 or (self._plan.precision != "highest" and row.dtype == "float32")
-        if not self._totals:
-            if one.repeats_child:
-                self._repeating.add(key)
-            if one.original is None:
-                self._waiting += one.x.numel() * one.x.element_size()
-        self._grams.put(key, one.x, one.original, one.kernel)
-
-    def _register(self, row: Row) -> None:
-        row.kind = self._kind_of(row.key)
-        self._index[row.key] = len(self._rows)
-        self._rows.append(row)
-
-    def _kind_of(self, key: Key) -> str:
-        position, call = key
-        return "" if isinstance(position, str) else self._networks[position].kinds.get(call.partition("#")[0], "")
-
-    def _lose(self, key: Key, reason: str) -> None:
-        if key not in self._index:
-            if self._totals:
-                return
-            self._register(Row(key))
-        row = self._rows[self._index[key]]
-        row.missing = row.missing or reason
+        if not self._rows.add_representation(one.key, one.x, one.repeats_child):
+            with self._lock:
+                self._notes.late(one.key, self.n_batches)
+            return
+        if not self._totals and one.original is None:
+            self._waiting += one.x.numel() * one.x.element_size()
+        self._grams.put(one.key, one.x, one.original, one.kernel)
 
     def _fix_rows(self) -> None:
         """After the first forward passes: the rows in execution order, then the chosen layers that never ran."""
-        for model in self.models:
-            position = self._plan.network_of(model.model_name)
-            for name in model.layer_names:
-                if (position, name) not in self._index:
-                    self._register(Row((position, name), missing=NEVER_RAN))
+        self._rows.add_never_run()
         self._check_memory()
         for who, name in self._forwards.written().items():
             self._notes.say(
                 f"written {who}", f"the forward pass of {who!r} itself writes into {name!r}, which is not put back"
             )
         with self._lock:
+            self._rows.fix()
             self._totals.fix(len(self._rows), self._state_device)
 
     def _check_memory(self) -> None:
@@ -249,7 +209,7 @@ class SinglePass(AbstractContextManager):
             self._samples.drop()
             self._pending = None
             return
-        self._say_what_is_missing(grams)
+        self._rows.note_absent(grams.present, self._n_begun - 1)
         addition = self._totals.weigh(stack, len(self._plan.confounders))
         latest = LatestBlock(stack, self._samples.take())
         with self._lock:
@@ -258,15 +218,7 @@ class SinglePass(AbstractContextManager):
             self.n_grams += 1
             self.n_samples += n
             self._notes.gram(n)
-            # in one piece with becoming the latest batch: a pair that is asked for meets each batch once
-            for watch in self._watched.values():
-                watch.add(latest.extremes(self._index[watch.key_x], self._index[watch.key_y]))
-            self._latest = latest.within(GRAM_BYTES)
-
-    def _say_what_is_missing(self, grams: Grams) -> None:
-        for row in self._rows:
-            if row.missing is None and row.key not in grams.present:
-                row.missing = f"did not run in every forward pass (batch {self._n_begun - 1})"
+            self.inspector.add(latest, GRAM_BYTES)
 
     # --- to a file and back ------------------------------------------------------------------------------------------
 
@@ -276,13 +228,12 @@ class SinglePass(AbstractContextManager):
         with self._lock:
             stand_in = self._forwards.stand_in
             facts = {
-                "rows": [{**vars(row), "key": list(row.key)} for row in self._rows],
+                **self._rows.state(),
                 "n_batches": self.n_batches,
                 "n_grams": self.n_grams,
                 "n_samples": self.n_samples,
                 "n_given": self._samples.n_given,
                 "notes": self._notes.state(),
-                "repeating": [list(key) for key in self._repeating],
                 "batch_dims": [[*key, dim] for key, dim in self._forwards.batch_dims.items()],
                 "stand_in": None if stand_in is None else stand_in.name,
             }
@@ -291,19 +242,12 @@ class SinglePass(AbstractContextManager):
     def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
         """Go on where another pass with this plan stood. Raises MalformedError for what is no state of one."""
         try:
-            rows = [self._row_of(one) for one in field(facts, "rows", list)]
-            expected = [row.key for row in self._rows]
-            if [row.key for row in rows[: len(expected)]] != expected or len({row.key for row in rows}) < len(rows):
-                raise MalformedError("its rows are not those of this run")
-            self._rows[:] = rows
-            self._index.clear()
-            self._index.update({row.key: place for place, row in enumerate(rows)})
-            self._totals.fix(len(rows), self._state_device)
+            self._rows.restore(facts)
+            self._totals.fix(len(self._rows), self._state_device)
             self._totals.restore(arrays)
             self._forwards.restore_random(arrays)
             self._notes.restore(facts["notes"])
-            self._repeating = {self._known(key) for key in facts["repeating"]}
-            self._forwards.batch_dims.update({self._known(key): int(dim) for *key, dim in facts["batch_dims"]})
+            self._forwards.batch_dims.update({self._rows.known(key): int(dim) for *key, dim in facts["batch_dims"]})
             named = (one for one in self._plan.confounders if one.name == facts["stand_in"])
             self._forwards.stand_in = next(named, None)
             self.n_batches, self.n_grams, self.n_samples, self._samples.n_given = (
@@ -314,71 +258,22 @@ class SinglePass(AbstractContextManager):
         except (KeyError, TypeError, AttributeError, OverflowError, ValueError) as problem:
             raise MalformedError(f"it is not the state of a run ({type(problem).__name__}: {problem})") from problem
 
-    def _row_of(self, given: Any) -> Row:
-        missing = None if given["missing"] is None else field(given, "missing", str, "a row")
-        return Row(
-            self._known(given["key"]),
-            whole(given, "n_features", "a row"),
-            field(given, "dtype", str, "a row"),
-            field(given, "reduced", bool, "a row"),
-            field(given, "kind", str, "a row"),
-            missing,
-        )
-
-    def _known(self, key: Sequence[Any]) -> Key:
-        """A key of this plan, of what a file has."""
-        position, call = key
-        if position == "confounder" and any(one.name == call for one in self._plan.confounders):
-            return position, call
-        layer = str(call).partition("#")[0]
-        if (
-            isinstance(position, int)
-            and 0 <= position < len(self._networks)
-            and layer in self._networks[position].names
-        ):
-            return position, str(call)
-        raise MalformedError(f"it has a row of {shown(call)}, which this run does not")
-
     # --- from any thread ---------------------------------------------------------------------------------------------
-
-    def watch(self, key_x: Key, key_y: Key) -> None:
-        """Compare two layers sample by sample from now on, beginning with the latest batch.
-
-        Of `MAX_WATCHED` pairs, the one that was not asked for longest goes.
-        """
-        pair = Pair((key_x, key_y))
-        with self._lock:
-            known = self._watched.pop(pair, None)
-            watch = self._watched[pair] = known or Watch(key_x, key_y)
-            for oldest in tuple(self._watched)[:-MAX_WATCHED]:
-                del self._watched[oldest]
-            latest = self._latest
-        if known is None and latest is not None:
-            extremes = latest.extremes(self._index[key_x], self._index[key_y])
-            with self._lock:
-                watch.add(extremes)
-
-    def release(self) -> None:
-        """Keep thumbnails of the latest batch instead of the loader's own tensors."""
-        with self._lock, suppress(Exception):  # a display's trouble is not the run's
-            if self._latest is not None:
-                self._latest.develop()
 
     def freeze(self, sums: bool = True) -> PassState:
         """A copy of the state that later batches do not change; without the sums it takes no time."""
         with self._lock:
-            rows = self._rows if self._totals else self._expected_rows()
             return PassState(
                 sums=self._totals.sums() if sums else {},
                 undefined=self._totals.undefined(),
-                rows=tuple(Row(**vars(row)) for row in rows),
-                layers=tuple(self._layers_of(model, rows) for model in self.models),
+                rows=self._rows.copies(),
+                layers=self._rows.layers(),
                 n_batches=self.n_batches,
                 n_samples=self.n_samples,
                 notes=self._notes.notes(),
                 history=self._totals.history(),
-                latest=self._latest,
-                watched={pair: watch.extremes for pair, watch in self._watched.items()},
+                latest=self.inspector.latest,
+                watched=self.inspector.extremes(),
                 facts=self._facts() if self._totals else {},
             )
 
@@ -387,39 +282,16 @@ class SinglePass(AbstractContextManager):
         facts: dict[str, Any] = {"models": {}}
         dims, stand_in = self._forwards.batch_dims, self._forwards.stand_in
         for model in self.models:
-            position = self._plan.network_of(model.model_name)
-            network = self._networks[position]
-            rows = [row for row in self._rows if row.key[0] == position and row.key[1] in model.layer_names]
-            never = [row.key[1] for row in rows if row.missing == NEVER_RAN]
+            network = self._networks[self._plan.network_of(model.model_name)]
+            rows = self._rows.rows_of(model)
             turned = {row.key[1]: dims[row.key] for row in rows if dims.get(row.key)}
             facts["models"][model.model_name] = {
                 "class": type(network.module).__name__,
                 "device": str(network.device),
                 "dtype": ", ".join(sorted({row.dtype for row in rows if row.dtype})),
-                **({"left_out_because_never_run": never} if never and model.chosen_by_default else {}),
+                **self._rows.left_out(model),
                 **({"batch_dim": turned} if turned else {}),
             }
         if stand_in is not None and stand_in.layer is not None:
             facts["input_stands_for"] = " of ".join(map(repr, stand_in.layer[::-1]))
         return facts
-
-    def _expected_rows(self) -> list[Row]:
-        """Before the first forward pass: the chosen layers in the order of their modules."""
-        layers = [
-            Row((position, name), kind=self._networks[position].kinds[name])
-            for position, name in dict.fromkeys(
-                (self._plan.network_of(model.model_name), name) for model in self.models for name in model.layer_names
-            )
-        ]
-        return [row for row in self._rows if row.key[0] == "confounder"] + layers
-
-    def _layers_of(self, model: SimilarityModel, rows: Sequence[Row]) -> tuple[int, ...]:
-        position = self._plan.network_of(model.model_name)
-        chosen = set(model.layer_names)
-        found = []
-        for index, row in enumerate(rows):
-            network, call = row.key
-            asked_for = network == position and call.partition("#")[0] in chosen
-            if asked_for and not (model.chosen_by_default and (row.key in self._repeating or row.missing == NEVER_RAN)):
-                found.append(index)
-        return tuple(found)

@@ -250,14 +250,14 @@ def test_the_first_batch_may_come_while_a_pair_is_asked_for(monkeypatch):
     model, x = Backwards(), torch.randn(64, 64)
     comparison = sw.compare({"net": model}, [x], device="cpu")
     single_pass = comparison._held.single_pass
-    watch = single_pass.watch
+    follow = single_pass.inspector.follow
 
     def meanwhile(*keys):
-        watch(*keys)
+        follow(*keys)
         with single_pass:
             single_pass.step(x)
 
-    monkeypatch.setattr(single_pass, "watch", meanwhile)
+    monkeypatch.setattr(single_pass.inspector, "follow", meanwhile)
     found = comparison.inspect("a", "a", "xx")
     exact = reference.centred_gram(model.a(x).detach())
     assert np.allclose(found.gram_x, exact, atol=1e-4)
@@ -273,7 +273,7 @@ def test_at_most_four_pairs_are_followed():
                     comparison.inspect(*pair)
                 comparison.inspect(*pairs[0])  # asked for again: it is no longer the oldest
                 comparison.inspect("1", "3", "xx")
-                assert len(comparison._held.single_pass._watched) == 4
+                assert len(comparison._held.single_pass.inspector._watches) == 4
             yield batch
 
     comparison = compare(loader())

@@ -1,0 +1,175 @@
+"""The rows of a pass: which layer of which network, or which confounder, each row of the sums belongs to."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any
+
+from torch import Tensor
+
+from simwidget.gram.rows import Key, Row
+from simwidget.plan.model import SimilarityModel
+from simwidget.plan.options import Plan
+from simwidget.text.untrusted import MalformedError, field, shown, whole
+
+NEVER_RAN = "never ran"
+
+
+class RowTable:
+    """Rows in the order in which they came: confounders, then calls of layers in execution order, then the others.
+
+    Rows are added until `fix`, after the first forward passes: the sums are made for as many rows.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._networks = plan.networks
+        self._rows: list[Row] = []
+        self._index: dict[Key, int] = {}
+        self._repeating: set[Key] = set()
+        """calls of containers that merely returned what their last child gave"""
+        self._fixed = False
+        self.index: Mapping[Key, int] = MappingProxyType(self._index)
+        """the place of each row, as it is at any moment"""
+        for confounder in plan.confounders:
+            self._add(("confounder", confounder.name))
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _add(self, key: Key, missing: str | None = None) -> Row:
+        position, call = key
+        kinds = {} if isinstance(position, str) else self._networks[position].kinds
+        row = Row(key, kind=kinds.get(call.partition("#")[0], ""), missing=missing)
+        self._index[key] = len(self._rows)
+        self._rows.append(row)
+        return row
+
+    # --- during the pass ---------------------------------------------------------------------------------------------
+
+    def add_representation(self, key: Key, x: Tensor, repeats_child: bool) -> bool:
+        """Note a representation (n, p) of the forward pass under way.
+
+        False where its layer ran for the first time only after the table was fixed, so that there is no row for it.
+        """
+        if key not in self._index and self._fixed:
+            return False
+        row = self._rows[self._index[key]] if key in self._index else self._add(key)
+        if not row.dtype:
+            row.n_features, row.dtype = x.shape[1], str(x.dtype).removeprefix("torch.")
+            row.reduced = x.dtype.itemsize < 4 or (self._plan.precision != "highest" and row.dtype == "float32")
+        if repeats_child and not self._fixed:
+            self._repeating.add(key)
+        return True
+
+    def add_missing(self, key: Key, reason: str) -> None:
+        """Note why a layer has no representation; the first reason stays."""
+        if key in self._index:
+            row = self._rows[self._index[key]]
+            row.missing = row.missing or reason
+        elif not self._fixed:
+            self._add(key, reason)
+
+    def add_never_run(self) -> None:
+        """After the first forward passes: add the chosen layers that did not run in them."""
+        for model in self._plan.models:
+            position = self._plan.network_of(model.model_name)
+            for name in model.layer_names:
+                if (position, name) not in self._index:
+                    self._add((position, name), NEVER_RAN)
+
+    def fix(self) -> None:
+        """From now on the table has as many rows as the sums."""
+        self._fixed = True
+
+    def note_absent(self, present: frozenset[Key], batch: int) -> None:
+        """Give a reason to each row that is not among the `present` ones of a block."""
+        for row in self._rows:
+            if row.missing is None and row.key not in present:
+                row.missing = f"did not run in every forward pass (batch {batch})"
+
+    # --- for whoever looks -------------------------------------------------------------------------------------------
+
+    def copies(self) -> tuple[Row, ...]:
+        """The rows, as values that do not change; before the table is fixed, those that are expected."""
+        return tuple(Row(**vars(row)) for row in (self._rows if self._fixed else self._expected()))
+
+    def layers(self) -> tuple[tuple[int, ...], ...]:
+        """For each model the indices of its layers' rows among the `copies`, in execution order."""
+        rows = self._rows if self._fixed else self._expected()
+        return tuple(self._layers_of(model, rows) for model in self._plan.models)
+
+    def _expected(self) -> list[Row]:
+        """Before the first forward pass: the confounders, and the chosen layers in the order of their modules."""
+        keys = dict.fromkeys(
+            (self._plan.network_of(model.model_name), name) for model in self._plan.models for name in model.layer_names
+        )
+        layers = [Row((position, name), kind=self._networks[position].kinds[name]) for position, name in keys]
+        return [row for row in self._rows if row.key[0] == "confounder"] + layers
+
+    def _layers_of(self, model: SimilarityModel, rows: Sequence[Row]) -> tuple[int, ...]:
+        position = self._plan.network_of(model.model_name)
+        chosen = set(model.layer_names)
+        found = []
+        for index, row in enumerate(rows):
+            network, call = row.key
+            asked_for = network == position and call.partition("#")[0] in chosen
+            if asked_for and not (model.chosen_by_default and (row.key in self._repeating or row.missing == NEVER_RAN)):
+                found.append(index)
+        return tuple(found)
+
+    def rows_of(self, model: SimilarityModel) -> list[Row]:
+        """The rows of a model's chosen layers, first calls only."""
+        position = self._plan.network_of(model.model_name)
+        return [row for row in self._rows if row.key[0] == position and row.key[1] in model.layer_names]
+
+    def left_out(self, model: SimilarityModel) -> dict[str, list[str]]:
+        """For the provenance: layers that were chosen by default and are left out because they never ran."""
+        never = [row.key[1] for row in self.rows_of(model) if row.missing == NEVER_RAN]
+        return {"left_out_because_never_run": never} if never and model.chosen_by_default else {}
+
+    # --- to a file and back ------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs, as JSON has it."""
+        return {
+            "rows": [{**asdict(row), "key": list(row.key)} for row in self._rows],
+            "repeating": [list(key) for key in self._repeating],
+        }
+
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        """Take the rows of another pass with this plan; the table is fixed then. Raises MalformedError."""
+        rows = [self._row_of(given) for given in field(facts, "rows", list)]
+        expected = [row.key for row in self._rows]
+        if [row.key for row in rows[: len(expected)]] != expected or len({row.key for row in rows}) < len(rows):
+            raise MalformedError("its rows are not those of this run")
+        self._rows[:] = rows
+        self._index.clear()
+        self._index.update({row.key: place for place, row in enumerate(rows)})
+        self._repeating = {self.known(key) for key in facts["repeating"]}
+        self._fixed = True
+
+    def _row_of(self, given: Any) -> Row:
+        missing = None if given["missing"] is None else field(given, "missing", str, "a row")
+        return Row(
+            self.known(given["key"]),
+            whole(given, "n_features", "a row"),
+            field(given, "dtype", str, "a row"),
+            field(given, "reduced", bool, "a row"),
+            field(given, "kind", str, "a row"),
+            missing,
+        )
+
+    def known(self, key: Sequence[Any]) -> Key:
+        """A key of this plan, of what a file has. Raises MalformedError for any other."""
+        position, call = key
+        if position == "confounder" and any(one.name == call for one in self._plan.confounders):
+            return position, call
+        layer = str(call).partition("#")[0]
+        is_network = isinstance(position, int) and 0 <= position < len(self._networks)
+        if is_network and layer in self._networks[position].names:
+            return position, str(call)
+        raise MalformedError(f"it has a row of {shown(call)}, which this run does not")
