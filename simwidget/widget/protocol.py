@@ -1,4 +1,4 @@
-"""What Python and the page share, typed once here and once in `js/model.ts`; a test holds that both agree."""
+"""What Python and the page share, typed once here and once in `js/state/model.ts`; a test holds that both agree."""
 
 from typing import Literal, TypedDict
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 def typescript():
     script = Path(__file__).with_name("describe_protocol.mjs")
     # the script's own folder has no node_modules: it runs from where they are
-    command = ["node", "--input-type=module", "-", str(ROOT / "js" / "model.ts")]
+    command = ["node", "--input-type=module", "-", str(ROOT / "js" / "state" / "model.ts")]
     run = subprocess.run(command, input=script.read_text(), cwd=ROOT, check=True, capture_output=True, text=True)
     return json.loads(run.stdout)
 

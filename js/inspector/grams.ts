@@ -1,0 +1,189 @@
+/** What two layers make of the same samples: their Gram matrices side by side, each scaled for itself. */
+
+import { rgb } from "d3-color";
+import { interpolateRdBu } from "d3-scale-chromatic";
+import { part } from "../parts/dom";
+import { flag, Fresh, mark, say } from "../parts/fresh";
+import type { Selection } from "../state/model";
+import { sideMark } from "./names";
+import type { ToldInside } from "../state/store";
+import { Measure } from "../parts/text";
+
+/** The share of the entries off the diagonal that the colours do not cut off. */
+const SHARE = 0.98;
+const STEPS = 255;
+/** Blue for samples that lie apart, red for those that lie together; bytes are red, green, blue, alpha. */
+const COLOURS = Uint32Array.from({ length: STEPS }, (_, k) => {
+  const { r, g, b } = rgb(interpolateRdBu(1 - k / (STEPS - 1)));
+  return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+});
+
+/** A run of samples with one label, from the first to before `to`. */
+export interface Span {
+  label: number;
+  from: number;
+  to: number;
+}
+
+export class Grams {
+  readonly element = part("section", "grams");
+  #heading = part("h4");
+  #about = part("p", "below");
+  #both = part("div", "both");
+  #sides: [Side, Side] | undefined;
+
+  constructor() {
+    const scale = part("span", "diverging", "−", part("i"), "+");
+    scale.title = "Blue: the layer sets two samples apart. Red: it puts them together.";
+    this.element.append(part("div", "head", this.#heading, scale), this.#both, this.#about);
+  }
+
+  show({ size, n_samples, labels, gramX, gramY }: ToldInside, pair: Selection): void {
+    if (!this.#sides) {
+      // made only now, since most pages of a saved result have none
+      this.#sides = [new Side("x"), new Side("y")];
+      this.#both.append(...this.#sides.map(({ element }) => element));
+    }
+    say(this.#heading, labels ? "Gram matrices, by label" : "Gram matrices");
+    const some = size < n_samples ? `${size} of ${n_samples}` : String(size);
+    say(this.#about, `${some} samples, each matrix scaled for itself`);
+    const names = pair.model_x === pair.model_y ? [pair.layer_x, pair.layer_y] : [pair.model_x, pair.model_y];
+    this.#sides[0].show(gramX, size, labels, names[0] ?? "", `${pair.model_x} › ${pair.layer_x}`);
+    this.#sides[1].show(gramY, size, labels, names[1] ?? "", `${pair.model_y} › ${pair.layer_y}`);
+  }
+}
+
+class Side {
+  readonly element: HTMLElement;
+  #canvas = part("canvas");
+  #top = part("div", "spans top");
+  #left = part("div", "spans left");
+  #name = part("bdi");
+  #fresh = new Fresh();
+  #ticked = new Fresh();
+  #measure = new Measure();
+
+  constructor(side: "x" | "y") {
+    this.#canvas.setAttribute("role", "img");
+    this.#name.dir = "auto";
+    for (const one of [this.#top, this.#left]) one.setAttribute("aria-hidden", "true");
+    const caption = part("figcaption", "", sideMark(side), this.#name);
+    this.element = part("figure", "gram", part("div", "square", this.#canvas, this.#top, this.#left), caption);
+  }
+
+  show(gram: Float32Array, size: number, labels: number[] | null, name: string, whole: string): void {
+    say(this.#name, name);
+    mark(this.#name, "title", whole);
+    const spans = labels ? spansOf(labels) : [];
+    const length = this.#canvas.clientWidth;
+    if (this.#ticked.differs(labels?.join(), size, length)) this.#tick(spans, size, length);
+    if (!this.#fresh.differs(gram, whole)) return;
+    if (this.#canvas.width !== size) this.#canvas.width = this.#canvas.height = size;
+    const pen = size ? this.#canvas.getContext("2d") : null;
+    pen?.putImageData(new ImageData(coloured(gram, limitOf(gram, size)), size, size), 0, 0);
+    mark(this.#canvas, "aria-label", spoken(whole, gram, size, spans));
+  }
+
+  #tick(spans: Span[], size: number, length: number): void {
+    const pitch = length / size;
+    const texts = spanTexts(spans, pitch, (text) => this.#measure.width(text));
+    const ticks = ticksOf(spans, pitch);
+    const at = (position: number) => `${(100 * position) / size}%`;
+    const placed = (element: HTMLElement, side: "left" | "top", position: number) => {
+      element.style[side] = at(position);
+      return element;
+    };
+    this.#top.replaceChildren(
+      ...ticks.map((tick) => placed(part("i"), "left", tick)),
+      ...texts.map(({ text, middle }) => placed(part("span", "", text), "left", middle)),
+    );
+    this.#left.replaceChildren(...ticks.map((tick) => placed(part("i"), "top", tick)));
+    flag(this.element, "labelled", texts.length > 0);
+    flag(this.element, "ticked", ticks.length > 0);
+  }
+}
+
+/** The symmetric limit of the colours: nearly all entries off the diagonal lie within. */
+export function limitOf(gram: Float32Array, size: number): number {
+  const sizes = new Float32Array(size * Math.max(0, size - 1));
+  let count = 0;
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j < size; j++) {
+      const entry = Math.abs(gram[i * size + j] ?? NaN);
+      if (i !== j && Number.isFinite(entry)) sizes[count++] = entry;
+    }
+  }
+  const sorted = sizes.subarray(0, count).sort();
+  return sorted[Math.min(count - 1, Math.floor(SHARE * count))] || Math.max(0, ...diagonal(gram, size)) || 1;
+}
+
+/** RGBA pixels; entries that are no numbers stay transparent. */
+export function coloured(gram: Float32Array, limit: number): Uint8ClampedArray<ArrayBuffer> {
+  const data = new Uint8ClampedArray(4 * gram.length);
+  const pixels = new Uint32Array(data.buffer);
+  const middle = (STEPS - 1) / 2;
+  gram.forEach((entry, k) => {
+    const step = Math.round(middle * (1 + Math.max(-1, Math.min(1, entry / limit))));
+    pixels[k] = COLOURS[step] ?? 0;
+  });
+  return data;
+}
+
+export function spansOf(labels: number[]): Span[] {
+  const spans: Span[] = [];
+  labels.forEach((label, k) => {
+    const last = spans.at(-1);
+    if (last?.label === label) last.to = k + 1;
+    else spans.push({ label, from: k, to: k + 1 });
+  });
+  return spans;
+}
+
+/** Where labels change, unless that is at almost every sample: then ticks would say nothing. */
+export function ticksOf(spans: Span[], pitch: number): number[] {
+  const changes = spans.slice(1).map(({ from }) => from);
+  const room = (spans.at(-1)?.to ?? 0) * pitch;
+  return room / spans.length >= 4 ? changes : [];
+}
+
+/** The labels that find room over their samples; none at all if most do not. */
+export function spanTexts(
+  spans: Span[],
+  pitch: number,
+  width: (text: string) => number,
+): { text: string; middle: number }[] {
+  const fitting = spans.filter(({ label, from, to }) => width(String(label)) + 4 <= (to - from) * pitch);
+  if (2 * fitting.length < spans.length) return [];
+  return fitting.map(({ label, from, to }) => ({ text: String(label), middle: (from + to) / 2 }));
+}
+
+/** The Gram matrix in words: entries are compared with those of a sample and itself. */
+function spoken(whole: string, gram: Float32Array, size: number, spans: Span[]): string {
+  const self = diagonal(gram, size).reduce((sum, one) => sum + one, 0) / size;
+  const place = new Int32Array(size);
+  spans.forEach(({ from, to }, k) => place.fill(k, from, to));
+  const [sums, counts] = [
+    [0, 0],
+    [0, 0],
+  ];
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j < i; j++) {
+      const group = Number(place[i] !== place[j]);
+      sums[group]! += gram[i * size + j] ?? NaN;
+      counts[group]! += 1;
+    }
+  }
+  const share = (group: number) => `${Math.round((100 * (sums[group] ?? 0)) / (counts[group] ?? 0) / self)}%`;
+  const what = `Gram matrix of ${size} samples in ${whole}`;
+  const known = (group: number) => counts[group]! > 0 && self > 0;
+  if (!spans.length || !known(0) || !known(1)) return what;
+  const labels = `sorted by label, ${spans.length} labels`;
+  return `${what}, ${labels}. Mean within a label ${share(0)} of the diagonal, between labels ${share(1)}`.replace(
+    "-",
+    "−",
+  );
+}
+
+function diagonal(gram: Float32Array, size: number): number[] {
+  return Array.from({ length: size }, (_, k) => gram[k * size + k] ?? NaN).filter(Number.isFinite);
+}

@@ -1,0 +1,98 @@
+/** The list of the pinned pairs: the key to their curves, their present numbers, and what can be done with them. */
+
+import { part } from "../parts/dom";
+import { focusWithin } from "../parts/focus";
+import { flag, Fresh, hide, mark, say } from "../parts/fresh";
+import type { Selection } from "../state/model";
+import { nameLine } from "./names";
+import type { Row } from "./numbers";
+import { alike, MOST_PINNED } from "../state/pinned";
+import { numberTexts, whyMissing } from "../state/words";
+
+interface Item {
+  element: HTMLLIElement;
+  hold: HTMLButtonElement;
+  badge: HTMLElement;
+  value: HTMLElement;
+  error: HTMLElement;
+  unpin: HTMLButtonElement;
+}
+
+export class Pins {
+  readonly element = part("ol", "pins");
+  #items = new Map<string, Item>();
+  #fresh = new Fresh();
+
+  constructor(
+    private hold: (pair: Selection) => void,
+    private unpin: (pair: Selection) => void,
+  ) {
+    this.element.setAttribute("role", "list");
+    this.element.setAttribute("aria-label", "Pinned pairs");
+  }
+
+  /** Each pinned pair with its row of the shown measure. Items stay the same elements while their pair is pinned. */
+  show(pinned: Selection[], rows: (Row | undefined)[], held: Selection | null): void {
+    hide(this.element, pinned.length === 0);
+    // pairs of the held pair's models need not name them again
+    const models = (one: Selection) => JSON.stringify([one.model_x, one.model_y]);
+    flag(this.element, "brief", held !== null && pinned.every((one) => models(one) === models(held)));
+    const keys = pinned.map((pair) => JSON.stringify(pair));
+    if (this.#fresh.differs(...keys)) this.#keep(pinned, keys);
+    pinned.forEach((pair, k) => {
+      const item = this.#items.get(keys[k] ?? "");
+      if (!item) return;
+      const isHeld = held !== null && alike(held, pair);
+      const row = rows[k];
+      const [value, error] = row && !Number.isNaN(row.value) ? numberTexts(row.value, row.stderr) : ["–", ""];
+      say(item.badge, String(k + 1));
+      mark(item.element, "class", `pin tone${(k % MOST_PINNED) + 1}`);
+      mark(item.hold, "aria-current", isHeld ? "true" : null);
+      mark(item.hold, "title", value === "–" && row ? whyMissing(row.about, pair) : "Hold this pair");
+      mark(item.unpin, "aria-label", `Unpin pair ${k + 1}`);
+      say(item.value, value);
+      say(item.error, error.replace(", needs 2 batches", ""));
+    });
+  }
+
+  #keep(pinned: Selection[], keys: string[]): void {
+    const focus = focusWithin(this.element);
+    const focused = [...this.#items.values()].findIndex(({ unpin }) => unpin === focus);
+    const items = keys.map((key, k) => this.#items.get(key) ?? this.#item(pinned[k]!));
+    this.#items = new Map(keys.map((key, k) => [key, items[k]!]));
+    const there = items.map(({ element }) => element);
+    for (const one of [...this.element.children]) if (!there.includes(one as HTMLLIElement)) one.remove();
+    there.forEach((one, k) => {
+      if (this.element.children[k] !== one) this.element.insertBefore(one, this.element.children[k] ?? null);
+    });
+    // the button that was pressed has gone with its pair: the keyboard goes on at the next one
+    if (focused >= 0 && !focusWithin(this.element)) items[Math.min(focused, items.length - 1)]?.unpin.focus();
+  }
+
+  #item(pair: Selection): Item {
+    const [badge, value, error] = [part("span", "badge"), part("strong"), part("small")];
+    const names = part(
+      "span",
+      "names",
+      nameLine(pair.model_x, pair.layer_x, "x"),
+      nameLine(pair.model_y, pair.layer_y, "y"),
+    );
+    const said = `${pair.model_x} › ${pair.layer_x} × ${pair.model_y} › ${pair.layer_y}, `;
+    // the names are cut into pieces, which is for eyes only
+    names.setAttribute("aria-hidden", "true");
+    const hold = part(
+      "button",
+      "hold",
+      badge,
+      part("span", "said", said),
+      names,
+      part("span", "number", value, " ", error),
+    );
+    const unpin = part("button", "unpin", "✕");
+    hold.type = unpin.type = "button";
+    hold.onclick = () => this.hold(pair);
+    unpin.onclick = () => this.unpin(pair);
+    unpin.title = "Unpin";
+    return { element: part("li", "pin", hold, unpin), hold, badge, value, error, unpin };
+  }
+}

@@ -1,0 +1,116 @@
+/** Where the parts of the map are, and what is at a point of it. All in CSS pixels. */
+
+import type { Label } from "./labels";
+import type { Side } from "./side";
+import { LABEL_PITCH, type Measure } from "../parts/text";
+import type { Window } from "./viewport";
+
+export const TILT = Math.PI / 3;
+/** Between the column labels, measured along the axis: tilted ones stand closer than that. */
+export const COLUMN_PITCH = LABEL_PITCH / Math.sin(TILT);
+export const MARGIN = 26;
+export const GAP = 6;
+const LABEL_ROOM = 138;
+const LEVELS = 4;
+const LEVEL = 6;
+
+export interface Frame {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+}
+
+export interface Layout extends Frame {
+  /** pixels that the brackets take, between labels and cells */
+  rowGutter: number;
+  columnGutter: number;
+  /** pixels along a label that its text may take */
+  rowRoom: number;
+  columnRoom: number;
+}
+
+/** A row and a column of the map; -1 stands for its head. */
+export interface Place {
+  row: number;
+  column: number;
+}
+
+export function layoutOf(measure: Measure, x: Side, y: Side, width: number, height: number): Layout {
+  const [rowGutter, columnGutter] = [gutter(x), gutter(y)];
+  const rowRoom = Math.min(widest(measure, x), LABEL_ROOM, width * 0.28);
+  const columnRoom = Math.min(widest(measure, y), LABEL_ROOM, (height * 0.14) / Math.sin(TILT));
+  const left = Math.round(rowRoom + rowGutter + 10);
+  const top = Math.round(Math.max(44, columnRoom * Math.sin(TILT) + columnGutter + 10));
+  // the last tilted labels lean out; the profile of a column stands in the same room, below them
+  const right = Math.round(Math.max(columnRoom * Math.cos(TILT) + 10, MARGIN + GAP + 12));
+  const below = MARGIN + GAP + 2;
+  return {
+    left,
+    top,
+    width: Math.max(1, width - left - right),
+    height: Math.max(1, height - top - below),
+    rowGutter,
+    columnGutter,
+    rowRoom,
+    columnRoom,
+  };
+}
+
+function gutter({ brackets }: Side): number {
+  return brackets.length ? 4 + LEVEL * levelsOf(brackets).length : 2;
+}
+
+/** The depths at which there are brackets, the outermost first, as far as there is room for them. */
+export function levelsOf(brackets: Side["brackets"]): number[] {
+  return [...new Set(brackets.map(({ depth }) => depth))].sort((a, b) => a - b).slice(0, LEVELS);
+}
+
+/** How far a bracket stands off the cells. */
+export function standsOff(levels: number[], depth: number): number {
+  return 4 + LEVEL * (levels.length - 1 - levels.indexOf(depth));
+}
+
+function widest(measure: Measure, { entries, layers }: Side): number {
+  let most = 48;
+  for (const { index, folded } of entries) {
+    most = Math.max(most, measure.width(`${folded === undefined ? "" : "▸ "}${layers[index] ?? ""}`, true) + 2);
+    if (most >= LABEL_ROOM) return LABEL_ROOM;
+  }
+  return most;
+}
+
+/** The cell at a point. */
+export function placeAt(frame: Frame, window: Window, x: number, y: number): Place | undefined {
+  const [across, down] = [(x - frame.left) / frame.width, (y - frame.top) / frame.height];
+  if (!(across >= 0 && across < 1 && down >= 0 && down < 1)) return undefined;
+  const { x0, x1, y0, y1 } = window;
+  return { row: Math.floor(y0 + down * (y1 - y0)), column: Math.floor(x0 + across * (x1 - x0)) };
+}
+
+/** The label of a row at a point. */
+export function rowLabelAt(layout: Layout, labels: Label[], x: number, y: number): Label | undefined {
+  if (x < 0 || x > layout.left - layout.rowGutter) return undefined;
+  return labels.find(({ at }) => Math.abs(layout.top + at - y) <= LABEL_PITCH / 2);
+}
+
+/** The label of a column at a point. */
+export function columnLabelAt(layout: Layout, labels: Label[], x: number, y: number): Label | undefined {
+  const down = y - (layout.top - layout.columnGutter - 4);
+  if (down > 0) return undefined;
+  return labels.find(({ at }) => {
+    const across = x - (layout.left + at);
+    const beside = across * Math.sin(TILT) + down * Math.cos(TILT);
+    const along = across * Math.cos(TILT) - down * Math.sin(TILT);
+    return Math.abs(beside) <= LABEL_PITCH / 2 && along >= -2 && along <= layout.columnRoom + 4;
+  });
+}
+
+/** The block whose bracket is at a point beside the cells: `off` pixels away from them, `at` along them, in cells. */
+export function bracketAt({ brackets }: Side, off: number, at: number): string | undefined {
+  const levels = levelsOf(brackets);
+  return brackets.find(
+    ({ depth, first, last }) =>
+      at >= first && at <= last + 1 && levels.includes(depth) && Math.abs(standsOff(levels, depth) - off) <= LEVEL / 2,
+  )?.path;
+}

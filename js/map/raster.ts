@@ -1,0 +1,70 @@
+/** The cells of a map as pictures of one pixel a cell. */
+
+import type { Colouring } from "./palette";
+import type { Side } from "./side";
+import type { Cells } from "../state/snapshot";
+
+/** A picture that is painted again only when what it shows has changed. */
+export class Raster {
+  readonly canvas = document.createElement("canvas");
+  #seen: readonly unknown[] = [];
+
+  /** Whether any of these differs from the last time. */
+  stale(...given: readonly unknown[]): boolean {
+    if (given.length === this.#seen.length && given.every((one, i) => one === this.#seen[i])) return false;
+    this.#seen = given;
+    return true;
+  }
+
+  /** Paint one word a pixel: alpha, blue, green, red from the high byte to the low one. */
+  paint(width: number, height: number, words: Uint32Array<ArrayBuffer>): void {
+    if (this.canvas.width !== width) this.canvas.width = width;
+    if (this.canvas.height !== height) this.canvas.height = height;
+    if (!width || !height) return;
+    const image = new ImageData(new Uint8ClampedArray(words.buffer), width, height);
+    this.canvas.getContext("2d")?.putImageData(image, 0, 0);
+  }
+}
+
+/** The colours of the rows and columns that stand on the sides; cells without a number stay transparent. */
+export function coloured(x: Side, y: Side, steps: Int16Array, { colours }: Colouring): Uint32Array<ArrayBuffer> {
+  // bytes are red, green, blue, alpha: on every machine a browser runs on, that is the low byte first
+  const packed = Uint32Array.from(colours, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
+  const { words, across } = room(x, y);
+  let k = 0;
+  for (const { index } of x.entries) {
+    const from = index * y.layers.length;
+    for (let j = 0; j < across.length; j++, k++) {
+      const step = steps[from + across[j]!]!;
+      if (step >= 0) words[k] = packed[step]!;
+    }
+  }
+  return words;
+}
+
+/** Opaque where a cell has a number whose error exceeds the threshold, or none yet; and how many these are. */
+export function unsettled(
+  x: Side,
+  y: Side,
+  { values, stderr }: Cells,
+  threshold: number,
+): [Uint32Array<ArrayBuffer>, number] {
+  const { words, across } = room(x, y);
+  let [k, count] = [0, 0];
+  for (const { index } of x.entries) {
+    const from = index * y.layers.length;
+    for (let j = 0; j < across.length; j++, k++) {
+      const at = from + across[j]!;
+      // an error that is not a number exceeds as well
+      if (stderr[at]! <= threshold || Number.isNaN(values[at])) continue;
+      words[k] = 0xff000000;
+      count++;
+    }
+  }
+  return [words, count];
+}
+
+function room(x: Side, y: Side) {
+  const across = Int32Array.from(y.entries, ({ index }) => index);
+  return { words: new Uint32Array(x.entries.length * across.length), across };
+}

@@ -1,0 +1,48 @@
+/** The map for those who do not see it: a grid of which the one cell that has the focus is there, with its name. */
+
+import { part } from "../parts/dom";
+import type { Plot } from "./plot";
+
+export interface Said {
+  text: string;
+  /** of a head: whether its block is open; undefined if there is none */
+  expanded?: boolean | undefined;
+  selected: boolean;
+}
+
+export class Reader {
+  readonly element = part("div", "reader");
+  #cell = part("div", "");
+  #plot: Plot;
+
+  constructor(plot: Plot) {
+    this.#plot = plot;
+    const { element } = plot;
+    this.#cell.id = `simwidget-cell-${Math.random().toString(36).slice(2)}`;
+    const row = part("div", "", this.#cell);
+    row.setAttribute("role", "row");
+    this.element.append(row);
+    element.tabIndex = 0;
+    element.setAttribute("role", "grid");
+    element.setAttribute("aria-activedescendant", this.#cell.id);
+    element.append(this.element);
+  }
+
+  /** Name the map and the cell or head at the focus. */
+  say(map: string, said: Said): void {
+    const { place, shape, element } = this.#plot;
+    const { row, column } = place ?? { row: 0, column: 0 };
+    element.setAttribute("aria-label", map);
+    // the heads count as the first row and column
+    element.setAttribute("aria-rowcount", String(shape[0] + 1));
+    element.setAttribute("aria-colcount", String(shape[1] + 1));
+    const cell = this.#cell;
+    cell.setAttribute("role", row < 0 ? "columnheader" : column < 0 ? "rowheader" : "gridcell");
+    cell.parentElement?.setAttribute("aria-rowindex", String(row + 2));
+    cell.setAttribute("aria-colindex", String(column + 2));
+    cell.setAttribute("aria-selected", String(said.selected));
+    if (said.expanded === undefined) cell.removeAttribute("aria-expanded");
+    else cell.setAttribute("aria-expanded", String(said.expanded));
+    if (cell.textContent !== said.text) cell.textContent = said.text;
+  }
+}

@@ -1,0 +1,77 @@
+/** What can be taken away from a view: pictures as they are seen, and files. */
+
+import { csvOf, fileName, save } from "./files";
+import type { Format } from "../state/model";
+import { pngOf, svgOf, type Look } from "./svg";
+import type { Plot } from "../map/plot";
+import type { Store } from "../state/store";
+
+interface Export {
+  key: "png" | "svg" | Format;
+  text: string;
+  hint: string;
+  /** whether only Python can make it */
+  kernel?: boolean;
+}
+
+const EXPORTS: Export[] = [
+  { key: "png", text: "Picture (PNG)", hint: "The map as it is seen" },
+  { key: "svg", text: "Picture (SVG)", hint: "The map as it is seen, lines and letters as vectors" },
+  { key: "csv", text: "Table (CSV)", hint: "Every layer of this view, every measure with its error" },
+  { key: "simw", text: "Result file", hint: "For SimilarityResult.load", kernel: true },
+  { key: "html", text: "Web page", hint: "Interactive, no kernel, no network", kernel: true },
+];
+
+export class Exports {
+  readonly offered: Export[];
+  #store: Store;
+  #plot: Plot;
+
+  constructor(store: Store, plot: Plot) {
+    this.#store = store;
+    this.#plot = plot;
+    this.offered = EXPORTS.filter(({ kernel }) => !(kernel && store.alone));
+  }
+
+  /** Make it and hand it to the browser; what goes wrong is said on the page. */
+  async make(key: string, note: string): Promise<void> {
+    const store = this.#store;
+    const { picture } = this.#plot;
+    if (!picture) return;
+    store.complain(undefined);
+    const models = [...new Set([picture.x.model, picture.y.model])];
+    try {
+      if (key === "svg" || key === "png") {
+        const svg = svgOf(this.#plot, this.#look(models, note));
+        const content = key === "svg" ? new Blob([svg], { type: "image/svg+xml" }) : await pngOf(svg);
+        save(fileName(models, key), content);
+      } else if (store.alone || (store.gone && key === "csv"))
+        save(fileName(models, "csv"), new Blob([this.#table()], { type: "text/csv" }));
+      else {
+        const file = await store.fetch(key as Format);
+        save(file.name, file);
+      }
+    } catch (error) {
+      store.complain(`could not export: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  #look(models: string[], note: string): Look {
+    const store = this.#store;
+    const { colours, cells } = this.#plot.picture!;
+    const what = cells?.about.title ?? store.get("measure");
+    const of = models.length > 1 ? models.join(" × ") : `within ${models[0]}`;
+    const samples = cells ? `, ${cells.samples.toLocaleString("en")} samples` : "";
+    const hatched = this.#plot.unsettled ? `; hatched: ± over ${store.get("threshold")}` : "";
+    const legend = store.get("shows") === "errors" ? `standard error of ${what}` : `${what}${hatched}`;
+    return { title: `${what} of ${of}${samples}${note ? ` (${note})` : ""}`, colours, legend };
+  }
+
+  #table(): string {
+    const store = this.#store;
+    const [row, column] = store.get("view");
+    const axes = store.get("axes");
+    const measures = store.snapshot.meta.measures.flatMap(({ name }) => store.cells(name) ?? []);
+    return csvOf(axes[row]!, axes[column]!, measures);
+  }
+}

@@ -1,0 +1,87 @@
+/** How far the run is, and the buttons that steer it. */
+
+import { part } from "../parts/dom";
+import type { Command, RunInfo } from "../state/model";
+import type { Store } from "../state/store";
+import { heardText, paceText, runText, widestText } from "../state/words";
+
+type Name = Command["name"];
+
+const OFFERED: Record<string, [Name, string][]> = {
+  ready: [["start", "▶ Start"]],
+  running: [
+    ["pause", "❚❚ Pause"],
+    ["stop", "■ Stop"],
+  ],
+  paused: [
+    ["resume", "▶ Resume"],
+    ["stop", "■ Stop"],
+  ],
+  failed: [["resume", "▶ Try again"]],
+};
+
+export class Progress {
+  readonly element = part("div", "run");
+  #controls = part("div", "controls");
+  #where = part("strong", "where");
+  #aloud = part("span", "reader");
+  #bar = part("span", "bar", part("i"));
+  #pace = part("span", "pace");
+  #error = part("span", "error");
+  #heard = part("span", "heard");
+  #buttons = "";
+  #news = "";
+  #stderr: Float32Array | undefined;
+
+  constructor(private store: Store) {
+    this.#aloud.setAttribute("role", "status");
+    this.#bar.setAttribute("role", "progressbar");
+    this.#bar.setAttribute("aria-label", "Batches");
+    this.element.append(this.#where, this.#aloud, this.#bar, this.#pace, this.#error, this.#heard, this.#controls);
+  }
+
+  show(): void {
+    const run = this.store.get("run");
+    const cells = this.store.cells();
+    this.element.dataset.state = run.state;
+    this.#where.textContent = runText(run);
+    this.#say(run);
+    const share = run.n_batches_expected ? run.n_batches / run.n_batches_expected : undefined;
+    this.#bar.hidden = share === undefined && run.state !== "running";
+    this.#bar.classList.toggle("unknown", share === undefined);
+    this.#bar.setAttribute("aria-valuenow", String(Math.round(100 * (share ?? 0))));
+    (this.#bar.firstElementChild as HTMLElement).style.width = `${100 * Math.min(1, share ?? 0)}%`;
+    if (cells?.stderr !== this.#stderr) {
+      this.#stderr = cells?.stderr;
+      this.#error.textContent = cells ? widestText(cells.stderr) : "";
+    }
+    const { lastHeard, gone, trouble } = this.store;
+    this.#pace.textContent = paceText(lastHeard === undefined ? run : { ...run, rate: null, seconds_left: null });
+    this.#heard.textContent = [heardText(lastHeard, gone), trouble].filter(Boolean).join("; ");
+    this.#steer(gone ? [] : (OFFERED[run.state] ?? []));
+  }
+
+  /** For screen readers only what is news: another state, or another tenth of the run. */
+  #say(run: RunInfo): void {
+    const tenth = run.n_batches_expected ? Math.floor((10 * run.n_batches) / run.n_batches_expected) : 0;
+    const news = `${run.state} ${tenth}`;
+    if (news === this.#news) return;
+    this.#news = news;
+    this.#aloud.textContent = runText(run);
+  }
+
+  /** Buttons stay the same elements while the state does, so a click is never lost to a frame. */
+  #steer(offered: [Name, string][]): void {
+    const key = offered.map(([name]) => name).join(" ");
+    if (key === this.#buttons) return;
+    this.#buttons = key;
+    this.#controls.replaceChildren(
+      ...offered.map(([name, text]) => {
+        const button = part("button", name, text);
+        button.type = "button";
+        button.onclick = () => this.store.command(name);
+        return button;
+      }),
+    );
+  }
+}

@@ -1,0 +1,112 @@
+/** The map as a file: lines and letters as vectors, the cells as one picture inside. */
+
+import { drawn } from "../parts/dom";
+import type { Plot } from "../map/plot";
+import type { Colouring } from "../map/palette";
+
+/** What a drawing's styles are, written into it, since it leaves the style sheet behind. */
+const STYLES = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-opacity",
+  "stroke-dasharray",
+  "opacity",
+] as const;
+const LETTERS = ["font-family", "font-size", "font-weight", "text-anchor"] as const;
+const [TITLE, LEGEND, EDGE] = [26, 40, 12];
+
+export interface Look {
+  title: string;
+  colours: Colouring;
+  /** of what the colours are */
+  legend: string;
+}
+
+/** An SVG document of what the map shows now. */
+export function svgOf(plot: Plot, { title, colours, legend }: Look): string {
+  const { element, layout } = plot;
+  if (!layout) throw new Error("there is nothing to draw yet");
+  const { color, backgroundColor } = getComputedStyle(element.closest(".box") ?? element);
+  const [width, height] = [element.clientWidth + 2 * EDGE, element.clientHeight + TITLE + LEGEND + EDGE];
+  const root = drawn("svg", { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` });
+  root.append(drawn("rect", { width, height, fill: backgroundColor }));
+  const letters = { "font-family": "system-ui, sans-serif", fill: color };
+  root.append(drawn("text", { x: EDGE, y: 19, "font-size": 14, "font-weight": 600, ...letters }, title));
+  const map = drawn("g", { transform: `translate(${EDGE} ${TITLE})` });
+  const { left: x, top: y, width: wide, height: tall } = layout;
+  map.append(drawn("image", { x, y, width: wide, height: tall, preserveAspectRatio: "none", href: cellsOf(plot) }));
+  const overlay = element.querySelector<SVGElement>("svg.overlay");
+  if (overlay) {
+    const copy = overlay.cloneNode(true) as SVGElement;
+    dress(overlay, copy);
+    copy.setAttribute("width", String(element.clientWidth));
+    copy.setAttribute("height", String(element.clientHeight));
+    map.append(copy);
+  }
+  root.append(map, bar(colours, legend, letters, height));
+  return new XMLSerializer().serializeToString(root);
+}
+
+/** The colours with their ticks. */
+function bar(
+  { colours, ticks }: Colouring,
+  legend: string,
+  letters: Record<string, string>,
+  height: number,
+): SVGElement {
+  const [left, top, wide] = [EDGE, height - LEGEND + 6, 200];
+  const box = drawn("g", { "font-size": 11, ...letters });
+  const fills = drawn("linearGradient", { id: "colours" });
+  for (let i = 0; i <= 32; i++) {
+    const [r, g, b] = colours[Math.round((i * (colours.length - 1)) / 32)] ?? [0, 0, 0];
+    fills.append(drawn("stop", { offset: i / 32, "stop-color": `rgb(${r},${g},${b})` }));
+  }
+  box.append(fills, drawn("rect", { x: left, y: top, width: wide, height: 9, fill: "url(#colours)" }));
+  for (const { at, text } of ticks) {
+    const anchor = at < 0.02 ? "start" : at > 0.98 ? "end" : "middle";
+    box.append(drawn("text", { x: left + at * wide, y: top + 22, "text-anchor": anchor }, text));
+  }
+  box.append(drawn("text", { x: left + wide + 14, y: top + 9 }, legend));
+  return box;
+}
+
+/** The cells of the frame with their hatching, as a data URL; no smoothing, since it has the screen's own pixels. */
+function cellsOf({ element, layout }: Plot): string {
+  const { left, top, width, height } = layout!;
+  const picture = document.createElement("canvas");
+  const layers = [...element.querySelectorAll("canvas")];
+  const ratio = (layers[0]?.width ?? 1) / (element.clientWidth || 1);
+  [picture.width, picture.height] = [Math.round(width * ratio), Math.round(height * ratio)];
+  const pen = picture.getContext("2d");
+  for (const one of layers) pen?.drawImage(one, -left * ratio, -top * ratio);
+  return picture.toDataURL("image/png");
+}
+
+function dress(from: Element, to: Element): void {
+  const styles = getComputedStyle(from);
+  const drawing = /^(path|rect|circle|text|tspan)$/.test(from.tagName);
+  if (drawing) for (const name of STYLES) to.setAttribute(name, styles.getPropertyValue(name));
+  if (/^(text|tspan)$/.test(from.tagName)) {
+    for (const name of LETTERS) to.setAttribute(name, styles.getPropertyValue(name));
+  }
+  to.removeAttribute("class");
+  [...from.children].forEach((child, i) => {
+    const copy = to.children[i];
+    if (copy) dress(child, copy);
+  });
+}
+
+/** A picture of an SVG document, with so many pixels for one of its own. */
+export async function pngOf(svg: string, scale = 2): Promise<Blob> {
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.width * scale, image.height * scale];
+  canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return new Promise((done, fail) =>
+    canvas.toBlob((blob) => (blob ? done(blob) : fail(new Error("the browser made no picture"))), "image/png"),
+  );
+}
