@@ -1,10 +1,10 @@
 /** The widget's entry: one store a model, one view an output; both are let go again. */
 
 import type { InitializeProps, RenderProps } from "@anywidget/types";
+import { HeatmapView } from "./page/view";
 import type { Detail, State } from "./state/model";
 import { StandIn } from "./state/standin";
 import { Store } from "./state/store";
-import { HeatmapView } from "./page/view";
 
 /** Called once for each model on a page, so the store in this closure is the page's. */
 export default () => {

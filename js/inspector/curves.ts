@@ -4,8 +4,8 @@ import { scaleLinear } from "d3-scale";
 import { apart, axisOf, bandPath, linePath, tickText } from "../parts/chart";
 import { drawn } from "../parts/dom";
 import { Fresh, mark } from "../parts/fresh";
-import type { Curve, Kind } from "../state/model";
 import { LABEL_PITCH, Measure } from "../parts/text";
+import type { Curve, Kind } from "../state/model";
 import { numberTexts } from "../state/words";
 
 const [HEIGHT, TOP, BOTTOM] = [128, 10, 20];

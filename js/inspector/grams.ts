@@ -4,10 +4,10 @@ import { rgb } from "d3-color";
 import { interpolateRdBu } from "d3-scale-chromatic";
 import { part } from "../parts/dom";
 import { flag, Fresh, mark, say } from "../parts/fresh";
-import type { Selection } from "../state/model";
-import { sideMark } from "./names";
-import type { ToldInside } from "../state/store";
 import { Measure } from "../parts/text";
+import type { Selection } from "../state/model";
+import type { ToldInside } from "../state/store";
+import { sideMark } from "./names";
 
 /** The share of the entries off the diagonal that the colours do not cut off. */
 const SHARE = 0.98;

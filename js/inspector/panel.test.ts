@@ -1,8 +1,8 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Selection } from "../state/model";
-import { Panel, whyNothing } from "./panel";
 import type { Store, Told } from "../state/store";
+import { Panel, whyNothing } from "./panel";
 
 const pair = (x: string, y: string): Selection => ({ model_x: "a", layer_x: x, model_y: "b", layer_y: y });
 const measures = ["cka", "dcka"].map((name) => ({

@@ -1,18 +1,19 @@
 /** The inspector of the held pair: its numbers, how they came about, and what the two layers make of the samples. */
 
-import { Curves, drawable, type Line } from "./curves";
 import { part } from "../parts/dom";
 import { focusWithin } from "../parts/focus";
 import { flag, hide, say } from "../parts/fresh";
-import { Grams } from "./grams";
 import type { MeasureInfo, Selection } from "../state/model";
+import { alike } from "../state/pairs";
+import { FULL, MOST_PINNED, numberOf, toggled } from "../state/pinned";
+import type { Store } from "../state/store";
+import { Curves, drawable, type Line } from "./curves";
+import { Grams } from "./grams";
 import { Names } from "./names";
 import { Numbers, Values, type Row } from "./numbers";
-import { alike, FULL, MOST_PINNED, numberOf, toggled } from "../state/pinned";
 import { Pins } from "./pins";
 import { Samples } from "./samples";
 import { Spectrum } from "./spectrum";
-import type { Store } from "../state/store";
 
 /** For so long after a pair is held the sections keep their places, so that nothing jumps while the answer comes. */
 const ANSWER_WITHIN = 800;

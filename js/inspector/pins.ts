@@ -4,10 +4,11 @@ import { part } from "../parts/dom";
 import { focusWithin } from "../parts/focus";
 import { flag, Fresh, hide, mark, say } from "../parts/fresh";
 import type { Selection } from "../state/model";
+import { alike } from "../state/pairs";
+import { MOST_PINNED } from "../state/pinned";
+import { numberTexts, whyMissing } from "../state/words";
 import { nameLine } from "./names";
 import type { Row } from "./numbers";
-import { alike, MOST_PINNED } from "../state/pinned";
-import { numberTexts, whyMissing } from "../state/words";
 
 interface Item {
   element: HTMLLIElement;

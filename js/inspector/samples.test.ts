@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { pictureOf, rgbaOf } from "./samples";
 import type { ToldInside } from "../state/store";
+import { pictureOf, rgbaOf } from "./samples";
 
 const sample = (index: number) => ({ index, label: null, value: 0.5 });
 

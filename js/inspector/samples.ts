@@ -2,8 +2,8 @@
 
 import { part } from "../parts/dom";
 import { flag, Fresh, hide, mark, say } from "../parts/fresh";
-import type { Sample } from "../state/model";
 import { Segments } from "../parts/segments";
+import type { Sample } from "../state/model";
 import type { ToldInside } from "../state/store";
 
 const MOST_SHOWN = 12;

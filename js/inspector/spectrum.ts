@@ -4,9 +4,9 @@ import { scaleLinear, scaleLog } from "d3-scale";
 import { linePath, tickText } from "../parts/chart";
 import { drawn, part } from "../parts/dom";
 import { Fresh, mark, say } from "../parts/fresh";
-import { sideMark } from "./names";
-import type { ToldInside } from "../state/store";
 import { Measure } from "../parts/text";
+import type { ToldInside } from "../state/store";
+import { sideMark } from "./names";
 
 const [LOWEST, HIGHEST, TOP, BOTTOM] = [112, 190, 8, 20];
 /** Shares below are not drawn: what is left of a matrix' rank by rounding would stretch the axis. */

@@ -1,10 +1,10 @@
 /** What is said of the cell or head that is pointed at: two lines for eyes, one name for screen readers. */
 
-import type { Place } from "./layout";
 import type { Axis, Selection } from "../state/model";
-import type { Picture } from "./plot";
-import { blockAt } from "./side";
 import { cellText, layerText } from "../state/words";
+import type { Place } from "./layout";
+import type { Picture } from "./scene";
+import { blockAt } from "./side";
 
 export interface Said {
   lines: string[];

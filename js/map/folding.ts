@@ -1,9 +1,15 @@
 /** Which layers stand on the two sides of the map, and what opens and folds their blocks. */
 
-import type { Handle } from "./plot";
-import { openedFor, Sides, toggled, type Side } from "./side";
 import type { Store } from "../state/store";
-import type { Chosen } from "../page/tools";
+import type { Handle } from "./scene";
+import { openedFor, Sides, toggled, type Side } from "./side";
+
+/** What people have chosen in the tools above the map. */
+export interface Chosen {
+  filter: string;
+  alike: boolean;
+  best: boolean;
+}
 
 export class Folding {
   #store: Store;

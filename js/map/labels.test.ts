@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
+import { LABEL_PITCH, shortened } from "../parts/text";
 import { labelsOf, parts } from "./labels";
 import { Sides, type Side } from "./side";
-import { LABEL_PITCH, shortened } from "../parts/text";
 
 const names = Array.from({ length: 20 }, (_, k) => [`block${k}.conv`, `block${k}.norm`, `block${k}`]).flat();
 const axis = (layers: string[]) => ({ model: "a", layers, kinds: layers.map(() => "") });

@@ -1,8 +1,8 @@
 // @vitest-environment happy-dom
 import { expect, it } from "vitest";
+import { Measure } from "../parts/text";
 import { bracketAt, columnLabelAt, layoutOf, levelsOf, placeAt, rowLabelAt, standsOff, TILT } from "./layout";
 import { Sides } from "./side";
-import { Measure } from "../parts/text";
 
 const axis = { model: "a", layers: ["m.x", "m.n.y", "m.n.z", "top"], kinds: ["", "", "", ""] };
 const side = new Sides().side(axis, ["m", "m.n"], "");

@@ -1,8 +1,8 @@
 /** Where the parts of the map are, and what is at a point of it. All in CSS pixels. */
 
+import { LABEL_PITCH, type Measure } from "../parts/text";
 import type { Label } from "./labels";
 import type { Side } from "./side";
-import { LABEL_PITCH, type Measure } from "../parts/text";
 import type { Window } from "./viewport";
 
 export const TILT = Math.PI / 3;

@@ -1,9 +1,9 @@
 /** The colours' legend: how many cells have each colour, what the ends mean, and how colours are made. */
 
 import { drawn, part } from "../parts/dom";
+import { Segments } from "../parts/segments";
 import type { Palette, Scale } from "../state/model";
 import { gradient, histogram, rangeOf, type Coloured, type Colouring } from "./palette";
-import { Segments } from "../parts/segments";
 
 const BINS = 48;
 const [WIDTH, HEIGHT] = [150, 16];

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { bestOf, mostAlike, profileOf } from "./matches";
-import type { Picture } from "./plot";
+import type { Picture } from "./scene";
 import { Sides } from "./side";
 
 const axis = (model: string) => ({ model, layers: ["p", "q", "r"], kinds: ["", "", ""] });

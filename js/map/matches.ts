@@ -1,6 +1,6 @@
 /** Rows and columns of a map as curves, and the most alike layer of each. */
 
-import type { Picture } from "./plot";
+import type { Picture } from "./scene";
 
 /** The numbers of one row or column over the other side, NaN where there is none, and where the best match is. */
 export function profileOf(

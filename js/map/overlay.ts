@@ -2,10 +2,10 @@
 
 import { linePath } from "../parts/chart";
 import { drawn } from "../parts/dom";
+import type { Measure } from "../parts/text";
 import { parts, type Label } from "./labels";
 import { GAP, levelsOf, MARGIN, standsOff, TILT, type Layout, type Place } from "./layout";
 import type { Side } from "./side";
-import type { Measure } from "../parts/text";
 import type { Window } from "./viewport";
 
 /** Brackets of fewer pixels would be a row of dots. */

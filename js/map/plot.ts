@@ -1,6 +1,8 @@
 /** The map: cells on a canvas, and lines and letters over them. It draws, and tells what is at a point. */
 
 import { part } from "../parts/dom";
+import { LABEL_PITCH, Measure } from "../parts/text";
+import type { Selection } from "../state/model";
 import { labelsOf, type Label } from "./labels";
 import {
   bracketAt,
@@ -13,39 +15,11 @@ import {
   type Place,
 } from "./layout";
 import { bestOf, profileOf } from "./matches";
-import type { Selection } from "../state/model";
 import { Overlay, type Profile } from "./overlay";
-import type { Colouring } from "./palette";
 import { coloured, Raster, unsettled } from "./raster";
-import { standsAt, type Side } from "./side";
-import type { Cells } from "../state/snapshot";
-import { LABEL_PITCH, Measure } from "../parts/text";
+import type { Handle, Picture } from "./scene";
+import { standsAt } from "./side";
 import { Viewport } from "./viewport";
-
-/** What there is to draw. Without cells the axes stand around a grey ground. */
-export interface Picture {
-  x: Side;
-  y: Side;
-  cells: Cells | undefined;
-  /** the numbers that the colours are of: values or errors */
-  shown: Float32Array;
-  /** of `shown`, by the colouring */
-  steps: Int16Array;
-  colours: Colouring;
-  held: Selection | null;
-  pinned: Selection[];
-  /** cells with a larger error are hatched; undefined for none */
-  threshold: number | undefined;
-  best: boolean;
-  /** said on the grey ground */
-  waiting: string;
-}
-
-/** What a click on the edge of the map is for: a block of the rows or of the columns. */
-export interface Handle {
-  side: "x" | "y";
-  path: string;
-}
 
 export class Plot {
   readonly element = part("div", "stage");

@@ -1,7 +1,8 @@
 /** What hands do on the map: point, click, drag, turn the wheel, press keys. It only tells; others act. */
 
 import type { Place } from "./layout";
-import type { Handle, Plot } from "./plot";
+import type { Plot } from "./plot";
+import type { Handle } from "./scene";
 
 /** A pointer that moves less than so many pixels clicks; one that moves more drags. */
 const SLACK = 4;

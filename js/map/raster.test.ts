@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
+import type { Cells } from "../state/snapshot";
 import { colouring, stepsOf } from "./palette";
 import { coloured, unsettled } from "./raster";
 import { Sides } from "./side";
-import type { Cells } from "../state/snapshot";
 
 const x = new Sides().side({ model: "a", layers: ["p", "q.r", "q.s"], kinds: ["", "", ""] }, [], "");
 const y = new Sides().side({ model: "b", layers: ["u", "v"], kinds: ["", ""] }, [], "");

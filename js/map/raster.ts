@@ -1,8 +1,8 @@
 /** The cells of a map as pictures of one pixel a cell. */
 
+import type { Cells } from "../state/snapshot";
 import type { Colouring } from "./palette";
 import type { Side } from "./side";
-import type { Cells } from "../state/snapshot";
 
 /** A picture that is painted again only when what it shows has changed. */
 export class Raster {

@@ -1,10 +1,10 @@
 /** What can be taken away from a view: pictures as they are seen, and files. */
 
-import { csvOf, fileName, save } from "./files";
-import type { Format } from "../state/model";
-import { pngOf, svgOf, type Look } from "./svg";
 import type { Plot } from "../map/plot";
+import type { Format } from "../state/model";
 import type { Store } from "../state/store";
+import { csvOf, fileName, save } from "./files";
+import { pngOf, svgOf, type Look } from "./svg";
 
 interface Export {
   key: "png" | "svg" | Format;

@@ -1,8 +1,8 @@
 /** The map as a file: lines and letters as vectors, the cells as one picture inside. */
 
-import { drawn } from "../parts/dom";
-import type { Plot } from "../map/plot";
 import type { Colouring } from "../map/palette";
+import type { Plot } from "../map/plot";
+import { drawn } from "../parts/dom";
 
 /** What a drawing's styles are, written into it, since it leaves the style sheet behind. */
 const STYLES = [

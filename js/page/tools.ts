@@ -1,12 +1,7 @@
 /** The row of tools above the map: find a layer, filter, open to a depth, fold both sides alike, the best matches. */
 
+import type { Chosen } from "../map/folding";
 import { part } from "../parts/dom";
-
-export interface Chosen {
-  filter: string;
-  alike: boolean;
-  best: boolean;
-}
 
 export interface Deeds {
   find(name: string): boolean;

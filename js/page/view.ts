@@ -1,25 +1,27 @@
 /** One view of the heatmap: it lays out the parts, hands them what is new, and passes on what people do. */
 
-import { part } from "../parts/dom";
-import { Exports } from "./exports";
+import { Panel } from "../inspector/panel";
+import { HINT, mapText, saidOf } from "../map/cell_text";
 import { Folding } from "../map/folding";
-import { Hands } from "../map/pointer_keyboard";
 import type { Place } from "../map/layout";
 import { Legend } from "../map/legend";
-import { Menu } from "../parts/menu";
-import type { MeasureInfo, Selection } from "../state/model";
-import { Models } from "./models";
 import { colouring, stepsOf, type Coloured, type Colouring } from "../map/palette";
-import { Panel } from "../inspector/panel";
-import { Plot, type Handle } from "../map/plot";
-import { Progress } from "./progress";
+import { Plot } from "../map/plot";
+import { Hands } from "../map/pointer_keyboard";
 import { Reader } from "../map/reader";
-import { HINT, mapText, saidOf } from "../map/cell_text";
-import { Segments } from "../parts/segments";
+import type { Handle } from "../map/scene";
 import { blockAt, standsAt, type Side } from "../map/side";
-import { same, type Store } from "../state/store";
-import { Tools } from "./tools";
+import { part } from "../parts/dom";
+import { Menu } from "../parts/menu";
+import { Segments } from "../parts/segments";
+import type { MeasureInfo, Selection } from "../state/model";
+import { same } from "../state/pairs";
+import type { Store } from "../state/store";
 import { notesOf } from "../state/words";
+import { Exports } from "./exports";
+import { Models } from "./models";
+import { Progress } from "./progress";
+import { Tools } from "./tools";
 
 const MOST_PINNED = 4;
 export class HeatmapView {

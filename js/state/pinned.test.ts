@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import type { Selection } from "./model";
-import { alike, MOST_PINNED, numberOf, toggled } from "./pinned";
+import { alike } from "./pairs";
+import { MOST_PINNED, numberOf, toggled } from "./pinned";
 
 const pair = (x: string, y: string): Selection => ({ model_x: "a", layer_x: x, model_y: "b", layer_y: y });
 

@@ -1,16 +1,10 @@
 /** Which pairs are pinned. Their numbers, from 1, are their places among the pinned ones, in every view alike. */
 
 import type { Selection } from "./model";
+import { alike } from "./pairs";
 
 export const MOST_PINNED = 4;
 export const FULL = "Four pairs are pinned; unpin one to pin another";
-
-/** Whether two pairs are of the same layers, seen from either side. */
-export function alike(a: Selection, b: Selection): boolean {
-  const x = (one: Selection) => JSON.stringify([one.model_x, one.layer_x]);
-  const y = (one: Selection) => JSON.stringify([one.model_y, one.layer_y]);
-  return (x(a) === x(b) && y(a) === y(b)) || (x(a) === y(b) && y(a) === x(b));
-}
 
 /** The number a pinned pair has, from 1; 0 for a pair that is not pinned. */
 export function numberOf(pinned: Selection[], pair: Selection): number {

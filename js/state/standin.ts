@@ -2,7 +2,7 @@
 
 import type { AnyModel } from "@anywidget/types";
 import type { Detail, FromPython, State, ToPython } from "./model";
-import { same } from "./store";
+import { same } from "./pairs";
 
 /** A detail as Python would send it. */
 export interface Told {

@@ -14,6 +14,7 @@ import type {
   State,
   ToPython,
 } from "./model";
+import { nameOf } from "./pairs";
 import { bytesOf, float32, Snapshot, type Cells } from "./snapshot";
 
 const ACK_WITHIN = 250;
@@ -323,14 +324,6 @@ export class Store {
     const { meta } = this.snapshot;
     return meta.run_id === this.get("run_id") ? Math.max(this.#seq, meta.seq) : 0;
   }
-}
-
-export function same(a: Selection, b: Selection): boolean {
-  return a.model_x === b.model_x && a.layer_x === b.layer_x && a.model_y === b.model_y && a.layer_y === b.layer_y;
-}
-
-function nameOf(pair: Selection): string {
-  return JSON.stringify([pair.model_x, pair.layer_x, pair.model_y, pair.layer_y]);
 }
 
 function keyOf(measure: string, view: [number, number]): string {
