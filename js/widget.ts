@@ -2,7 +2,7 @@
 
 import type { InitializeProps, RenderProps } from "@anywidget/types";
 import { HeatmapView } from "./page/view";
-import type { Detail, State } from "./state/model";
+import type { Detail, WidgetState } from "./state/model";
 import { StandIn } from "./state/standin";
 import { Store } from "./state/store";
 
@@ -10,14 +10,14 @@ import { Store } from "./state/store";
 export default () => {
   let store: Store | undefined;
   return {
-    initialize({ model }: InitializeProps<State>): () => void {
+    initialize({ model }: InitializeProps<WidgetState>): () => void {
       store = new Store(model);
       return () => store?.close();
     },
-    render({ model, el }: RenderProps<State>): () => void {
+    render({ model, el }: RenderProps<WidgetState>): () => void {
       const view = new HeatmapView((store ??= new Store(model)));
       el.append(view.element);
-      view.shown();
+      view.attached();
       return () => view.close();
     },
   };
@@ -26,17 +26,17 @@ export default () => {
 /** The same view in a page without a kernel; bytes are in base64. */
 export function standalone(
   el: HTMLElement,
-  state: Omit<State, "snapshot">,
+  state: Omit<WidgetState, "snapshot">,
   snapshot: string,
   details: { message: Detail; buffers: string[] }[] = [],
 ) {
   const bytes = (text: string) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const told = details.map(({ message, buffers }) => ({ message, buffers: buffers.map(bytes) }));
-  const model = new StandIn({ ...state, snapshot: bytes(snapshot) }, told);
+  const messages = details.map(({ message, buffers }) => ({ message, buffers: buffers.map(bytes) }));
+  const model = new StandIn({ ...state, snapshot: bytes(snapshot) }, messages);
   const store = new Store(model, true);
   const view = new HeatmapView(store);
   el.append(view.element);
-  view.shown();
+  view.attached();
   const close = () => {
     view.close();
     store.close();

@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { expect, it } from "vitest";
-import { Curves, drawable, pointsOf, type Line } from "./curves";
+import { Curves, hasValues, pointsOf, type Line } from "./curves";
 
 const curve = (...values: (number | null)[]) => ({
   n_batches: values.map((_, k) => k + 1),
@@ -13,8 +13,8 @@ it("leaves moments without a number out of the line", () => {
     { batch: 2, value: 0.5, error: NaN },
     { batch: 3, value: 0.6, error: 0.1 },
   ]);
-  expect(drawable(curve(null, null))).toBe(false);
-  expect(drawable(curve(null, 0))).toBe(true);
+  expect(hasValues(curve(null, null))).toBe(false);
+  expect(hasValues(curve(null, 0))).toBe(true);
 });
 
 it("draws lines with direct labels that do not touch, and says the numbers", () => {

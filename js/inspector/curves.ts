@@ -1,10 +1,10 @@
 /** How numbers came about: lines over batches, with bands of one standard error. */
 
 import { scaleLinear } from "d3-scale";
-import { apart, axisOf, bandPath, linePath, tickText } from "../parts/chart";
-import { drawn } from "../parts/dom";
-import { Fresh, mark } from "../parts/fresh";
-import { LABEL_PITCH, Measure } from "../parts/text";
+import { spreadLabels, axisOf, bandPath, linePath, tickText } from "../parts/chart";
+import { svg } from "../parts/dom";
+import { Fresh, setAttribute } from "../parts/fresh";
+import { LABEL_PITCH, TextWidths } from "../parts/text";
 import type { Curve, Kind } from "../state/model";
 import { numberTexts } from "../state/words";
 
@@ -30,8 +30,8 @@ interface Point {
 }
 
 export class Curves {
-  readonly element = drawn("svg", { role: "img", class: "curves" });
-  #measure = new Measure();
+  readonly element = svg("svg", { role: "img", class: "curves" });
+  #texts = new TextWidths();
   #fresh = new Fresh();
 
   /** Lines without a single number are left out. */
@@ -49,23 +49,23 @@ export class Curves {
     const inView = [...all.map(({ value }) => value), ...sure];
     const { ends, ticks } = axisOf(Math.min(...inView), Math.max(...inView), kind);
     const last = Math.max(2, expected ?? 0, ...all.map(({ batch }) => batch));
-    const left = Math.max(...ticks.map((tick) => this.#measure.width(tickText(tick)))) + 8;
-    const names = known.map(({ title }) => this.#measure.cut(title, width / 3));
-    const widths = known.map(({ badge }, k) => (badge ? 2 * BADGE : this.#measure.width(names[k] ?? "")));
+    const left = Math.max(...ticks.map((tick) => this.#texts.width(tickText(tick)))) + 8;
+    const names = known.map(({ title }) => this.#texts.cut(title, width / 3));
+    const widths = known.map(({ badge }, k) => (badge ? 2 * BADGE : this.#texts.width(names[k] ?? "")));
     const right = width - Math.max(0, ...widths) - 9;
     const x = scaleLinear([1, last], [left, right]);
     const y = scaleLinear(ends, [HEIGHT - BOTTOM, TOP]).clamp(true);
     const marks: SVGElement[] = [];
     for (const tick of ticks) {
-      marks.push(drawn("line", { class: "grid", x1: left, x2: right, y1: y(tick), y2: y(tick) }));
-      marks.push(drawn("text", { class: "tick", x: left - 7, y: y(tick) + 4 }, tickText(tick)));
+      marks.push(svg("line", { class: "grid", x1: left, x2: right, y1: y(tick), y2: y(tick) }));
+      marks.push(svg("text", { class: "tick", x: left - 7, y: y(tick) + 4 }, tickText(tick)));
     }
-    marks.push(drawn("text", { class: "from", x: left, y: HEIGHT - 4 }, "batch 1"));
-    marks.push(drawn("text", { class: "to", x: right, y: HEIGHT - 4 }, last.toLocaleString("en")));
+    marks.push(svg("text", { class: "from", x: left, y: HEIGHT - 4 }, "batch 1"));
+    marks.push(svg("text", { class: "to", x: right, y: HEIGHT - 4 }, last.toLocaleString("en")));
     const path = (points: Point[]) => linePath(points.map(({ batch, value }) => [x(batch), y(value)]));
     const band = (points: Point[]) =>
       bandPath(points.map(({ batch, value, error }) => [x(batch), y(value - error), y(value + error)]));
-    const heights = apart(
+    const heights = spreadLabels(
       known.map(({ end }) => y(end.value)),
       known.some(({ badge }) => badge) ? 2 * BADGE + 2 : LABEL_PITCH,
       [TOP, HEIGHT - BOTTOM],
@@ -73,32 +73,33 @@ export class Curves {
     const beside = Math.max(...known.map(({ end }) => x(end.batch))) + 8;
     // the strong line lies on top of the others, and no band covers a line
     const order = [...known.keys()].sort((a, b) => Number(known[a]!.strong ?? 0) - Number(known[b]!.strong ?? 0));
-    for (const k of order) marks.push(drawn("path", { class: `band ${look(known[k]!)}`, d: band(known[k]!.points) }));
+    for (const k of order)
+      marks.push(svg("path", { class: `band ${lineClass(known[k]!)}`, d: band(known[k]!.points) }));
     for (const k of order) {
       const { points, end, badge } = known[k]!;
-      const [tone, height] = [look(known[k]!), heights[k] ?? 0];
+      const [tone, height] = [lineClass(known[k]!), heights[k] ?? 0];
       const [endX, endY] = [x(end.batch), y(end.value)];
-      marks.push(drawn("path", { class: `value ${tone}`, d: path(points) }));
-      marks.push(drawn("circle", { class: `end ${tone}`, cx: endX, cy: endY, r: 2.4 }));
+      marks.push(svg("path", { class: `value ${tone}`, d: path(points) }));
+      marks.push(svg("circle", { class: `end ${tone}`, cx: endX, cy: endY, r: 2.4 }));
       if (Math.abs(height - endY) > 3 || beside - endX > 10) {
-        marks.push(drawn("path", { class: `leader ${tone}`, d: `M${endX + 3} ${endY}L${beside - 1} ${height}` }));
+        marks.push(svg("path", { class: `leader ${tone}`, d: `M${endX + 3} ${endY}L${beside - 1} ${height}` }));
       }
       if (badge) {
-        const inner = drawn("text", { x: beside + BADGE, y: height + 3.8 }, badge);
-        const group = drawn("g", { class: `badge ${tone}` });
-        group.append(drawn("circle", { cx: beside + BADGE, cy: height, r: BADGE }), inner);
+        const inner = svg("text", { x: beside + BADGE, y: height + 3.8 }, badge);
+        const group = svg("g", { class: `badge ${tone}` });
+        group.append(svg("circle", { cx: beside + BADGE, cy: height, r: BADGE }), inner);
         marks.push(group);
-      } else marks.push(drawn("text", { class: `name ${tone}`, x: beside, y: height + 4 }, names[k]));
+      } else marks.push(svg("text", { class: `name ${tone}`, x: beside, y: height + 4 }, names[k]));
     }
-    mark(this.element, "viewBox", `0 0 ${width} ${HEIGHT}`);
-    mark(this.element, "height", String(HEIGHT));
-    mark(this.element, "aria-label", spoken(known, last));
+    setAttribute(this.element, "viewBox", `0 0 ${width} ${HEIGHT}`);
+    setAttribute(this.element, "height", String(HEIGHT));
+    setAttribute(this.element, "aria-label", descriptionOf(known, last));
     this.element.replaceChildren(...marks);
   }
 }
 
 /** Whether there is anything to draw. */
-export function drawable({ values }: Curve): boolean {
+export function hasValues({ values }: Curve): boolean {
   return values.some((value) => value !== null);
 }
 
@@ -111,13 +112,13 @@ export function pointsOf({ n_batches, values, stderr }: Curve): Point[] {
   return points;
 }
 
-function look({ tone, strong }: Line): string {
+function lineClass({ tone, strong }: Line): string {
   const colour = tone && `${((tone - 1) % TONES) + 1}${tone > TONES ? " dashed" : ""}`;
   return `tone${colour}${strong ? " strong" : ""}`;
 }
 
 /** What the chart says, for those who cannot see it. */
-function spoken(lines: (Line & { end: Point })[], last: number): string {
+function descriptionOf(lines: (Line & { end: Point })[], last: number): string {
   const each = lines.map(({ title, badge, end: { value, error } }) => {
     const name = badge && badge !== title ? `${badge}, ${title}` : title;
     return `${name}: ${numberTexts(value, error).join(" ")}`;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { coloured, limitOf, spansOf, spanTexts, ticksOf } from "./grams";
+import { gramPixels, limitOf, spansOf, spanTexts, ticksOf } from "./grams";
 
 it("scales by nearly all entries off the diagonal, not by the diagonal or an outlier", () => {
   const size = 40;
@@ -19,14 +19,14 @@ it("has a limit where there is little to scale by", () => {
 });
 
 it("colours blue below 0, red above, and leaves out what is no number", () => {
-  const pixels = coloured(Float32Array.from([-9, 0, 9, NaN]), 1);
+  const pixels = gramPixels(Float32Array.from([-9, 0, 9, NaN]), 1);
   const pixel = (k: number) => [...pixels.subarray(4 * k, 4 * k + 4)];
   const [blue, white, red, none] = [pixel(0), pixel(1), pixel(2), pixel(3)];
   expect(blue[2]).toBeGreaterThan(blue[0]! + 50);
   expect(red[0]).toBeGreaterThan(red[2]! + 50);
   expect(Math.min(...white)).toBeGreaterThan(230);
   expect(none).toEqual([0, 0, 0, 0]);
-  expect([...coloured(Float32Array.from([3]), 6)]).toEqual([...coloured(Float32Array.from([0.5]), 1)]);
+  expect([...gramPixels(Float32Array.from([3]), 6)]).toEqual([...gramPixels(Float32Array.from([0.5]), 1)]);
 });
 
 it("finds where labels change", () => {

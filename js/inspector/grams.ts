@@ -2,15 +2,15 @@
 
 import { rgb } from "d3-color";
 import { interpolateRdBu } from "d3-scale-chromatic";
-import { part } from "../parts/dom";
-import { flag, Fresh, mark, say } from "../parts/fresh";
-import { Measure } from "../parts/text";
+import { html } from "../parts/dom";
+import { setClass, Fresh, setAttribute, setText } from "../parts/fresh";
+import { TextWidths } from "../parts/text";
 import type { Selection } from "../state/model";
-import type { ToldInside } from "../state/store";
+import type { DecodedInside } from "../state/store";
 import { sideMark } from "./names";
 
 /** The share of the entries off the diagonal that the colours do not cut off. */
-const SHARE = 0.98;
+const SHARE_IN_RANGE = 0.98;
 const STEPS = 255;
 /** Blue for samples that lie apart, red for those that lie together; bytes are red, green, blue, alpha. */
 const COLOURS = Uint32Array.from({ length: STEPS }, (_, k) => {
@@ -26,67 +26,67 @@ export interface Span {
 }
 
 export class Grams {
-  readonly element = part("section", "grams");
-  #heading = part("h4");
-  #about = part("p", "below");
-  #both = part("div", "both");
-  #sides: [Side, Side] | undefined;
+  readonly element = html("section", "grams");
+  #heading = html("h4");
+  #about = html("p", "below");
+  #pair = html("div", "both");
+  #figures: [GramFigure, GramFigure] | undefined;
 
   constructor() {
-    const scale = part("span", "diverging", "−", part("i"), "+");
+    const scale = html("span", "diverging", "−", html("i"), "+");
     scale.title = "Blue: the layer sets two samples apart. Red: it puts them together.";
-    this.element.append(part("div", "head", this.#heading, scale), this.#both, this.#about);
+    this.element.append(html("div", "head", this.#heading, scale), this.#pair, this.#about);
   }
 
-  show({ size, n_samples, labels, gramX, gramY }: ToldInside, pair: Selection): void {
-    if (!this.#sides) {
+  show({ size, n_samples, labels, gramX, gramY }: DecodedInside, pair: Selection): void {
+    if (!this.#figures) {
       // made only now, since most pages of a saved result have none
-      this.#sides = [new Side("x"), new Side("y")];
-      this.#both.append(...this.#sides.map(({ element }) => element));
+      this.#figures = [new GramFigure("x"), new GramFigure("y")];
+      this.#pair.append(...this.#figures.map(({ element }) => element));
     }
-    say(this.#heading, labels ? "Gram matrices, by label" : "Gram matrices");
+    setText(this.#heading, labels ? "Gram matrices, by label" : "Gram matrices");
     const some = size < n_samples ? `${size} of ${n_samples}` : String(size);
-    say(this.#about, `${some} samples, each matrix scaled for itself`);
+    setText(this.#about, `${some} samples, each matrix scaled for itself`);
     const names = pair.model_x === pair.model_y ? [pair.layer_x, pair.layer_y] : [pair.model_x, pair.model_y];
-    this.#sides[0].show(gramX, size, labels, names[0] ?? "", `${pair.model_x} › ${pair.layer_x}`);
-    this.#sides[1].show(gramY, size, labels, names[1] ?? "", `${pair.model_y} › ${pair.layer_y}`);
+    this.#figures[0].show(gramX, size, labels, names[0] ?? "", `${pair.model_x} › ${pair.layer_x}`);
+    this.#figures[1].show(gramY, size, labels, names[1] ?? "", `${pair.model_y} › ${pair.layer_y}`);
   }
 }
 
-class Side {
+class GramFigure {
   readonly element: HTMLElement;
-  #canvas = part("canvas");
-  #top = part("div", "spans top");
-  #left = part("div", "spans left");
-  #name = part("bdi");
+  #canvas = html("canvas");
+  #top = html("div", "spans top");
+  #left = html("div", "spans left");
+  #name = html("bdi");
   #fresh = new Fresh();
-  #ticked = new Fresh();
-  #measure = new Measure();
+  #freshTicks = new Fresh();
+  #texts = new TextWidths();
 
   constructor(side: "x" | "y") {
     this.#canvas.setAttribute("role", "img");
     this.#name.dir = "auto";
     for (const one of [this.#top, this.#left]) one.setAttribute("aria-hidden", "true");
-    const caption = part("figcaption", "", sideMark(side), this.#name);
-    this.element = part("figure", "gram", part("div", "square", this.#canvas, this.#top, this.#left), caption);
+    const caption = html("figcaption", "", sideMark(side), this.#name);
+    this.element = html("figure", "gram", html("div", "square", this.#canvas, this.#top, this.#left), caption);
   }
 
   show(gram: Float32Array, size: number, labels: number[] | null, name: string, whole: string): void {
-    say(this.#name, name);
-    mark(this.#name, "title", whole);
+    setText(this.#name, name);
+    setAttribute(this.#name, "title", whole);
     const spans = labels ? spansOf(labels) : [];
     const length = this.#canvas.clientWidth;
-    if (this.#ticked.differs(labels?.join(), size, length)) this.#tick(spans, size, length);
+    if (this.#freshTicks.differs(labels?.join(), size, length)) this.#drawTicks(spans, size, length);
     if (!this.#fresh.differs(gram, whole)) return;
     if (this.#canvas.width !== size) this.#canvas.width = this.#canvas.height = size;
-    const pen = size ? this.#canvas.getContext("2d") : null;
-    pen?.putImageData(new ImageData(coloured(gram, limitOf(gram, size)), size, size), 0, 0);
-    mark(this.#canvas, "aria-label", spoken(whole, gram, size, spans));
+    const context = size ? this.#canvas.getContext("2d") : null;
+    context?.putImageData(new ImageData(gramPixels(gram, limitOf(gram, size)), size, size), 0, 0);
+    setAttribute(this.#canvas, "aria-label", descriptionOf(whole, gram, size, spans));
   }
 
-  #tick(spans: Span[], size: number, length: number): void {
+  #drawTicks(spans: Span[], size: number, length: number): void {
     const pitch = length / size;
-    const texts = spanTexts(spans, pitch, (text) => this.#measure.width(text));
+    const texts = spanTexts(spans, pitch, (text) => this.#texts.width(text));
     const ticks = ticksOf(spans, pitch);
     const at = (position: number) => `${(100 * position) / size}%`;
     const placed = (element: HTMLElement, side: "left" | "top", position: number) => {
@@ -94,12 +94,12 @@ class Side {
       return element;
     };
     this.#top.replaceChildren(
-      ...ticks.map((tick) => placed(part("i"), "left", tick)),
-      ...texts.map(({ text, middle }) => placed(part("span", "", text), "left", middle)),
+      ...ticks.map((tick) => placed(html("i"), "left", tick)),
+      ...texts.map(({ text, middle }) => placed(html("span", "", text), "left", middle)),
     );
-    this.#left.replaceChildren(...ticks.map((tick) => placed(part("i"), "top", tick)));
-    flag(this.element, "labelled", texts.length > 0);
-    flag(this.element, "ticked", ticks.length > 0);
+    this.#left.replaceChildren(...ticks.map((tick) => placed(html("i"), "top", tick)));
+    setClass(this.element, "labelled", texts.length > 0);
+    setClass(this.element, "ticked", ticks.length > 0);
   }
 }
 
@@ -114,11 +114,11 @@ export function limitOf(gram: Float32Array, size: number): number {
     }
   }
   const sorted = sizes.subarray(0, count).sort();
-  return sorted[Math.min(count - 1, Math.floor(SHARE * count))] || Math.max(0, ...diagonal(gram, size)) || 1;
+  return sorted[Math.min(count - 1, Math.floor(SHARE_IN_RANGE * count))] || Math.max(0, ...diagonal(gram, size)) || 1;
 }
 
 /** RGBA pixels; entries that are no numbers stay transparent. */
-export function coloured(gram: Float32Array, limit: number): Uint8ClampedArray<ArrayBuffer> {
+export function gramPixels(gram: Float32Array, limit: number): Uint8ClampedArray<ArrayBuffer> {
   const data = new Uint8ClampedArray(4 * gram.length);
   const pixels = new Uint32Array(data.buffer);
   const middle = (STEPS - 1) / 2;
@@ -158,7 +158,7 @@ export function spanTexts(
 }
 
 /** The Gram matrix in words: entries are compared with those of a sample and itself. */
-function spoken(whole: string, gram: Float32Array, size: number, spans: Span[]): string {
+function descriptionOf(whole: string, gram: Float32Array, size: number, spans: Span[]): string {
   const self = diagonal(gram, size).reduce((sum, one) => sum + one, 0) / size;
   const place = new Int32Array(size);
   spans.forEach(({ from, to }, k) => place.fill(k, from, to));

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Selection } from "../state/model";
-import type { Store, Told } from "../state/store";
+import type { Store, PairDetail } from "../state/store";
 import { Panel, whyNothing } from "./panel";
 
 const pair = (x: string, y: string): Selection => ({ model_x: "a", layer_x: x, model_y: "b", layer_y: y });
@@ -12,7 +12,7 @@ const measures = ["cka", "dcka"].map((name) => ({
   reasons: { a: { two: "never ran" } },
 }));
 
-function told(value: number, inside = false): Told {
+function answerOf(value: number, inside = false): PairDetail {
   const curve = { n_batches: [1, 2], values: [0.5, value], stderr: [null, 0.01] };
   const sample = { index: 3, label: 1, value: -0.25 };
   return {
@@ -40,7 +40,7 @@ function told(value: number, inside = false): Told {
 }
 
 const state: Record<string, unknown> = {};
-const answers = new Map<string, Told>();
+const answers = new Map<string, PairDetail>();
 const cells = vi.fn((name: string) => ({
   about: measures.find((one) => one.name === name),
   columns: ["one", "two"],
@@ -53,7 +53,7 @@ const store = {
     state[name] = value;
     panel.show();
   },
-  told: (one: Selection | null) => (one ? answers.get(JSON.stringify(one)) : undefined),
+  detail: (one: Selection | null) => (one ? answers.get(JSON.stringify(one)) : undefined),
   snapshot: { meta: { measures }, about: (name: string) => measures.find((one) => one.name === name) },
   cells,
 };
@@ -61,7 +61,7 @@ let panel: Panel;
 
 const find = <T extends HTMLElement>(selector: string) => panel.element.querySelector<T>(selector)!;
 const texts = (selector: string) => [...panel.element.querySelectorAll(selector)].map((one) => one.textContent);
-const answer = (one: Selection, what: Told) => {
+const answer = (one: Selection, what: PairDetail) => {
   answers.set(JSON.stringify(one), what);
   panel.show();
 };
@@ -94,7 +94,7 @@ it("shows the saved numbers until Python answers, and reads them once", () => {
   expect(texts(".numbers dd")).toEqual(["0.500 ± 0.010", "0.500 ± 0.010"]);
   panel.show();
   expect(cells).toHaveBeenCalledTimes(2);
-  answer(pair("one", "one"), told(0.75));
+  answer(pair("one", "one"), answerOf(0.75));
   expect(texts(".numbers dd")).toEqual(["0.750 ± 0.010", "0.750 ± 0.010"]);
   expect(cells).toHaveBeenCalledTimes(2);
 });
@@ -105,10 +105,10 @@ it("says why a number is missing", () => {
 });
 
 it("keeps its elements when new numbers come, and touches nothing when none do", () => {
-  answer(pair("one", "one"), told(0.75, true));
+  answer(pair("one", "one"), answerOf(0.75, true));
   const all = [...panel.element.querySelectorAll("button, dt, dd, li, section, canvas, h4")];
   expect(all.length).toBeGreaterThan(15);
-  answer(pair("one", "one"), told(0.76, true));
+  answer(pair("one", "one"), answerOf(0.76, true));
   expect([...panel.element.querySelectorAll("button, dt, dd, li, section, canvas, h4")]).toEqual(all);
   const changes: MutationRecord[] = [];
   const observer = new MutationObserver((records) => changes.push(...records));
@@ -120,7 +120,7 @@ it("keeps its elements when new numbers come, and touches nothing when none do",
 });
 
 it("shows what the layers make of the samples, least and most agreed", () => {
-  answer(pair("one", "one"), told(0.75, true));
+  answer(pair("one", "one"), answerOf(0.75, true));
   expect(texts("h4")).toEqual(["Convergence", "Gram matrices, by label", "Spectrum", "Samples they agree on"]);
   expect(find(".dimension").textContent).toBe("effective dimension 1.9 / 1.7");
   expect(texts(".chip")).toEqual(["−0.25#3label 1"]);
@@ -131,7 +131,7 @@ it("shows what the layers make of the samples, least and most agreed", () => {
 });
 
 it("keeps the sections' places while an answer is awaited, and says so if none comes", () => {
-  answer(pair("one", "one"), told(0.75, true));
+  answer(pair("one", "one"), answerOf(0.75, true));
   store.set("selection", pair("one", "two"));
   expect(find(".grams").hidden).toBe(false);
   expect(find(".grams").classList.contains("awaited")).toBe(true);
@@ -139,22 +139,22 @@ it("keeps the sections' places while an answer is awaited, and says so if none c
   vi.advanceTimersByTime(1000);
   expect(find(".grams").hidden).toBe(true);
   expect(find(".note").textContent).toBe(whyNothing("running", false));
-  answer(pair("one", "two"), told(0.5, true));
+  answer(pair("one", "two"), answerOf(0.5, true));
   expect(find(".grams").hidden).toBe(false);
   expect(find(".grams").classList.contains("awaited")).toBe(false);
 });
 
 it("promises nothing of a kernel that is silent or gone", () => {
-  const kernel = store as { gone?: boolean; lastHeard?: number };
+  const kernel = store as { kernelGone?: boolean; lastHeard?: number };
   store.set("selection", pair("one", "two"));
   vi.advanceTimersByTime(1000);
   kernel.lastHeard = 1;
   panel.show();
   expect(find(".note").textContent).toContain("when the kernel is heard again");
-  kernel.gone = true;
+  kernel.kernelGone = true;
   panel.show();
   expect(find(".note").textContent).toContain("was restarted");
-  delete kernel.gone;
+  delete kernel.kernelGone;
   delete kernel.lastHeard;
 });
 
@@ -165,11 +165,11 @@ it("leaves no timer behind", () => {
 });
 
 it("compares the shown measure of the pinned pairs and the held one", () => {
-  answer(pair("one", "one"), told(0.75));
+  answer(pair("one", "one"), answerOf(0.75));
   find(".pin-toggle").click();
   expect(state.pinned).toEqual([pair("one", "one")]);
   expect(find(".pin-toggle").getAttribute("aria-pressed")).toBe("true");
-  answer(pair("two", "one"), told(0.6));
+  answer(pair("two", "one"), answerOf(0.6));
   store.set("selection", pair("two", "one"));
   expect(texts("h4")[0]).toBe("Convergence of cka");
   expect(find(".curves").getAttribute("aria-label")).toMatch(/1, a › one × b › one: 0.750 .*; held: 0.600/);
@@ -207,8 +207,8 @@ it("goes on at the next pair when one is unpinned by keyboard", () => {
 });
 
 it("lets the pair go by button and Escape, and keeps the keyboard", () => {
-  find(".let-go").focus();
-  find(".let-go").click();
+  find(".release").focus();
+  find(".release").click();
   expect(state.selection).toBeNull();
   expect(document.activeElement).toBe(panel.element);
   expect([find(".hint").hidden, find(".numbers").hidden, find(".convergence").hidden]).toEqual([false, true, true]);

@@ -1,101 +1,104 @@
 /** The inspector of the held pair: its numbers, how they came about, and what the two layers make of the samples. */
 
-import { part } from "../parts/dom";
+import { html } from "../parts/dom";
 import { focusWithin } from "../parts/focus";
-import { flag, hide, say } from "../parts/fresh";
+import { setClass, setHidden, setText } from "../parts/fresh";
 import type { MeasureInfo, Selection } from "../state/model";
-import { alike } from "../state/pairs";
-import { FULL, MOST_PINNED, numberOf, toggled } from "../state/pinned";
+import { sameLayers } from "../state/pairs";
+import { NO_MORE_PINS, MAX_PINNED, pinNumber, togglePinned } from "../state/pinned";
 import type { Store } from "../state/store";
-import { Curves, drawable, type Line } from "./curves";
+import { Curves, hasValues, type Line } from "./curves";
 import { Grams } from "./grams";
 import { Names } from "./names";
-import { Numbers, Values, type Row } from "./numbers";
+import { NumberList, PairNumbers, type PairNumber } from "./numbers";
 import { Pins } from "./pins";
 import { Samples } from "./samples";
 import { Spectrum } from "./spectrum";
 
 /** For so long after a pair is held the sections keep their places, so that nothing jumps while the answer comes. */
-const ANSWER_WITHIN = 800;
+const WAIT_MS = 800;
 
 export class Panel {
-  readonly element = part("section", "panel");
-  #hint = part("p", "hint", "Click a cell to hold its pair of layers here.");
+  readonly element = html("section", "panel");
+  #hint = html("p", "hint", "Click a cell to hold its pair of layers here.");
   #names: Names;
-  #numbers = new Numbers();
+  #numberList = new NumberList();
   #curves = new Curves();
-  #heading = part("h4");
-  #title = part("span", "title-of");
-  #what = part("span");
+  #heading = html("h4");
+  #headingMeasure = html("span", "title-of");
+  #headingStart = html("span");
   #pins: Pins;
-  #full = part("p", "full", `${FULL}.`);
+  #noMorePins = html("p", "full", `${NO_MORE_PINS}.`);
   #convergence: HTMLElement;
   #grams = new Grams();
   #spectrum = new Spectrum();
   #samples = new Samples();
-  #note = part("p", "note");
-  #values: Values;
+  #note = html("p", "note");
+  #pairNumbers: PairNumbers;
   /** the pair whose answer is awaited, since when the timer runs */
   #awaited: { pair: Selection; timer: number; late: boolean } | undefined;
 
   constructor(private store: Store) {
-    const pin = (pair: Selection) => store.set("pinned", toggled(store.get("pinned"), pair));
-    this.#values = new Values(store);
-    this.#names = new Names({ pin: () => this.#pair && pin(this.#pair), letGo: () => this.#letGo() });
+    const pin = (pair: Selection) => store.set("pinned", togglePinned(store.get("pinned"), pair));
+    this.#pairNumbers = new PairNumbers(store);
+    this.#names = new Names({
+      pin: () => this.#pair && pin(this.#pair),
+      release: () => this.#release(),
+    });
     this.#pins = new Pins((pair) => store.set("selection", pair), pin);
-    this.#convergence = part("section", "convergence", this.#heading);
-    this.#heading.append(this.#what, this.#title);
-    this.#convergence.append(this.#curves.element, this.#pins.element, this.#full);
+    this.#convergence = html("section", "convergence", this.#heading);
+    this.#heading.append(this.#headingStart, this.#headingMeasure);
+    this.#convergence.append(this.#curves.element, this.#pins.element, this.#noMorePins);
     const { element } = this;
     element.setAttribute("aria-label", "The held pair");
     element.tabIndex = 0; // it scrolls, by keyboard too
     element.dataset.lmSuppressShortcuts = "true"; // or arrows would walk through the notebook's cells
     element.onkeydown = (event) => {
-      if (event.key === "Escape" && this.#pair) this.#letGo();
+      if (event.key === "Escape" && this.#pair) this.#release();
       if (event.key !== "Tab") event.stopPropagation();
     };
-    const first = part("div", "first", this.#names.element, this.#numbers.element);
-    const halves = part("div", "halves", this.#grams.element, this.#spectrum.element);
+    const first = html("div", "first", this.#names.element, this.#numberList.element);
+    const halves = html("div", "halves", this.#grams.element, this.#spectrum.element);
     element.append(
-      part("div", "inspector", this.#hint, first, this.#convergence, halves, this.#samples.element, this.#note),
+      html("div", "inspector", this.#hint, first, this.#convergence, halves, this.#samples.element, this.#note),
     );
   }
 
   show(): void {
     const [pair, pinned] = [this.#pair, this.store.get("pinned")];
-    const told = this.store.told(pair);
-    const answered = this.#answered(pair, told !== undefined);
-    hide(this.#hint, pair !== null);
-    const rows = pair ? this.#values.of(pair) : [];
-    for (const one of [this.#names, this.#numbers]) hide(one.element, pair === null);
+    const detail = this.store.detail(pair);
+    const answered = this.#isAnswered(pair, detail !== undefined);
+    setHidden(this.#hint, pair !== null);
+    const rows = pair ? this.#pairNumbers.of(pair) : [];
+    for (const one of [this.#names, this.#numberList]) setHidden(one.element, pair === null);
     if (pair) {
       this.#names.show(pair, pinned);
-      this.#numbers.show(rows, pair, this.store.get("measure"));
+      this.#numberList.show(rows, pair, this.store.get("measure"));
     }
-    const curves = this.#compare(pair, pinned, answered);
-    const inside = told?.inside;
+    const curves = this.#showConvergence(pair, pinned, answered);
+    const inside = detail?.inside;
     const has = {
       grams: (inside?.size ?? 0) > 0,
       spectrum: (inside?.spectrum_x.length ?? 0) + (inside?.spectrum_y.length ?? 0) > 0,
       samples: (inside?.least.length ?? 0) + (inside?.most.length ?? 0) > 0,
     };
-    appear(this.#grams.element, has.grams, answered);
-    appear(this.#spectrum.element, has.spectrum, answered);
-    appear(this.#samples.element, has.samples, answered);
+    showSection(this.#grams.element, has.grams, answered);
+    showSection(this.#spectrum.element, has.spectrum, answered);
+    showSection(this.#samples.element, has.samples, answered);
     if (pair && inside) {
       if (has.grams) this.#grams.show(inside, pair);
-      if (has.spectrum) this.#spectrum.show(inside, this.#besideSpectrum());
+      if (has.spectrum) this.#spectrum.show(inside, this.#heightBesideSpectrum());
       if (has.samples) this.#samples.show(inside);
     }
     const nothing = !has.grams && !has.spectrum && !has.samples;
-    if (answered) hide(this.#note, pair === null || !nothing);
-    if (!this.#note.hidden) say(this.#note, this.#whyNothing(curves));
+    if (answered) setHidden(this.#note, pair === null || !nothing);
+    if (!this.#note.hidden) setText(this.#note, this.#whyNothing(curves));
   }
 
   #whyNothing(curves: boolean): string {
-    const { gone, lastHeard } = this.store;
-    if (gone) return GONE;
-    return lastHeard === undefined ? whyNothing(this.store.get("run").state, curves) : SILENT;
+    const { kernelGone, lastHeard } = this.store;
+    if (kernelGone) return KERNEL_GONE;
+    return lastHeard === undefined ? whyNothing(this.store.get("run").state, curves) : KERNEL_SILENT;
   }
 
   close(): void {
@@ -104,7 +107,7 @@ export class Panel {
   }
 
   /** The height of the Gram matrices where the spectrum stands beside them. */
-  #besideSpectrum(): number {
+  #heightBesideSpectrum(): number {
     const [grams, spectrum] = [this.#grams.element, this.#spectrum.element];
     return grams.offsetTop === spectrum.offsetTop ? grams.clientHeight : 0;
   }
@@ -113,7 +116,7 @@ export class Panel {
     return this.store.get("selection");
   }
 
-  #letGo(): void {
+  #release(): void {
     const within = focusWithin(this.element) !== null;
     this.store.set("selection", null);
     // the button goes with the pair; the keyboard stays in the panel
@@ -121,31 +124,31 @@ export class Panel {
   }
 
   /** The curves of the held pair, or those of all pinned pairs beside it; tells whether there are any. */
-  #compare(pair: Selection | null, pinned: Selection[], answered: boolean): boolean {
+  #showConvergence(pair: Selection | null, pinned: Selection[], answered: boolean): boolean {
     const measure = this.store.get("measure");
     const about = this.store.snapshot.about(measure);
-    const rowOf = (one: Selection) => this.#values.of(one).find((row) => row.about.name === measure);
+    const rowOf = (one: Selection) => this.#pairNumbers.of(one).find((row) => row.about.name === measure);
     const lines = pinned.length ? this.#pairLines(pair, pinned, measure) : pair ? this.#measureLines(pair) : [];
     const kind = pinned.length ? (about?.kind ?? "similarity") : (lines[0]?.kind ?? "similarity");
-    appear(this.#convergence, lines.length > 0 || pinned.length > 0, answered || pinned.length > 0);
-    hide(this.#curves.element, lines.length === 0);
+    showSection(this.#convergence, lines.length > 0 || pinned.length > 0, answered || pinned.length > 0);
+    setHidden(this.#curves.element, lines.length === 0);
     const title = about?.title ?? measure;
-    say(this.#what, lines.length ? (pinned.length ? "Convergence of " : "Convergence") : "Pinned pairs, ");
-    say(this.#title, pinned.length ? title : "");
+    setText(this.#headingStart, lines.length ? (pinned.length ? "Convergence of " : "Convergence") : "Pinned pairs, ");
+    setText(this.#headingMeasure, pinned.length ? title : "");
     // measured first: the list below may bring a scroll bar
     if (lines.length) {
       const width = Math.max(160, this.#convergence.clientWidth || 280);
       this.#curves.show(lines, kind, this.store.get("run").n_batches_expected, width);
     }
-    const rows: (Row | undefined)[] = pinned.map(rowOf);
+    const rows: (PairNumber | undefined)[] = pinned.map(rowOf);
     this.#pins.show(pinned, rows, pair);
-    hide(this.#full, !pair || pinned.length < MOST_PINNED || numberOf(pinned, pair) > 0);
+    setHidden(this.#noMorePins, !pair || pinned.length < MAX_PINNED || pinNumber(pinned, pair) > 0);
     return lines.length > 0;
   }
 
   #curveOf(pair: Selection, measure: string) {
-    const curve = this.store.told(pair)?.measures.find(({ name }) => name === measure)?.curve;
-    return curve && drawable(curve) ? curve : undefined;
+    const curve = this.store.detail(pair)?.measures.find(({ name }) => name === measure)?.curve;
+    return curve && hasValues(curve) ? curve : undefined;
   }
 
   /** Every measure of one pair; a difference has another scale. */
@@ -164,26 +167,26 @@ export class Panel {
     const lines = pinned.flatMap((one, k) => {
       const curve = this.#curveOf(one, measure);
       const title = `${one.model_x} › ${one.layer_x} × ${one.model_y} › ${one.layer_y}`;
-      const strong = pair !== null && alike(one, pair);
+      const strong = pair !== null && sameLayers(one, pair);
       return curve ? [{ title, curve, kind, tone: k + 1, badge: String(k + 1), strong }] : [];
     });
-    const curve = pair && !numberOf(pinned, pair) ? this.#curveOf(pair, measure) : undefined;
+    const curve = pair && !pinNumber(pinned, pair) ? this.#curveOf(pair, measure) : undefined;
     return curve ? [...lines, { title: "held", curve, kind, tone: 0, strong: true }] : lines;
   }
 
   /** Whether Python has told of the held pair, or has had its time to. */
-  #answered(pair: Selection | null, told: boolean): boolean {
-    if (pair === null || told) {
+  #isAnswered(pair: Selection | null, known: boolean): boolean {
+    if (pair === null || known) {
       this.close();
       return true;
     }
-    if (!this.#awaited || !alike(this.#awaited.pair, pair)) {
+    if (!this.#awaited || !sameLayers(this.#awaited.pair, pair)) {
       this.close();
       const awaited = { pair, late: false, timer: 0 };
       awaited.timer = window.setTimeout(() => {
         awaited.late = true;
         if (this.#awaited === awaited && this.element.isConnected) this.show();
-      }, ANSWER_WITHIN);
+      }, WAIT_MS);
       this.#awaited = awaited;
     }
     return this.#awaited.late;
@@ -191,14 +194,14 @@ export class Panel {
 }
 
 /** Show or hide a section; while an answer is awaited one that is there keeps its place, without what it said before. */
-function appear(section: HTMLElement, has: boolean, answered: boolean): void {
+function showSection(section: HTMLElement, has: boolean, answered: boolean): void {
   const waits = !has && !answered;
-  if (!waits) hide(section, !has);
-  flag(section, "awaited", waits && !section.hidden);
+  if (!waits) setHidden(section, !has);
+  setClass(section, "awaited", waits && !section.hidden);
 }
 
-const GONE = "The kernel was restarted: curves, Gram matrices, spectra and samples went with it.";
-const SILENT = "Gram matrices, spectra and samples come when the kernel is heard again.";
+const KERNEL_GONE = "The kernel was restarted: curves, Gram matrices, spectra and samples went with it.";
+const KERNEL_SILENT = "Gram matrices, spectra and samples come when the kernel is heard again.";
 
 /** Why there is neither Gram matrix, nor spectrum, nor sample. */
 export function whyNothing(state: string, curves: boolean): string {

@@ -1,14 +1,14 @@
 /** The list of the pinned pairs: the key to their curves, their present numbers, and what can be done with them. */
 
-import { part } from "../parts/dom";
+import { html } from "../parts/dom";
 import { focusWithin } from "../parts/focus";
-import { flag, Fresh, hide, mark, say } from "../parts/fresh";
+import { setClass, Fresh, setHidden, setAttribute, setText } from "../parts/fresh";
 import type { Selection } from "../state/model";
-import { alike } from "../state/pairs";
-import { MOST_PINNED } from "../state/pinned";
+import { sameLayers } from "../state/pairs";
+import { MAX_PINNED } from "../state/pinned";
 import { numberTexts, whyMissing } from "../state/words";
 import { nameLine } from "./names";
-import type { Row } from "./numbers";
+import type { PairNumber } from "./numbers";
 
 interface Item {
   element: HTMLLIElement;
@@ -20,7 +20,7 @@ interface Item {
 }
 
 export class Pins {
-  readonly element = part("ol", "pins");
+  readonly element = html("ol", "pins");
   #items = new Map<string, Item>();
   #fresh = new Fresh();
 
@@ -33,30 +33,30 @@ export class Pins {
   }
 
   /** Each pinned pair with its row of the shown measure. Items stay the same elements while their pair is pinned. */
-  show(pinned: Selection[], rows: (Row | undefined)[], held: Selection | null): void {
-    hide(this.element, pinned.length === 0);
+  show(pinned: Selection[], rows: (PairNumber | undefined)[], held: Selection | null): void {
+    setHidden(this.element, pinned.length === 0);
     // pairs of the held pair's models need not name them again
     const models = (one: Selection) => JSON.stringify([one.model_x, one.model_y]);
-    flag(this.element, "brief", held !== null && pinned.every((one) => models(one) === models(held)));
+    setClass(this.element, "brief", held !== null && pinned.every((one) => models(one) === models(held)));
     const keys = pinned.map((pair) => JSON.stringify(pair));
-    if (this.#fresh.differs(...keys)) this.#keep(pinned, keys);
+    if (this.#fresh.differs(...keys)) this.#arrange(pinned, keys);
     pinned.forEach((pair, k) => {
       const item = this.#items.get(keys[k] ?? "");
       if (!item) return;
-      const isHeld = held !== null && alike(held, pair);
+      const isHeld = held !== null && sameLayers(held, pair);
       const row = rows[k];
       const [value, error] = row && !Number.isNaN(row.value) ? numberTexts(row.value, row.stderr) : ["–", ""];
-      say(item.badge, String(k + 1));
-      mark(item.element, "class", `pin tone${(k % MOST_PINNED) + 1}`);
-      mark(item.hold, "aria-current", isHeld ? "true" : null);
-      mark(item.hold, "title", value === "–" && row ? whyMissing(row.about, pair) : "Hold this pair");
-      mark(item.unpin, "aria-label", `Unpin pair ${k + 1}`);
-      say(item.value, value);
-      say(item.error, error.replace(", needs 2 batches", ""));
+      setText(item.badge, String(k + 1));
+      setAttribute(item.element, "class", `pin tone${(k % MAX_PINNED) + 1}`);
+      setAttribute(item.hold, "aria-current", isHeld ? "true" : null);
+      setAttribute(item.hold, "title", value === "–" && row ? whyMissing(row.about, pair) : "Hold this pair");
+      setAttribute(item.unpin, "aria-label", `Unpin pair ${k + 1}`);
+      setText(item.value, value);
+      setText(item.error, error.replace(", needs 2 batches", ""));
     });
   }
 
-  #keep(pinned: Selection[], keys: string[]): void {
+  #arrange(pinned: Selection[], keys: string[]): void {
     const focus = focusWithin(this.element);
     const focused = [...this.#items.values()].findIndex(({ unpin }) => unpin === focus);
     const items = keys.map((key, k) => this.#items.get(key) ?? this.#item(pinned[k]!));
@@ -71,29 +71,29 @@ export class Pins {
   }
 
   #item(pair: Selection): Item {
-    const [badge, value, error] = [part("span", "badge"), part("strong"), part("small")];
-    const names = part(
+    const [badge, value, error] = [html("span", "badge"), html("strong"), html("small")];
+    const names = html(
       "span",
       "names",
       nameLine(pair.model_x, pair.layer_x, "x"),
       nameLine(pair.model_y, pair.layer_y, "y"),
     );
-    const said = `${pair.model_x} › ${pair.layer_x} × ${pair.model_y} › ${pair.layer_y}, `;
+    const spoken = `${pair.model_x} › ${pair.layer_x} × ${pair.model_y} › ${pair.layer_y}, `;
     // the names are cut into pieces, which is for eyes only
     names.setAttribute("aria-hidden", "true");
-    const hold = part(
+    const hold = html(
       "button",
       "hold",
       badge,
-      part("span", "said", said),
+      html("span", "spoken", spoken),
       names,
-      part("span", "number", value, " ", error),
+      html("span", "number", value, " ", error),
     );
-    const unpin = part("button", "unpin", "✕");
+    const unpin = html("button", "unpin", "✕");
     hold.type = unpin.type = "button";
     hold.onclick = () => this.hold(pair);
     unpin.onclick = () => this.unpin(pair);
     unpin.title = "Unpin";
-    return { element: part("li", "pin", hold, unpin), hold, badge, value, error, unpin };
+    return { element: html("li", "pin", hold, unpin), hold, badge, value, error, unpin };
   }
 }

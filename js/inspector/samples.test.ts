@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { ToldInside } from "../state/store";
-import { pictureOf, rgbaOf } from "./samples";
+import type { DecodedInside } from "../state/store";
+import { thumbnailOf, rgbaOf } from "./samples";
 
 const sample = (index: number) => ({ index, label: null, value: 0.5 });
 
@@ -10,11 +10,11 @@ it("finds the thumbnail of a sample; the most agreed ones follow the least agree
     most: [sample(3)],
     thumbnail: [1, 2, 3],
     thumbnails: Uint8Array.from({ length: 18 }, (_, k) => k),
-  } as unknown as ToldInside;
-  expect([...pictureOf(inside, "least", 1)!.bytes]).toEqual([6, 7, 8, 9, 10, 11]);
-  expect([...pictureOf(inside, "most", 0)!.bytes]).toEqual([12, 13, 14, 15, 16, 17]);
-  expect(pictureOf(inside, "most", 1)).toBeUndefined();
-  expect(pictureOf({ ...inside, thumbnail: null }, "least", 0)).toBeUndefined();
+  } as unknown as DecodedInside;
+  expect([...thumbnailOf(inside, "least", 1)!.bytes]).toEqual([6, 7, 8, 9, 10, 11]);
+  expect([...thumbnailOf(inside, "most", 0)!.bytes]).toEqual([12, 13, 14, 15, 16, 17]);
+  expect(thumbnailOf(inside, "most", 1)).toBeUndefined();
+  expect(thumbnailOf({ ...inside, thumbnail: null }, "least", 0)).toBeUndefined();
 });
 
 it("makes pixels of one to four channels", () => {

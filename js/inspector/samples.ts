@@ -1,57 +1,57 @@
 /** The samples on which the held layers agree least or most. */
 
-import { part } from "../parts/dom";
-import { flag, Fresh, hide, mark, say } from "../parts/fresh";
+import { html } from "../parts/dom";
+import { setClass, Fresh, setHidden, setAttribute, setText } from "../parts/fresh";
 import { Segments } from "../parts/segments";
 import type { Sample } from "../state/model";
-import type { ToldInside } from "../state/store";
+import type { DecodedInside } from "../state/store";
 
-const MOST_SHOWN = 12;
+const MAX_SHOWN = 12;
 
-type Side = "least" | "most";
+type Agreement = "least" | "most";
 
-const SIDES = [
+const AGREEMENTS = [
   { key: "least", text: "least" },
   { key: "most", text: "most" },
 ];
 
 export class Samples {
-  readonly element = part("section", "samples");
-  #list = part("ol", "chips");
-  #of = part("p", "below");
+  readonly element = html("section", "samples");
+  #list = html("ol", "chips");
+  #count = html("p", "below");
   #chips: Chip[] = [];
-  #side: Side = "least";
+  #agreement: Agreement = "least";
   #segments: Segments;
-  #inside: ToldInside | undefined;
+  #inside: DecodedInside | undefined;
   #fresh = new Fresh();
-  #chosen = new Fresh();
+  #freshSegments = new Fresh();
 
   constructor() {
     this.#segments = new Segments("Samples they agree on", (side) => {
-      this.#side = side as Side;
+      this.#agreement = side as Agreement;
       this.#draw();
     });
     this.#list.setAttribute("role", "list");
-    const head = part("div", "head", part("h4", "", "Samples they agree on"), this.#segments.element);
-    this.element.append(head, this.#list, this.#of);
+    const head = html("div", "head", html("h4", "", "Samples they agree on"), this.#segments.element);
+    this.element.append(head, this.#list, this.#count);
   }
 
-  show(inside: ToldInside): void {
+  show(inside: DecodedInside): void {
     this.#inside = inside;
     this.#draw();
   }
 
   #draw(): void {
-    const [inside, side] = [this.#inside, this.#side];
+    const [inside, side] = [this.#inside, this.#agreement];
     if (!inside || !this.#fresh.differs(inside, side)) return;
-    if (this.#chosen.differs(side)) this.#segments.show(SIDES, side);
-    mark(this.#list, "aria-label", `Samples they agree on ${side}, with the cosine of their Gram rows`);
-    const shown = inside[side].slice(0, MOST_SHOWN);
+    if (this.#freshSegments.differs(side)) this.#segments.show(AGREEMENTS, side);
+    setAttribute(this.#list, "aria-label", `Samples they agree on ${side}, with the cosine of their Gram rows`);
+    const shown = inside[side].slice(0, MAX_SHOWN);
     while (this.#chips.length < shown.length) this.#list.append(this.#chip().element);
     for (const { element } of this.#chips.splice(shown.length)) element.remove();
-    shown.forEach((sample, k) => this.#chips[k]?.show(sample, pictureOf(inside, side, k)));
-    flag(this.element, "pictured", inside.thumbnail !== null && inside.thumbnails.length > 0);
-    say(this.#of, `of ${inside.n_compared.toLocaleString("en")} samples since this pair was held`);
+    shown.forEach((sample, k) => this.#chips[k]?.show(sample, thumbnailOf(inside, side, k)));
+    setClass(this.element, "pictured", inside.thumbnail !== null && inside.thumbnails.length > 0);
+    setText(this.#count, `of ${inside.n_compared.toLocaleString("en")} samples since this pair was held`);
   }
 
   #chip(): Chip {
@@ -61,7 +61,7 @@ export class Samples {
   }
 }
 
-interface Picture {
+interface Thumbnail {
   height: number;
   width: number;
   channels: number;
@@ -69,38 +69,38 @@ interface Picture {
 }
 
 class Chip {
-  readonly element = part("li", "chip");
+  readonly element = html("li", "chip");
   #canvas: HTMLCanvasElement | undefined;
-  #value = part("strong");
-  #index = part("span", "index");
-  #label = part("span", "label");
+  #value = html("strong");
+  #index = html("span", "index");
+  #label = html("span", "label");
   #painted = "";
 
   constructor() {
     this.element.append(this.#value, this.#index, this.#label);
   }
 
-  show({ index, label, value }: Sample, picture: Picture | undefined): void {
-    say(this.#value, value.toFixed(2).replace("-", "−"));
-    say(this.#index, `#${index}`);
-    say(this.#label, label === null ? "" : `label ${label}`);
-    hide(this.#label, label === null);
-    this.#paint(picture, `Sample ${index}${label === null ? "" : `, label ${label}`}`);
+  show({ index, label, value }: Sample, thumbnail: Thumbnail | undefined): void {
+    setText(this.#value, value.toFixed(2).replace("-", "−"));
+    setText(this.#index, `#${index}`);
+    setText(this.#label, label === null ? "" : `label ${label}`);
+    setHidden(this.#label, label === null);
+    this.#paint(thumbnail, `Sample ${index}${label === null ? "" : `, label ${label}`}`);
   }
 
-  #paint(picture: Picture | undefined, name: string): void {
-    if (!picture) {
+  #paint(thumbnail: Thumbnail | undefined, name: string): void {
+    if (!thumbnail) {
       this.#canvas?.remove();
       this.#canvas = undefined;
       return;
     }
     if (!this.#canvas) {
-      this.#canvas = part("canvas");
+      this.#canvas = html("canvas");
       this.#canvas.setAttribute("role", "img");
       this.#painted = "";
       this.element.prepend(this.#canvas);
     }
-    const { height, width, bytes } = picture;
+    const { height, width, bytes } = thumbnail;
     // a sample keeps its place in the list for many frames
     const key = `${name} ${width} ${height} ${checksum(bytes)}`;
     if (key === this.#painted) return;
@@ -108,12 +108,16 @@ class Chip {
     this.#canvas.setAttribute("aria-label", name);
     this.#canvas.width = width;
     this.#canvas.height = height;
-    this.#canvas.getContext("2d")?.putImageData(new ImageData(rgbaOf(picture), width, height), 0, 0);
+    this.#canvas.getContext("2d")?.putImageData(new ImageData(rgbaOf(thumbnail), width, height), 0, 0);
   }
 }
 
 /** The thumbnail of one sample; the most agreed ones follow the least agreed. */
-export function pictureOf({ thumbnail, thumbnails, least }: ToldInside, side: Side, k: number): Picture | undefined {
+export function thumbnailOf(
+  { thumbnail, thumbnails, least }: DecodedInside,
+  side: Agreement,
+  k: number,
+): Thumbnail | undefined {
   if (!thumbnail) return undefined;
   const [height, width, channels] = thumbnail;
   const length = height * width * channels;
@@ -122,8 +126,8 @@ export function pictureOf({ thumbnail, thumbnails, least }: ToldInside, side: Si
   return length > 0 && bytes.length === length ? { height, width, channels, bytes } : undefined;
 }
 
-/** Pixels of a picture with one channel (grey), two (grey, alpha), three (colours) or four. */
-export function rgbaOf({ channels, bytes }: Picture): Uint8ClampedArray<ArrayBuffer> {
+/** Pixels of a thumbnail with one channel (grey), two (grey, alpha), three (colours) or four. */
+export function rgbaOf({ channels, bytes }: Thumbnail): Uint8ClampedArray<ArrayBuffer> {
   const data = new Uint8ClampedArray((4 * bytes.length) / channels);
   const grey = channels < 3;
   for (let k = 0; 4 * k < data.length; k++) {

@@ -1,12 +1,12 @@
 /** What is said of the cell or head that is pointed at: two lines for eyes, one name for screen readers. */
 
 import type { Axis, Selection } from "../state/model";
-import { cellText, layerText } from "../state/words";
+import { valueText, layerText } from "../state/words";
 import type { Place } from "./layout";
-import type { Picture } from "./scene";
+import type { Scene } from "./scene";
 import { blockAt } from "./side";
 
-export interface Said {
+export interface CellText {
   lines: string[];
   /** the whole of it, for screen readers */
   name: string;
@@ -17,24 +17,24 @@ export interface Said {
 /** Said while nothing is pointed at. */
 export const HINT = ["Click or Enter holds a cell, arrows move", "▸ opens a block · the wheel zooms"];
 
-export function mapText({ cells, x, y }: Picture): string {
+export function mapText({ cells, x, y }: Scene): string {
   const what = cells ? `${cells.about.title} of ${cells.modelX} and ${cells.modelY}` : "Similarity, no numbers yet";
   return `${what}: rows are layers of ${x.model}, columns of ${y.model}`;
 }
 
-export function saidOf(picture: Picture, place: Place, pair: Selection | undefined, axes: Axis[]): Said {
-  if (place.row < 0 || place.column < 0) return headText(picture, place, axes);
+export function cellText(scene: Scene, place: Place, pair: Selection | undefined, axes: Axis[]): CellText {
+  if (place.row < 0 || place.column < 0) return headerText(scene, place, axes);
   if (!pair) return { lines: [""], name: "", expanded: undefined };
-  const { cells, x, y } = picture;
+  const { cells, x, y } = scene;
   const { model_x, layer_x, model_y, layer_y } = pair;
   const [row, column] = [x.entries[place.row]?.index ?? -1, y.entries[place.column]?.index ?? -1];
-  const value = cells ? cellText(cells, row, column) : "no number yet";
+  const value = cells ? valueText(cells, row, column) : "no number yet";
   const lines = [`${layer_x} × ${layer_y}`, `${model_x} × ${model_y}   ${value}`];
   const name = `${layerText(model_x, layer_x)} × ${layerText(model_y, layer_y)}: ${value}`;
   return { lines, name, expanded: undefined };
 }
 
-function headText({ x, y }: Picture, { row, column }: Place, axes: Axis[]): Said {
+function headerText({ x, y }: Scene, { row, column }: Place, axes: Axis[]): CellText {
   const [side, position] = row < 0 ? [y, column] : [x, row];
   const index = side.entries[position]?.index ?? -1;
   const block = blockAt(side, position);

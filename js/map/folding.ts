@@ -2,23 +2,23 @@
 
 import type { Store } from "../state/store";
 import type { Handle } from "./scene";
-import { openedFor, Sides, toggled, type Side } from "./side";
+import { openedFor, Sides, toggleBlock, type Side } from "./side";
 
 /** What people have chosen in the tools above the map. */
-export interface Chosen {
+export interface ToolSettings {
   filter: string;
-  alike: boolean;
-  best: boolean;
+  foldBoth: boolean;
+  bestMatch: boolean;
 }
 
 export class Folding {
   #store: Store;
-  #chosen: Chosen;
+  #settings: ToolSettings;
   #sides = new Sides();
 
-  constructor(store: Store, chosen: Chosen) {
+  constructor(store: Store, chosen: ToolSettings) {
     this.#store = store;
-    this.#chosen = chosen;
+    this.#settings = chosen;
   }
 
   /** The rows and the columns as they stand now. */
@@ -27,7 +27,7 @@ export class Folding {
     const [row, column] = store.get("view");
     const axes = store.get("axes");
     const side = (axis: (typeof axes)[number] | undefined, name: "open_x" | "open_y") =>
-      this.#sides.side(axis, axis && store.get(name)[axis.model], this.#chosen.filter);
+      this.#sides.side(axis, axis && store.get(name)[axis.model], this.#settings.filter);
     return [side(axes[row], "open_x"), side(axes[column], "open_y")];
   }
 
@@ -36,8 +36,8 @@ export class Folding {
     const sides = this.sides;
     const opens = !sides[side === "x" ? 0 : 1].open.has(path);
     sides.forEach((one, k) => {
-      const concerned = (k === 0) === (side === "x") || (this.#chosen.alike && one.tree.blocks.has(path));
-      if (concerned && one.open.has(path) !== opens) this.#open(k, one, toggled(one, path));
+      const concerned = (k === 0) === (side === "x") || (this.#settings.foldBoth && one.tree.blocks.has(path));
+      if (concerned && one.open.has(path) !== opens) this.#open(k, one, toggleBlock(one, path));
     });
   }
 

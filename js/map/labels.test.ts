@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { LABEL_PITCH, shortened } from "../parts/text";
-import { labelsOf, parts } from "./labels";
+import { labelsOf, nameParts } from "./labels";
 import { Sides, type Side } from "./side";
 
 const names = Array.from({ length: 20 }, (_, k) => [`block${k}.conv`, `block${k}.norm`, `block${k}`]).flat();
@@ -67,6 +67,6 @@ it("cuts names in their middle, as little as needed", () => {
 });
 
 it("tells where a layer stands from what it is", () => {
-  expect(parts("layer1.0.conv")).toEqual(["layer1.0.", "conv"]);
-  for (const whole of ["conv", "", ".x", "x."]) expect(parts(whole)).toEqual(["", whole]);
+  expect(nameParts("layer1.0.conv")).toEqual(["layer1.0.", "conv"]);
+  for (const whole of ["conv", "", ".x", "x."]) expect(nameParts(whole)).toEqual(["", whole]);
 });

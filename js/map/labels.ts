@@ -40,7 +40,7 @@ export function labelsOf(
     labels.push({ at, name, position, strong: isStrong, ...(block && { block }) });
   };
   for (const position of strong) row(position, true);
-  const rows = seen(side, from, to, Math.max(1, Math.ceil(pitch / cell)));
+  const rows = visibleRows(side, from, to, Math.max(1, Math.ceil(pitch / cell)));
   if (cell >= pitch) rows.forEach((position) => row(position));
   else {
     const brackets = side.brackets.filter(
@@ -62,7 +62,7 @@ export function labelsOf(
 }
 
 /** The rows that are seen: every k-th from the same one on, whatever part is seen, so that labels stay; then the rest. */
-function seen(side: Side, from: number, to: number, step: number): number[] {
+function visibleRows(side: Side, from: number, to: number, step: number): number[] {
   const [first, last] = [Math.max(0, Math.ceil(from - 0.5)), Math.min(side.entries.length - 1, Math.floor(to - 0.5))];
   const all = Array.from({ length: Math.max(0, last - first + 1) }, (_, k) => first + k);
   return [...all.filter((i) => i % step === 0), ...all.filter((i) => i % step)];
@@ -86,7 +86,7 @@ class Places {
 }
 
 /** A name in two parts: where it stands, which may be cut first, and what it is. */
-export function parts(name: string): [string, string] {
+export function nameParts(name: string): [string, string] {
   const dot = name.lastIndexOf(".");
   return dot > 0 && dot < name.length - 1 ? [name.slice(0, dot + 1), name.slice(dot + 1)] : ["", name];
 }

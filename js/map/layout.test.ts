@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { expect, it } from "vitest";
-import { Measure } from "../parts/text";
-import { bracketAt, columnLabelAt, layoutOf, levelsOf, placeAt, rowLabelAt, standsOff, TILT } from "./layout";
+import { TextWidths } from "../parts/text";
+import { bracketAt, columnLabelAt, layoutOf, bracketLevels, placeAt, rowLabelAt, bracketOffset, TILT } from "./layout";
 import { Sides } from "./side";
 
 const axis = { model: "a", layers: ["m.x", "m.n.y", "m.n.z", "top"], kinds: ["", "", "", ""] };
@@ -18,7 +18,7 @@ it("finds the cell under a point, also when only a part is seen", () => {
 });
 
 it("leaves room for labels, brackets and profiles, and most of it to the cells", () => {
-  const layout = layoutOf(new Measure(), side, side, 560, 450);
+  const layout = layoutOf(new TextWidths(), side, side, 560, 450);
   expect(layout.left).toBeGreaterThan(layout.rowRoom + layout.rowGutter);
   expect(layout.top).toBeGreaterThanOrEqual(44);
   expect(layout.left + layout.width).toBeLessThan(560);
@@ -27,7 +27,7 @@ it("leaves room for labels, brackets and profiles, and most of it to the cells",
 });
 
 it("finds labels and brackets under a point", () => {
-  const layout = layoutOf(new Measure(), side, side, 560, 450);
+  const layout = layoutOf(new TextWidths(), side, side, 560, 450);
   const labels = [{ at: 20, name: "m", strong: false }];
   expect(rowLabelAt(layout, labels, 10, layout.top + 24)).toBe(labels[0]);
   expect(rowLabelAt(layout, labels, 10, layout.top + 40)).toBeUndefined();
@@ -35,10 +35,10 @@ it("finds labels and brackets under a point", () => {
   const [x, y] = [layout.left + 20, layout.top - layout.columnGutter - 4];
   expect(columnLabelAt(layout, labels, x + 30 * Math.cos(TILT), y - 30 * Math.sin(TILT))).toBe(labels[0]);
   expect(columnLabelAt(layout, labels, x + 30, y - 30 * Math.sin(TILT))).toBeUndefined();
-  const levels = levelsOf(side.brackets);
+  const levels = bracketLevels(side.brackets);
   expect(levels).toEqual([0, 1]);
-  expect(bracketAt(side, standsOff(levels, 0), 0.5)).toBe("m");
-  expect(bracketAt(side, standsOff(levels, 1), 1.5)).toBe("m.n");
-  expect(bracketAt(side, standsOff(levels, 1), 0.5)).toBeUndefined();
-  expect(bracketAt(side, standsOff(levels, 0), 3.5)).toBeUndefined();
+  expect(bracketAt(side, bracketOffset(levels, 0), 0.5)).toBe("m");
+  expect(bracketAt(side, bracketOffset(levels, 1), 1.5)).toBe("m.n");
+  expect(bracketAt(side, bracketOffset(levels, 1), 0.5)).toBeUndefined();
+  expect(bracketAt(side, bracketOffset(levels, 0), 3.5)).toBeUndefined();
 });

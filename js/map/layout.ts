@@ -1,27 +1,27 @@
 /** Where the parts of the map are, and what is at a point of it. All in CSS pixels. */
 
-import { LABEL_PITCH, type Measure } from "../parts/text";
+import { LABEL_PITCH, type TextWidths } from "../parts/text";
 import type { Label } from "./labels";
 import type { Side } from "./side";
-import type { Window } from "./viewport";
+import type { VisibleCells } from "./viewport";
 
 export const TILT = Math.PI / 3;
 /** Between the column labels, measured along the axis: tilted ones stand closer than that. */
 export const COLUMN_PITCH = LABEL_PITCH / Math.sin(TILT);
-export const MARGIN = 26;
+export const PROFILE = 26;
 export const GAP = 6;
-const LABEL_ROOM = 138;
+const MAX_LABEL = 138;
 const LEVELS = 4;
 const LEVEL = 6;
 
-export interface Frame {
+export interface Rect {
   left: number;
   top: number;
   width: number;
   height: number;
 }
 
-export interface Layout extends Frame {
+export interface Layout extends Rect {
   /** pixels that the brackets take, between labels and cells */
   rowGutter: number;
   columnGutter: number;
@@ -36,15 +36,15 @@ export interface Place {
   column: number;
 }
 
-export function layoutOf(measure: Measure, x: Side, y: Side, width: number, height: number): Layout {
+export function layoutOf(measure: TextWidths, x: Side, y: Side, width: number, height: number): Layout {
   const [rowGutter, columnGutter] = [gutter(x), gutter(y)];
-  const rowRoom = Math.min(widest(measure, x), LABEL_ROOM, width * 0.28);
-  const columnRoom = Math.min(widest(measure, y), LABEL_ROOM, (height * 0.14) / Math.sin(TILT));
+  const rowRoom = Math.min(widest(measure, x), MAX_LABEL, width * 0.28);
+  const columnRoom = Math.min(widest(measure, y), MAX_LABEL, (height * 0.14) / Math.sin(TILT));
   const left = Math.round(rowRoom + rowGutter + 10);
   const top = Math.round(Math.max(44, columnRoom * Math.sin(TILT) + columnGutter + 10));
   // the last tilted labels lean out; the profile of a column stands in the same room, below them
-  const right = Math.round(Math.max(columnRoom * Math.cos(TILT) + 10, MARGIN + GAP + 12));
-  const below = MARGIN + GAP + 2;
+  const right = Math.round(Math.max(columnRoom * Math.cos(TILT) + 10, PROFILE + GAP + 12));
+  const below = PROFILE + GAP + 2;
   return {
     left,
     top,
@@ -58,33 +58,33 @@ export function layoutOf(measure: Measure, x: Side, y: Side, width: number, heig
 }
 
 function gutter({ brackets }: Side): number {
-  return brackets.length ? 4 + LEVEL * levelsOf(brackets).length : 2;
+  return brackets.length ? 4 + LEVEL * bracketLevels(brackets).length : 2;
 }
 
 /** The depths at which there are brackets, the outermost first, as far as there is room for them. */
-export function levelsOf(brackets: Side["brackets"]): number[] {
+export function bracketLevels(brackets: Side["brackets"]): number[] {
   return [...new Set(brackets.map(({ depth }) => depth))].sort((a, b) => a - b).slice(0, LEVELS);
 }
 
 /** How far a bracket stands off the cells. */
-export function standsOff(levels: number[], depth: number): number {
+export function bracketOffset(levels: number[], depth: number): number {
   return 4 + LEVEL * (levels.length - 1 - levels.indexOf(depth));
 }
 
-function widest(measure: Measure, { entries, layers }: Side): number {
+function widest(measure: TextWidths, { entries, layers }: Side): number {
   let most = 48;
   for (const { index, folded } of entries) {
     most = Math.max(most, measure.width(`${folded === undefined ? "" : "▸ "}${layers[index] ?? ""}`, true) + 2);
-    if (most >= LABEL_ROOM) return LABEL_ROOM;
+    if (most >= MAX_LABEL) return MAX_LABEL;
   }
   return most;
 }
 
 /** The cell at a point. */
-export function placeAt(frame: Frame, window: Window, x: number, y: number): Place | undefined {
+export function placeAt(frame: Rect, visible: VisibleCells, x: number, y: number): Place | undefined {
   const [across, down] = [(x - frame.left) / frame.width, (y - frame.top) / frame.height];
   if (!(across >= 0 && across < 1 && down >= 0 && down < 1)) return undefined;
-  const { x0, x1, y0, y1 } = window;
+  const { x0, x1, y0, y1 } = visible;
   return { row: Math.floor(y0 + down * (y1 - y0)), column: Math.floor(x0 + across * (x1 - x0)) };
 }
 
@@ -108,9 +108,12 @@ export function columnLabelAt(layout: Layout, labels: Label[], x: number, y: num
 
 /** The block whose bracket is at a point beside the cells: `off` pixels away from them, `at` along them, in cells. */
 export function bracketAt({ brackets }: Side, off: number, at: number): string | undefined {
-  const levels = levelsOf(brackets);
+  const levels = bracketLevels(brackets);
   return brackets.find(
     ({ depth, first, last }) =>
-      at >= first && at <= last + 1 && levels.includes(depth) && Math.abs(standsOff(levels, depth) - off) <= LEVEL / 2,
+      at >= first &&
+      at <= last + 1 &&
+      levels.includes(depth) &&
+      Math.abs(bracketOffset(levels, depth) - off) <= LEVEL / 2,
   )?.path;
 }

@@ -1,44 +1,44 @@
 /** The colours' legend: how many cells have each colour, what the ends mean, and how colours are made. */
 
-import { drawn, part } from "../parts/dom";
+import { svg, html } from "../parts/dom";
 import { Segments } from "../parts/segments";
 import type { Palette, Scale } from "../state/model";
-import { gradient, histogram, rangeOf, type Coloured, type Colouring } from "./palette";
+import { gradient, histogram, rangeOf, type ColourSource, type Colouring } from "./palette";
 
 const BINS = 48;
 const [WIDTH, HEIGHT] = [150, 16];
 const PALETTES: Palette[] = ["magma", "viridis", "cividis"];
 
-export interface Settings {
+export interface ScaleSettings {
   scale(): Scale;
   choose(scale: Scale): void;
   threshold(value: number): void;
 }
 
 export class Legend {
-  readonly element = part("div", "legend");
-  #bars = drawn("svg", { viewBox: `0 0 ${BINS} ${HEIGHT}`, preserveAspectRatio: "none", class: "histogram" });
-  #path = drawn("path", { class: "bars" });
-  #strip = part("div", "strip");
-  #ticks = part("div", "ticks");
+  readonly element = html("div", "legend");
+  #bars = svg("svg", { viewBox: `0 0 ${BINS} ${HEIGHT}`, preserveAspectRatio: "none", class: "histogram" });
+  #path = svg("path", { class: "bars" });
+  #strip = html("div", "strip");
+  #ticks = html("div", "ticks");
   #modes: Segments;
-  #palette = part("select", "palette");
-  #threshold = part("input", "threshold");
+  #palette = html("select", "palette");
+  #threshold = html("input", "threshold");
   #shown: Float32Array | undefined;
   #steps: Int16Array | undefined;
   #colours: Colouring | undefined;
-  #coloured: Coloured = { name: "", kind: "similarity" };
+  #source: ColourSource = { name: "", kind: "similarity" };
 
-  constructor(settings: Settings) {
+  constructor(settings: ScaleSettings) {
     this.#bars.append(this.#path);
     this.#bars.setAttribute("aria-hidden", "true");
-    const map = part("div", "colours", this.#bars, this.#strip, this.#ticks);
+    const map = html("div", "colours", this.#bars, this.#strip, this.#ticks);
     map.style.width = `${WIDTH}px`;
     this.#modes = new Segments("Colour scale", (mode) => {
       const scale = settings.scale();
       const limits = { ...scale.limits };
-      const range = this.#shown && rangeOf(this.#shown, this.#coloured);
-      if (mode === "range" && range) limits[this.#coloured.name] = range;
+      const range = this.#shown && rangeOf(this.#shown, this.#source);
+      if (mode === "range" && range) limits[this.#source.name] = range;
       settings.choose({ ...scale, mode: mode as Scale["mode"], limits });
     });
     this.#palette.append(...PALETTES.map((name) => new Option(name, name)));
@@ -51,14 +51,20 @@ export class Legend {
       const value = input.valueAsNumber;
       if (value >= 0) settings.threshold(value);
     };
-    const hatched = part("label", "hatched", part("span", "swatch"), "± over", input);
+    const hatched = html("label", "hatched", html("span", "swatch"), "± over", input);
     hatched.title = "Cells with a larger standard error are hatched until they settle";
     this.element.append(map, this.#modes.element, this.#palette, hatched);
   }
 
-  show(shown: Float32Array | undefined, steps: Int16Array, colours: Colouring, coloured: Coloured, scale: Scale): void {
+  show(
+    shown: Float32Array | undefined,
+    steps: Int16Array,
+    colours: Colouring,
+    coloured: ColourSource,
+    scale: Scale,
+  ): void {
     this.#shown = shown;
-    this.#coloured = coloured;
+    this.#source = coloured;
     if (colours !== this.#colours) this.#draw(colours);
     if (steps !== this.#steps) this.#count(steps);
     const errors = coloured.threshold !== undefined;
@@ -85,7 +91,7 @@ export class Legend {
     this.#strip.style.background = gradient(colours);
     this.#ticks.replaceChildren(
       ...colours.ticks.map(({ at, text }) => {
-        const tick = part("span", "", text);
+        const tick = html("span", "", text);
         tick.style.left = `${100 * at}%`;
         return tick;
       }),

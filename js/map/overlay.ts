@@ -1,15 +1,15 @@
 /** What is drawn in lines and letters over the cells: labels, brackets, outlines, the best matches, the profiles. */
 
 import { linePath } from "../parts/chart";
-import { drawn } from "../parts/dom";
-import type { Measure } from "../parts/text";
-import { parts, type Label } from "./labels";
-import { GAP, levelsOf, MARGIN, standsOff, TILT, type Layout, type Place } from "./layout";
+import { svg } from "../parts/dom";
+import type { TextWidths } from "../parts/text";
+import { nameParts, type Label } from "./labels";
+import { GAP, bracketLevels, PROFILE, bracketOffset, TILT, type Layout, type Place } from "./layout";
 import type { Side } from "./side";
-import type { Window } from "./viewport";
+import type { VisibleCells } from "./viewport";
 
 /** Brackets of fewer pixels would be a row of dots. */
-const SHORTEST = 7;
+const MIN_BRACKET = 7;
 
 /** Values along one axis, NaN where there is none. */
 export interface Profile {
@@ -19,11 +19,11 @@ export interface Profile {
   kind: "held" | "pointed";
 }
 
-export interface Scene {
+export interface OverlayContent {
   x: Side;
   y: Side;
   layout: Layout;
-  window: Window;
+  visible: VisibleCells;
   rowLabels: Label[];
   columnLabels: Label[];
   held: Place | undefined;
@@ -41,37 +41,38 @@ export interface Scene {
 }
 
 export class Overlay {
-  readonly element = drawn("svg", { class: "overlay", "aria-hidden": "true" });
-  #measure: Measure;
+  readonly element = svg("svg", { class: "overlay", "aria-hidden": "true" });
+  #texts: TextWidths;
 
-  constructor(measure: Measure) {
-    this.#measure = measure;
+  constructor(measure: TextWidths) {
+    this.#texts = measure;
   }
 
-  draw(scene: Scene): void {
+  draw(content: OverlayContent): void {
     this.element.replaceChildren(
-      this.#over(scene),
-      ...this.#brackets(scene),
-      ...this.#labels(scene),
-      ...this.#names(scene),
-      ...profiles(scene),
+      this.#onCells(content),
+      ...this.#brackets(content),
+      ...this.#labels(content),
+      ...this.#modelNames(content),
+      ...profiles(content),
     );
   }
 
   /** What lies on the cells, cut off at their edge. */
-  #over(scene: Scene): SVGElement {
-    const { left: x, top: y, width, height } = scene.layout;
-    const box = drawn("svg", { x, y, width, height, class: "over" });
-    const { held, pointed, focused, best } = scene;
-    if (best) box.append(...bestLine(scene, best));
-    if (held) box.append(...bands(scene, held));
-    scene.pinned.forEach((place, k) => place && box.append(...outline(scene, place, `pin pin${k}`, 2)));
-    if (held) box.append(...outline(scene, held, "held", 3));
-    if (pointed) box.append(...(focused ? focus(scene, pointed) : []), ...outline(scene, pointed, "pointed", 1.5));
+  #onCells(content: OverlayContent): SVGElement {
+    const { left: x, top: y, width, height } = content.layout;
+    const box = svg("svg", { x, y, width, height, class: "over" });
+    const { held, pointed: pointed, focused, best } = content;
+    if (best) box.append(...bestLine(content, best));
+    if (held) box.append(...rowAndColumn(content, held));
+    content.pinned.forEach((place, k) => place && box.append(...outline(content, place, `pin pin${k}`, 2)));
+    if (held) box.append(...outline(content, held, "held", 3));
+    if (pointed)
+      box.append(...(focused ? focusRing(content, pointed) : []), ...outline(content, pointed, "pointed", 1.5));
     return box;
   }
 
-  #labels({ layout, rowLabels, columnLabels, pointed, held, focused }: Scene): SVGElement[] {
+  #labels({ layout, rowLabels, columnLabels, pointed: pointed, held, focused }: OverlayContent): SVGElement[] {
     const strong = (label: Label, side: "row" | "column") =>
       label.position !== undefined && (label.position === pointed?.[side] || label.position === held?.[side]);
     const head = (label: Label, side: "row" | "column") => {
@@ -80,17 +81,17 @@ export class Overlay {
     };
     const rows = rowLabels.map((label) => {
       const at = { x: layout.left - layout.rowGutter - 5, y: layout.top + label.at, "text-anchor": "end" };
-      return this.#label(label, at, layout.rowRoom, strong(label, "row"), head(label, "row"));
+      return this.#labelText(label, at, layout.rowRoom, strong(label, "row"), head(label, "row"));
     });
     const columns = columnLabels.map((label) => {
       const [x, y] = [layout.left + label.at, layout.top - layout.columnGutter - 4];
       const at = { x, y, transform: `rotate(${(-TILT * 180) / Math.PI} ${x} ${y})` };
-      return this.#label(label, at, layout.columnRoom, strong(label, "column"), head(label, "column"));
+      return this.#labelText(label, at, layout.columnRoom, strong(label, "column"), head(label, "column"));
     });
     return [...rows, ...columns];
   }
 
-  #label(
+  #labelText(
     { name, block, position }: Label,
     at: Record<string, string | number>,
     room: number,
@@ -99,30 +100,30 @@ export class Overlay {
   ): SVGElement {
     const sign = block ? (block.folded ? "▸ " : "▾ ") : "";
     const kind = ["label", strong && "strong", head && "focused", position === undefined && "block"];
-    const text = drawn("text", { ...at, dy: "0.36em", class: kind.filter(Boolean).join(" ") });
-    const left = room - (sign ? this.#measure.width(sign, strong) : 0);
-    const [where, what] = parts(name);
-    if (sign) text.append(drawn("tspan", { class: "sign" }, sign));
-    const own = this.#measure.width(what, strong);
-    if (!where || own + 24 > left) text.append(this.#measure.cut(name, left, strong));
-    else text.append(drawn("tspan", { class: "prefix" }, this.#measure.cut(where, left - own, strong, "last")), what);
-    text.append(drawn("title", {}, name));
+    const text = svg("text", { ...at, dy: "0.36em", class: kind.filter(Boolean).join(" ") });
+    const left = room - (sign ? this.#texts.width(sign, strong) : 0);
+    const [where, what] = nameParts(name);
+    if (sign) text.append(svg("tspan", { class: "sign" }, sign));
+    const own = this.#texts.width(what, strong);
+    if (!where || own + 24 > left) text.append(this.#texts.cut(name, left, strong));
+    else text.append(svg("tspan", { class: "prefix" }, this.#texts.cut(where, left - own, strong, "last")), what);
+    text.append(svg("title", {}, name));
     return text;
   }
 
-  #names({ x, y, layout }: Scene): SVGElement[] {
+  #modelNames({ x, y, layout }: OverlayContent): SVGElement[] {
     const room = layout.left - 8;
     const text = (model: string, arrow: string, at: number) =>
-      drawn(
+      svg(
         "text",
         { x: 2, y: at, class: "axis-name" },
-        `${this.#measure.cut(model, room - this.#measure.width(` ${arrow}`, true), true)} ${arrow}`,
+        `${this.#texts.cut(model, room - this.#texts.width(` ${arrow}`, true), true)} ${arrow}`,
       );
     return [text(x.model, "↓", 12), text(y.model, "→", 27)];
   }
 
-  #brackets({ x, y, layout, window }: Scene): SVGElement[] {
-    const [{ left, top, width, height }, { x0, x1, y0, y1 }] = [layout, window];
+  #brackets({ x, y, layout, visible }: OverlayContent): SVGElement[] {
+    const [{ left, top, width, height }, { x0, x1, y0, y1 }] = [layout, visible];
     const made = (
       side: Side,
       from: number,
@@ -130,17 +131,17 @@ export class Overlay {
       length: number,
       path: (a: number, b: number, off: number) => string,
     ) => {
-      const levels = levelsOf(side.brackets);
+      const levels = bracketLevels(side.brackets);
       const pixel = (cell: number) => (Math.min(Math.max(cell, from), to) - from) * (length / (to - from));
       return side.brackets
         .filter(({ depth, first, last }) => levels.includes(depth) && last + 1 > from && first < to)
-        .filter(({ first, last }) => pixel(last + 1) - pixel(first) >= SHORTEST)
+        .filter(({ first, last }) => pixel(last + 1) - pixel(first) >= MIN_BRACKET)
         .map(({ path: name, depth, first, last }) => {
-          const mark = drawn("path", {
+          const mark = svg("path", {
             class: "bracket",
-            d: path(pixel(first) + 1, pixel(last + 1) - 1, standsOff(levels, depth)),
+            d: path(pixel(first) + 1, pixel(last + 1) - 1, bracketOffset(levels, depth)),
           });
-          mark.append(drawn("title", {}, name));
+          mark.append(svg("title", {}, name));
           return mark;
         });
     };
@@ -152,46 +153,46 @@ export class Overlay {
 }
 
 /** The box of a cell inside the frame; of a whole row or column for a head. */
-function boxOf({ layout, window, x, y }: Scene, { row, column }: Place): Record<string, number> {
-  const [wide, tall] = [layout.width / (window.x1 - window.x0), layout.height / (window.y1 - window.y0)];
+function boxOf({ layout, visible, x, y }: OverlayContent, { row, column }: Place): Record<string, number> {
+  const [wide, tall] = [layout.width / (visible.x1 - visible.x0), layout.height / (visible.y1 - visible.y0)];
   const [x0, columns] = column < 0 ? [0, y.entries.length] : [column, 1];
   const [y0, rows] = row < 0 ? [0, x.entries.length] : [row, 1];
-  return { x: (x0 - window.x0) * wide, y: (y0 - window.y0) * tall, width: columns * wide, height: rows * tall };
+  return { x: (x0 - visible.x0) * wide, y: (y0 - visible.y0) * tall, width: columns * wide, height: rows * tall };
 }
 
 /** A black and a white outline, visible on any colour. */
-function outline(scene: Scene, place: Place, kind: string, wide: number): SVGElement[] {
-  const { x = 0, y = 0, width = 0, height = 0 } = boxOf(scene, place);
+function outline(content: OverlayContent, place: Place, kind: string, wide: number): SVGElement[] {
+  const { x = 0, y = 0, width = 0, height = 0 } = boxOf(content, place);
   const around = (grow: number) => ({ x: x - grow, y: y - grow, width: width + 2 * grow, height: height + 2 * grow });
   return [
-    drawn("rect", { ...around(wide), class: `outline ${kind}`, stroke: "#000", "stroke-width": wide / 1.5 }),
-    drawn("rect", { ...around(wide / 3), class: `outline ${kind}`, stroke: "#fff", "stroke-width": wide / 1.5 }),
+    svg("rect", { ...around(wide), class: `outline ${kind}`, stroke: "#000", "stroke-width": wide / 1.5 }),
+    svg("rect", { ...around(wide / 3), class: `outline ${kind}`, stroke: "#fff", "stroke-width": wide / 1.5 }),
   ];
 }
 
-function focus(scene: Scene, place: Place): SVGElement[] {
-  const { x = 0, y = 0, width = 0, height = 0 } = boxOf(scene, place);
-  return [drawn("rect", { x: x - 3.5, y: y - 3.5, width: width + 7, height: height + 7, class: "focus" })];
+function focusRing(content: OverlayContent, place: Place): SVGElement[] {
+  const { x = 0, y = 0, width = 0, height = 0 } = boxOf(content, place);
+  return [svg("rect", { x: x - 3.5, y: y - 3.5, width: width + 7, height: height + 7, class: "focus" })];
 }
 
 /** The row and the column of a cell, as thin lines beside them. */
-function bands(scene: Scene, place: Place): SVGElement[] {
+function rowAndColumn(content: OverlayContent, place: Place): SVGElement[] {
   return [
     { row: place.row, column: -1 },
     { row: -1, column: place.column },
   ].flatMap((one) => {
-    const box = boxOf(scene, one);
-    return [drawn("rect", { ...box, class: "band dark" }), drawn("rect", { ...box, class: "band light" })];
+    const box = boxOf(content, one);
+    return [svg("rect", { ...box, class: "band dark" }), svg("rect", { ...box, class: "band light" })];
   });
 }
 
-function bestLine({ layout, window }: Scene, best: number[]): SVGElement[] {
-  const [wide, tall] = [layout.width / (window.x1 - window.x0), layout.height / (window.y1 - window.y0)];
+function bestLine({ layout, visible }: OverlayContent, best: number[]): SVGElement[] {
+  const [wide, tall] = [layout.width / (visible.x1 - visible.x0), layout.height / (visible.y1 - visible.y0)];
   const d = brokenLine(best, (column, row) => [
-    column < 0 ? NaN : (column + 0.5 - window.x0) * wide,
-    (row + 0.5 - window.y0) * tall,
+    column < 0 ? NaN : (column + 0.5 - visible.x0) * wide,
+    (row + 0.5 - visible.y0) * tall,
   ]);
-  return [drawn("path", { class: "best dark", d }), drawn("path", { class: "best light", d })];
+  return [svg("path", { class: "best dark", d }), svg("path", { class: "best light", d })];
 }
 
 /** A line through the points of some numbers, broken where there is none. */
@@ -206,7 +207,7 @@ function brokenLine(numbers: number[], point: (one: number, k: number) => [numbe
 }
 
 /** Profiles aligned with the map: the held row below it, the held column beside it. */
-function profiles({ layout, window, below, beside, limits }: Scene): SVGElement[] {
+function profiles({ layout, visible, below, beside, limits }: OverlayContent): SVGElement[] {
   const { left, top, width, height } = layout;
   const [low, high] = limits;
   const share = (value: number) => (Math.min(Math.max(value, low), high) - low) / (high - low);
@@ -222,38 +223,38 @@ function profiles({ layout, window, below, beside, limits }: Scene): SVGElement[
     grid: string,
   ) => {
     if (!all.length) return;
-    const inner = drawn("svg", { ...box, class: "profile" });
-    inner.append(drawn("path", { class: "grid", d: grid }));
+    const inner = svg("svg", { ...box, class: "profile" });
+    inner.append(svg("path", { class: "grid", d: grid }));
     for (const { values, best, kind } of all) {
       const at = (k: number): [number, number] => point((k + 0.5 - from) / (to - from), share(values[k] ?? NaN));
-      inner.append(drawn("path", { class: `line ${kind}`, d: brokenLine(values, (_, k) => at(k)) }));
+      inner.append(svg("path", { class: `line ${kind}`, d: brokenLine(values, (_, k) => at(k)) }));
       if (best >= 0 && kind === "held") {
         const [cx, cy] = at(best);
-        inner.append(drawn("circle", { class: "match", cx, cy, r: 3 }));
+        inner.append(svg("circle", { class: "match", cx, cy, r: 3 }));
       }
     }
     marks.push(inner, ...ends);
   };
   const [under, right] = [top + height + GAP, left + width + GAP];
   const text = (x: number, y: number, anchor: string, value: number) =>
-    drawn("text", { x, y, "text-anchor": anchor, class: "tick" }, tick(value));
+    svg("text", { x, y, "text-anchor": anchor, class: "tick" }, tick(value));
   made(
     below,
-    { x: left, y: under, width, height: MARGIN },
-    window.x0,
-    window.x1,
-    (along, up) => [along * width, (1 - up) * (MARGIN - 2) + 1],
-    [text(left - 5, under + 8, "end", high), text(left - 5, under + MARGIN + 1, "end", low)],
-    `M0 1H${width}M0 ${MARGIN - 1}H${width}`,
+    { x: left, y: under, width, height: PROFILE },
+    visible.x0,
+    visible.x1,
+    (along, up) => [along * width, (1 - up) * (PROFILE - 2) + 1],
+    [text(left - 5, under + 8, "end", high), text(left - 5, under + PROFILE + 1, "end", low)],
+    `M0 1H${width}M0 ${PROFILE - 1}H${width}`,
   );
   made(
     beside,
-    { x: right, y: top, width: MARGIN, height },
-    window.y0,
-    window.y1,
-    (along, out) => [out * (MARGIN - 2) + 1, along * height],
-    [text(right, under + 4, "start", low), text(right + MARGIN, under + 4, "end", high)],
-    `M1 0V${height}M${MARGIN - 1} 0V${height}`,
+    { x: right, y: top, width: PROFILE, height },
+    visible.y0,
+    visible.y1,
+    (along, out) => [out * (PROFILE - 2) + 1, along * height],
+    [text(right, under + 4, "start", low), text(right + PROFILE, under + 4, "end", high)],
+    `M1 0V${height}M${PROFILE - 1} 0V${height}`,
   );
   return marks;
 }

@@ -7,7 +7,7 @@ import type { MeasureInfo, Palette, Scale } from "../state/model";
 
 export const STEPS = 256;
 /** log(1 - s) ends here: differences beyond 0.999 have one colour. */
-const CLOSEST = 1e-3;
+const MIN_DISTANCE = 1e-3;
 
 export type Rgb = readonly [number, number, number];
 
@@ -31,19 +31,19 @@ export interface Colouring {
 }
 
 /** What the colours are of: a measure, or its errors, of which those under the threshold count as settled. */
-export type Coloured = Pick<MeasureInfo, "name" | "kind"> & { threshold?: number };
+export type ColourSource = Pick<MeasureInfo, "name" | "kind"> & { threshold?: number };
 
-export function colouring(about: Coloured, scale: Scale): Colouring {
+export function colouringOf(about: ColourSource, scale: Scale): Colouring {
   const errors = about.threshold !== undefined;
   const diverging = about.kind === "difference" && !errors;
   const table = diverging ? RED_BLUE : TABLES[scale.palette];
   if (scale.mode === "log" && !diverging && !errors) {
     const place = scaleLog()
-      .domain([1, CLOSEST])
+      .domain([1, MIN_DISTANCE])
       .range([0, STEPS - 1])
       .clamp(true);
     const ticks = [0, 0.9, 0.99, 0.999].map((s) => ({ at: place(1 - s) / (STEPS - 1), text: String(s) }));
-    const step = (value: number) => (Number.isNaN(value) ? -1 : Math.round(place(Math.max(1 - value, CLOSEST))));
+    const step = (value: number) => (Number.isNaN(value) ? -1 : Math.round(place(Math.max(1 - value, MIN_DISTANCE))));
     return { colours: table, step, ticks, note: "colours by log(1 − s)", limits: [0, 1] };
   }
   const frozen = scale.mode === "range" ? scale.limits[about.name] : undefined;
@@ -70,7 +70,7 @@ export function colouring(about: Coloured, scale: Scale): Colouring {
 /** The present range of the values, symmetric for a difference; undefined where there are none. */
 export function rangeOf(
   values: Float32Array,
-  about: Pick<Coloured, "kind" | "threshold">,
+  about: Pick<ColourSource, "kind" | "threshold">,
 ): [number, number] | undefined {
   let [low, high] = [Infinity, -Infinity];
   for (const value of values) {

@@ -5,10 +5,10 @@ import type { Plot } from "./plot";
 import type { Handle } from "./scene";
 
 /** A pointer that moves less than so many pixels clicks; one that moves more drags. */
-const SLACK = 4;
-const FAR = 10;
+const DRAG_FROM = 4;
+const PAGE_STEP = 10;
 
-export interface Actions {
+export interface MapActions {
   /** something about the drawing has changed */
   redraw(): void;
   /** hold the pair of a cell; the same one again pins it, or lets the pin go */
@@ -21,37 +21,37 @@ export interface Actions {
   release(): void;
 }
 
-export class Hands {
+export class PointerAndKeyboard {
   #plot: Plot;
-  #actions: Actions;
+  #actions: MapActions;
   #drag: { x: number; y: number; moved: boolean } | undefined;
 
-  constructor(plot: Plot, actions: Actions, signal: AbortSignal) {
+  constructor(plot: Plot, actions: MapActions, signal: AbortSignal) {
     this.#plot = plot;
     this.#actions = actions;
     const { element } = plot;
     element.addEventListener("pointermove", (event) => this.#move(event), { signal });
     element.addEventListener("pointerdown", (event) => this.#press(event), { signal });
-    element.addEventListener("pointerup", (event) => this.#release(event), { signal });
+    element.addEventListener("pointerup", (event) => this.#lift(event), { signal });
     element.addEventListener("pointercancel", () => (this.#drag = undefined), { signal });
-    element.addEventListener("pointerleave", () => this.#leave(), { signal });
+    element.addEventListener("pointerleave", () => this.#pointerLeft(), { signal });
     element.addEventListener("dblclick", () => this.#reset(), { signal });
-    element.addEventListener("wheel", (event) => this.#turn(event), { signal, passive: false });
+    element.addEventListener("wheel", (event) => this.#wheel(event), { signal, passive: false });
     element.addEventListener("keydown", (event) => this.#key(event), { signal });
     element.addEventListener("focus", () => this.#focus(), { signal });
     element.addEventListener("blur", () => this.#blur(), { signal });
   }
 
-  #point(place: Place | undefined, focused = false): void {
-    const { place: before, focused: was } = this.#plot;
+  #pointAt(place: Place | undefined, focused = false): void {
+    const { pointed: before, focused: was } = this.#plot;
     if (before?.row === place?.row && before?.column === place?.column && was === focused) return;
-    this.#plot.place = place;
+    this.#plot.pointed = place;
     this.#plot.focused = focused;
     this.#actions.redraw();
   }
 
   /** Where the pointer is on the stage. */
-  #at({ clientX, clientY }: MouseEvent): [number, number] {
+  #position({ clientX, clientY }: MouseEvent): [number, number] {
     const { left, top } = this.#plot.element.getBoundingClientRect();
     return [clientX - left, clientY - top];
   }
@@ -60,108 +60,108 @@ export class Hands {
     const plot = this.#plot;
     if (this.#drag && plot.layout) {
       const [dx, dy] = [event.clientX - this.#drag.x, event.clientY - this.#drag.y];
-      if (this.#drag.moved || Math.hypot(dx, dy) > SLACK) {
+      if (this.#drag.moved || Math.hypot(dx, dy) > DRAG_FROM) {
         if (!this.#drag.moved) plot.element.setPointerCapture(event.pointerId);
         this.#drag = { x: event.clientX, y: event.clientY, moved: true };
-        plot.port.pan(-dx / plot.layout.width, -dy / plot.layout.height);
+        plot.viewport.pan(-dx / plot.layout.width, -dy / plot.layout.height);
         plot.element.style.cursor = "grabbing";
         this.#actions.redraw();
         return;
       }
     }
-    const [x, y] = this.#at(event);
-    const place = plot.at(x, y);
+    const [x, y] = this.#position(event);
+    const place = plot.placeAt(x, y);
     plot.element.style.cursor = place ? "crosshair" : plot.handleAt(x, y) ? "pointer" : "default";
-    this.#point(place);
+    this.#pointAt(place);
   }
 
   #press(event: PointerEvent): void {
     if (event.button !== 0) return;
-    const [x, y] = this.#at(event);
-    this.#drag = this.#plot.at(x, y) && { x: event.clientX, y: event.clientY, moved: false };
+    const [x, y] = this.#position(event);
+    this.#drag = this.#plot.placeAt(x, y) && { x: event.clientX, y: event.clientY, moved: false };
   }
 
-  #release(event: PointerEvent): void {
+  #lift(event: PointerEvent): void {
     const moved = this.#drag?.moved;
     this.#drag = undefined;
     if (event.button !== 0 || moved) {
       this.#plot.element.style.cursor = "crosshair";
       return;
     }
-    const [x, y] = this.#at(event);
-    const place = this.#plot.at(x, y);
+    const [x, y] = this.#position(event);
+    const place = this.#plot.placeAt(x, y);
     const handle = place ? undefined : this.#plot.handleAt(x, y);
     if (place) this.#actions.choose(place);
     else if (handle) this.#actions.toggle(handle);
   }
 
-  #leave(): void {
-    if (!this.#plot.focused) this.#point(undefined);
+  #pointerLeft(): void {
+    if (!this.#plot.focused) this.#pointAt(undefined);
   }
 
   #reset(): void {
-    if (this.#plot.port.whole) return;
-    this.#plot.port.reset();
+    if (this.#plot.viewport.whole) return;
+    this.#plot.viewport.reset();
     this.#actions.redraw();
   }
 
   /** The wheel zooms; where there is nothing more to zoom out of, the page scrolls as usual. */
-  #turn(event: WheelEvent): void {
-    const { port, layout } = this.#plot;
-    const [x, y] = this.#at(event);
-    if (!layout || !this.#plot.at(x, y)) return;
-    if (event.deltaY >= 0 && port.whole) return;
+  #wheel(event: WheelEvent): void {
+    const { viewport, layout } = this.#plot;
+    const [x, y] = this.#position(event);
+    if (!layout || !this.#plot.placeAt(x, y)) return;
+    if (event.deltaY >= 0 && viewport.whole) return;
     event.preventDefault();
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
     const factor = Math.exp(Math.max(-1, Math.min(1, event.deltaY * lines * 0.002)));
-    port.zoom(factor, (x - layout.left) / layout.width, (y - layout.top) / layout.height);
-    this.#point(this.#plot.at(x, y));
+    viewport.zoom(factor, (x - layout.left) / layout.width, (y - layout.top) / layout.height);
+    this.#pointAt(this.#plot.placeAt(x, y));
     this.#actions.redraw();
   }
 
   #focus(): void {
     if (!this.#plot.element.matches(":focus-visible")) return;
-    const { window } = this.#plot.port;
-    const held = this.#plot.placeOf(this.#plot.picture?.held ?? null);
-    this.#go(held ?? { row: Math.floor(window.y0), column: Math.floor(window.x0) });
+    const { visible } = this.#plot.viewport;
+    const held = this.#plot.placeOf(this.#plot.scene?.held ?? null);
+    this.#moveTo(held ?? { row: Math.floor(visible.y0), column: Math.floor(visible.x0) });
   }
 
   #blur(): void {
-    if (this.#plot.focused) this.#point(undefined);
+    if (this.#plot.focused) this.#pointAt(undefined);
   }
 
-  #go(place: Place): void {
+  #moveTo(place: Place): void {
     const [rows, columns] = this.#plot.shape;
     if (!rows || !columns) return;
-    const { row: before } = this.#plot.place ?? { row: 0 };
+    const { row: before } = this.#plot.pointed ?? { row: 0 };
     let row = Math.min(rows - 1, Math.max(-1, place.row));
     let column = Math.min(columns - 1, Math.max(-1, place.column));
     // there is no corner: from the head of a row the way up leads to the head of a column, and back
     if (row < 0 && column < 0) [row, column] = before < 0 ? [0, -1] : [-1, 0];
-    this.#plot.port.reveal(row, column);
-    this.#point({ row, column }, true);
+    this.#plot.viewport.reveal(row, column);
+    this.#pointAt({ row, column }, true);
     this.#actions.redraw();
   }
 
   #key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (!this.#does(event.key)) return;
+    if (!this.#act(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
   }
 
   /** Whether a key means something here. */
-  #does(key: string): boolean {
+  #act(key: string): boolean {
     const plot = this.#plot;
-    const at = plot.place ?? plot.placeOf(plot.picture?.held ?? null) ?? { row: 0, column: 0 };
-    const fresh = plot.place === undefined;
+    const at = plot.pointed ?? plot.placeOf(plot.scene?.held ?? null) ?? { row: 0, column: 0 };
+    const fresh = plot.pointed === undefined;
     const by = (row: number, column: number) => {
-      this.#go(fresh ? at : { row: at.row + row, column: at.column + column });
+      this.#moveTo(fresh ? at : { row: at.row + row, column: at.column + column });
       return true;
     };
     const zoom = (factor: number) => {
-      const { x0, x1, y0, y1 } = plot.port.window;
-      plot.port.zoom(factor, (at.column + 0.5 - x0) / (x1 - x0), (at.row + 0.5 - y0) / (y1 - y0));
+      const { x0, x1, y0, y1 } = plot.viewport.visible;
+      plot.viewport.zoom(factor, (at.column + 0.5 - x0) / (x1 - x0), (at.row + 0.5 - y0) / (y1 - y0));
       this.#actions.redraw();
       return true;
     };
@@ -175,9 +175,9 @@ export class Hands {
       case "ArrowRight":
         return by(0, 1);
       case "PageUp":
-        return by(-Math.min(FAR, Math.max(1, at.row)), 0);
+        return by(-Math.min(PAGE_STEP, Math.max(1, at.row)), 0);
       case "PageDown":
-        return by(FAR, 0);
+        return by(PAGE_STEP, 0);
       case "Home":
         return by(0, -Math.max(0, at.column));
       case "End":
@@ -192,7 +192,7 @@ export class Hands {
         return true;
       case "Enter":
       case " ":
-        return this.#enter(at);
+        return this.#activate(at);
       case "Escape":
         return this.#escape();
       default:
@@ -200,7 +200,7 @@ export class Hands {
     }
   }
 
-  #enter(place: Place): boolean {
+  #activate(place: Place): boolean {
     if (place.row >= 0 && place.column >= 0) this.#actions.choose(place);
     else {
       const handle = this.#actions.handleOf(place);
@@ -212,8 +212,8 @@ export class Hands {
   /** First the pointed cell is left, then the held pair, then the zoom. */
   #escape(): boolean {
     const plot = this.#plot;
-    if (plot.place) this.#point(undefined);
-    else if (plot.picture?.held) this.#actions.release();
+    if (plot.pointed) this.#pointAt(undefined);
+    else if (plot.scene?.held) this.#actions.release();
     else this.#reset();
     return true;
   }

@@ -10,7 +10,7 @@ export class Raster {
   #seen: readonly unknown[] = [];
 
   /** Whether any of these differs from the last time. */
-  stale(...given: readonly unknown[]): boolean {
+  changed(...given: readonly unknown[]): boolean {
     if (given.length === this.#seen.length && given.every((one, i) => one === this.#seen[i])) return false;
     this.#seen = given;
     return true;
@@ -27,10 +27,10 @@ export class Raster {
 }
 
 /** The colours of the rows and columns that stand on the sides; cells without a number stay transparent. */
-export function coloured(x: Side, y: Side, steps: Int16Array, { colours }: Colouring): Uint32Array<ArrayBuffer> {
+export function cellPixels(x: Side, y: Side, steps: Int16Array, { colours }: Colouring): Uint32Array<ArrayBuffer> {
   // bytes are red, green, blue, alpha: on every machine a browser runs on, that is the low byte first
   const packed = Uint32Array.from(colours, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
-  const { words, across } = room(x, y);
+  const { words, across } = emptyPixels(x, y);
   let k = 0;
   for (const { index } of x.entries) {
     const from = index * y.layers.length;
@@ -43,13 +43,13 @@ export function coloured(x: Side, y: Side, steps: Int16Array, { colours }: Colou
 }
 
 /** Opaque where a cell has a number whose error exceeds the threshold, or none yet; and how many these are. */
-export function unsettled(
+export function hatchPixels(
   x: Side,
   y: Side,
   { values, stderr }: Cells,
   threshold: number,
 ): [Uint32Array<ArrayBuffer>, number] {
-  const { words, across } = room(x, y);
+  const { words, across } = emptyPixels(x, y);
   let [k, count] = [0, 0];
   for (const { index } of x.entries) {
     const from = index * y.layers.length;
@@ -64,7 +64,7 @@ export function unsettled(
   return [words, count];
 }
 
-function room(x: Side, y: Side) {
+function emptyPixels(x: Side, y: Side) {
   const across = Int32Array.from(y.entries, ({ index }) => index);
   return { words: new Uint32Array(x.entries.length * across.length), across };
 }

@@ -1,25 +1,25 @@
 /** The map for those who do not see it: a grid of which the one cell that has the focus is there, with its name. */
 
-import { part } from "../parts/dom";
+import { html } from "../parts/dom";
 import type { Plot } from "./plot";
 
-export interface Said {
+export interface SpokenCell {
   text: string;
   /** of a head: whether its block is open; undefined if there is none */
   expanded?: boolean | undefined;
   selected: boolean;
 }
 
-export class Reader {
-  readonly element = part("div", "reader");
-  #cell = part("div", "");
+export class ReaderGrid {
+  readonly element = html("div", "reader");
+  #cell = html("div", "");
   #plot: Plot;
 
   constructor(plot: Plot) {
     this.#plot = plot;
     const { element } = plot;
     this.#cell.id = `simwidget-cell-${Math.random().toString(36).slice(2)}`;
-    const row = part("div", "", this.#cell);
+    const row = html("div", "", this.#cell);
     row.setAttribute("role", "row");
     this.element.append(row);
     element.tabIndex = 0;
@@ -29,9 +29,9 @@ export class Reader {
   }
 
   /** Name the map and the cell or head at the focus. */
-  say(map: string, said: Said): void {
-    const { place, shape, element } = this.#plot;
-    const { row, column } = place ?? { row: 0, column: 0 };
+  describe(map: string, said: SpokenCell): void {
+    const { pointed, shape, element } = this.#plot;
+    const { row, column } = pointed ?? { row: 0, column: 0 };
     element.setAttribute("aria-label", map);
     // the heads count as the first row and column
     element.setAttribute("aria-rowcount", String(shape[0] + 1));

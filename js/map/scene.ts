@@ -6,7 +6,7 @@ import type { Colouring } from "./palette";
 import type { Side } from "./side";
 
 /** What there is to draw. Without cells the axes stand around a grey ground. */
-export interface Picture {
+export interface Scene {
   x: Side;
   y: Side;
   cells: Cells | undefined;

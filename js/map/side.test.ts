@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { blockAt, openedFor, passing, Sides, standsAt, toggled } from "./side";
+import { blockAt, openedFor, layerFilter, Sides, positionOf, toggleBlock } from "./side";
 
 const axis = {
   model: "net",
@@ -21,18 +21,18 @@ it("folds and opens", () => {
   const folded = sides.side(axis, [], "");
   expect(names(folded)).toEqual(["stem", "one", "two.bn2"]);
   expect(blockAt(folded, 1)).toEqual({ path: "one", folded: true });
-  const opened = sides.side(axis, toggled(folded, "one"), "");
+  const opened = sides.side(axis, toggleBlock(folded, "one"), "");
   expect(names(opened)).toEqual(["stem", "one.conv", "one.bn1", "one", "two.bn2"]);
   expect(blockAt(opened, 3)).toEqual({ path: "one", folded: false });
   expect(blockAt(opened, 1)).toBeUndefined();
-  expect(toggled(opened, "one")).toEqual([]);
+  expect(toggleBlock(opened, "one")).toEqual([]);
 });
 
 it("knows where a hidden layer stands, and what opens it", () => {
   const folded = new Sides().side(axis, [], "");
-  expect(standsAt(folded, "one.bn1")).toBe(1);
-  expect(standsAt(folded, "two.conv")).toBe(2);
-  expect(standsAt(folded, "nowhere")).toBe(-1);
+  expect(positionOf(folded, "one.bn1")).toBe(1);
+  expect(positionOf(folded, "two.conv")).toBe(2);
+  expect(positionOf(folded, "nowhere")).toBe(-1);
   expect(openedFor(folded, "two.conv")).toEqual(["two"]);
 });
 
@@ -43,14 +43,14 @@ it("filters by type, part of a name, or pattern, and shows all that pass", () =>
   expect(names(sides.side(axis, [], "ONE stem"))).toEqual(["stem", "one.conv", "one.bn1", "one"]);
   const filtered = sides.side(axis, [], "conv2d");
   expect(names(filtered)).toEqual(["stem", "one.conv", "two.conv"]);
-  expect(standsAt(filtered, "one.bn1")).toBe(-1);
+  expect(positionOf(filtered, "one.bn1")).toBe(-1);
   expect(blockAt(filtered, 1)).toBeUndefined();
   expect(names(sides.side(axis, [], "nothing like it"))).toEqual([]);
 });
 
 it("takes every letter of a pattern but * and ? for itself", () => {
-  expect(passing("a.b*")("axb", "")).toBe(false);
-  expect(passing("<img*)")("<img src=x onerror=alert(1)>)", "")).toBe(true);
-  expect(passing("[x]?")("[x]y", "")).toBe(true);
-  expect(passing("  ")("anything", "")).toBe(true);
+  expect(layerFilter("a.b*")("axb", "")).toBe(false);
+  expect(layerFilter("<img*)")("<img src=x onerror=alert(1)>)", "")).toBe(true);
+  expect(layerFilter("[x]?")("[x]y", "")).toBe(true);
+  expect(layerFilter("  ")("anything", "")).toBe(true);
 });

@@ -66,7 +66,7 @@ export class Sides {
     this.#trees.set(layers, trees);
     let found = trees.get(filter);
     if (!found) {
-      const passes = passing(filter);
+      const passes = layerFilter(filter);
       const kept = layers.map((_, i) => i).filter((i) => passes(layers[i] ?? "", kinds[i] ?? ""));
       found = { tree: new LayerTree(kept.map((i) => layers[i] ?? "")), kept };
       if (trees.size > 8) trees.clear();
@@ -80,11 +80,11 @@ export class Sides {
  * What a filter lets through: words, of which one must fit. A word fits a layer of that type, whatever the case, a name
  * that it is part of, or with * or ? a name that it describes.
  */
-export function passing(filter: string): (name: string, kind: string) => boolean {
+export function layerFilter(filter: string): (name: string, kind: string) => boolean {
   const words = filter.trim().split(/\s+/).filter(Boolean);
   if (!words.length) return () => true;
   const tests = words.map((word) => {
-    const glob = /[*?]/.test(word) ? globbed(word) : undefined;
+    const glob = /[*?]/.test(word) ? globPattern(word) : undefined;
     const lower = word.toLowerCase();
     return (name: string, kind: string) =>
       kind.toLowerCase() === lower || (glob ? glob.test(name) : name.toLowerCase().includes(lower));
@@ -92,13 +92,13 @@ export function passing(filter: string): (name: string, kind: string) => boolean
   return (name, kind) => tests.some((test) => test(name, kind));
 }
 
-function globbed(word: string): RegExp {
+function globPattern(word: string): RegExp {
   const escaped = word.replace(/[.+^${}()|[\]\\]/g, "\\$&");
   return new RegExp(`^${escaped.replace(/\*/g, ".*").replace(/\?/g, ".")}$`, "s");
 }
 
 /** Where a layer stands, itself or in the folded block that hides it; -1 if it is filtered out. */
-export function standsAt(side: Side, layer: string): number {
+export function positionOf(side: Side, layer: string): number {
   const index = side.layers.indexOf(layer);
   const position = side.entries.findIndex((entry) => entry.index === index);
   if (position >= 0 || index < 0) return position;
@@ -118,7 +118,7 @@ export function blockAt(side: Side, position: number): { path: string; folded: b
 }
 
 /** The blocks that stand open once one of them is folded or opened. */
-export function toggled(side: Side, path: string): string[] {
+export function toggleBlock(side: Side, path: string): string[] {
   return side.open.has(path) ? [...side.open].filter((one) => one !== path) : [...side.open, path];
 }
 

@@ -1,7 +1,7 @@
 /** Layer names -> blocks, and which layers stand on an axis when some blocks are folded. As `layer_tree.py` does it. */
 
 /** An axis opens with at most so many rows; with fewer than the second number some blocks of the next level open too. */
-const [MOST_ROWS, FEW_ROWS] = [25, 12];
+const [MAX_ROWS, MIN_ROWS] = [25, 12];
 
 /** A module with layers inside it, as far as they are on the axis. */
 export interface Block {
@@ -80,12 +80,12 @@ export class LayerTree {
   defaultOpen(): string[] {
     const count = (open: string[]) => this.entries(new Set(open)).length;
     let depth = this.depth;
-    while (depth > 0 && count(this.toDepth(depth)) > MOST_ROWS) depth--;
+    while (depth > 0 && count(this.toDepth(depth)) > MAX_ROWS) depth--;
     const open = this.toDepth(depth);
-    if (count(open) >= FEW_ROWS) return open;
+    if (count(open) >= MIN_ROWS) return open;
     const next = [...this.blocks.values()].filter((block) => block.depth === depth);
     for (const { path } of next.sort((a, b) => a.members.length - b.members.length)) {
-      if (count([...open, path]) <= MOST_ROWS) open.push(path);
+      if (count([...open, path]) <= MAX_ROWS) open.push(path);
     }
     return open;
   }

@@ -4,7 +4,7 @@ import type { Plot } from "../map/plot";
 import type { Format } from "../state/model";
 import type { Store } from "../state/store";
 import { csvOf, fileName, save } from "./files";
-import { pngOf, svgOf, type Look } from "./svg";
+import { pngOf, svgOf, type Caption } from "./svg";
 
 interface Export {
   key: "png" | "svg" | Format;
@@ -30,44 +30,44 @@ export class Exports {
   constructor(store: Store, plot: Plot) {
     this.#store = store;
     this.#plot = plot;
-    this.offered = EXPORTS.filter(({ kernel }) => !(kernel && store.alone));
+    this.offered = EXPORTS.filter(({ kernel }) => !(kernel && store.withoutKernel));
   }
 
   /** Make it and hand it to the browser; what goes wrong is said on the page. */
   async make(key: string, note: string): Promise<void> {
     const store = this.#store;
-    const { picture } = this.#plot;
-    if (!picture) return;
-    store.complain(undefined);
-    const models = [...new Set([picture.x.model, picture.y.model])];
+    const { scene } = this.#plot;
+    if (!scene) return;
+    store.showError(undefined);
+    const models = [...new Set([scene.x.model, scene.y.model])];
     try {
       if (key === "svg" || key === "png") {
-        const svg = svgOf(this.#plot, this.#look(models, note));
+        const svg = svgOf(this.#plot, this.#caption(models, note));
         const content = key === "svg" ? new Blob([svg], { type: "image/svg+xml" }) : await pngOf(svg);
         save(fileName(models, key), content);
-      } else if (store.alone || (store.gone && key === "csv"))
-        save(fileName(models, "csv"), new Blob([this.#table()], { type: "text/csv" }));
+      } else if (store.withoutKernel || (store.kernelGone && key === "csv"))
+        save(fileName(models, "csv"), new Blob([this.#csv()], { type: "text/csv" }));
       else {
         const file = await store.fetch(key as Format);
         save(file.name, file);
       }
     } catch (error) {
-      store.complain(`could not export: ${error instanceof Error ? error.message : String(error)}`);
+      store.showError(`could not export: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 
-  #look(models: string[], note: string): Look {
+  #caption(models: string[], note: string): Caption {
     const store = this.#store;
-    const { colours, cells } = this.#plot.picture!;
+    const { colours, cells } = this.#plot.scene!;
     const what = cells?.about.title ?? store.get("measure");
     const of = models.length > 1 ? models.join(" × ") : `within ${models[0]}`;
     const samples = cells ? `, ${cells.samples.toLocaleString("en")} samples` : "";
-    const hatched = this.#plot.unsettled ? `; hatched: ± over ${store.get("threshold")}` : "";
+    const hatched = this.#plot.hatched ? `; hatched: ± over ${store.get("threshold")}` : "";
     const legend = store.get("shows") === "errors" ? `standard error of ${what}` : `${what}${hatched}`;
     return { title: `${what} of ${of}${samples}${note ? ` (${note})` : ""}`, colours, legend };
   }
 
-  #table(): string {
+  #csv(): string {
     const store = this.#store;
     const [row, column] = store.get("view");
     const axes = store.get("axes");

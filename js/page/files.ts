@@ -32,14 +32,14 @@ export function csvOf(x: Axis, y: Axis, measures: Cells[]): string {
     y.layers.forEach((layerY, j) => {
       const at = i * y.layers.length + j;
       const numbers = measures.flatMap(({ values, stderr }) => [number(values[at]), number(stderr[at])]);
-      lines.push([...[x.model, layerX, y.model, layerY].map(harmless), ...numbers]);
+      lines.push([...[x.model, layerX, y.model, layerY].map(withoutFormula), ...numbers]);
     }),
   );
   return lines.map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
 }
 
 /** A spreadsheet takes what begins like this for a formula. */
-function harmless(name: string): string {
+function withoutFormula(name: string): string {
   return /^[=+\-@\t\r]/.test(name) ? `'${name}` : name;
 }
 

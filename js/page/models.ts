@@ -1,10 +1,10 @@
 /** Which two models are shown: buttons for two, a pair of lists for more. */
 
-import { part } from "../parts/dom";
+import { html } from "../parts/dom";
 import { Segments } from "../parts/segments";
 
-export class Models {
-  readonly element = part("div", "models");
+export class ModelPicker {
+  readonly element = html("div", "models");
   #segments: Segments;
   #lists: [HTMLSelectElement, HTMLSelectElement];
   #choose: (view: [number, number]) => void;
@@ -13,7 +13,7 @@ export class Models {
   constructor(choose: (view: [number, number]) => void) {
     this.#choose = choose;
     this.#segments = new Segments("Models", (key) => choose(key.split(" ").map(Number) as [number, number]));
-    this.#lists = [part("select"), part("select")];
+    this.#lists = [html("select"), html("select")];
     for (const [list, name] of [
       [this.#lists[0], "Model of the rows"],
       [this.#lists[1], "Model of the columns"],

@@ -5,7 +5,7 @@ import { Progress } from "./progress";
 
 it("says aloud only what is news", () => {
   const run = { state: "running", n_batches: 0, n_batches_expected: 50, n_samples: 0, rate: null, seconds_left: null };
-  const store = { get: () => run, cells: () => undefined, lastHeard: undefined, trouble: undefined };
+  const store = { get: () => run, cells: () => undefined, lastHeard: undefined, error: undefined };
   const progress = new Progress(store as unknown as Store);
   const said: (string | null)[] = [];
   const aloud = progress.element.querySelector("[role=status]")!;
@@ -23,10 +23,13 @@ it("says aloud only what is news", () => {
 
 it("says since when the kernel is silent, and offers nothing that a kernel would have to do when it is gone", () => {
   const run = { state: "running", n_batches: 3, n_batches_expected: 50, n_samples: 9, rate: 7, seconds_left: 9 };
-  const store = { get: () => run, cells: () => undefined, lastHeard: undefined, gone: false, trouble: "" } as Record<
-    string,
-    unknown
-  >;
+  const store = {
+    get: () => run,
+    cells: () => undefined,
+    lastHeard: undefined,
+    kernelGone: false,
+    error: "",
+  } as Record<string, unknown>;
   const progress = new Progress(store as unknown as Store);
   const heard = () => {
     progress.show();
@@ -35,12 +38,12 @@ it("says since when the kernel is silent, and offers nothing that a kernel would
   const buttons = () => [...progress.element.querySelectorAll("button")].length;
   const pace = () => progress.element.querySelector(".pace")!.textContent;
   expect([heard(), pace(), buttons()]).toEqual(["", "9 samples  7 samples/s  0:09 left", 2]);
-  store.trouble = "no room";
+  store.error = "no room";
   expect(heard()).toBe("no room");
   store.lastHeard = new Date(2026, 0, 1, 12, 30, 5).getTime();
   expect(heard()).toMatch(/^last heard at .*30.05.*; no room$/);
   expect([pace(), buttons()]).toEqual(["9 samples", 2]); // nobody knows how fast it is now
-  Object.assign(store, { gone: true, trouble: undefined });
+  Object.assign(store, { kernelGone: true, error: undefined });
   expect(heard()).toMatch(/^last heard at .*30.05.*, the kernel was restarted$/);
   expect(buttons()).toBe(0);
 });

@@ -1,13 +1,13 @@
 /** How far the run is, and the buttons that steer it. */
 
-import { part } from "../parts/dom";
+import { html } from "../parts/dom";
 import type { Command, RunInfo } from "../state/model";
 import type { Store } from "../state/store";
 import { heardText, paceText, runText, widestText } from "../state/words";
 
-type Name = Command["name"];
+type CommandName = Command["name"];
 
-const OFFERED: Record<string, [Name, string][]> = {
+const COMMANDS: Record<string, [CommandName, string][]> = {
   ready: [["start", "▶ Start"]],
   running: [
     ["pause", "❚❚ Pause"],
@@ -21,14 +21,14 @@ const OFFERED: Record<string, [Name, string][]> = {
 };
 
 export class Progress {
-  readonly element = part("div", "run");
-  #controls = part("div", "controls");
-  #where = part("strong", "where");
-  #aloud = part("span", "reader");
-  #bar = part("span", "bar", part("i"));
-  #pace = part("span", "pace");
-  #error = part("span", "error");
-  #heard = part("span", "heard");
+  readonly element = html("div", "run");
+  #controls = html("div", "controls");
+  #where = html("strong", "where");
+  #aloud = html("span", "reader");
+  #bar = html("span", "bar", html("i"));
+  #pace = html("span", "pace");
+  #error = html("span", "error");
+  #silence = html("span", "heard");
   #buttons = "";
   #news = "";
   #stderr: Float32Array | undefined;
@@ -37,7 +37,7 @@ export class Progress {
     this.#aloud.setAttribute("role", "status");
     this.#bar.setAttribute("role", "progressbar");
     this.#bar.setAttribute("aria-label", "Batches");
-    this.element.append(this.#where, this.#aloud, this.#bar, this.#pace, this.#error, this.#heard, this.#controls);
+    this.element.append(this.#where, this.#aloud, this.#bar, this.#pace, this.#error, this.#silence, this.#controls);
   }
 
   show(): void {
@@ -45,7 +45,7 @@ export class Progress {
     const cells = this.store.cells();
     this.element.dataset.state = run.state;
     this.#where.textContent = runText(run);
-    this.#say(run);
+    this.#announce(run);
     const share = run.n_batches_expected ? run.n_batches / run.n_batches_expected : undefined;
     this.#bar.hidden = share === undefined && run.state !== "running";
     this.#bar.classList.toggle("unknown", share === undefined);
@@ -55,14 +55,14 @@ export class Progress {
       this.#stderr = cells?.stderr;
       this.#error.textContent = cells ? widestText(cells.stderr) : "";
     }
-    const { lastHeard, gone, trouble } = this.store;
+    const { lastHeard, kernelGone, error } = this.store;
     this.#pace.textContent = paceText(lastHeard === undefined ? run : { ...run, rate: null, seconds_left: null });
-    this.#heard.textContent = [heardText(lastHeard, gone), trouble].filter(Boolean).join("; ");
-    this.#steer(gone ? [] : (OFFERED[run.state] ?? []));
+    this.#silence.textContent = [heardText(lastHeard, kernelGone), error].filter(Boolean).join("; ");
+    this.#showCommands(kernelGone ? [] : (COMMANDS[run.state] ?? []));
   }
 
   /** For screen readers only what is news: another state, or another tenth of the run. */
-  #say(run: RunInfo): void {
+  #announce(run: RunInfo): void {
     const tenth = run.n_batches_expected ? Math.floor((10 * run.n_batches) / run.n_batches_expected) : 0;
     const news = `${run.state} ${tenth}`;
     if (news === this.#news) return;
@@ -71,13 +71,13 @@ export class Progress {
   }
 
   /** Buttons stay the same elements while the state does, so a click is never lost to a frame. */
-  #steer(offered: [Name, string][]): void {
+  #showCommands(offered: [CommandName, string][]): void {
     const key = offered.map(([name]) => name).join(" ");
     if (key === this.#buttons) return;
     this.#buttons = key;
     this.#controls.replaceChildren(
       ...offered.map(([name, text]) => {
-        const button = part("button", name, text);
+        const button = html("button", name, text);
         button.type = "button";
         button.onclick = () => this.store.command(name);
         return button;

@@ -2,7 +2,7 @@
 
 import type { Colouring } from "../map/palette";
 import type { Plot } from "../map/plot";
-import { drawn } from "../parts/dom";
+import { svg } from "../parts/dom";
 
 /** What a drawing's styles are, written into it, since it leaves the style sheet behind. */
 const STYLES = [
@@ -17,7 +17,7 @@ const STYLES = [
 const LETTERS = ["font-family", "font-size", "font-weight", "text-anchor"] as const;
 const [TITLE, LEGEND, EDGE] = [26, 40, 12];
 
-export interface Look {
+export interface Caption {
   title: string;
   colours: Colouring;
   /** of what the colours are */
@@ -25,66 +25,66 @@ export interface Look {
 }
 
 /** An SVG document of what the map shows now. */
-export function svgOf(plot: Plot, { title, colours, legend }: Look): string {
+export function svgOf(plot: Plot, { title, colours, legend }: Caption): string {
   const { element, layout } = plot;
   if (!layout) throw new Error("there is nothing to draw yet");
   const { color, backgroundColor } = getComputedStyle(element.closest(".box") ?? element);
   const [width, height] = [element.clientWidth + 2 * EDGE, element.clientHeight + TITLE + LEGEND + EDGE];
-  const root = drawn("svg", { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` });
-  root.append(drawn("rect", { width, height, fill: backgroundColor }));
+  const root = svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` });
+  root.append(svg("rect", { width, height, fill: backgroundColor }));
   const letters = { "font-family": "system-ui, sans-serif", fill: color };
-  root.append(drawn("text", { x: EDGE, y: 19, "font-size": 14, "font-weight": 600, ...letters }, title));
-  const map = drawn("g", { transform: `translate(${EDGE} ${TITLE})` });
+  root.append(svg("text", { x: EDGE, y: 19, "font-size": 14, "font-weight": 600, ...letters }, title));
+  const map = svg("g", { transform: `translate(${EDGE} ${TITLE})` });
   const { left: x, top: y, width: wide, height: tall } = layout;
-  map.append(drawn("image", { x, y, width: wide, height: tall, preserveAspectRatio: "none", href: cellsOf(plot) }));
+  map.append(svg("image", { x, y, width: wide, height: tall, preserveAspectRatio: "none", href: cellsUrl(plot) }));
   const overlay = element.querySelector<SVGElement>("svg.overlay");
   if (overlay) {
     const copy = overlay.cloneNode(true) as SVGElement;
-    dress(overlay, copy);
+    inlineStyles(overlay, copy);
     copy.setAttribute("width", String(element.clientWidth));
     copy.setAttribute("height", String(element.clientHeight));
     map.append(copy);
   }
-  root.append(map, bar(colours, legend, letters, height));
+  root.append(map, colourBar(colours, legend, letters, height));
   return new XMLSerializer().serializeToString(root);
 }
 
 /** The colours with their ticks. */
-function bar(
+function colourBar(
   { colours, ticks }: Colouring,
   legend: string,
   letters: Record<string, string>,
   height: number,
 ): SVGElement {
   const [left, top, wide] = [EDGE, height - LEGEND + 6, 200];
-  const box = drawn("g", { "font-size": 11, ...letters });
-  const fills = drawn("linearGradient", { id: "colours" });
+  const box = svg("g", { "font-size": 11, ...letters });
+  const fills = svg("linearGradient", { id: "colours" });
   for (let i = 0; i <= 32; i++) {
     const [r, g, b] = colours[Math.round((i * (colours.length - 1)) / 32)] ?? [0, 0, 0];
-    fills.append(drawn("stop", { offset: i / 32, "stop-color": `rgb(${r},${g},${b})` }));
+    fills.append(svg("stop", { offset: i / 32, "stop-color": `rgb(${r},${g},${b})` }));
   }
-  box.append(fills, drawn("rect", { x: left, y: top, width: wide, height: 9, fill: "url(#colours)" }));
+  box.append(fills, svg("rect", { x: left, y: top, width: wide, height: 9, fill: "url(#colours)" }));
   for (const { at, text } of ticks) {
     const anchor = at < 0.02 ? "start" : at > 0.98 ? "end" : "middle";
-    box.append(drawn("text", { x: left + at * wide, y: top + 22, "text-anchor": anchor }, text));
+    box.append(svg("text", { x: left + at * wide, y: top + 22, "text-anchor": anchor }, text));
   }
-  box.append(drawn("text", { x: left + wide + 14, y: top + 9 }, legend));
+  box.append(svg("text", { x: left + wide + 14, y: top + 9 }, legend));
   return box;
 }
 
 /** The cells of the frame with their hatching, as a data URL; no smoothing, since it has the screen's own pixels. */
-function cellsOf({ element, layout }: Plot): string {
+function cellsUrl({ element, layout }: Plot): string {
   const { left, top, width, height } = layout!;
   const picture = document.createElement("canvas");
   const layers = [...element.querySelectorAll("canvas")];
   const ratio = (layers[0]?.width ?? 1) / (element.clientWidth || 1);
   [picture.width, picture.height] = [Math.round(width * ratio), Math.round(height * ratio)];
-  const pen = picture.getContext("2d");
-  for (const one of layers) pen?.drawImage(one, -left * ratio, -top * ratio);
+  const context = picture.getContext("2d");
+  for (const one of layers) context?.drawImage(one, -left * ratio, -top * ratio);
   return picture.toDataURL("image/png");
 }
 
-function dress(from: Element, to: Element): void {
+function inlineStyles(from: Element, to: Element): void {
   const styles = getComputedStyle(from);
   const drawing = /^(path|rect|circle|text|tspan)$/.test(from.tagName);
   if (drawing) for (const name of STYLES) to.setAttribute(name, styles.getPropertyValue(name));
@@ -94,7 +94,7 @@ function dress(from: Element, to: Element): void {
   to.removeAttribute("class");
   [...from.children].forEach((child, i) => {
     const copy = to.children[i];
-    if (copy) dress(child, copy);
+    if (copy) inlineStyles(child, copy);
   });
 }
 

@@ -1,9 +1,9 @@
 /** The row of tools above the map: find a layer, filter, open to a depth, fold both sides alike, the best matches. */
 
-import type { Chosen } from "../map/folding";
-import { part } from "../parts/dom";
+import type { ToolSettings } from "../map/folding";
+import { html } from "../parts/dom";
 
-export interface Deeds {
+export interface ToolActions {
   find(name: string): boolean;
   /** open both sides to a depth; undefined for the usual one */
   open(depth: number | undefined): void;
@@ -11,51 +11,51 @@ export interface Deeds {
 }
 
 /** As many names are offered. */
-const OFFERED = 2000;
+const MAX_NAMES = 2000;
 
 export class Tools {
-  readonly element = part("div", "tools");
-  readonly chosen: Chosen = { filter: "", alike: false, best: false };
-  #names = part("datalist");
-  #find = part("input", "find");
-  #filter = part("input", "filter");
-  #depth = part("select", "depth");
+  readonly element = html("div", "tools");
+  readonly settings: ToolSettings = { filter: "", foldBoth: false, bestMatch: false };
+  #names = html("datalist");
+  #find = html("input", "find");
+  #filter = html("input", "filter");
+  #depth = html("select", "depth");
   #best: HTMLInputElement;
   #offered: unknown[] = [];
   #depths = -1;
 
-  constructor(deeds: Deeds) {
+  constructor(actions: ToolActions) {
     this.#names.id = `simwidget-layers-${Math.random().toString(36).slice(2)}`;
     described(this.#find, "Find a layer", "find a layer");
     this.#find.setAttribute("list", this.#names.id);
     const find = (sure: boolean) => {
       const name = this.#find.value.trim();
-      const found = name !== "" && deeds.find(name);
+      const found = name !== "" && actions.find(name);
       this.#find.setAttribute("aria-invalid", String(sure && name !== "" && !found));
       if (found) this.#find.value = "";
     };
     this.#find.onchange = () => find(true);
     described(this.#filter, "Filter layers by type or pattern", "filter: *.bn?");
     this.#filter.oninput = () => {
-      this.chosen.filter = this.#filter.value;
-      deeds.changed();
+      this.settings.filter = this.#filter.value;
+      actions.changed();
     };
     this.#depth.setAttribute("aria-label", "Open blocks to a depth");
     this.#depth.onchange = () => {
       const { value } = this.#depth;
-      deeds.open(value === "usual" ? undefined : Number(value));
+      actions.open(value === "usual" ? undefined : Number(value));
       this.#depth.value = "";
     };
-    const alike = checkbox("alike", "fold alike", "Blocks of the same name open on both sides", (on) => {
-      this.chosen.alike = on;
-      deeds.changed();
+    const foldBoth = checkbox("fold-both", "fold alike", "Blocks of the same name open on both sides", (on) => {
+      this.settings.foldBoth = on;
+      actions.changed();
     });
     const best = checkbox("best", "best match", "A line through the most similar column of each row", (on) => {
-      this.chosen.best = on;
-      deeds.changed();
+      this.settings.bestMatch = on;
+      actions.changed();
     });
     this.#best = best.input;
-    this.element.append(this.#find, this.#names, this.#filter, this.#depth, alike.label, best.label);
+    this.element.append(this.#find, this.#names, this.#filter, this.#depth, foldBoth.label, best.label);
   }
 
   /** The layers that can be found, and how deep blocks go. */
@@ -63,7 +63,7 @@ export class Tools {
     this.#best.disabled = !canMatch;
     if (layers.some((one, i) => one !== this.#offered[i])) {
       this.#offered = [...layers];
-      const names = [...new Set(layers.flat())].slice(0, OFFERED);
+      const names = [...new Set(layers.flat())].slice(0, MAX_NAMES);
       this.#names.replaceChildren(...names.map((name) => new Option(name, name)));
     }
     if (depth !== this.#depths) {
@@ -90,10 +90,10 @@ function described(input: HTMLInputElement, name: string, hint: string): void {
 }
 
 function checkbox(name: string, text: string, hint: string, choose: (on: boolean) => void) {
-  const input = part("input");
+  const input = html("input");
   input.type = "checkbox";
   input.onchange = () => choose(input.checked);
-  const label = part("label", name, input, part("span", "", text));
+  const label = html("label", name, input, html("span", "", text));
   label.title = hint;
   return { label, input };
 }

@@ -1,59 +1,59 @@
 /** One view of the heatmap: it lays out the parts, hands them what is new, and passes on what people do. */
 
 import { Panel } from "../inspector/panel";
-import { HINT, mapText, saidOf } from "../map/cell_text";
+import { HINT, mapText, cellText } from "../map/cell_text";
 import { Folding } from "../map/folding";
 import type { Place } from "../map/layout";
 import { Legend } from "../map/legend";
-import { colouring, stepsOf, type Coloured, type Colouring } from "../map/palette";
+import { colouringOf, stepsOf, type ColourSource, type Colouring } from "../map/palette";
 import { Plot } from "../map/plot";
-import { Hands } from "../map/pointer_keyboard";
-import { Reader } from "../map/reader";
+import { PointerAndKeyboard } from "../map/pointer_keyboard";
+import { ReaderGrid } from "../map/reader";
 import type { Handle } from "../map/scene";
-import { blockAt, standsAt, type Side } from "../map/side";
-import { part } from "../parts/dom";
+import { blockAt, positionOf, type Side } from "../map/side";
+import { html } from "../parts/dom";
 import { Menu } from "../parts/menu";
 import { Segments } from "../parts/segments";
 import type { MeasureInfo, Selection } from "../state/model";
-import { same } from "../state/pairs";
+import { equalPairs } from "../state/pairs";
 import type { Store } from "../state/store";
 import { notesOf } from "../state/words";
 import { Exports } from "./exports";
-import { Models } from "./models";
+import { ModelPicker } from "./models";
 import { Progress } from "./progress";
 import { Tools } from "./tools";
 
 const MOST_PINNED = 4;
 export class HeatmapView {
-  readonly element = part("div", "simwidget-heatmap");
+  readonly element = html("div", "simwidget-heatmap");
   #store: Store;
-  #leave = new AbortController();
-  #title = part("div", "title");
-  #scaleNote = part("span", "scale-note");
+  #closing = new AbortController();
+  #title = html("div", "title");
+  #scaleNote = html("span", "scale-note");
   #measures: Segments;
   #shows: Segments;
-  #models: Models;
+  #models: ModelPicker;
   #progress: Progress;
   #tools: Tools;
   #plot = new Plot();
-  #reader = new Reader(this.#plot);
+  #reader = new ReaderGrid(this.#plot);
   #panel: Panel;
   #legend: Legend;
-  #readout = part("div", "readout");
-  #notes = part("div", "notes");
-  #hides = document.createElement("style");
+  #readout = html("div", "readout");
+  #notes = html("div", "notes");
+  #hideStyle = document.createElement("style");
   #folding: Folding;
   #exports: Exports;
-  #due = 0;
-  #seen = true;
+  #pendingFrame = 0;
+  #visible = true;
   #steps: { shown: Float32Array; key: string; steps: Int16Array; colours: Colouring } | undefined;
 
   constructor(store: Store) {
     this.#store = store;
-    const { signal } = this.#leave;
+    const { signal } = this.#closing;
     this.#measures = new Segments("Measure", (name) => store.set("measure", name));
     this.#shows = new Segments("Colours show", (what) => store.set("shows", what as "values" | "errors"));
-    this.#models = new Models((view) => store.set("view", view));
+    this.#models = new ModelPicker((view) => store.set("view", view));
     this.#progress = new Progress(store);
     this.#panel = new Panel(store);
     this.#tools = new Tools({
@@ -61,7 +61,7 @@ export class HeatmapView {
       open: (depth) => this.#folding.openTo(depth),
       changed: () => this.#schedule(),
     });
-    this.#folding = new Folding(store, this.#tools.chosen);
+    this.#folding = new Folding(store, this.#tools.settings);
     this.#exports = new Exports(store, this.#plot);
     this.#legend = new Legend({
       scale: () => store.get("scale"),
@@ -73,62 +73,62 @@ export class HeatmapView {
     this.element.setAttribute("role", "group");
     // JupyterLab's own shortcuts are for its cells, not for what is inside of them
     this.element.dataset.lmSuppressShortcuts = "true";
-    const box = part("div", "box");
+    const box = html("div", "box");
     box.append(
-      part("header", "", this.#title, this.#measures.element, this.#shows.element, this.#models.element, menu.element),
+      html("header", "", this.#title, this.#measures.element, this.#shows.element, this.#models.element, menu.element),
       this.#progress.element,
-      part("main", "", part("div", "map", this.#tools.element, this.#plot.element), this.#panel.element),
-      part("footer", "", this.#legend.element, this.#readout),
+      html("main", "", html("div", "map", this.#tools.element, this.#plot.element), this.#panel.element),
+      html("footer", "", this.#legend.element, this.#readout),
       this.#notes,
     );
     this.element.append(box);
-    this.#hideStill();
+    this.#hideStillOutput();
     this.#listen();
     // what is shown now, for scripts and tests
     Object.defineProperties(this.element, {
       cells: { get: () => store.cells() },
-      rows: { get: () => namesOf(this.#plot.picture?.x) },
-      columns: { get: () => namesOf(this.#plot.picture?.y) },
-      told: { get: () => store.told(store.get("selection")) },
+      rows: { get: () => namesOf(this.#plot.scene?.x) },
+      columns: { get: () => namesOf(this.#plot.scene?.y) },
+      detail: { get: () => store.detail(store.get("selection")) },
     });
   }
 
   /** To be called once the element is in the page. */
-  shown(): void {
-    document.head.append(this.#hides);
+  attached(): void {
+    document.head.append(this.#hideStyle);
     this.#draw();
   }
 
   close(): void {
-    this.#leave.abort();
-    cancelAnimationFrame(this.#due);
+    this.#closing.abort();
+    cancelAnimationFrame(this.#pendingFrame);
     this.#panel.close();
-    this.#hides.remove();
+    this.#hideStyle.remove();
     this.element.remove();
   }
 
   /** The still output below stands in for this view where there is none; where this view is, it is hidden. */
-  #hideStill(): void {
+  #hideStillOutput(): void {
     const still = `.simwidget-still-${CSS.escape(this.#store.get("run_id"))}`;
-    this.#hides.textContent = `${still}, .jp-OutputArea-child:has(${still}) { display: none; }`;
+    this.#hideStyle.textContent = `${still}, .jp-OutputArea-child:has(${still}) { display: none; }`;
   }
 
   #listen(): void {
-    const { signal } = this.#leave;
+    const { signal } = this.#closing;
     const actions = {
       redraw: () => this.#schedule(),
-      choose: (place: Place) => this.#choose(place),
+      choose: (place: Place) => this.#holdOrPin(place),
       toggle: (handle: Handle) => this.#folding.toggle(handle),
       handleOf: (place: Place) => this.#handleOf(place),
       release: () => this.#store.set("selection", null),
     };
-    new Hands(this.#plot, actions, signal);
+    new PointerAndKeyboard(this.#plot, actions, signal);
     const leave = this.#store.subscribe(() => this.#schedule());
     const sizes = new ResizeObserver(() => this.#schedule());
     sizes.observe(this.#plot.element);
     // JupyterLab takes cells that are scrolled away out of the page, and puts them back
     const seen = new IntersectionObserver((all) => {
-      this.#seen = all.at(-1)?.isIntersecting ?? true;
+      this.#visible = all.at(-1)?.isIntersecting ?? true;
       this.#schedule();
     });
     seen.observe(this.element);
@@ -143,13 +143,13 @@ export class HeatmapView {
   }
 
   #schedule(): void {
-    if (this.#due || !this.#seen) return;
-    this.#due = requestAnimationFrame(() => this.#draw());
+    if (this.#pendingFrame || !this.#visible) return;
+    this.#pendingFrame = requestAnimationFrame(() => this.#draw());
   }
 
   #draw(): void {
-    this.#due = 0;
-    if (this.#leave.signal.aborted || !this.element.isConnected || !this.element.clientWidth) return;
+    this.#pendingFrame = 0;
+    if (this.#closing.signal.aborted || !this.element.isConnected || !this.element.clientWidth) return;
     const store = this.#store;
     const [axes, run, scale] = [store.get("axes"), store.get("run"), store.get("scale")];
     const [measure, view, shows] = [store.get("measure"), store.get("view"), store.get("shows")];
@@ -164,9 +164,9 @@ export class HeatmapView {
     const [x, y] = this.#folding.sides;
     const known = run.n_samples || store.cells()?.samples ? store.cells() : undefined;
     // after the first batch the axes are in execution order: numbers in the order before that wait for their frame
-    const cells = known && alike(known.rows, x.layers) && alike(known.columns, y.layers) ? known : undefined;
+    const cells = known && equalLists(known.rows, x.layers) && equalLists(known.columns, y.layers) ? known : undefined;
     const threshold = store.get("threshold");
-    const coloured: Coloured = shows === "errors" ? { ...about, name: `${measure} ±`, threshold } : about;
+    const coloured: ColourSource = shows === "errors" ? { ...about, name: `${measure} ±`, threshold } : about;
     const title = names.length > 3 ? `${names.length} models` : names.join(" × ");
     this.element.setAttribute("aria-label", `Similarity of the layers of ${title}`);
     this.#measures.show(
@@ -183,7 +183,7 @@ export class HeatmapView {
     this.#models.show(names, view);
     this.#progress.show();
     const shown = shows === "errors" ? cells?.stderr : cells?.values;
-    const { steps, colours } = this.#coloured(shown, coloured, scale);
+    const { steps, colours } = this.#coloursOf(shown, coloured, scale);
     const note = [shows === "errors" ? "colours are standard errors" : "", colours.note].filter(Boolean).join(", ");
     if (this.#title.firstChild?.textContent !== title) this.#title.replaceChildren(title, " ", this.#scaleNote);
     this.#title.title = title;
@@ -191,7 +191,7 @@ export class HeatmapView {
     this.#legend.show(shown, steps, colours, coloured, scale);
     this.#legend.threshold = threshold;
     this.#tools.show([x.layers, y.layers], Math.max(x.tree.depth, y.tree.depth), about.kind !== "difference");
-    const { filter, best } = this.#tools.chosen;
+    const { filter, bestMatch: best } = this.#tools.settings;
     const empty = filter && (!x.entries.length || !y.entries.length) ? `no layer is like “${filter}”` : "";
     this.#plot.show({
       x,
@@ -209,17 +209,17 @@ export class HeatmapView {
     this.#panel.show();
     const notes = notesOf(run).map((one) => `Note: ${one}`);
     if (notes.join("\n") !== [...this.#notes.children].map((one) => one.textContent).join("\n")) {
-      this.#notes.replaceChildren(...notes.map((one) => part("p", "", one)));
+      this.#notes.replaceChildren(...notes.map((one) => html("p", "", one)));
     }
-    this.#say();
+    this.#describePointed();
   }
 
   /** Kept while neither the numbers nor the scale change, so that pointing and resizing cost nothing. */
-  #coloured(shown: Float32Array | undefined, coloured: Coloured, scale: Parameters<typeof colouring>[1]) {
+  #coloursOf(shown: Float32Array | undefined, coloured: ColourSource, scale: Parameters<typeof colouringOf>[1]) {
     const numbers = shown ?? NONE;
     const key = JSON.stringify([coloured.name, coloured.kind, coloured.threshold, scale]);
     if (this.#steps?.shown !== numbers || this.#steps.key !== key) {
-      const colours = this.#steps?.key === key ? this.#steps.colours : colouring(coloured, scale);
+      const colours = this.#steps?.key === key ? this.#steps.colours : colouringOf(coloured, scale);
       this.#steps = { shown: numbers, key, colours, steps: stepsOf(numbers, colours) };
     }
     return this.#steps;
@@ -228,26 +228,26 @@ export class HeatmapView {
   // --- what people do ------------------------------------------------------------------------------------------------
 
   /** Hold the pair of a cell; the same one again is pinned, or let go of. */
-  #choose(place: Place): void {
-    const pair = this.#plot.pair(place);
+  #holdOrPin(place: Place): void {
+    const pair = this.#plot.pairAt(place);
     if (!pair) return;
     const held = this.#store.get("selection");
-    if (!held || !same(held, pair)) this.#store.set("selection", pair);
+    if (!held || !equalPairs(held, pair)) this.#store.set("selection", pair);
     else if (this.#plot.focused) this.#pin(pair);
   }
 
   #pin(pair: Selection): void {
     const pinned = this.#store.get("pinned");
-    const others = pinned.filter((one) => !same(one, pair));
+    const others = pinned.filter((one) => !equalPairs(one, pair));
     if (others.length < pinned.length) this.#store.set("pinned", others);
     else if (pinned.length < MOST_PINNED) this.#store.set("pinned", [...pinned, pair]);
-    else this.#store.complain(`${MOST_PINNED} pairs are pinned: let one of them go first`);
+    else this.#store.showError(`${MOST_PINNED} pairs are pinned: let one of them go first`);
   }
 
   #handleOf({ row, column }: Place): Handle | undefined {
-    const picture = this.#plot.picture;
-    if (!picture) return undefined;
-    const [side, one, position] = row < 0 ? (["y", picture.y, column] as const) : (["x", picture.x, row] as const);
+    const scene = this.#plot.scene;
+    if (!scene) return undefined;
+    const [side, one, position] = row < 0 ? (["y", scene.y, column] as const) : (["x", scene.x, row] as const);
     const block = blockAt(one, position);
     return block && { side, path: block.path };
   }
@@ -258,42 +258,42 @@ export class HeatmapView {
     if (!has.some(Boolean)) return false;
     this.#draw(); // the map must know the opened rows before one of them is pointed at
     const plot = this.#plot;
-    const at = (side: Side, here: boolean, otherwise = 0) => (here ? standsAt(side, name) : Math.max(0, otherwise));
+    const at = (side: Side, here: boolean, otherwise = 0) => (here ? positionOf(side, name) : Math.max(0, otherwise));
     const [x, y] = this.#folding.sides;
-    const place = { row: at(x, has[0], plot.place?.row), column: at(y, has[1], plot.place?.column) };
+    const place = { row: at(x, has[0], plot.pointed?.row), column: at(y, has[1], plot.pointed?.column) };
     plot.element.focus({ preventScroll: true });
-    plot.place = place;
+    plot.pointed = place;
     plot.focused = true;
-    plot.port.reveal(place.row, place.column);
+    plot.viewport.reveal(place.row, place.column);
     this.#schedule();
     return true;
   }
 
   /** Name what is pointed at, in two lines and for screen readers. */
-  #say(): void {
+  #describePointed(): void {
     const plot = this.#plot;
-    const picture = plot.picture!;
-    const { place } = plot;
-    const pair = plot.pair(place);
-    const said = place && saidOf(picture, place, pair, this.#store.get("axes"));
+    const scene = plot.scene!;
+    const place = plot.pointed;
+    const pair = plot.pairAt(place);
+    const said = place && cellText(scene, place, pair, this.#store.get("axes"));
     const lines = said?.lines ?? HINT;
     if (lines.join("") !== this.#readout.textContent) {
-      this.#readout.replaceChildren(...lines.map((text) => part("span", "", text)));
+      this.#readout.replaceChildren(...lines.map((text) => html("span", "", text)));
       this.#readout.title = said ? lines.join("\n") : "";
     }
     const held = this.#store.get("selection");
-    const map = mapText(picture);
-    this.#reader.say(map, {
+    const map = mapText(scene);
+    this.#reader.describe(map, {
       text: said?.name ?? map,
       expanded: said?.expanded,
-      selected: held !== null && pair !== undefined && same(held, pair),
+      selected: held !== null && pair !== undefined && equalPairs(held, pair),
     });
   }
 }
 
 const NONE = new Float32Array();
 
-function alike(a: readonly string[], b: readonly string[]): boolean {
+function equalLists(a: readonly string[], b: readonly string[]): boolean {
   return a === b || (a.length === b.length && a.every((name, i) => name === b[i]));
 }
 

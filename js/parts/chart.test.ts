@@ -1,13 +1,13 @@
 import { expect, it } from "vitest";
-import { apart, axisOf, bandPath, linePath, tickText } from "./chart";
+import { spreadLabels, axisOf, bandPath, linePath, tickText } from "./chart";
 
 const anywhere: [number, number] = [-Infinity, Infinity];
 
 it("moves labels apart as little as possible, and keeps their order", () => {
-  expect(apart([30, 32], 12, anywhere)).toEqual([25, 37]);
-  expect(apart([32, 30], 12, anywhere)).toEqual([37, 25]);
-  expect(apart([10, 50], 12, anywhere)).toEqual([10, 50]);
-  expect(apart([], 12, anywhere)).toEqual([]);
+  expect(spreadLabels([30, 32], 12, anywhere)).toEqual([25, 37]);
+  expect(spreadLabels([32, 30], 12, anywhere)).toEqual([37, 25]);
+  expect(spreadLabels([10, 50], 12, anywhere)).toEqual([10, 50]);
+  expect(spreadLabels([], 12, anywhere)).toEqual([]);
 });
 
 it("keeps labels within their limits, and apart wherever they want to be", () => {
@@ -15,7 +15,7 @@ it("keeps labels within their limits, and apart wherever they want to be", () =>
   const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
   for (let trial = 0; trial < 300; trial++) {
     const heights = Array.from({ length: 1 + Math.floor(5 * random()) }, () => 10 + 98 * random() ** 3);
-    const moved = apart(heights, 17, [10, 108]).sort((a, b) => a - b);
+    const moved = spreadLabels(heights, 17, [10, 108]).sort((a, b) => a - b);
     expect(moved[0]).toBeGreaterThanOrEqual(10);
     expect(moved.at(-1)).toBeLessThanOrEqual(108);
     moved.slice(1).forEach((one, k) => expect(one - moved[k]!).toBeGreaterThanOrEqual(17 - 1e-9));

@@ -10,7 +10,7 @@ const BEGINNINGS = [0.8, 0.5, 0, -0.25, -0.5, -1];
  * Heights of labels, moved as little as possible so that any two are `least` apart and all lie within the limits. Their
  * order stays. Labels that would touch form a block, which stands where its labels on average want to be.
  */
-export function apart(heights: number[], least: number, [top, bottom]: [number, number]): number[] {
+export function spreadLabels(heights: number[], least: number, [top, bottom]: [number, number]): number[] {
   interface Block {
     members: number[];
     first: number;

@@ -1,6 +1,6 @@
 /** Making elements. Text is always text: a layer may be called anything. */
 
-export function part<K extends keyof HTMLElementTagNameMap>(
+export function html<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   name = "",
   ...content: (string | Node)[]
@@ -11,7 +11,7 @@ export function part<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-export function drawn(tag: string, attributes: Record<string, string | number>, text = ""): SVGElement {
+export function svg(tag: string, attributes: Record<string, string | number>, text = ""): SVGElement {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
   element.textContent = text;

@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { expect, it } from "vitest";
-import { Fresh, mark, say } from "./fresh";
+import { Fresh, setAttribute, setText } from "./fresh";
 
 it("knows what has been drawn", () => {
   const fresh = new Fresh();
@@ -14,12 +14,12 @@ it("knows what has been drawn", () => {
 
 it("leaves what is so already alone", () => {
   const element = document.createElement("p");
-  say(element, "a");
+  setText(element, "a");
   const node = element.firstChild;
-  say(element, "a");
+  setText(element, "a");
   expect(element.firstChild).toBe(node);
-  mark(element, "title", "b");
+  setAttribute(element, "title", "b");
   expect(element.title).toBe("b");
-  mark(element, "title", null);
+  setAttribute(element, "title", null);
   expect(element.hasAttribute("title")).toBe(false);
 });

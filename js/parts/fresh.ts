@@ -13,22 +13,22 @@ export class Fresh {
 }
 
 /** Set a text; one that is there already stays the same node. */
-export function say(element: Element, text: string): void {
+export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /** Set an attribute, or take it away; one that is so already is not written again. */
-export function mark(element: Element, name: string, value: string | null): void {
+export function setAttribute(element: Element, name: string, value: string | null): void {
   if (element.getAttribute(name) === value) return;
   if (value === null) element.removeAttribute(name);
   else element.setAttribute(name, value);
 }
 
-export function hide(element: Element, hidden: boolean): void {
-  mark(element, "hidden", hidden ? "" : null);
+export function setHidden(element: Element, hidden: boolean): void {
+  setAttribute(element, "hidden", hidden ? "" : null);
 }
 
 /** Give a class, or take it. */
-export function flag(element: Element, name: string, on: boolean): void {
+export function setClass(element: Element, name: string, on: boolean): void {
   if (element.classList.contains(name) !== on) element.classList.toggle(name, on);
 }

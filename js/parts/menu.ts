@@ -1,21 +1,21 @@
 /** A button that opens a list of deeds. */
 
-import { part } from "./dom";
+import { html } from "./dom";
 
-export interface Deed {
+export interface MenuItem {
   key: string;
   text: string;
   hint: string;
 }
 
 export class Menu {
-  readonly element = part("details", "menu");
-  #summary = part("summary", "", "Export ▾");
+  readonly element = html("details", "menu");
+  #summary = html("summary", "", "Export ▾");
 
-  constructor(deeds: Deed[], choose: (key: string) => void, signal: AbortSignal) {
-    const list = part("div", "list");
-    for (const { key, text, hint } of deeds) {
-      const button = part("button", key, text);
+  constructor(items: MenuItem[], choose: (key: string) => void, signal: AbortSignal) {
+    const list = html("div", "list");
+    for (const { key, text, hint } of items) {
+      const button = html("button", key, text);
       button.type = "button";
       button.title = hint;
       button.onclick = () => {

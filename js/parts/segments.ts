@@ -1,6 +1,6 @@
 /** A row of buttons of which one is chosen. */
 
-import { part } from "./dom";
+import { html } from "./dom";
 
 export interface Segment {
   key: string;
@@ -11,7 +11,7 @@ export interface Segment {
 }
 
 export class Segments {
-  readonly element = part("div", "segments");
+  readonly element = html("div", "segments");
   #choose: (key: string) => void;
   #buttons = new Map<string, HTMLButtonElement>();
 
@@ -38,7 +38,7 @@ export class Segments {
   }
 
   #button(key: string): HTMLButtonElement {
-    const button = part("button");
+    const button = html("button");
     button.type = "button";
     button.onclick = () => this.#choose(key);
     return button;

@@ -6,8 +6,8 @@ const FAMILY = "ui-sans-serif, system-ui, sans-serif";
 export const LABEL_PITCH = 13;
 
 /** Measures text in the map's fonts, each text once. */
-export class Measure {
-  #pen = document.createElement("canvas").getContext("2d");
+export class TextWidths {
+  #context = document.createElement("canvas").getContext("2d");
   #widths = new Map<string, number>();
   #cut = new Map<string, string>();
 
@@ -16,8 +16,8 @@ export class Measure {
     let width = this.#widths.get(key);
     if (width === undefined) {
       if (this.#widths.size > 20_000) this.#widths.clear();
-      if (this.#pen) this.#pen.font = `${bold ? "600 " : ""}${FONT_SIZE}px ${FAMILY}`;
-      width = this.#pen?.measureText(text).width ?? 6.5 * text.length;
+      if (this.#context) this.#context.font = `${bold ? "600 " : ""}${FONT_SIZE}px ${FAMILY}`;
+      width = this.#context?.measureText(text).width ?? 6.5 * text.length;
       this.#widths.set(key, width);
     }
     return width;

@@ -75,7 +75,7 @@ export interface Scale {
 }
 
 /** The synced traits. Python writes the first five; both write the others. */
-export interface State {
+export interface WidgetState {
   run_id: string;
   axes: Axis[];
   run: RunInfo;

@@ -1,60 +1,61 @@
 /** A model for pages without a kernel: it holds the state, hears of its changes, and knows some details by heart. */
 
 import type { AnyModel } from "@anywidget/types";
-import type { Detail, FromPython, State, ToPython } from "./model";
-import { same } from "./pairs";
+import type { Detail, FromPython, WidgetState, ToPython } from "./model";
+import { equalPairs } from "./pairs";
 
 /** A detail as Python would send it. */
-export interface Told {
+export interface DetailMessage {
   message: Detail;
   buffers: Uint8Array[];
 }
 
-type Call = (...args: never[]) => void;
+type Listener = (...args: never[]) => void;
 
-export class StandIn implements Pick<AnyModel<State>, "get" | "set" | "on" | "off" | "save_changes" | "send"> {
-  #state: State;
-  #calls = new Map<string, Set<Call>>();
-  #details: Told[];
+export class StandIn implements Pick<AnyModel<WidgetState>, "get" | "set" | "on" | "off" | "save_changes" | "send"> {
+  #state: WidgetState;
+  #listeners = new Map<string, Set<Listener>>();
+  #details: DetailMessage[];
   widget_manager = undefined as never;
 
-  constructor(state: State, details: Told[] = []) {
+  constructor(state: WidgetState, details: DetailMessage[] = []) {
     this.#state = { ...state };
     this.#details = details;
   }
 
-  get<K extends keyof State>(name: K): State[K] {
+  get<K extends keyof WidgetState>(name: K): WidgetState[K] {
     return this.#state[name];
   }
 
-  set<K extends keyof State>(name: K, value: State[K]): void {
+  set<K extends keyof WidgetState>(name: K, value: WidgetState[K]): void {
     this.#state[name] = value;
-    for (const call of this.#calls.get(`change:${String(name)}`) ?? []) call();
+    for (const call of this.#listeners.get(`change:${String(name)}`) ?? []) call();
   }
 
-  on(event: string, call: Call): void {
-    this.#calls.set(event, (this.#calls.get(event) ?? new Set()).add(call));
+  on(event: string, call: Listener): void {
+    this.#listeners.set(event, (this.#listeners.get(event) ?? new Set()).add(call));
   }
 
-  off(event?: string | null, call?: Call | null): void {
-    if (event && call) this.#calls.get(event)?.delete(call);
+  off(event?: string | null, call?: Listener | null): void {
+    if (event && call) this.#listeners.get(event)?.delete(call);
   }
 
   /** How many listeners there are. */
   get listeners(): number {
-    return [...this.#calls.values()].reduce((sum, calls) => sum + calls.size, 0);
+    return [...this.#listeners.values()].reduce((sum, calls) => sum + calls.size, 0);
   }
 
   save_changes(): void {}
 
   send(message?: ToPython): void {
     if (message?.type !== "need" || message.what !== "detail") return;
-    const known = this.#details.find(({ message: { pair } }) => message.pair && same(pair, message.pair));
-    if (known) queueMicrotask(() => this.tell(known.message, known.buffers));
+    const known = this.#details.find(({ message: { pair } }) => message.pair && equalPairs(pair, message.pair));
+    if (known) queueMicrotask(() => this.receive(known.message, known.buffers));
   }
 
   /** Let the page hear a message, as if Python had sent it. */
-  tell(message: FromPython, buffers: Uint8Array[] = []): void {
-    for (const call of this.#calls.get("msg:custom") ?? []) (call as (...args: unknown[]) => void)(message, buffers);
+  receive(message: FromPython, buffers: Uint8Array[] = []): void {
+    for (const call of this.#listeners.get("msg:custom") ?? [])
+      (call as (...args: unknown[]) => void)(message, buffers);
   }
 }

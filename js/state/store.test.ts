@@ -1,14 +1,14 @@
 // @vitest-environment happy-dom
 import { zlibSync } from "fflate";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { State, ToPython } from "./model";
+import type { WidgetState, ToPython } from "./model";
 import { StandIn } from "./standin";
 import { Store } from "./store";
 
 const about = { name: "cka", title: "CKA", kind: "similarity" as const, reasons: {} };
 const pair = { model_x: "a", layer_x: "one", model_y: "a", layer_y: "two" };
 
-function state(): State {
+function state(): WidgetState {
   // steps 65534, 0, 65534, and no errors
   const steps = Uint8Array.from([254, 0, 254, 255, 0, 255, 0, 0, 0, 0, 0, 0]);
   return {
@@ -115,13 +115,13 @@ it("acknowledges the latest frame once, at the latest after 250 ms", () => {
 });
 
 it("notices that a run has gone silent, and that it is back", () => {
-  const told = vi.fn();
-  store.subscribe(told);
+  const listener = vi.fn();
+  store.subscribe(listener);
   vi.advanceTimersByTime(5000);
   expect(store.lastHeard).toBeUndefined();
   vi.advanceTimersByTime(3000);
   expect(store.lastHeard).toBeGreaterThan(0);
-  expect(told).toHaveBeenCalledTimes(1);
+  expect(listener).toHaveBeenCalledTimes(1);
   model.hear?.({ type: "beat", seq: 1 }, []);
   expect(store.lastHeard).toBeUndefined();
 });
@@ -146,14 +146,14 @@ it("asks a silent kernel again, ever more rarely, for what it has missed", () =>
 });
 
 it("knows that its kernel was restarted, whatever the run, and sends nothing to the new one", async () => {
-  const told = vi.fn();
-  store.subscribe(told);
+  const listener = vi.fn();
+  store.subscribe(listener);
   model.set("run", { ...state().run, state: "finished" });
-  expect([store.gone, store.lastHeard]).toEqual([false, undefined]);
-  told.mockClear();
+  expect([store.kernelGone, store.lastHeard]).toEqual([false, undefined]);
+  listener.mockClear();
   model.restart?.();
-  expect(told).toHaveBeenCalledTimes(1);
-  expect(store.gone).toBe(true);
+  expect(listener).toHaveBeenCalledTimes(1);
+  expect(store.kernelGone).toBe(true);
   expect(store.lastHeard).toBeGreaterThan(0);
   const n = model.sent.length;
   store.set("selection", pair);
@@ -184,10 +184,10 @@ const inside = {
   thumbnail: null,
 };
 
-function detail(of: typeof pair, seq: number, told: typeof inside | null) {
+function detail(of: typeof pair, seq: number, given: typeof inside | null) {
   const gram = (value: number) => new DataView(Float32Array.from([value]).buffer);
-  const message = { type: "detail", run_id: "r", seq, pair: of, measures: [], inside: told };
-  return [message, told ? [gram(seq), gram(2), new DataView(new ArrayBuffer(0))] : []] as const;
+  const message = { type: "detail", run_id: "r", seq, pair: of, measures: [], inside: given };
+  return [message, given ? [gram(seq), gram(2), new DataView(new ArrayBuffer(0))] : []] as const;
 }
 
 it("asks for the held and the pinned pairs, and keeps what it is told of each", () => {
@@ -199,27 +199,27 @@ it("asks for the held and the pinned pairs, and keeps what it is told of each", 
     { type: "need", what: "detail", pair: other },
   ]);
   model.hear?.(detail(other, 1, null)[0], []);
-  expect(store.told(pair)).toBeUndefined();
+  expect(store.detail(pair)).toBeUndefined();
   const [message, buffers] = detail(pair, 4, inside);
   model.hear?.(message, [...buffers]);
-  expect(store.told(pair)?.inside?.gramX[0]).toBe(4);
-  expect(store.told(other)).toMatchObject({ seq: 1, inside: null });
-  expect(store.told(null)).toBeUndefined();
+  expect(store.detail(pair)?.inside?.gramX[0]).toBe(4);
+  expect(store.detail(other)).toMatchObject({ seq: 1, inside: null });
+  expect(store.detail(null)).toBeUndefined();
 });
 
 it("keeps what it knows of the insides when a pair is told as a pinned one", () => {
   const [message, buffers] = detail(pair, 4, inside);
   model.hear?.(message, [...buffers]);
   model.hear?.(detail(pair, 5, null)[0], []);
-  expect(store.told(pair)).toMatchObject({ seq: 5, inside: { n_compared: 64 } });
+  expect(store.detail(pair)).toMatchObject({ seq: 5, inside: { n_compared: 64 } });
   model.hear?.({ ...message, run_id: "another" }, [...buffers]);
-  expect(store.told(pair)?.seq).toBe(5);
+  expect(store.detail(pair)?.seq).toBe(5);
 });
 
 it("forgets pairs that were told long ago", () => {
   for (let k = 0; k < 12; k++) model.hear?.(detail({ ...pair, layer_y: `layer${k}` }, k, null)[0], []);
-  expect(store.told({ ...pair, layer_y: "layer0" })).toBeUndefined();
-  expect(store.told({ ...pair, layer_y: "layer11" })).toBeDefined();
+  expect(store.detail({ ...pair, layer_y: "layer0" })).toBeUndefined();
+  expect(store.detail({ ...pair, layer_y: "layer11" })).toBeDefined();
 });
 
 it("fetches a file, and says why there is none", async () => {
@@ -243,7 +243,7 @@ it("tells what a command ran into", () => {
   store.command("start");
   const { id } = model.sent.at(-1) as { id: number };
   model.hear?.({ type: "reply", id, error: "it is running" }, []);
-  expect(store.trouble).toBe("it is running");
+  expect(store.error).toBe("it is running");
   store.command("pause");
-  expect(store.trouble).toBeUndefined();
+  expect(store.error).toBeUndefined();
 });

@@ -11,10 +11,10 @@ import type {
   Need,
   PairMeasure,
   Selection,
-  State,
+  WidgetState,
   ToPython,
 } from "./model";
-import { nameOf } from "./pairs";
+import { pairKey } from "./pairs";
 import { bytesOf, float32, Snapshot, type Cells } from "./snapshot";
 
 const ACK_WITHIN = 250;
@@ -23,7 +23,7 @@ const SILENT_AFTER = 6000;
 const ASKED_WITHIN = 60_000;
 const FETCHED_WITHIN = 30_000;
 /** Pairs whose detail is kept. */
-const MOST_TOLD = 8;
+const MAX_DETAILS = 8;
 const SHARED = [
   "axes",
   "run",
@@ -41,11 +41,11 @@ const SHARED = [
 ] as const;
 
 /** What both Python and the page write. */
-type Chosen = "measure" | "view" | "shows" | "selection" | "pinned" | "open_x" | "open_y" | "scale" | "threshold";
+type SettingName = "measure" | "view" | "shows" | "selection" | "pinned" | "open_x" | "open_y" | "scale" | "threshold";
 type Buffer = DataView | Uint8Array | ArrayBuffer;
 
 /** What the layers of a pair make of the samples, with its pictures. */
-export interface ToldInside extends Inside {
+export interface DecodedInside extends Inside {
   /** the Gram matrices (size, size), row by row */
   gramX: Float32Array;
   gramY: Float32Array;
@@ -54,34 +54,34 @@ export interface ToldInside extends Inside {
 }
 
 /** The latest detail of one pair. */
-export interface Told {
+export interface PairDetail {
   measures: PairMeasure[];
-  inside: ToldInside | null;
+  inside: DecodedInside | null;
   seq: number;
 }
 
 export class Store {
-  #model: AnyModel<State>;
+  #model: AnyModel<WidgetState>;
   #client = Math.random().toString(36).slice(2);
   #listeners = new Set<() => void>();
   #frames = new Map<string, Cells>();
   #snapshot: Snapshot | undefined;
-  #told = new Map<string, Told>();
+  #details = new Map<string, PairDetail>();
   #fetches = new Map<number, (fetched: Fetched, bytes: Buffer | undefined) => void>();
   #heard = 0;
   #silent = false;
   #gone = false;
   #askedAfter = SILENT_AFTER;
   #commands = 0;
-  #trouble: string | undefined;
+  #error: string | undefined;
   #seq = 0;
   #acknowledgement: { seq: number; timer: number; frame: number } | undefined;
   #release: () => void;
 
   /** `alone` tells that there is no kernel and never will be. */
   constructor(
-    model: AnyModel<State>,
-    readonly alone = false,
+    model: AnyModel<WidgetState>,
+    readonly withoutKernel = false,
   ) {
     this.#model = model;
     const hear = (message: FromPython, buffers: Buffer[]) => this.#hear(message, buffers ?? []);
@@ -127,12 +127,12 @@ export class Store {
     return () => void this.#listeners.delete(listener);
   }
 
-  get<K extends keyof State>(name: K): State[K] {
+  get<K extends keyof WidgetState>(name: K): WidgetState[K] {
     return this.#model.get(name);
   }
 
   /** Change what all views of this widget share. */
-  set<K extends Chosen>(name: K, value: State[K]): void {
+  set<K extends SettingName>(name: K, value: WidgetState[K]): void {
     this.#model.set(name, value);
     this.#model.save_changes();
     if (name === "selection" || name === "pinned") this.#ask();
@@ -141,7 +141,7 @@ export class Store {
   /** Ask for the detail of the held pair and of the pinned ones. */
   #ask(): void {
     const held = this.get("selection");
-    for (const pair of [...(held ? [held] : []), ...this.get("pinned")]) this.need("detail", pair);
+    for (const pair of [...(held ? [held] : []), ...this.get("pinned")]) this.ask("detail", pair);
   }
 
   get snapshot(): Snapshot {
@@ -157,8 +157,8 @@ export class Store {
   }
 
   /** What Python has told of a pair, as of its latest detail. */
-  told(pair: Selection | null): Told | undefined {
-    return pair ? this.#told.get(nameOf(pair)) : undefined;
+  detail(pair: Selection | null): PairDetail | undefined {
+    return pair ? this.#details.get(pairKey(pair)) : undefined;
   }
 
   /** When the kernel was last heard, in ms since 1970, if it has been silent for too long or is gone. */
@@ -167,16 +167,16 @@ export class Store {
   }
 
   /** Whether the kernel that this belongs to is gone for good. */
-  get gone(): boolean {
+  get kernelGone(): boolean {
     return this.#gone;
   }
 
   /** What the last command ran into. */
-  get trouble(): string | undefined {
-    return this.#trouble;
+  get error(): string | undefined {
+    return this.#error;
   }
 
-  need(what: Need["what"], pair: Selection | null = null): void {
+  ask(what: Need["what"], pair: Selection | null = null): void {
     this.#send({ type: "need", client: this.#client, what, pair });
   }
 
@@ -200,13 +200,13 @@ export class Store {
   }
 
   /** Say what went wrong, where people see it. */
-  complain(trouble: string | undefined): void {
-    this.#trouble = trouble;
+  showError(trouble: string | undefined): void {
+    this.#error = trouble;
     this.#tell();
   }
 
   command(name: Command["name"]): void {
-    this.#trouble = undefined;
+    this.#error = undefined;
     this.#send({ type: "command", id: ++this.#commands, name });
   }
 
@@ -227,7 +227,7 @@ export class Store {
     else if (message.type === "detail") this.#keep(message, buffers);
     else if (message.type === "fetched") {
       if (message.client === this.#client) this.#fetches.get(message.id)?.(message, buffers[0]);
-    } else if (message.type === "reply" && message.id === this.#commands) this.#trouble = message.error ?? undefined;
+    } else if (message.type === "reply" && message.id === this.#commands) this.#error = message.error ?? undefined;
     this.#tell();
     if (message.type === "frame") this.#acknowledge(message.seq);
   }
@@ -238,7 +238,7 @@ export class Store {
     const [values, stderr] = buffers;
     if (!axisX || !axisY || !values || !stderr || frame.run_id !== this.get("run_id")) return;
     if (frame.shape[0] !== axisX.layers.length || frame.shape[1] !== axisY.layers.length) {
-      this.need("frame"); // the axes have changed under it
+      this.ask("frame"); // the axes have changed under it
       return;
     }
     this.#seq = frame.seq;
@@ -257,10 +257,10 @@ export class Store {
 
   #keep(detail: Detail, [gramX, gramY, thumbnails]: Buffer[]): void {
     if (detail.run_id !== this.get("run_id")) return;
-    const before = this.#told.get(nameOf(detail.pair));
+    const before = this.#details.get(pairKey(detail.pair));
     const inside = detail.inside && gramX && gramY ? detail.inside : null;
-    this.#told.delete(nameOf(detail.pair));
-    this.#told.set(nameOf(detail.pair), {
+    this.#details.delete(pairKey(detail.pair));
+    this.#details.set(pairKey(detail.pair), {
       measures: detail.measures,
       inside: inside && {
         ...inside,
@@ -271,10 +271,10 @@ export class Store {
       seq: detail.seq,
     });
     // a pair that was pinned by the way is told without its insides; what is known of them stays
-    if (!inside && before?.inside) this.#told.get(nameOf(detail.pair))!.inside = before.inside;
-    for (const name of this.#told.keys()) {
-      if (this.#told.size <= MOST_TOLD) break;
-      this.#told.delete(name);
+    if (!inside && before?.inside) this.#details.get(pairKey(detail.pair))!.inside = before.inside;
+    for (const name of this.#details.keys()) {
+      if (this.#details.size <= MAX_DETAILS) break;
+      this.#details.delete(name);
     }
   }
 

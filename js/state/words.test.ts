@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { RunInfo } from "./model";
-import { cellText, clock, notesOf, numberTexts, paceText, runText } from "./words";
+import { valueText, clock, notesOf, numberTexts, paceText, runText } from "./words";
 
 it("lets the digits follow the error", () => {
   expect(numberTexts(0.87654321, 0.012)).toEqual(["0.877", "± 0.012"]);
@@ -21,8 +21,8 @@ it("says why a cell is missing", () => {
     seq: 1,
     samples: 64,
   };
-  expect(cellText(cells, 0, 0)).toBe("CKA 0.500 ± 0.010");
-  expect(cellText(cells, 1, 0)).toBe("CKA missing: unused: never ran");
+  expect(valueText(cells, 0, 0)).toBe("CKA 0.500 ± 0.010");
+  expect(valueText(cells, 1, 0)).toBe("CKA missing: unused: never ran");
 });
 
 it("says where the run is", () => {

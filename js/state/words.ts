@@ -34,7 +34,7 @@ export function whyMissing(about: MeasureInfo, pair: Selection): string {
 }
 
 /** The value of one cell, or why it has none. */
-export function cellText(cells: Cells, row: number, column: number): string {
+export function valueText(cells: Cells, row: number, column: number): string {
   const at = row * cells.columns.length + column;
   const value = cells.values[at] ?? NaN;
   if (!Number.isNaN(value)) return `${cells.about.title} ${numberTexts(value, cells.stderr[at] ?? NaN).join(" ")}`;
@@ -43,12 +43,12 @@ export function cellText(cells: Cells, row: number, column: number): string {
 
 /** Where the run is. */
 export function runText({ state, n_batches, n_batches_expected, error }: RunInfo): string {
-  const batch = `${whole(n_batches)}${n_batches_expected === null ? "" : ` of ${whole(n_batches_expected)}`}`;
+  const batch = `${countText(n_batches)}${n_batches_expected === null ? "" : ` of ${countText(n_batches_expected)}`}`;
   if (state === "ready") return "Not started";
   if (state === "running" && n_batches === 0) return "Waiting for the loader";
   if (state === "running") return `Batch ${batch}`;
   if (state === "paused") return `Paused at batch ${batch}`;
-  if (state === "finished") return n_batches ? `Finished, ${whole(n_batches)} batches` : "Finished";
+  if (state === "finished") return n_batches ? `Finished, ${countText(n_batches)} batches` : "Finished";
   if (state === "failed") return `Failed after batch ${batch}: ${error ?? "unknown error"}`;
   return `Stopped after batch ${batch}`;
 }
@@ -60,8 +60,8 @@ export function notesOf({ state, error, notes }: RunInfo): string[] {
 
 /** Samples, their rate, and the time that is left. */
 export function paceText({ n_samples, rate, seconds_left }: RunInfo): string {
-  const parts = [n_samples ? `${whole(n_samples)} samples` : ""];
-  if (rate !== null) parts.push(`${whole(rate >= 100 ? Math.round(rate) : Number(rate.toPrecision(2)))} samples/s`);
+  const parts = [n_samples ? `${countText(n_samples)} samples` : ""];
+  if (rate !== null) parts.push(`${countText(rate >= 100 ? Math.round(rate) : Number(rate.toPrecision(2)))} samples/s`);
   if (seconds_left !== null) parts.push(`${clock(seconds_left)} left`);
   return parts.filter(Boolean).join("  ");
 }
@@ -87,6 +87,6 @@ export function widestText(stderr: Float32Array): string {
   return most > -Infinity ? `errors ≤ ${most.toFixed(3)}` : "";
 }
 
-function whole(n: number): string {
+function countText(n: number): string {
   return n.toLocaleString("en");
 }

@@ -86,7 +86,7 @@ class Scale(TypedDict):
     palette: Palette
 
 
-class State(TypedDict):
+class WidgetState(TypedDict):
     """The synced traits. Python writes the first five; both write the others.
 
     `shows` tells whether the map's colours are values or their errors. `open_x` and `open_y` are, for each model as
