@@ -3,7 +3,7 @@
 import { svg, html } from "../parts/dom";
 import { Fresh, setAttribute } from "../parts/fresh";
 import type { Selection } from "../state/model";
-import { NO_MORE_PINS, MAX_PINNED, pinNumber } from "../state/pinned";
+import { cannotPin, NO_MORE_PINS, pinNumber } from "../state/pinned";
 
 /** Letters at the ends of layers' and models' names that stay when there is no room for all: they tell them apart. */
 const [LAYER_TAIL, MODEL_TAIL] = [9, 3];
@@ -37,7 +37,7 @@ export class Names {
       this.#names.replaceChildren(fullName(pair.model_x, pair.layer_x, "x"), fullName(pair.model_y, pair.layer_y, "y"));
     }
     const number = pinNumber(pinned, pair);
-    const full = !number && pinned.length >= MAX_PINNED;
+    const full = cannotPin(pinned, pair);
     // it can still be reached and says why, which a disabled button could not
     setAttribute(this.#pin, "class", `pin-toggle tone${number}`);
     setAttribute(this.#pin, "aria-disabled", full ? "true" : null);

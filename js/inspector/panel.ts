@@ -5,7 +5,7 @@ import { focusWithin } from "../parts/focus";
 import { setClass, setHidden, setText } from "../parts/fresh";
 import type { MeasureInfo, Selection } from "../state/model";
 import { sameLayers } from "../state/pairs";
-import { NO_MORE_PINS, MAX_PINNED, pinNumber, togglePinned } from "../state/pinned";
+import { cannotPin, NO_MORE_PINS, pinNumber, pinOrUnpin } from "../state/pinned";
 import type { Store } from "../state/store";
 import { Curves, hasValues, type Line } from "./curves";
 import { Grams } from "./grams";
@@ -39,7 +39,7 @@ export class Panel {
   #awaited: { pair: Selection; timer: number; late: boolean } | undefined;
 
   constructor(private store: Store) {
-    const pin = (pair: Selection) => store.set("pinned", togglePinned(store.get("pinned"), pair));
+    const pin = (pair: Selection) => pinOrUnpin(store, pair);
     this.#pairNumbers = new PairNumbers(store);
     this.#names = new Names({
       pin: () => this.#pair && pin(this.#pair),
@@ -142,7 +142,7 @@ export class Panel {
     }
     const rows: (PairNumber | undefined)[] = pinned.map(rowOf);
     this.#pins.show(pinned, rows, pair);
-    setHidden(this.#noMorePins, !pair || pinned.length < MAX_PINNED || pinNumber(pinned, pair) > 0);
+    setHidden(this.#noMorePins, !pair || !cannotPin(pinned, pair));
     return lines.length > 0;
   }
 

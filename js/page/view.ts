@@ -14,8 +14,9 @@ import { blockAt, positionOf, type Side } from "../map/side";
 import { html } from "../parts/dom";
 import { Menu } from "../parts/menu";
 import { Segments } from "../parts/segments";
-import type { MeasureInfo, Selection } from "../state/model";
+import type { MeasureInfo } from "../state/model";
 import { equalPairs } from "../state/pairs";
+import { pinOrUnpin } from "../state/pinned";
 import type { Store } from "../state/store";
 import { notesOf } from "../state/words";
 import { Exports } from "./exports";
@@ -23,7 +24,6 @@ import { ModelPicker } from "./models";
 import { Progress } from "./progress";
 import { Tools } from "./tools";
 
-const MOST_PINNED = 4;
 export class HeatmapView {
   readonly element = html("div", "simwidget-heatmap");
   #store: Store;
@@ -233,15 +233,7 @@ export class HeatmapView {
     if (!pair) return;
     const held = this.#store.get("selection");
     if (!held || !equalPairs(held, pair)) this.#store.set("selection", pair);
-    else if (this.#plot.focused) this.#pin(pair);
-  }
-
-  #pin(pair: Selection): void {
-    const pinned = this.#store.get("pinned");
-    const others = pinned.filter((one) => !equalPairs(one, pair));
-    if (others.length < pinned.length) this.#store.set("pinned", others);
-    else if (pinned.length < MOST_PINNED) this.#store.set("pinned", [...pinned, pair]);
-    else this.#store.showError(`${MOST_PINNED} pairs are pinned: let one of them go first`);
+    else if (this.#plot.focused) pinOrUnpin(this.#store, pair);
   }
 
   #handleOf({ row, column }: Place): Handle | undefined {

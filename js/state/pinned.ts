@@ -1,18 +1,34 @@
-/** Which pairs are pinned. Their numbers, from 1, are their places among the pinned ones, in every view alike. */
+/**
+ * The pinned pairs, whose curves are compared. A pair seen from its other side is the same pair, so it is pinned only
+ * once; Python refuses a list with both. A pair's number, from 1, is its place in the list, in every view.
+ */
 
 import type { Selection } from "./model";
 import { sameLayers } from "./pairs";
+import type { Store } from "./store";
 
 export const MAX_PINNED = 4;
 export const NO_MORE_PINS = "Four pairs are pinned; unpin one to pin another";
 
-/** The number a pinned pair has, from 1; 0 for a pair that is not pinned. */
+/** The number of a pinned pair, from 1; 0 for a pair that is not pinned. */
 export function pinNumber(pinned: Selection[], pair: Selection): number {
   return 1 + pinned.findIndex((one) => sameLayers(one, pair));
 }
 
-/** The pinned pairs without this one if it is among them, else with it if there is room. */
+/** Whether a pair is neither pinned nor can be. */
+export function cannotPin(pinned: Selection[], pair: Selection): boolean {
+  return pinned.length >= MAX_PINNED && pinNumber(pinned, pair) === 0;
+}
+
+/** The list without this pair if it is pinned, else with it if there is room. */
 export function togglePinned(pinned: Selection[], pair: Selection): Selection[] {
   if (pinNumber(pinned, pair)) return pinned.filter((one) => !sameLayers(one, pair));
-  return pinned.length < MAX_PINNED ? [...pinned, pair] : pinned;
+  return cannotPin(pinned, pair) ? pinned : [...pinned, pair];
+}
+
+/** Pin or unpin a pair in every view of the widget, or show why that cannot be. */
+export function pinOrUnpin(store: Pick<Store, "get" | "set" | "showError">, pair: Selection): void {
+  const pinned = store.get("pinned");
+  if (cannotPin(pinned, pair)) store.showError(NO_MORE_PINS);
+  else store.set("pinned", togglePinned(pinned, pair));
 }
