@@ -4,6 +4,7 @@ import { svg, html } from "../parts/dom";
 import { Segments } from "../parts/segments";
 import type { Palette, Scale } from "../state/model";
 import { gradient, histogram, rangeOf, type ColourSource, type Colouring } from "./palette";
+import type { Scene } from "./scene";
 
 const BINS = 48;
 const [WIDTH, HEIGHT] = [150, 16];
@@ -56,19 +57,16 @@ export class Legend {
     this.element.append(map, this.#modes.element, this.#palette, hatched);
   }
 
-  show(
-    shown: Float32Array | undefined,
-    steps: Int16Array,
-    colours: Colouring,
-    coloured: ColourSource,
-    scale: Scale,
-  ): void {
+  show({ shown, steps, colours, source }: Scene, scale: Scale, threshold: number): void {
     this.#shown = shown;
-    this.#source = coloured;
+    this.#source = source;
     if (colours !== this.#colours) this.#draw(colours);
     if (steps !== this.#steps) this.#count(steps);
-    const errors = coloured.threshold !== undefined;
-    const diverging = coloured.kind === "difference" && !errors;
+    // unless it is being written
+    const input = this.#threshold;
+    if (document.activeElement !== input) input.value = String(Number(threshold.toPrecision(6)));
+    const errors = source.threshold !== undefined;
+    const diverging = source.kind === "difference" && !errors;
     const usual = colours.note ? "usual" : `${colours.limits.map((one) => trimmed(one)).join(" to ")}`;
     this.#modes.show(
       [
@@ -108,11 +106,6 @@ export class Legend {
       return `M${i} ${HEIGHT}v-${tall}h0.9v${tall}z`;
     });
     this.#path.setAttribute("d", bars.join(""));
-  }
-
-  /** Unless it is being written. */
-  set threshold(value: number) {
-    if (document.activeElement !== this.#threshold) this.#threshold.value = String(Number(value.toPrecision(6)));
   }
 }
 

@@ -89,6 +89,28 @@ export function stepsOf(values: Float32Array, { step }: Colouring): Int16Array {
   return steps;
 }
 
+/** Numbers with their colours: a colour scale, and for each number its step on it. */
+export interface ColouredNumbers {
+  colours: Colouring;
+  steps: Int16Array;
+}
+
+export function colourNumbers(numbers: Float32Array, source: ColourSource, scale: Scale): ColouredNumbers {
+  const colours = colouringOf(source, scale);
+  return { colours, steps: stepsOf(numbers, colours) };
+}
+
+/** `colourNumbers` that keeps its last answer, since most drawings differ in neither the numbers nor the scale. */
+export function rememberingColours(): typeof colourNumbers {
+  let last: (ColouredNumbers & { numbers: Float32Array; key: string }) | undefined;
+  return (numbers, source, scale) => {
+    const key = JSON.stringify([source.name, source.kind, source.threshold, scale]);
+    if (last?.key !== key) last = { numbers, key, ...colourNumbers(numbers, source, scale) };
+    else if (last.numbers !== numbers) last = { ...last, numbers, steps: stepsOf(numbers, last.colours) };
+    return { colours: last.colours, steps: last.steps };
+  };
+}
+
 /** How many cells have each of some equal parts of the colours. */
 export function histogram(steps: Int16Array, bins: number): number[] {
   const each = new Uint32Array(STEPS);

@@ -18,7 +18,7 @@ import { bestMatches, profileOf } from "./matches";
 import { Overlay, type Profile } from "./overlay";
 import { cellPixels, Raster, hatchPixels } from "./raster";
 import type { Handle, Scene } from "./scene";
-import { positionOf } from "./side";
+import { blockAt, positionOf } from "./side";
 import { Viewport } from "./viewport";
 
 export class Plot {
@@ -129,6 +129,15 @@ export class Plot {
     return column === undefined ? undefined : { side: "y", path: column };
   }
 
+  /** The block that the header of a row or a column opens or folds. */
+  headerHandle({ row, column }: Place): Handle | undefined {
+    if (!this.#scene) return undefined;
+    const { x, y } = this.#scene;
+    const [side, layers, position] = row < 0 ? (["y", y, column] as const) : (["x", x, row] as const);
+    const block = blockAt(layers, position);
+    return block && { side, path: block.path };
+  }
+
   draw(): void {
     const [width, height] = [this.element.clientWidth, this.element.clientHeight];
     const scene = this.#scene;
@@ -145,7 +154,7 @@ export class Plot {
 
   #drawCells(context: CanvasRenderingContext2D, scene: Scene, layout: Layout, ink: string): void {
     const { x, y, steps, colours, cells } = scene;
-    if (!cells || !x.entries.length || !y.entries.length) return drawEmpty(context, layout, ink, scene.waiting);
+    if (!cells || !x.entries.length || !y.entries.length) return drawEmpty(context, layout, ink, scene.emptyText);
     if (this.#cellRaster.changed(x, y, steps, colours)) {
       this.#cellRaster.paint(y.entries.length, x.entries.length, cellPixels(x, y, steps, colours));
     }

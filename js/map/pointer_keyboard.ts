@@ -15,8 +15,6 @@ export interface MapActions {
   choose(place: Place): void;
   /** fold or open a block */
   toggle(handle: Handle): void;
-  /** the block that a head opens or folds */
-  handleOf(place: Place): Handle | undefined;
   /** let the held pair go */
   release(): void;
 }
@@ -203,7 +201,7 @@ export class PointerAndKeyboard {
   #activate(place: Place): boolean {
     if (place.row >= 0 && place.column >= 0) this.#actions.choose(place);
     else {
-      const handle = this.#actions.handleOf(place);
+      const handle = this.#plot.headerHandle(place);
       if (handle) this.#actions.toggle(handle);
     }
     return true;
