@@ -6,7 +6,7 @@ import { html } from "../parts/dom";
 import { setClass, Fresh, setAttribute, setText } from "../parts/fresh";
 import { TextWidths } from "../parts/text";
 import type { Selection } from "../state/model";
-import type { DecodedInside } from "../state/store";
+import type { DecodedInside } from "../state/numbers";
 import { sideMark } from "./names";
 
 /** The share of the entries off the diagonal that the colours do not cut off. */

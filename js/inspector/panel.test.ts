@@ -1,7 +1,8 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Selection } from "../state/model";
-import type { Store, PairDetail } from "../state/store";
+import type { PairDetail } from "../state/numbers";
+import type { Store } from "../state/store";
 import { Panel, whyNothing } from "./panel";
 
 const pair = (x: string, y: string): Selection => ({ model_x: "a", layer_x: x, model_y: "b", layer_y: y });

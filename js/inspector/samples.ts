@@ -4,7 +4,7 @@ import { html } from "../parts/dom";
 import { setClass, Fresh, setHidden, setAttribute, setText } from "../parts/fresh";
 import { Segments } from "../parts/segments";
 import type { Sample } from "../state/model";
-import type { DecodedInside } from "../state/store";
+import type { DecodedInside } from "../state/numbers";
 
 const MAX_SHOWN = 12;
 

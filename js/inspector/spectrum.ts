@@ -5,7 +5,7 @@ import { linePath, tickText } from "../parts/chart";
 import { svg, html } from "../parts/dom";
 import { Fresh, setAttribute, setText } from "../parts/fresh";
 import { TextWidths } from "../parts/text";
-import type { DecodedInside } from "../state/store";
+import type { DecodedInside } from "../state/numbers";
 import { sideMark } from "./names";
 
 const [MIN_HEIGHT, MAX_HEIGHT, TOP, BOTTOM] = [112, 190, 8, 20];

@@ -20,14 +20,17 @@ export interface Cells {
 const STEPS = 65534;
 const MISSING = 65535;
 
-/** Bytes arrive as a DataView, an array or a buffer, and may be a window into a larger one. */
-export function bytesOf(data: DataView | Uint8Array | ArrayBuffer): Uint8Array {
+/** Bytes as a front end hands them over: each does it in its own way. */
+export type Bytes = DataView | Uint8Array | ArrayBuffer;
+
+/** The bytes themselves, which may be a part of a larger buffer. */
+export function bytesOf(data: Bytes): Uint8Array {
   return data instanceof ArrayBuffer
     ? new Uint8Array(data)
     : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-export function float32(data: DataView | Uint8Array | ArrayBuffer): Float32Array {
+export function float32(data: Bytes): Float32Array {
   // a copy is aligned, and every machine a browser runs on has the low byte first
   return new Float32Array(bytesOf(data).slice().buffer);
 }
