@@ -1,4 +1,7 @@
-/** The widget's entry: one store a model, one view an output; both are let go again. */
+/**
+ * The widget's entry points: the default export for notebooks, with one store for each model and one view for each
+ * output; `standalone` for pages without a kernel.
+ */
 
 import type { InitializeProps, RenderProps } from "@anywidget/types";
 import { HeatmapView } from "./page/view";
@@ -6,7 +9,7 @@ import type { Detail, WidgetState } from "./state/model";
 import { StandIn } from "./state/standin";
 import { Store } from "./state/store";
 
-/** Called once for each model on a page, so the store in this closure is the page's. */
+/** Jupyter calls this once for each model on a page, so the store in this closure is shared by all views there. */
 export default () => {
   let store: Store | undefined;
   return {
@@ -23,7 +26,7 @@ export default () => {
   };
 };
 
-/** The same view in a page without a kernel; bytes are in base64. */
+/** The same view in a page without a kernel. Bytes are in base64. */
 export function standalone(
   el: HTMLElement,
   state: Omit<WidgetState, "snapshot">,

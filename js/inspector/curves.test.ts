@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { expect, it } from "vitest";
-import { Curves, hasValues, pointsOf, type Line } from "./curves";
+import { Curves, hasValues, type Line, pointsOf } from "./curves";
 
 const curve = (...values: (number | null)[]) => ({
   n_batches: values.map((_, k) => k + 1),

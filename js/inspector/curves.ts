@@ -1,7 +1,7 @@
-/** How numbers came about: lines over batches, with bands of one standard error. */
+/** The convergence chart: measures against the number of batches, with bands of one standard error. */
 
 import { scaleLinear } from "d3-scale";
-import { spreadLabels, axisOf, bandPath, linePath, tickText } from "../parts/chart";
+import { axisOf, bandPath, linePath, spreadLabels, tickText } from "../parts/chart";
 import { svg } from "../parts/dom";
 import { Fresh, setAttribute } from "../parts/fresh";
 import { LABEL_PITCH, TextWidths } from "../parts/text";
@@ -10,15 +10,15 @@ import { numberTexts } from "../state/words";
 
 const [HEIGHT, TOP, BOTTOM] = [128, 10, 20];
 const BADGE = 7.5;
-/** Colours for lines: the held pair's, then four. */
+/** Colours of lines, besides that of the held pair. */
 const TONES = 4;
 
 export interface Line {
   title: string;
   curve: Curve;
-  /** 0 for the held pair, else which colour */
+  /** the number of its colour from 1; 0 for the held pair's */
   tone: number;
-  /** stands for the title at the line's end */
+  /** the number in a circle at the line's end; without it the title is there */
   badge?: string;
   strong?: boolean;
 }
@@ -34,7 +34,7 @@ export class Curves {
   #texts = new TextWidths();
   #fresh = new Fresh();
 
-  /** Lines without a single number are left out. */
+  /** Lines without any number are left out. `expected` is the number of batches of the whole run, if it is known. */
   show(lines: Line[], kind: Kind, expected: number | null, width: number): void {
     const looks = lines.map(({ title, tone, badge, strong }) => `${tone} ${badge} ${strong} ${title}`).join("\n");
     if (!this.#fresh.differs(looks, kind, expected, width, ...lines.map(({ curve }) => curve))) return;
@@ -44,7 +44,7 @@ export class Curves {
       return end ? [{ ...one, points, end }] : [];
     });
     const all = known.flatMap(({ points }) => points);
-    // the first errors are wide: of the bands only the ends are sure to be seen whole
+    // the first errors are large: the axis has room for the last ones, and cuts earlier bands off
     const sure = known.flatMap(({ end: { value, error } }) => [value - (error || 0), value + (error || 0)]);
     const inView = [...all.map(({ value }) => value), ...sure];
     const { ends, ticks } = axisOf(Math.min(...inView), Math.max(...inView), kind);
@@ -71,7 +71,7 @@ export class Curves {
       [TOP, HEIGHT - BOTTOM],
     );
     const beside = Math.max(...known.map(({ end }) => x(end.batch))) + 8;
-    // the strong line lies on top of the others, and no band covers a line
+    // bands first, so that none covers a line; the strong line last, on top
     const order = [...known.keys()].sort((a, b) => Number(known[a]!.strong ?? 0) - Number(known[b]!.strong ?? 0));
     for (const k of order)
       marks.push(svg("path", { class: `band ${lineClass(known[k]!)}`, d: band(known[k]!.points) }));
@@ -98,11 +98,12 @@ export class Curves {
   }
 }
 
-/** Whether there is anything to draw. */
+/** Whether a curve has any number. */
 export function hasValues({ values }: Curve): boolean {
   return values.some((value) => value !== null);
 }
 
+/** The moments that have a number. */
 export function pointsOf({ n_batches, values, stderr }: Curve): Point[] {
   const points: Point[] = [];
   n_batches.forEach((batch, k) => {
@@ -117,7 +118,7 @@ function lineClass({ tone, strong }: Line): string {
   return `tone${colour}${strong ? " strong" : ""}`;
 }
 
-/** What the chart says, for those who cannot see it. */
+/** The chart in words, for screen readers. */
 function descriptionOf(lines: (Line & { end: Point })[], last: number): string {
   const each = lines.map(({ title, badge, end: { value, error } }) => {
     const name = badge && badge !== title ? `${badge}, ${title}` : title;

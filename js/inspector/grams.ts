@@ -1,24 +1,24 @@
-/** What two layers make of the same samples: their Gram matrices side by side, each scaled for itself. */
+/** The Gram matrices of both layers on the same samples, side by side, each on a colour scale of its own. */
 
 import { rgb } from "d3-color";
 import { interpolateRdBu } from "d3-scale-chromatic";
 import { html } from "../parts/dom";
-import { setClass, Fresh, setAttribute, setText } from "../parts/fresh";
+import { Fresh, setAttribute, setClass, setText } from "../parts/fresh";
 import { TextWidths } from "../parts/text";
 import type { Selection } from "../state/model";
 import type { DecodedInside } from "../state/numbers";
 import { sideMark } from "./names";
 
-/** The share of the entries off the diagonal that the colours do not cut off. */
+/** The share of the off-diagonal entries that lie within the colour scale; larger ones have its last colour. */
 const SHARE_IN_RANGE = 0.98;
 const STEPS = 255;
-/** Blue for samples that lie apart, red for those that lie together; bytes are red, green, blue, alpha. */
+/** Blue for negative entries, red for positive ones; bytes are red, green, blue, alpha. */
 const COLOURS = Uint32Array.from({ length: STEPS }, (_, k) => {
   const { r, g, b } = rgb(interpolateRdBu(1 - k / (STEPS - 1)));
   return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 });
 
-/** A run of samples with one label, from the first to before `to`. */
+/** A run of samples with the same label: from `from` up to, but without, `to`. */
 export interface Span {
   label: number;
   from: number;
@@ -40,7 +40,7 @@ export class Grams {
 
   show({ size, n_samples, labels, gramX, gramY }: DecodedInside, pair: Selection): void {
     if (!this.#figures) {
-      // made only now, since most pages of a saved result have none
+      // not made before they are needed, since most pages of a saved result have none
       this.#figures = [new GramFigure("x"), new GramFigure("y")];
       this.#pair.append(...this.#figures.map(({ element }) => element));
     }
@@ -103,7 +103,10 @@ class GramFigure {
   }
 }
 
-/** The symmetric limit of the colours: nearly all entries off the diagonal lie within. */
+/**
+ * The limit of the colour scale, which runs from minus to plus it: `SHARE_IN_RANGE` of the off-diagonal entries lie
+ * within.
+ */
 export function limitOf(gram: Float32Array, size: number): number {
   const sizes = new Float32Array(size * Math.max(0, size - 1));
   let count = 0;
@@ -117,7 +120,7 @@ export function limitOf(gram: Float32Array, size: number): number {
   return sorted[Math.min(count - 1, Math.floor(SHARE_IN_RANGE * count))] || Math.max(0, ...diagonal(gram, size)) || 1;
 }
 
-/** RGBA pixels; entries that are no numbers stay transparent. */
+/** RGBA pixels; entries that are not a number stay transparent. */
 export function gramPixels(gram: Float32Array, limit: number): Uint8ClampedArray<ArrayBuffer> {
   const data = new Uint8ClampedArray(4 * gram.length);
   const pixels = new Uint32Array(data.buffer);
@@ -129,6 +132,7 @@ export function gramPixels(gram: Float32Array, limit: number): Uint8ClampedArray
   return data;
 }
 
+/** The runs of equal labels. */
 export function spansOf(labels: number[]): Span[] {
   const spans: Span[] = [];
   labels.forEach((label, k) => {
@@ -139,14 +143,14 @@ export function spansOf(labels: number[]): Span[] {
   return spans;
 }
 
-/** Where labels change, unless that is at almost every sample: then ticks would say nothing. */
+/** Where labels change; none if they change at almost every sample. `pitch` is the width of a sample in pixels. */
 export function ticksOf(spans: Span[], pitch: number): number[] {
   const changes = spans.slice(1).map(({ from }) => from);
   const room = (spans.at(-1)?.to ?? 0) * pitch;
   return room / spans.length >= 4 ? changes : [];
 }
 
-/** The labels that find room over their samples; none at all if most do not. */
+/** The labels that fit over their samples, and the middle of each; none if most do not fit. */
 export function spanTexts(
   spans: Span[],
   pitch: number,
@@ -157,7 +161,7 @@ export function spanTexts(
   return fitting.map(({ label, from, to }) => ({ text: String(label), middle: (from + to) / 2 }));
 }
 
-/** The Gram matrix in words: entries are compared with those of a sample and itself. */
+/** The Gram matrix in words: the mean entries within and between labels, as a share of the mean diagonal. */
 function descriptionOf(whole: string, gram: Float32Array, size: number, spans: Span[]): string {
   const self = diagonal(gram, size).reduce((sum, one) => sum + one, 0) / size;
   const place = new Int32Array(size);

@@ -1,11 +1,11 @@
-/** The names of the held pair, what can be done with it, and names in one line. */
+/** The names of the held pair with the buttons that pin and release it; and the names of any pair in one line each. */
 
-import { svg, html } from "../parts/dom";
+import { html, svg } from "../parts/dom";
 import { Fresh, setAttribute } from "../parts/fresh";
 import type { Selection } from "../state/model";
 import { cannotPin, NO_MORE_PINS, pinNumber } from "../state/pinned";
 
-/** Letters at the ends of layers' and models' names that stay when there is no room for all: they tell them apart. */
+/** The last letters of layers' and models' names that are always shown, since they tell layers and models apart. */
 const [LAYER_TAIL, MODEL_TAIL] = [9, 3];
 
 export interface PairActions {
@@ -38,7 +38,7 @@ export class Names {
     }
     const number = pinNumber(pinned, pair);
     const full = cannotPin(pinned, pair);
-    // it can still be reached and says why, which a disabled button could not
+    // not disabled: the keyboard still reaches it, and its title says why it does nothing
     setAttribute(this.#pin, "class", `pin-toggle tone${number}`);
     setAttribute(this.#pin, "aria-disabled", full ? "true" : null);
     setAttribute(this.#pin, "aria-pressed", String(number > 0));
@@ -51,14 +51,14 @@ export class Names {
   }
 }
 
-/** Which of the two layers something is about: the same mark wherever one of them is named. */
+/** A dot for the layer of the rows, a ring for that of the columns, wherever one of the two is named. */
 export function sideMark(side: "x" | "y"): HTMLElement {
   const element = html("i", `side ${side}`);
   element.setAttribute("aria-hidden", "true");
   return element;
 }
 
-/** Model and layer; what does not fit into some lines is in the title. */
+/** Model and layer, over some lines; the tooltip has the whole name. */
 function fullName(model: string, layer: string, side: "x" | "y"): HTMLElement {
   const code = html("code", "", layer);
   const name = html("bdi", "model", model);
@@ -68,7 +68,7 @@ function fullName(model: string, layer: string, side: "x" | "y"): HTMLElement {
   return element;
 }
 
-/** Model and layer in one line, both cut in their middle where there is no room. */
+/** Model and layer in one line; where there is no room, each is shortened before its last letters. */
 export function nameLine(model: string, layer: string, side: "x" | "y"): HTMLElement {
   const names = [
     shortenedName("model", model, MODEL_TAIL),
@@ -80,7 +80,7 @@ export function nameLine(model: string, layer: string, side: "x" | "y"): HTMLEle
   return element;
 }
 
-/** A name whose head gives way to its tail. */
+/** A name that is shortened in front of its last `tail` letters where there is no room for all of it. */
 function shortenedName(name: string, text: string, tail: number): HTMLElement {
   const letters = Array.from(text);
   const cut = Math.max(0, letters.length - tail);

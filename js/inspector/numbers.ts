@@ -1,12 +1,12 @@
-/** Every measure of a pair with its standard error, all of one size. */
+/** The numbers of a pair: every measure with its standard error, all in the same size. */
 
 import { html } from "../parts/dom";
-import { setClass, setAttribute, setText } from "../parts/fresh";
+import { setAttribute, setClass, setText } from "../parts/fresh";
 import type { MeasureInfo, Selection } from "../state/model";
 import type { Store } from "../state/store";
 import { numberTexts, whyMissing } from "../state/words";
 
-/** Pairs whose saved numbers are kept. */
+/** For so many pairs the numbers are remembered. */
 const MAX_KEPT = 8;
 
 export interface PairNumber {
@@ -15,7 +15,7 @@ export interface PairNumber {
   stderr: number;
 }
 
-/** The numbers of pairs: as Python told them for one moment, else the saved ones, which take time to read. */
+/** The numbers of pairs: those of the latest detail, else those of the snapshot, which take time to read. */
 export class PairNumbers {
   #kept = new Map<string, { of: unknown[]; rows: PairNumber[] }>();
 
@@ -59,7 +59,7 @@ export class NumberList {
   readonly element = html("dl", "numbers");
   #entries = new Map<string, Entry>();
 
-  /** Entries stay the same elements while the measures do. */
+  /** Entries stay the same elements while the measures stay the same. */
   show(rows: PairNumber[], pair: Selection, shown: string): void {
     const names = rows.map(({ about }) => about.name);
     if (names.join("\n") !== [...this.#entries.keys()].join("\n")) {

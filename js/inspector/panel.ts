@@ -1,4 +1,7 @@
-/** The inspector of the held pair: its numbers, how they came about, and what the two layers make of the samples. */
+/**
+ * The inspector of the held pair of layers: its numbers, their convergence beside that of pinned pairs, and both
+ * layers' Gram matrices, spectra and samples.
+ */
 
 import { html } from "../parts/dom";
 import { focusWithin } from "../parts/focus";
@@ -10,12 +13,15 @@ import type { Store } from "../state/store";
 import { Curves, hasValues, type Line } from "./curves";
 import { Grams } from "./grams";
 import { Names } from "./names";
-import { NumberList, PairNumbers, type PairNumber } from "./numbers";
+import { NumberList, type PairNumber, PairNumbers } from "./numbers";
 import { Pins } from "./pins";
 import { Samples } from "./samples";
 import { Spectrum } from "./spectrum";
 
-/** For so long after a pair is held the sections keep their places, so that nothing jumps while the answer comes. */
+/**
+ * For so many ms after a pair is held, its sections keep their places empty, so that nothing jumps when the detail
+ * comes.
+ */
 const WAIT_MS = 800;
 
 export class Panel {
@@ -35,7 +41,7 @@ export class Panel {
   #samples = new Samples();
   #note = html("p", "note");
   #pairNumbers: PairNumbers;
-  /** the pair whose answer is awaited, since when the timer runs */
+  /** the held pair while its detail is awaited; `late` once the timer has run out */
   #awaited: { pair: Selection; timer: number; late: boolean } | undefined;
 
   constructor(private store: Store) {
@@ -51,8 +57,8 @@ export class Panel {
     this.#convergence.append(this.#curves.element, this.#pins.element, this.#noMorePins);
     const { element } = this;
     element.setAttribute("aria-label", "The held pair");
-    element.tabIndex = 0; // it scrolls, by keyboard too
-    element.dataset.lmSuppressShortcuts = "true"; // or arrows would walk through the notebook's cells
+    element.tabIndex = 0; // so that it can be scrolled by keyboard
+    element.dataset.lmSuppressShortcuts = "true"; // JupyterLab would move through its cells on arrow keys
     element.onkeydown = (event) => {
       if (event.key === "Escape" && this.#pair) this.#release();
       if (event.key !== "Tab") event.stopPropagation();
@@ -106,7 +112,7 @@ export class Panel {
     this.#awaited = undefined;
   }
 
-  /** The height of the Gram matrices where the spectrum stands beside them. */
+  /** The height of the Gram matrices if the spectrum stands beside them, else 0. */
   #heightBesideSpectrum(): number {
     const [grams, spectrum] = [this.#grams.element, this.#spectrum.element];
     return grams.offsetTop === spectrum.offsetTop ? grams.clientHeight : 0;
@@ -119,11 +125,13 @@ export class Panel {
   #release(): void {
     const within = focusWithin(this.element) !== null;
     this.store.set("selection", null);
-    // the button goes with the pair; the keyboard stays in the panel
+    // the button vanishes with the pair; the focus stays in the panel
     if (within) this.element.focus({ preventScroll: true });
   }
 
-  /** The curves of the held pair, or those of all pinned pairs beside it; tells whether there are any. */
+  /**
+   * Draw every measure of the held pair or, with pinned pairs, the shown measure of all; false if there is no curve.
+   */
   #showConvergence(pair: Selection | null, pinned: Selection[], answered: boolean): boolean {
     const measure = this.store.get("measure");
     const about = this.store.snapshot.about(measure);
@@ -135,7 +143,7 @@ export class Panel {
     const title = about?.title ?? measure;
     setText(this.#headingStart, lines.length ? (pinned.length ? "Convergence of " : "Convergence") : "Pinned pairs, ");
     setText(this.#headingMeasure, pinned.length ? title : "");
-    // measured first: the list below may bring a scroll bar
+    // measured before the list below is filled, which may bring a scroll bar
     if (lines.length) {
       const width = Math.max(160, this.#convergence.clientWidth || 280);
       this.#curves.show(lines, kind, this.store.get("run").n_batches_expected, width);
@@ -151,7 +159,7 @@ export class Panel {
     return curve && hasValues(curve) ? curve : undefined;
   }
 
-  /** Every measure of one pair; a difference has another scale. */
+  /** Every measure of one pair but differences, which need another axis. */
   #measureLines(pair: Selection): (Line & Pick<MeasureInfo, "kind">)[] {
     return this.store.snapshot.meta.measures
       .filter(({ kind }) => kind !== "difference")
@@ -161,7 +169,7 @@ export class Panel {
       });
   }
 
-  /** One measure of every pinned pair, and of the held one. */
+  /** One measure of every pinned pair and of the held one. */
   #pairLines(pair: Selection | null, pinned: Selection[], measure: string): (Line & Pick<MeasureInfo, "kind">)[] {
     const kind = this.store.snapshot.about(measure)?.kind ?? "similarity";
     const lines = pinned.flatMap((one, k) => {
@@ -174,7 +182,7 @@ export class Panel {
     return curve ? [...lines, { title: "held", curve, kind, tone: 0, strong: true }] : lines;
   }
 
-  /** Whether Python has told of the held pair, or has had its time to. */
+  /** Whether the detail of the held pair is known, or has been awaited for long enough. */
   #isAnswered(pair: Selection | null, known: boolean): boolean {
     if (pair === null || known) {
       this.close();
@@ -193,7 +201,7 @@ export class Panel {
   }
 }
 
-/** Show or hide a section; while an answer is awaited one that is there keeps its place, without what it said before. */
+/** Show or hide a section. While a detail is awaited, a section that is there keeps its place, emptied. */
 function showSection(section: HTMLElement, has: boolean, answered: boolean): void {
   const waits = !has && !answered;
   if (!waits) setHidden(section, !has);
@@ -203,7 +211,7 @@ function showSection(section: HTMLElement, has: boolean, answered: boolean): voi
 const KERNEL_GONE = "The kernel was restarted: curves, Gram matrices, spectra and samples went with it.";
 const KERNEL_SILENT = "Gram matrices, spectra and samples come when the kernel is heard again.";
 
-/** Why there is neither Gram matrix, nor spectrum, nor sample. */
+/** Why there are no Gram matrices, spectra and samples. */
 export function whyNothing(state: string, curves: boolean): string {
   if (state === "ready") return "Gram matrices, spectra and samples come with the first batches.";
   if (state === "running") return "Gram matrices, spectra and samples come with the next batch.";

@@ -1,8 +1,10 @@
-/** The list of the pinned pairs: the key to their curves, their present numbers, and what can be done with them. */
+/**
+ * The list of the pinned pairs: each with the number and colour of its curve, its value, and buttons to hold and unpin.
+ */
 
 import { html } from "../parts/dom";
 import { focusWithin } from "../parts/focus";
-import { setClass, Fresh, setHidden, setAttribute, setText } from "../parts/fresh";
+import { Fresh, setAttribute, setClass, setHidden, setText } from "../parts/fresh";
 import type { Selection } from "../state/model";
 import { sameLayers } from "../state/pairs";
 import { MAX_PINNED } from "../state/pinned";
@@ -32,10 +34,10 @@ export class Pins {
     this.element.setAttribute("aria-label", "Pinned pairs");
   }
 
-  /** Each pinned pair with its row of the shown measure. Items stay the same elements while their pair is pinned. */
+  /** `rows` are the pairs' numbers of the shown measure. Items stay the same elements while their pair is pinned. */
   show(pinned: Selection[], rows: (PairNumber | undefined)[], held: Selection | null): void {
     setHidden(this.element, pinned.length === 0);
-    // pairs of the held pair's models need not name them again
+    // the models are named only where they differ from those of the held pair
     const models = (one: Selection) => JSON.stringify([one.model_x, one.model_y]);
     setClass(this.element, "brief", held !== null && pinned.every((one) => models(one) === models(held)));
     const keys = pinned.map((pair) => JSON.stringify(pair));
@@ -66,7 +68,7 @@ export class Pins {
     there.forEach((one, k) => {
       if (this.element.children[k] !== one) this.element.insertBefore(one, this.element.children[k] ?? null);
     });
-    // the button that was pressed has gone with its pair: the keyboard goes on at the next one
+    // the button that was pressed is gone with its pair: the focus goes to the next one
     if (focused >= 0 && !focusWithin(this.element)) items[Math.min(focused, items.length - 1)]?.unpin.focus();
   }
 
@@ -79,7 +81,7 @@ export class Pins {
       nameLine(pair.model_y, pair.layer_y, "y"),
     );
     const spoken = `${pair.model_x} › ${pair.layer_x} × ${pair.model_y} › ${pair.layer_y}, `;
-    // the names are cut into pieces, which is for eyes only
+    // shortened names are for the eye; screen readers get the whole ones
     names.setAttribute("aria-hidden", "true");
     const hold = html(
       "button",

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { DecodedInside } from "../state/numbers";
-import { thumbnailOf, rgbaOf } from "./samples";
+import { rgbaOf, thumbnailOf } from "./samples";
 
 const sample = (index: number) => ({ index, label: null, value: 0.5 });
 

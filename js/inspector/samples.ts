@@ -1,7 +1,7 @@
-/** The samples on which the held layers agree least or most. */
+/** The samples on which the two held layers agree least, or most, as thumbnails or as numbers. */
 
 import { html } from "../parts/dom";
-import { setClass, Fresh, setHidden, setAttribute, setText } from "../parts/fresh";
+import { Fresh, setAttribute, setClass, setHidden, setText } from "../parts/fresh";
 import { Segments } from "../parts/segments";
 import type { Sample } from "../state/model";
 import type { DecodedInside } from "../state/numbers";
@@ -101,7 +101,7 @@ class Chip {
       this.element.prepend(this.#canvas);
     }
     const { height, width, bytes } = thumbnail;
-    // a sample keeps its place in the list for many frames
+    // a sample often keeps its place in the list for many frames: it is then painted once
     const key = `${name} ${width} ${height} ${checksum(bytes)}`;
     if (key === this.#painted) return;
     this.#painted = key;
@@ -112,7 +112,7 @@ class Chip {
   }
 }
 
-/** The thumbnail of one sample; the most agreed ones follow the least agreed. */
+/** The thumbnail of the k-th sample of a list. In the buffer those of `most` follow those of `least`. */
 export function thumbnailOf(
   { thumbnail, thumbnails, least }: DecodedInside,
   side: Agreement,
@@ -126,7 +126,7 @@ export function thumbnailOf(
   return length > 0 && bytes.length === length ? { height, width, channels, bytes } : undefined;
 }
 
-/** Pixels of a thumbnail with one channel (grey), two (grey, alpha), three (colours) or four. */
+/** RGBA pixels of a thumbnail with one channel (grey), two (grey, alpha), three (RGB) or four (RGBA). */
 export function rgbaOf({ channels, bytes }: Thumbnail): Uint8ClampedArray<ArrayBuffer> {
   const data = new Uint8ClampedArray((4 * bytes.length) / channels);
   const grey = channels < 3;

@@ -1,17 +1,17 @@
-/** How many directions two layers use: the eigenvalues of their Gram matrices, largest first. */
+/** The spectra of both layers' Gram matrices: their eigenvalues, the largest first, on a logarithmic axis. */
 
 import { scaleLinear, scaleLog } from "d3-scale";
 import { linePath, tickText } from "../parts/chart";
-import { svg, html } from "../parts/dom";
+import { html, svg } from "../parts/dom";
 import { Fresh, setAttribute, setText } from "../parts/fresh";
 import { TextWidths } from "../parts/text";
 import type { DecodedInside } from "../state/numbers";
 import { sideMark } from "./names";
 
 const [MIN_HEIGHT, MAX_HEIGHT, TOP, BOTTOM] = [112, 190, 8, 20];
-/** Shares below are not drawn: what is left of a matrix' rank by rounding would stretch the axis. */
+/** Smaller shares are not drawn: they are rounding errors of a matrix of lower rank, and would stretch the axis. */
 const MIN_SHARE = 1e-4;
-/** Two ticks are at least so far apart, in pixels. */
+/** The least distance of two ticks, in pixels. */
 const TICK_PITCH = 16;
 const TENS = [1e-4, 1e-3, 1e-2, 1e-1, 1];
 const TICK_VALUES = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
@@ -32,7 +32,7 @@ export class Spectrum {
     this.element.append(head, dimension, this.#svg);
   }
 
-  /** `beside` is the height of what stands beside it, 0 where nothing does. */
+  /** `beside` is the height of the section beside this one, 0 where there is none. */
   show(inside: DecodedInside, beside: number): void {
     const width = Math.max(160, this.element.clientWidth || 280);
     const height = Math.max(MIN_HEIGHT, Math.min(MAX_HEIGHT, beside - 50));
@@ -78,8 +78,8 @@ export class Spectrum {
 }
 
 /**
- * The ends of a logarithmic axis for some shares, at 1, 2 or 5 times a power of ten, and its ticks: both ends, and the
- * powers of ten that find room, of which there is for `most` ticks.
+ * The ends of a logarithmic axis for some shares, which are 1, 2 or 5 times a power of ten, and its ticks: both ends,
+ * the powers of ten between them, and then 2 and 5 times those, as far as there is room for `most` ticks.
  */
 export function sharesOf(shares: number[], most: number): { ends: [number, number]; ticks: number[] } {
   const known = shares.filter((share) => share >= MIN_SHARE);

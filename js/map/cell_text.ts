@@ -1,20 +1,20 @@
-/** What is said of the cell or head that is pointed at: two lines for eyes, one name for screen readers. */
+/** Texts about the pointed cell or header: up to two lines to read, and one name for screen readers. */
 
 import type { Axis, Selection } from "../state/model";
-import { valueText, layerText } from "../state/words";
+import { layerText, valueText } from "../state/words";
 import type { Place } from "./layout";
 import type { Scene } from "./scene";
 import { blockAt } from "./side";
 
 export interface CellText {
   lines: string[];
-  /** the whole of it, for screen readers */
+  /** all of it in one line, for screen readers */
   name: string;
-  /** of a head: whether its block is open; undefined if there is none */
+  /** of a header with a block: whether that is open */
   expanded: boolean | undefined;
 }
 
-/** Said while nothing is pointed at. */
+/** Shown while nothing is pointed at. */
 export const HINT = ["Click or Enter holds a cell, arrows move", "▸ opens a block · the wheel zooms"];
 
 export function mapText({ cells, x, y }: Scene): string {

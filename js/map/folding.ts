@@ -1,10 +1,10 @@
-/** Which layers stand on the two sides of the map, and what opens and folds their blocks. */
+/** The two sides of the map, and the commands that open and fold their blocks. */
 
 import type { Store } from "../state/store";
 import type { Handle } from "./scene";
-import { openedFor, Sides, toggleBlock, type Side } from "./side";
+import { openedFor, type Side, Sides, toggleBlock } from "./side";
 
-/** What people have chosen in the tools above the map. */
+/** The settings of the tools above the map. */
 export interface ToolSettings {
   filter: string;
   foldBoth: boolean;
@@ -21,7 +21,7 @@ export class Folding {
     this.#settings = chosen;
   }
 
-  /** The rows and the columns as they stand now. */
+  /** The rows and the columns, as they are folded and filtered now. */
   get sides(): [Side, Side] {
     const store = this.#store;
     const [row, column] = store.get("view");
@@ -31,7 +31,7 @@ export class Folding {
     return [side(axes[row], "open_x"), side(axes[column], "open_y")];
   }
 
-  /** Fold or open a block, on its side, or on both where they fold alike. */
+  /** Fold or open a block on its side, and with "fold alike" on the other side too if that has it. */
   toggle({ side, path }: Handle): void {
     const sides = this.sides;
     const opens = !sides[side === "x" ? 0 : 1].open.has(path);
@@ -41,12 +41,12 @@ export class Folding {
     });
   }
 
-  /** Open both sides to a depth; undefined for the usual one. */
+  /** Open both sides to a depth; undefined for the usual blocks. */
   openTo(depth: number | undefined): void {
     this.sides.forEach((side, k) => this.#open(k, side, depth === undefined ? undefined : side.tree.toDepth(depth)));
   }
 
-  /** Open the blocks around a layer on the sides that have it, and tell which ones do. */
+  /** Open the blocks around a layer on the sides that have it; returns which ones do. */
   openFor(name: string): [boolean, boolean] {
     const has = this.sides.map((side, k) => {
       const here = side.kept.some((index) => side.layers[index] === name);

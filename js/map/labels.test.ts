@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { LABEL_PITCH, shortened } from "../parts/text";
 import { labelsOf, nameParts } from "./labels";
-import { Sides, type Side } from "./side";
+import { type Side, Sides } from "./side";
 
 const names = Array.from({ length: 20 }, (_, k) => [`block${k}.conv`, `block${k}.norm`, `block${k}`]).flat();
 const axis = (layers: string[]) => ({ model: "a", layers, kinds: layers.map(() => "") });

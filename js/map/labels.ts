@@ -1,24 +1,25 @@
-/** Which of an axis' rows and blocks are labelled, so that no two labels touch. */
+/** Which rows and blocks of an axis have a label, such that no two labels overlap. */
 
 import type { Side } from "./side";
 import { blockAt } from "./side";
 import type { Bracket } from "./tree";
 
 export interface Label {
-  /** the middle of the label along the axis, in pixels from the first visible edge */
+  /** the middle of the label along the axis, in pixels from the start of the visible part */
   at: number;
   /** the layer's or block's name */
   name: string;
-  /** what a click does to which block */
+  /** the block that a click opens if it is folded, and else folds */
   block?: { path: string; folded: boolean };
-  /** the row, unless the label is a block's */
+  /** the position of the row; undefined for the label of a block */
   position?: number;
   strong: boolean;
 }
 
 /**
- * Labels for the rows from `from` to `to` of a side that is `length` pixels long. Rows in `strong` (pointed at, held)
- * come first; then every row if they fit. If not, the outer blocks, folded ones, inner blocks, and rows that lie in none.
+ * The labels of the part of a side from position `from` to position `to`, which is `length` pixels long. Rows in
+ * `strong` (pointed at, held) come first. Then every row is labelled if there is room; if not, outer blocks, folded
+ * blocks, inner blocks, and rows in no block, in this order.
  */
 export function labelsOf(
   side: Side,
@@ -55,20 +56,20 @@ export function labelsOf(
     brackets.filter(({ depth }) => depth > 0).forEach(block);
     const covered = new Set<number>();
     for (const { first, last } of side.brackets) for (let i = first; i <= last; i++) covered.add(i);
-    // where every other row can be named, rows in blocks are; closer ones would say less than their block does
+    // rows in blocks are labelled where at least every other one has room; else the label of their block says more
     for (const position of rows) if (!covered.has(position) || 2 * cell >= pitch) row(position);
   }
   return labels.sort((a, b) => a.at - b.at);
 }
 
-/** The rows that are seen: every k-th from the same one on, whatever part is seen, so that labels stay; then the rest. */
+/** The visible rows: first every `step`-th, which are the same ones wherever the map is moved; then the others. */
 function visibleRows(side: Side, from: number, to: number, step: number): number[] {
   const [first, last] = [Math.max(0, Math.ceil(from - 0.5)), Math.min(side.entries.length - 1, Math.floor(to - 0.5))];
   const all = Array.from({ length: Math.max(0, last - first + 1) }, (_, k) => first + k);
   return [...all.filter((i) => i % step === 0), ...all.filter((i) => i % step)];
 }
 
-/** Places along an axis, of which any two are some pixels apart. */
+/** Places along an axis that are taken, any two of them at least `pitch` pixels apart. */
 class Places {
   #taken: number[] = [];
 
@@ -85,7 +86,7 @@ class Places {
   }
 }
 
-/** A name in two parts: where it stands, which may be cut first, and what it is. */
+/** A dotted name as its path, which is shortened first, and its last part. */
 export function nameParts(name: string): [string, string] {
   const dot = name.lastIndexOf(".");
   return dot > 0 && dot < name.length - 1 ? [name.slice(0, dot + 1), name.slice(dot + 1)] : ["", name];

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { expect, it } from "vitest";
 import { TextWidths } from "../parts/text";
-import { bracketAt, columnLabelAt, layoutOf, bracketLevels, placeAt, rowLabelAt, bracketOffset, TILT } from "./layout";
+import { bracketAt, bracketLevels, bracketOffset, columnLabelAt, layoutOf, placeAt, rowLabelAt, TILT } from "./layout";
 import { Sides } from "./side";
 
 const axis = { model: "a", layers: ["m.x", "m.n.y", "m.n.z", "top"], kinds: ["", "", "", ""] };

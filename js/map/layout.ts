@@ -1,4 +1,4 @@
-/** Where the parts of the map are, and what is at a point of it. All in CSS pixels. */
+/** Where cells, labels, brackets and profiles are on the map, and what is at a point of it; all in CSS pixels. */
 
 import { LABEL_PITCH, type TextWidths } from "../parts/text";
 import type { Label } from "./labels";
@@ -6,7 +6,7 @@ import type { Side } from "./side";
 import type { VisibleCells } from "./viewport";
 
 export const TILT = Math.PI / 3;
-/** Between the column labels, measured along the axis: tilted ones stand closer than that. */
+/** The distance of column labels along the axis. They are tilted, which brings their lines closer together. */
 export const COLUMN_PITCH = LABEL_PITCH / Math.sin(TILT);
 export const PROFILE = 26;
 export const GAP = 6;
@@ -22,15 +22,15 @@ export interface Rect {
 }
 
 export interface Layout extends Rect {
-  /** pixels that the brackets take, between labels and cells */
+  /** room for brackets between labels and cells */
   rowGutter: number;
   columnGutter: number;
-  /** pixels along a label that its text may take */
+  /** the longest that the text of a label may be */
   rowRoom: number;
   columnRoom: number;
 }
 
-/** A row and a column of the map; -1 stands for its head. */
+/** A cell by its row and column, or a header: row -1 is the header of a column, column -1 that of a row. */
 export interface Place {
   row: number;
   column: number;
@@ -42,7 +42,7 @@ export function layoutOf(measure: TextWidths, x: Side, y: Side, width: number, h
   const columnRoom = Math.min(widest(measure, y), MAX_LABEL, (height * 0.14) / Math.sin(TILT));
   const left = Math.round(rowRoom + rowGutter + 10);
   const top = Math.round(Math.max(44, columnRoom * Math.sin(TILT) + columnGutter + 10));
-  // the last tilted labels lean out; the profile of a column stands in the same room, below them
+  // the last tilted labels reach beyond the cells; below them, in the same room, is the profile of a column
   const right = Math.round(Math.max(columnRoom * Math.cos(TILT) + 10, PROFILE + GAP + 12));
   const below = PROFILE + GAP + 2;
   return {
@@ -61,12 +61,12 @@ function gutter({ brackets }: Side): number {
   return brackets.length ? 4 + LEVEL * bracketLevels(brackets).length : 2;
 }
 
-/** The depths at which there are brackets, the outermost first, as far as there is room for them. */
+/** The depths at which there are brackets, the outermost first, as many as have room. */
 export function bracketLevels(brackets: Side["brackets"]): number[] {
   return [...new Set(brackets.map(({ depth }) => depth))].sort((a, b) => a - b).slice(0, LEVELS);
 }
 
-/** How far a bracket stands off the cells. */
+/** The distance of a bracket from the cells. */
 export function bracketOffset(levels: number[], depth: number): number {
   return 4 + LEVEL * (levels.length - 1 - levels.indexOf(depth));
 }
@@ -80,7 +80,7 @@ function widest(measure: TextWidths, { entries, layers }: Side): number {
   return most;
 }
 
-/** The cell at a point. */
+/** The cell at a point; undefined outside the frame. */
 export function placeAt(frame: Rect, visible: VisibleCells, x: number, y: number): Place | undefined {
   const [across, down] = [(x - frame.left) / frame.width, (y - frame.top) / frame.height];
   if (!(across >= 0 && across < 1 && down >= 0 && down < 1)) return undefined;
@@ -106,7 +106,7 @@ export function columnLabelAt(layout: Layout, labels: Label[], x: number, y: num
   });
 }
 
-/** The block whose bracket is at a point beside the cells: `off` pixels away from them, `at` along them, in cells. */
+/** The block whose bracket is `off` pixels away from the cells, at position `at` along them, which is in cells. */
 export function bracketAt({ brackets }: Side, off: number, at: number): string | undefined {
   const levels = bracketLevels(brackets);
   return brackets.find(

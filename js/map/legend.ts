@@ -1,9 +1,11 @@
-/** The colours' legend: how many cells have each colour, what the ends mean, and how colours are made. */
+/**
+ * The colour scale: its values, a histogram of the cells above it, and the settings for scale, palette and hatching.
+ */
 
-import { svg, html } from "../parts/dom";
+import { html, svg } from "../parts/dom";
 import { Segments } from "../parts/segments";
 import type { Palette, Scale } from "../state/model";
-import { gradient, histogram, rangeOf, type ColourSource, type Colouring } from "./palette";
+import { type Colouring, type ColourSource, gradient, histogram, rangeOf } from "./palette";
 import type { Scene } from "./scene";
 
 const BINS = 48;
@@ -99,7 +101,7 @@ export class Legend {
   #count(steps: Int16Array): void {
     this.#steps = steps;
     const counts = histogram(steps, BINS);
-    // square roots, so that a few cells far from the crowd are seen
+    // heights are square roots, so that a few cells far from the others are visible
     const most = Math.sqrt(Math.max(1, ...counts));
     const bars = counts.map((count, i) => {
       const tall = ((Math.sqrt(count) / most) * (HEIGHT - 1)).toFixed(2);

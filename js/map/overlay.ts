@@ -1,20 +1,20 @@
-/** What is drawn in lines and letters over the cells: labels, brackets, outlines, the best matches, the profiles. */
+/** The SVG over the cells: labels, brackets, outlines, the line of best matches, and the profiles at two edges. */
 
 import { linePath } from "../parts/chart";
 import { svg } from "../parts/dom";
 import type { TextWidths } from "../parts/text";
-import { nameParts, type Label } from "./labels";
-import { GAP, bracketLevels, PROFILE, bracketOffset, TILT, type Layout, type Place } from "./layout";
+import { type Label, nameParts } from "./labels";
+import { bracketLevels, bracketOffset, GAP, type Layout, type Place, PROFILE, TILT } from "./layout";
 import type { Side } from "./side";
 import type { VisibleCells } from "./viewport";
 
-/** Brackets of fewer pixels would be a row of dots. */
+/** Shorter brackets, in pixels, are left out: they would look like dots. */
 const MIN_BRACKET = 7;
 
-/** Values along one axis, NaN where there is none. */
+/** The values of one row or column; NaN where there is none. */
 export interface Profile {
   values: number[];
-  /** position of the best match, or -1 */
+  /** the position of the best match; -1 if there is none */
   best: number;
   kind: "held" | "pointed";
 }
@@ -28,12 +28,12 @@ export interface OverlayContent {
   columnLabels: Label[];
   held: Place | undefined;
   pointed: Place | undefined;
-  /** whether `pointed` is where the keyboard is */
+  /** whether the keyboard is at `pointed` */
   focused: boolean;
   pinned: (Place | undefined)[];
-  /** for each row the column that is most alike, or -1; undefined where that is not drawn */
+  /** for each row its most similar column, or -1; undefined where they are not drawn */
   best: number[] | undefined;
-  /** of a row, below the cells; of a column, beside them */
+  /** profiles of rows, drawn below the cells; those of columns are drawn beside them */
   below: Profile[];
   beside: Profile[];
   /** the values at the ends of the profiles */
@@ -58,7 +58,7 @@ export class Overlay {
     );
   }
 
-  /** What lies on the cells, cut off at their edge. */
+  /** What is drawn on the cells, cut off at the frame. */
   #onCells(content: OverlayContent): SVGElement {
     const { left: x, top: y, width, height } = content.layout;
     const box = svg("svg", { x, y, width, height, class: "over" });
@@ -152,7 +152,7 @@ export class Overlay {
   }
 }
 
-/** The box of a cell inside the frame; of a whole row or column for a head. */
+/** The box of a cell in the frame; for a header that of its whole row or column. */
 function boxOf({ layout, visible, x, y }: OverlayContent, { row, column }: Place): Record<string, number> {
   const [wide, tall] = [layout.width / (visible.x1 - visible.x0), layout.height / (visible.y1 - visible.y0)];
   const [x0, columns] = column < 0 ? [0, y.entries.length] : [column, 1];
@@ -175,7 +175,7 @@ function focusRing(content: OverlayContent, place: Place): SVGElement[] {
   return [svg("rect", { x: x - 3.5, y: y - 3.5, width: width + 7, height: height + 7, class: "focus" })];
 }
 
-/** The row and the column of a cell, as thin lines beside them. */
+/** Thin lines along the row and the column of a cell. */
 function rowAndColumn(content: OverlayContent, place: Place): SVGElement[] {
   return [
     { row: place.row, column: -1 },
@@ -195,7 +195,7 @@ function bestLine({ layout, visible }: OverlayContent, best: number[]): SVGEleme
   return [svg("path", { class: "best dark", d }), svg("path", { class: "best light", d })];
 }
 
-/** A line through the points of some numbers, broken where there is none. */
+/** A line through the points of some numbers, interrupted where there is none. */
 function brokenLine(numbers: number[], point: (one: number, k: number) => [number, number]): string {
   const runs: [number, number][][] = [[]];
   numbers.forEach((one, k) => {
@@ -206,7 +206,7 @@ function brokenLine(numbers: number[], point: (one: number, k: number) => [numbe
   return runs.map(linePath).join("");
 }
 
-/** Profiles aligned with the map: the held row below it, the held column beside it. */
+/** The profiles, aligned with the cells: rows below the map, columns to its right. */
 function profiles({ layout, visible, below, beside, limits }: OverlayContent): SVGElement[] {
   const { left, top, width, height } = layout;
   const [low, high] = limits;

@@ -1,4 +1,7 @@
-/** Values -> colours. Limits never follow the data by themselves; only the colour saturates, never the number. */
+/**
+ * How values become colours. The limits never follow the data by themselves, so that a colour means the same number in
+ * every frame; values beyond them have the last colour.
+ */
 
 import { rgb } from "d3-color";
 import { scaleLinear, scaleLog } from "d3-scale";
@@ -6,7 +9,7 @@ import { interpolateCividis, interpolateMagma, interpolateRdBu, interpolateVirid
 import type { MeasureInfo, Palette, Scale } from "../state/model";
 
 export const STEPS = 256;
-/** log(1 - s) ends here: differences beyond 0.999 have one colour. */
+/** Where the scale log(1 - s) ends: similarities over 0.999 have the same colour. */
 const MIN_DISTANCE = 1e-3;
 
 export type Rgb = readonly [number, number, number];
@@ -24,13 +27,13 @@ export interface Colouring {
   /** the step of a value, 0 to 255; -1 for a cell without a number */
   step: (value: number) => number;
   ticks: Tick[];
-  /** said in the title where it is not the usual scale */
+  /** written in the title if this is not the usual scale */
   note: string;
   /** the values at both ends */
   limits: [number, number];
 }
 
-/** What the colours are of: a measure, or its errors, of which those under the threshold count as settled. */
+/** What colours show: a measure; or with a threshold its standard errors, which are settled below that. */
 export type ColourSource = Pick<MeasureInfo, "name" | "kind"> & { threshold?: number };
 
 export function colouringOf(about: ColourSource, scale: Scale): Colouring {
@@ -67,7 +70,7 @@ export function colouringOf(about: ColourSource, scale: Scale): Colouring {
   };
 }
 
-/** The present range of the values, symmetric for a difference; undefined where there are none. */
+/** The range of the values, symmetric around 0 for a difference; undefined if no two values differ. */
 export function rangeOf(
   values: Float32Array,
   about: Pick<ColourSource, "kind" | "threshold">,
@@ -111,7 +114,7 @@ export function rememberingColours(): typeof colourNumbers {
   };
 }
 
-/** How many cells have each of some equal parts of the colours. */
+/** How many cells there are in each of `bins` equal parts of the scale. */
 export function histogram(steps: Int16Array, bins: number): number[] {
   const each = new Uint32Array(STEPS);
   for (let i = 0; i < steps.length; i++) {

@@ -1,22 +1,22 @@
-/** The map: cells on a canvas, and lines and letters over them. It draws, and tells what is at a point. */
+/** The map: draws a scene, cells on a canvas with an SVG overlay, and finds what is at a point of it. */
 
 import { html } from "../parts/dom";
 import { LABEL_PITCH, TextWidths } from "../parts/text";
 import type { Selection } from "../state/model";
-import { labelsOf, type Label } from "./labels";
+import { type Label, labelsOf } from "./labels";
 import {
   bracketAt,
   COLUMN_PITCH,
   columnLabelAt,
+  type Layout,
   layoutOf,
+  type Place,
   placeAt,
   rowLabelAt,
-  type Layout,
-  type Place,
 } from "./layout";
 import { bestMatches, profileOf } from "./matches";
 import { Overlay, type Profile } from "./overlay";
-import { cellPixels, Raster, hatchPixels } from "./raster";
+import { cellPixels, hatchPixels, Raster } from "./raster";
 import type { Handle, Scene } from "./scene";
 import { blockAt, positionOf } from "./side";
 import { Viewport } from "./viewport";
@@ -24,7 +24,7 @@ import { Viewport } from "./viewport";
 export class Plot {
   readonly element = html("div", "stage");
   readonly viewport = new Viewport();
-  /** whether `place` is where the keyboard is */
+  /** whether the keyboard is at `pointed`; else the pointer is */
   focused = false;
   #cellCanvas = html("canvas", "cells");
   #hatchCanvas = html("canvas", "hatch");
@@ -57,12 +57,12 @@ export class Plot {
     return [this.#scene?.x.entries.length ?? 0, this.#scene?.y.entries.length ?? 0];
   }
 
-  /** How many cells are hatched, since their error exceeds the threshold. */
+  /** How many cells are hatched because their error exceeds the threshold. */
   get hatched(): number {
     return this.#hatched;
   }
 
-  /** The cell or head that is pointed at. */
+  /** The cell or header at which the pointer or the keyboard is. */
   get pointed(): Place | undefined {
     return this.#pointed;
   }
@@ -79,7 +79,7 @@ export class Plot {
     this.draw();
   }
 
-  /** The layers of a cell. */
+  /** The pair of layers of a cell; undefined for a header. */
   pairAt(place: Place | undefined): Selection | undefined {
     if (!place || !this.#scene) return undefined;
     const { x, y } = this.#scene;
@@ -93,7 +93,7 @@ export class Plot {
     };
   }
 
-  /** Where a pair stands in this view, seen from either side; in a folded block if that hides it. */
+  /** The cell of a pair, or of the folded blocks that hide it; of its mirror image if this view shows only that. */
   placeOf(pair: Selection | null): Place | undefined {
     const scene = this.#scene;
     if (!scene || !pair) return undefined;
@@ -112,7 +112,7 @@ export class Plot {
     return this.#layout && this.#scene ? placeAt(this.#layout, this.viewport.visible, x, y) : undefined;
   }
 
-  /** The block that a click at a point opens or folds. */
+  /** The block that a click on a label or bracket at a point opens or folds. */
   handleAt(x: number, y: number): Handle | undefined {
     const [layout, scene] = [this.#layout, this.#scene];
     if (!layout || !scene) return undefined;
@@ -162,7 +162,7 @@ export class Plot {
     this.#drawRaster(context, this.#cellRaster.canvas, layout);
   }
 
-  /** Lines over the cells that are not sure yet. */
+  /** Hatch the cells whose error exceeds the threshold. */
   #drawHatch({ x, y, cells, threshold }: Scene, layout: Layout, width: number, height: number): void {
     if (this.#hatchRaster.changed(x, y, cells?.stderr, cells?.values, threshold)) {
       this.#hatched = 0;
@@ -181,7 +181,7 @@ export class Plot {
     context.globalCompositeOperation = "source-over";
   }
 
-  /** The seen part of a picture of one pixel a cell, over the whole frame. */
+  /** Stretch the visible part of an image with one pixel for each cell over the frame. */
   #drawRaster(
     context: CanvasRenderingContext2D,
     raster: HTMLCanvasElement,
@@ -192,7 +192,7 @@ export class Plot {
     context.drawImage(raster, x0, y0, x1 - x0, y1 - y0, left, top, width, height);
   }
 
-  /** Found again only when the numbers or the sides have changed. */
+  /** The best match of each row, computed again only when the numbers or the sides have changed. */
   #bestOf(scene: Scene): number[] {
     const of = [scene.x, scene.y, scene.cells?.values];
     if (!this.#best || of.some((one, i) => one !== this.#best?.of[i])) this.#best = { of, columns: bestMatches(scene) };
@@ -244,7 +244,7 @@ function clearedContext(canvas: HTMLCanvasElement, width: number, height: number
   return context;
 }
 
-/** The ground of a map without numbers. */
+/** A grey ground with a text, for a map without numbers. */
 function drawEmpty(context: CanvasRenderingContext2D, frame: Layout, ink: string, text: string): void {
   const { left, top, width, height } = frame;
   context.fillStyle = ink;
@@ -258,7 +258,7 @@ function drawEmpty(context: CanvasRenderingContext2D, frame: Layout, ink: string
   context.globalAlpha = 1;
 }
 
-/** Slanted lines over the frame. */
+/** Slanted lines over the whole frame. */
 function drawHatching(context: CanvasRenderingContext2D, frame: Layout, ink: string, alpha: number, wide = 1): void {
   const { left, top, width, height } = frame;
   context.save();

@@ -1,21 +1,21 @@
-/** What hands do on the map: point, click, drag, turn the wheel, press keys. It only tells; others act. */
+/** Pointer, wheel and keys on the map. Moving and zooming happen here; everything else is left to `MapActions`. */
 
 import type { Place } from "./layout";
 import type { Plot } from "./plot";
 import type { Handle } from "./scene";
 
-/** A pointer that moves less than so many pixels clicks; one that moves more drags. */
+/** A pointer that moves by more pixels than this drags the map; one that moves less clicks. */
 const DRAG_FROM = 4;
 const PAGE_STEP = 10;
 
 export interface MapActions {
-  /** something about the drawing has changed */
+  /** what is pointed at or visible has changed */
   redraw(): void;
-  /** hold the pair of a cell; the same one again pins it, or lets the pin go */
+  /** hold the pair of a cell; if it is held already, pin or unpin it */
   choose(place: Place): void;
   /** fold or open a block */
   toggle(handle: Handle): void;
-  /** let the held pair go */
+  /** no longer hold a pair */
   release(): void;
 }
 
@@ -48,7 +48,7 @@ export class PointerAndKeyboard {
     this.#actions.redraw();
   }
 
-  /** Where the pointer is on the stage. */
+  /** The position of the pointer on the map. */
   #position({ clientX, clientY }: MouseEvent): [number, number] {
     const { left, top } = this.#plot.element.getBoundingClientRect();
     return [clientX - left, clientY - top];
@@ -103,7 +103,7 @@ export class PointerAndKeyboard {
     this.#actions.redraw();
   }
 
-  /** The wheel zooms; where there is nothing more to zoom out of, the page scrolls as usual. */
+  /** The wheel zooms. When the whole map is visible, zooming out is left to the page, which scrolls. */
   #wheel(event: WheelEvent): void {
     const { viewport, layout } = this.#plot;
     const [x, y] = this.#position(event);
@@ -134,7 +134,7 @@ export class PointerAndKeyboard {
     const { row: before } = this.#plot.pointed ?? { row: 0 };
     let row = Math.min(rows - 1, Math.max(-1, place.row));
     let column = Math.min(columns - 1, Math.max(-1, place.column));
-    // there is no corner: from the head of a row the way up leads to the head of a column, and back
+    // there is no cell where the headers meet: the first row's header and the first column's are neighbours
     if (row < 0 && column < 0) [row, column] = before < 0 ? [0, -1] : [-1, 0];
     this.#plot.viewport.reveal(row, column);
     this.#pointAt({ row, column }, true);
@@ -148,7 +148,7 @@ export class PointerAndKeyboard {
     event.stopPropagation();
   }
 
-  /** Whether a key means something here. */
+  /** Do what a key stands for; false if it stands for nothing. */
   #act(key: string): boolean {
     const plot = this.#plot;
     const at = plot.pointed ?? plot.placeOf(plot.scene?.held ?? null) ?? { row: 0, column: 0 };
@@ -207,7 +207,7 @@ export class PointerAndKeyboard {
     return true;
   }
 
-  /** First the pointed cell is left, then the held pair, then the zoom. */
+  /** Undo one thing: pointing, else holding a pair, else the zoom. */
   #escape(): boolean {
     const plot = this.#plot;
     if (plot.pointed) this.#pointAt(undefined);

@@ -1,22 +1,22 @@
-/** The cells of a map as pictures of one pixel a cell. */
+/** Images with one pixel for each cell: the colours of the cells, and which cells are hatched. */
 
 import type { Cells } from "../state/snapshot";
 import type { Colouring } from "./palette";
 import type { Side } from "./side";
 
-/** A picture that is painted again only when what it shows has changed. */
+/** An image that is painted again only when what it shows has changed. */
 export class Raster {
   readonly canvas = document.createElement("canvas");
   #seen: readonly unknown[] = [];
 
-  /** Whether any of these differs from the last time. */
+  /** Whether any of these is not identical to that of the last call. */
   changed(...given: readonly unknown[]): boolean {
     if (given.length === this.#seen.length && given.every((one, i) => one === this.#seen[i])) return false;
     this.#seen = given;
     return true;
   }
 
-  /** Paint one word a pixel: alpha, blue, green, red from the high byte to the low one. */
+  /** Paint one uint32 for each pixel: alpha, blue, green, red from the high byte to the low one. */
   paint(width: number, height: number, words: Uint32Array<ArrayBuffer>): void {
     if (this.canvas.width !== width) this.canvas.width = width;
     if (this.canvas.height !== height) this.canvas.height = height;
@@ -26,9 +26,9 @@ export class Raster {
   }
 }
 
-/** The colours of the rows and columns that stand on the sides; cells without a number stay transparent. */
+/** The colours of the cells of two sides; cells without a number stay transparent. */
 export function cellPixels(x: Side, y: Side, steps: Int16Array, { colours }: Colouring): Uint32Array<ArrayBuffer> {
-  // bytes are red, green, blue, alpha: on every machine a browser runs on, that is the low byte first
+  // in memory: red, green, blue, alpha; all machines that browsers run on are little-endian
   const packed = Uint32Array.from(colours, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
   const { words, across } = emptyPixels(x, y);
   let k = 0;
@@ -42,7 +42,7 @@ export function cellPixels(x: Side, y: Side, steps: Int16Array, { colours }: Col
   return words;
 }
 
-/** Opaque where a cell has a number whose error exceeds the threshold, or none yet; and how many these are. */
+/** Opaque where a cell has a number whose error exceeds the threshold or is not known yet; and how many these are. */
 export function hatchPixels(
   x: Side,
   y: Side,
@@ -55,7 +55,7 @@ export function hatchPixels(
     const from = index * y.layers.length;
     for (let j = 0; j < across.length; j++, k++) {
       const at = from + across[j]!;
-      // an error that is not a number exceeds as well
+      // false for NaN: an error that is not known yet counts as too large
       if (stderr[at]! <= threshold || Number.isNaN(values[at])) continue;
       words[k] = 0xff000000;
       count++;

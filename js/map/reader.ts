@@ -1,11 +1,14 @@
-/** The map for those who do not see it: a grid of which the one cell that has the focus is there, with its name. */
+/**
+ * The map for screen readers: an ARIA grid that contains only the cell or header at the focus, and says what it is. All
+ * cells would be too many elements.
+ */
 
 import { html } from "../parts/dom";
 import type { Plot } from "./plot";
 
 export interface SpokenCell {
   text: string;
-  /** of a head: whether its block is open; undefined if there is none */
+  /** of a header with a block: whether that is open */
   expanded?: boolean | undefined;
   selected: boolean;
 }
@@ -28,12 +31,12 @@ export class ReaderGrid {
     element.append(this.element);
   }
 
-  /** Name the map and the cell or head at the focus. */
+  /** Say what the map is, and the cell or header at the focus. */
   describe(map: string, said: SpokenCell): void {
     const { pointed, shape, element } = this.#plot;
     const { row, column } = pointed ?? { row: 0, column: 0 };
     element.setAttribute("aria-label", map);
-    // the heads count as the first row and column
+    // the headers count as the first row and the first column
     element.setAttribute("aria-rowcount", String(shape[0] + 1));
     element.setAttribute("aria-colcount", String(shape[1] + 1));
     const cell = this.#cell;

@@ -2,7 +2,7 @@ import { expect, it, vi } from "vitest";
 import type { MeasureInfo, RunInfo } from "../state/model";
 import type { Cells } from "../state/snapshot";
 import { colourNumbers, rememberingColours } from "./palette";
-import { colourNote, sceneOf, type SceneInputs } from "./scene";
+import { colourNote, type SceneInputs, sceneOf } from "./scene";
 import { Sides } from "./side";
 
 const about: MeasureInfo = { name: "cka", title: "CKA", kind: "similarity", reasons: {} };

@@ -2,7 +2,7 @@
 
 import type { MeasureInfo, RunInfo, Scale, Selection, WidgetState } from "../state/model";
 import type { Cells } from "../state/snapshot";
-import { colourNumbers, type Colouring, type ColourSource } from "./palette";
+import { type Colouring, colourNumbers, type ColourSource } from "./palette";
 import type { Side } from "./side";
 
 export interface Scene {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { blockAt, openedFor, layerFilter, Sides, positionOf, toggleBlock } from "./side";
+import { blockAt, layerFilter, openedFor, positionOf, Sides, toggleBlock } from "./side";
 
 const axis = {
   model: "net",

@@ -1,16 +1,17 @@
-/** One side of the map: which layers of a model stand there, under folding and filtering. */
+/** One side of the map: the layers of a model that are its rows or columns, after folding and filtering. */
 
 import type { Axis } from "../state/model";
-import { LayerTree, type Bracket, type Entry } from "./tree";
+import { type Bracket, type Entry, LayerTree } from "./tree";
 
 export interface Side {
   model: string;
   /** every layer of the model */
   layers: readonly string[];
-  /** the blocks of the layers that pass the filter; positions in them are those of `kept` */
+  /** the blocks of the layers that pass the filter; it counts layers as `kept` does */
   tree: LayerTree;
-  /** positions in `layers` of those that pass the filter */
+  /** positions in `layers` of the layers that pass the filter */
   kept: readonly number[];
+  /** the paths of the open blocks */
   open: ReadonlySet<string>;
   /** the rows or columns; their `index` is a position in `layers` */
   entries: readonly Entry[];
@@ -29,7 +30,7 @@ export const NO_SIDE: Side = {
   filtered: false,
 };
 
-/** Makes sides, and gives the same one again while nothing it depends on has changed. */
+/** Makes sides, and returns the same object while nothing that it depends on has changed. */
 export class Sides {
   #trees = new WeakMap<readonly string[], Map<string, { tree: LayerTree; kept: number[] }>>();
   #made = new WeakMap<LayerTree, { key: string; side: Side }[]>();
@@ -55,7 +56,7 @@ export class Sides {
         brackets: tree.brackets(entries),
         filtered,
       };
-      // both sides of one model within itself, and the one before each of them
+      // enough for both sides of a model within itself, and the sides before them
       this.#made.set(tree, [{ key, side: found }, ...made].slice(0, 4));
     }
     return found;
@@ -77,8 +78,8 @@ export class Sides {
 }
 
 /**
- * What a filter lets through: words, of which one must fit. A word fits a layer of that type, whatever the case, a name
- * that it is part of, or with * or ? a name that it describes.
+ * Whether a filter lets a layer through: at least one of its words must fit. A word fits the layer's type, in any case;
+ * or a part of its name; or, with * or ?, the whole name as a pattern.
  */
 export function layerFilter(filter: string): (name: string, kind: string) => boolean {
   const words = filter.trim().split(/\s+/).filter(Boolean);
@@ -97,7 +98,7 @@ function globPattern(word: string): RegExp {
   return new RegExp(`^${escaped.replace(/\*/g, ".*").replace(/\?/g, ".")}$`, "s");
 }
 
-/** Where a layer stands, itself or in the folded block that hides it; -1 if it is filtered out. */
+/** The position of a layer, or of the folded block that hides it; -1 if it is filtered out. */
 export function positionOf(side: Side, layer: string): number {
   const index = side.layers.indexOf(layer);
   const position = side.entries.findIndex((entry) => entry.index === index);
@@ -107,7 +108,7 @@ export function positionOf(side: Side, layer: string): number {
   return folded === undefined ? -1 : side.entries.findIndex((entry) => entry.folded === folded);
 }
 
-/** The block that a row opens, or the innermost open one that it closes: its own output, or its last row. */
+/** The block that a row stands for: a folded one, or the innermost open one whose output, or last layer, the row is. */
 export function blockAt(side: Side, position: number): { path: string; folded: boolean } | undefined {
   const entry = side.entries[position];
   if (!entry || side.filtered) return undefined;
@@ -117,12 +118,12 @@ export function blockAt(side: Side, position: number): { path: string; folded: b
   return path === undefined ? undefined : { path, folded: false };
 }
 
-/** The blocks that stand open once one of them is folded or opened. */
+/** The open blocks after one of them is folded or another is opened. */
 export function toggleBlock(side: Side, path: string): string[] {
   return side.open.has(path) ? [...side.open].filter((one) => one !== path) : [...side.open, path];
 }
 
-/** The blocks that stand open once a layer is to be seen itself. */
+/** The open blocks after all blocks around a layer are opened, so that it is seen itself. */
 export function openedFor(side: Side, layer: string): string[] {
   const within = side.kept.indexOf(side.layers.indexOf(layer));
   return [...new Set([...side.open, ...side.tree.above(within)])];

@@ -1,24 +1,24 @@
-/** Layer names -> blocks, and which layers stand on an axis when some blocks are folded. As `layer_tree.py` does it. */
+/** The blocks that dotted layer names form, and the rows of an axis with some blocks folded; as in `layer_tree.py`. */
 
-/** An axis opens with at most so many rows; with fewer than the second number some blocks of the next level open too. */
+/** An axis opens with at most `MAX_ROWS` rows; if whole levels give fewer than `MIN_ROWS`, some blocks open besides. */
 const [MAX_ROWS, MIN_ROWS] = [25, 12];
 
-/** A module with layers inside it, as far as they are on the axis. */
+/** A module with at least two layers on the axis. */
 export interface Block {
   path: string;
-  /** positions of its layers, its own output among them */
+  /** positions of its layers, among them its own output */
   members: number[];
-  /** the layer that stands for it when it is folded: its own output, else its last layer */
+  /** the layer that is shown for it when it is folded: its own output, else its last layer */
   row: number;
-  /** how many blocks it lies in */
+  /** the number of blocks around it */
   depth: number;
 }
 
 /** One row of an axis. */
 export interface Entry {
-  /** position of its layer */
+  /** the position of its layer */
   index: number;
-  /** the block that it stands for, if that is folded */
+  /** the folded block that it is shown for */
   folded?: string;
 }
 
@@ -34,7 +34,7 @@ export class LayerTree {
   readonly blocks = new Map<string, Block>();
   /** how many levels of blocks there are */
   readonly depth: number;
-  /** for each layer the blocks it lies in, the outer ones first */
+  /** for each layer the blocks around it, the outermost first */
   #above: string[][];
 
   constructor(readonly names: readonly string[]) {
@@ -66,17 +66,17 @@ export class LayerTree {
     this.depth = [...this.blocks.values()].reduce((most, { depth }) => Math.max(most, depth + 1), 0);
   }
 
-  /** The blocks that a layer lies in, the outer ones first; its own output counts. */
+  /** The blocks around a layer, the outermost first; a block is around its own output too. */
   above(index: number): readonly string[] {
     return this.#above[index] ?? [];
   }
 
-  /** The blocks that are open when `depth` levels are. */
+  /** The blocks of the first `depth` levels. */
   toDepth(depth: number): string[] {
     return [...this.blocks.values()].filter((block) => block.depth < depth).map(({ path }) => path);
   }
 
-  /** The blocks to open first, for about 25 rows: the levels that fit, and the smallest blocks of the next one. */
+  /** The blocks that are open at first, for about 25 rows: the levels that fit, and small blocks of the next level. */
   defaultOpen(): string[] {
     const count = (open: string[]) => this.entries(new Set(open)).length;
     let depth = this.depth;
@@ -90,7 +90,7 @@ export class LayerTree {
     return open;
   }
 
-  /** The rows: layers in no folded block, and for each folded block the layer that stands for it. */
+  /** The rows: layers in no folded block, and for each folded block the layer that is shown for it. */
   entries(open: ReadonlySet<string>): Entry[] {
     const found: Entry[] = [];
     this.#above.forEach((above, index) => {
@@ -101,7 +101,7 @@ export class LayerTree {
     return found;
   }
 
-  /** The runs of at least two rows in the same open block, the outer ones first. */
+  /** The runs of at least two rows in the same open block, in their order, the outer of nested ones first. */
   brackets(entries: readonly Entry[]): Bracket[] {
     const found: Bracket[] = [];
     const running = new Map<string, number>();
@@ -124,7 +124,7 @@ export class LayerTree {
   }
 }
 
-/** The parts of a name that end at a dot, and the name itself. */
+/** The paths that a dotted name leads along: a, a.b and a.b.c for a.b.c. */
 export function pathsOf(name: string): string[] {
   const parts = name.split(".");
   return parts.map((_, k) => parts.slice(0, k + 1).join("."));

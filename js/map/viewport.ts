@@ -1,6 +1,6 @@
-/** Which part of the map is seen. Positions are in cells: 0 is the outer edge of the first row or column. */
+/** Which part of the map is visible. Positions are in cells: 0 is the outer edge of the first row or column. */
 
-/** At most so few cells fill the map. */
+/** Zooming in ends at so many cells. */
 const MIN_CELLS = 4;
 
 export interface VisibleCells {
@@ -10,7 +10,7 @@ export interface VisibleCells {
   y1: number;
 }
 
-/** The part of [0, count] that starts at `from` and is `span` long, moved and cut so that it lies inside. */
+/** The interval that starts at `from` and is `span` long, moved and cut to lie inside [0, count]. */
 function within(from: number, span: number, count: number): [number, number] {
   const kept = Math.min(count, Math.max(Math.min(MIN_CELLS, count), span));
   const start = Math.min(Math.max(0, from), count - kept);
@@ -26,13 +26,13 @@ export class Viewport {
     return this.#visible;
   }
 
-  /** Whether everything is seen. */
+  /** Whether the whole map is visible. */
   get whole(): boolean {
     const { x0, x1, y0, y1 } = this.#visible;
     return x0 <= 0 && y0 <= 0 && x1 >= this.#columns && y1 >= this.#rows;
   }
 
-  /** The map has another size: all of it is seen, or the same part as far as it is still there. */
+  /** Set the number of rows and columns. A part that was zoomed to stays, as far as it still exists. */
   resize(rows: number, columns: number): void {
     if (rows === this.#rows && columns === this.#columns) return;
     const whole = this.whole;
@@ -45,7 +45,7 @@ export class Viewport {
     this.#visible = { x0: 0, x1: this.#columns, y0: 0, y1: this.#rows };
   }
 
-  /** See `factor` times as much, while the point at the given shares of the width and height stays. */
+  /** Show `factor` times as many cells; the point at the given shares of the width and height stays where it is. */
   zoom(factor: number, shareX: number, shareY: number): void {
     const { x0, x1, y0, y1 } = this.#visible;
     const [x, y] = [x0 + shareX * (x1 - x0), y0 + shareY * (y1 - y0)];
@@ -56,14 +56,14 @@ export class Viewport {
     this.#set({ x0: left, x1: left + wide, y0: top, y1: top + tall });
   }
 
-  /** Move by shares of what is seen. */
+  /** Move by shares of the visible part. */
   pan(shareX: number, shareY: number): void {
     const { x0, x1, y0, y1 } = this.#visible;
     const [x, y] = [shareX * (x1 - x0), shareY * (y1 - y0)];
     this.#set({ x0: x0 + x, x1: x1 + x, y0: y0 + y, y1: y1 + y });
   }
 
-  /** Move as little as needed to see a cell. */
+  /** Move as little as needed to make a cell visible. */
   reveal(row: number, column: number): void {
     const { x0, x1, y0, y1 } = this.#visible;
     const moved = (at: number, from: number, to: number) =>

@@ -1,10 +1,10 @@
-/** What can be taken away from a view: pictures as they are seen, and files. */
+/** The export menu: pictures of the map as it is, tables, and the files that Python makes. */
 
 import type { Plot } from "../map/plot";
 import type { Format } from "../state/model";
 import type { Store } from "../state/store";
 import { csvOf, fileName, save } from "./files";
-import { pngOf, svgOf, type Caption } from "./svg";
+import { type Caption, pngOf, svgOf } from "./svg";
 
 interface Export {
   key: "png" | "svg" | Format;
@@ -33,7 +33,7 @@ export class Exports {
     this.offered = EXPORTS.filter(({ kernel }) => !(kernel && store.withoutKernel));
   }
 
-  /** Make it and hand it to the browser; what goes wrong is said on the page. */
+  /** Make a file and have the browser save it; an error is shown on the page. */
   async make(key: string, note: string): Promise<void> {
     const store = this.#store;
     const { scene } = this.#plot;

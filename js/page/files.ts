@@ -1,4 +1,4 @@
-/** Handing a file to the browser. */
+/** Files that the page itself makes: their names, tables, and saving them. */
 
 import type { Axis } from "../state/model";
 import type { Cells } from "../state/snapshot";
@@ -9,11 +9,11 @@ export function save(name: string, content: Blob): void {
   link.href = url;
   link.download = name;
   link.click();
-  // the browser has taken hold of it by then
+  // by then the browser has read it
   window.setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** A file name of the models' names. */
+/** A file name from the models' names, without characters that a file system may refuse. */
 export function fileName(models: string[], ending: string): string {
   const name = models
     .join("-")
@@ -22,7 +22,7 @@ export function fileName(models: string[], ending: string): string {
   return `${name || "similarity"}.${ending}`;
 }
 
-/** One row a cell with every measure and its error, for pages that have no kernel to ask. */
+/** A CSV table with one row for each cell: every measure and its standard error. For pages without a kernel. */
 export function csvOf(x: Axis, y: Axis, measures: Cells[]): string {
   const head = ["model_x", "layer_x", "model_y", "layer_y"];
   const lines = [[...head, ...measures.flatMap(({ about }) => [about.name, `${about.name}_stderr`])]];
@@ -38,7 +38,7 @@ export function csvOf(x: Axis, y: Axis, measures: Cells[]): string {
   return lines.map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
 }
 
-/** A spreadsheet takes what begins like this for a formula. */
+/** A spreadsheet would run a name that begins like this as a formula. */
 function withoutFormula(name: string): string {
   return /^[=+\-@\t\r]/.test(name) ? `'${name}` : name;
 }

@@ -1,4 +1,4 @@
-/** Which two models are shown: buttons for two, a pair of lists for more. */
+/** Chooses the two models that are shown: by buttons if there are two, by two lists if there are more. */
 
 import { html } from "../parts/dom";
 import { Segments } from "../parts/segments";

@@ -1,4 +1,4 @@
-/** How far the run is, and the buttons that steer it. */
+/** How far the run is, with buttons to start, pause, resume and stop it. */
 
 import { html } from "../parts/dom";
 import type { Command, RunInfo } from "../state/model";
@@ -61,7 +61,7 @@ export class Progress {
     this.#showCommands(kernelGone ? [] : (COMMANDS[run.state] ?? []));
   }
 
-  /** For screen readers only what is news: another state, or another tenth of the run. */
+  /** Screen readers hear of another state and of every tenth of the run, not of every batch. */
   #announce(run: RunInfo): void {
     const tenth = run.n_batches_expected ? Math.floor((10 * run.n_batches) / run.n_batches_expected) : 0;
     const news = `${run.state} ${tenth}`;
@@ -70,7 +70,7 @@ export class Progress {
     this.#aloud.textContent = runText(run);
   }
 
-  /** Buttons stay the same elements while the state does, so a click is never lost to a frame. */
+  /** Buttons stay the same elements while the state stays the same, so that no click is lost when a frame comes. */
   #showCommands(offered: [CommandName, string][]): void {
     const key = offered.map(([name]) => name).join(" ");
     if (key === this.#buttons) return;

@@ -1,10 +1,10 @@
-/** The map as a file: lines and letters as vectors, the cells as one picture inside. */
+/** The map as an SVG or PNG file: lines and texts as vectors, all cells as one image. */
 
 import type { Colouring } from "../map/palette";
 import type { Plot } from "../map/plot";
 import { svg } from "../parts/dom";
 
-/** What a drawing's styles are, written into it, since it leaves the style sheet behind. */
+/** Styles that are written into the elements, since the file has no style sheet. */
 const STYLES = [
   "fill",
   "fill-opacity",
@@ -20,7 +20,7 @@ const [TITLE, LEGEND, EDGE] = [26, 40, 12];
 export interface Caption {
   title: string;
   colours: Colouring;
-  /** of what the colours are */
+  /** what the colours show */
   legend: string;
 }
 
@@ -49,7 +49,7 @@ export function svgOf(plot: Plot, { title, colours, legend }: Caption): string {
   return new XMLSerializer().serializeToString(root);
 }
 
-/** The colours with their ticks. */
+/** The colour scale with its ticks. */
 function colourBar(
   { colours, ticks }: Colouring,
   legend: string,
@@ -72,7 +72,7 @@ function colourBar(
   return box;
 }
 
-/** The cells of the frame with their hatching, as a data URL; no smoothing, since it has the screen's own pixels. */
+/** The visible cells with their hatching as a data URL, in the pixels of the screen, so that nothing is smoothed. */
 function cellsUrl({ element, layout }: Plot): string {
   const { left, top, width, height } = layout!;
   const picture = document.createElement("canvas");
@@ -98,7 +98,7 @@ function inlineStyles(from: Element, to: Element): void {
   });
 }
 
-/** A picture of an SVG document, with so many pixels for one of its own. */
+/** A PNG of an SVG document, with `scale` pixels for one of its own. */
 export async function pngOf(svg: string, scale = 2): Promise<Blob> {
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;

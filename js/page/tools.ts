@@ -1,16 +1,16 @@
-/** The row of tools above the map: find a layer, filter, open to a depth, fold both sides alike, the best matches. */
+/** The tools above the map: find a layer, filter, open blocks to a depth, fold both sides alike, show best matches. */
 
 import type { ToolSettings } from "../map/folding";
 import { html } from "../parts/dom";
 
 export interface ToolActions {
   find(name: string): boolean;
-  /** open both sides to a depth; undefined for the usual one */
+  /** open both sides to a depth; undefined for the usual blocks */
   open(depth: number | undefined): void;
   changed(): void;
 }
 
-/** As many names are offered. */
+/** The list of names to find has at most so many. */
 const MAX_NAMES = 2000;
 
 export class Tools {
@@ -58,7 +58,7 @@ export class Tools {
     this.element.append(this.#find, this.#names, this.#filter, this.#depth, foldBoth.label, best.label);
   }
 
-  /** The layers that can be found, and how deep blocks go. */
+  /** Offer the layers of both sides, and the depths that there are. */
   show(layers: readonly (readonly string[])[], depth: number, canMatch: boolean): void {
     this.#best.disabled = !canMatch;
     if (layers.some((one, i) => one !== this.#offered[i])) {

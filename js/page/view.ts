@@ -8,7 +8,7 @@ import { rememberingColours } from "../map/palette";
 import { Plot } from "../map/plot";
 import { PointerAndKeyboard } from "../map/pointer_keyboard";
 import { Readout } from "../map/readout";
-import { colourNote, sceneOf, type Handle, type Scene } from "../map/scene";
+import { colourNote, type Handle, type Scene, sceneOf } from "../map/scene";
 import { positionOf, type Side } from "../map/side";
 import { html } from "../parts/dom";
 import { Menu } from "../parts/menu";
@@ -115,7 +115,7 @@ export class HeatmapView {
     );
   }
 
-  /** Hide the picture that stands below this view for pages without one. */
+  /** Hide the still picture below this view, which is for notebooks without a live one. */
   #hideStillOutput(): void {
     const still = `.simwidget-still-${CSS.escape(this.#store.get("run_id"))}`;
     this.#hideStyle.textContent = `${still}, .jp-OutputArea-child:has(${still}) { display: none; }`;
@@ -217,7 +217,10 @@ export class HeatmapView {
     this.#notes.replaceChildren(...notes.map((one) => html("p", "", one)));
   }
 
-  /** Hold the pair of a cell. Enter on the held one pins or unpins it; a second click does not, since two reset the zoom. */
+  /**
+   * Hold the pair of a cell. Enter on the held one pins or unpins it; a second click does not, since two reset the
+   * zoom.
+   */
   #holdOrPin(place: Place): void {
     const pair = this.#plot.pairAt(place);
     if (!pair) return;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { spreadLabels, axisOf, bandPath, linePath, tickText } from "./chart";
+import { axisOf, bandPath, linePath, spreadLabels, tickText } from "./chart";
 
 const anywhere: [number, number] = [-Infinity, Infinity];
 

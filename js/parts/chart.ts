@@ -1,14 +1,14 @@
-/** What the small charts share: paths, labels that keep apart, limits of an axis, texts of its ticks. */
+/** Geometry of the small charts: the limits and ticks of an axis, SVG paths, and labels that do not overlap. */
 
 import { scaleLinear } from "d3-scale";
 import type { Kind } from "../state/model";
 
-/** Where an axis of similarities may begin: not at 0 when all lines run far above it or one below. */
-const BEGINNINGS = [0.8, 0.5, 0, -0.25, -0.5, -1];
+/** The lower ends that an axis of similarities may have, the highest first: the first one below all values is taken. */
+const LOWER_ENDS = [0.8, 0.5, 0, -0.25, -0.5, -1];
 
 /**
- * Heights of labels, moved as little as possible so that any two are `least` apart and all lie within the limits. Their
- * order stays. Labels that would touch form a block, which stands where its labels on average want to be.
+ * Heights of labels, moved as little as possible so that any two are at least `least` apart and all lie between `top`
+ * and `bottom`; their order is kept. Labels that would overlap form a block, centred on their mean wished height.
  */
 export function spreadLabels(heights: number[], least: number, [top, bottom]: [number, number]): number[] {
   interface Block {
@@ -35,9 +35,9 @@ export function spreadLabels(heights: number[], least: number, [top, bottom]: [n
   return moved;
 }
 
-/** The ends of an axis for numbers from `low` to `high`, and where it has ticks. */
+/** The ends and the ticks of an axis for values from `low` to `high`, none of which is cut off. */
 export function axisOf(low: number, high: number, kind: Kind): { ends: [number, number]; ticks: number[] } {
-  const bottom = BEGINNINGS.find((one) => low >= one);
+  const bottom = LOWER_ENDS.find((one) => low >= one);
   if (kind === "similarity" && bottom !== undefined && high < 1.25) {
     return {
       ends: [bottom, Math.max(1, high)],
@@ -49,20 +49,21 @@ export function axisOf(low: number, high: number, kind: Kind): { ends: [number, 
   return { ends: scale.domain() as [number, number], ticks: scale.ticks(3) };
 }
 
+/** At most three digits, with a minus sign instead of a hyphen. */
 export function tickText(value: number): string {
   return String(Number(value.toPrecision(3))).replace("-", "−");
 }
 
-/** A line through points; straight ones need no more. */
+/** The SVG path of a line through points. */
 export function linePath(points: [number, number][]): string {
   return points.map(([x, y], k) => `${k ? "L" : "M"}${round(x)} ${round(y)}`).join("");
 }
 
-/** The area between two lines, one for each run of points that has both heights. */
+/** The SVG path of the area between two lines, interrupted where either has no number. */
 export function bandPath(points: [x: number, low: number, high: number][]): string {
   const runs: [number, number, number][][] = [[]];
   for (const point of points) {
-    // a scale has no place for NaN, and says undefined
+    // d3's scales give undefined for NaN
     if (point.every(Number.isFinite)) runs.at(-1)?.push(point);
     else runs.push([]);
   }

@@ -1,5 +1,6 @@
-/** Making elements. Text is always text: a layer may be called anything. */
+/** Make HTML and SVG elements. Strings become text nodes and never markup: a layer may have any name. */
 
+/** An HTML element with a class and its content. */
 export function html<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   name = "",
@@ -11,6 +12,7 @@ export function html<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** An SVG element with its attributes and perhaps a text. */
 export function svg(tag: string, attributes: Record<string, string | number>, text = ""): SVGElement {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));

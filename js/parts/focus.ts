@@ -1,6 +1,6 @@
-/** Where the keyboard is. */
+/** Which element has the keyboard focus. */
 
-/** The focused element within one, also where the page keeps it in a shadow tree. */
+/** The focused element inside `element`, or null; it is found inside a shadow tree too. */
 export function focusWithin(element: HTMLElement): Element | null {
   const root = element.getRootNode();
   const focused = "activeElement" in root ? (root as Document | ShadowRoot).activeElement : null;

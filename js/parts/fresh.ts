@@ -1,10 +1,13 @@
-/** Doing nothing where nothing is new: frames come ten times a second, and most of a page stays as it is. */
+/**
+ * Change only what differs from what the page shows already. Frames come ten times a second, and a needless change
+ * costs time, loses the keyboard focus, and makes screen readers repeat themselves.
+ */
 
-/** Remembers what was drawn. */
+/** Remembers what was drawn last. */
 export class Fresh {
   #last: readonly unknown[] | undefined;
 
-  /** Whether anything differs from the last call's values, each taken for itself. */
+  /** Whether any value is not identical to that of the last call, position by position. */
   differs(...values: unknown[]): boolean {
     const last = this.#last;
     this.#last = values;
@@ -12,12 +15,12 @@ export class Fresh {
   }
 }
 
-/** Set a text; one that is there already stays the same node. */
+/** Set the text; an equal text stays the same node. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Set an attribute, or take it away; one that is so already is not written again. */
+/** Set an attribute, or remove it for null; an equal value is not written again. */
 export function setAttribute(element: Element, name: string, value: string | null): void {
   if (element.getAttribute(name) === value) return;
   if (value === null) element.removeAttribute(name);
@@ -28,7 +31,7 @@ export function setHidden(element: Element, hidden: boolean): void {
   setAttribute(element, "hidden", hidden ? "" : null);
 }
 
-/** Give a class, or take it. */
+/** Add or remove a class. */
 export function setClass(element: Element, name: string, on: boolean): void {
   if (element.classList.contains(name) !== on) element.classList.toggle(name, on);
 }

@@ -1,4 +1,4 @@
-/** A button that opens a list of deeds. */
+/** A button that opens a list of commands; Escape, or a click elsewhere, closes it. */
 
 import { html } from "./dom";
 
@@ -36,10 +36,10 @@ export class Menu {
       { signal },
     );
     const outside = (target: EventTarget | null) => target instanceof Node && !this.element.contains(target);
-    const leave = (target: EventTarget | null) => {
+    const closeOutside = (target: EventTarget | null) => {
       if (outside(target)) this.element.open = false;
     };
-    this.element.addEventListener("focusout", ({ relatedTarget }) => leave(relatedTarget), { signal });
-    document.addEventListener("pointerdown", ({ target }) => leave(target), { signal });
+    this.element.addEventListener("focusout", ({ relatedTarget }) => closeOutside(relatedTarget), { signal });
+    document.addEventListener("pointerdown", ({ target }) => closeOutside(target), { signal });
   }
 }

@@ -1,11 +1,11 @@
-/** A row of buttons of which one is chosen. */
+/** A row of buttons, exactly one of which is pressed. */
 
 import { html } from "./dom";
 
 export interface Segment {
   key: string;
   text: string;
-  /** said when the pointer rests on it */
+  /** the tooltip */
   hint?: string;
   disabled?: boolean;
 }
@@ -21,7 +21,9 @@ export class Segments {
     this.element.setAttribute("aria-label", name);
   }
 
-  /** Buttons stay the same elements while their keys do, so focus is kept when frames come in. */
+  /**
+   * Buttons stay the same elements while their keys stay the same, so that a new frame does not take the focus away.
+   */
   show(segments: Segment[], chosen: string): void {
     if (segments.map(({ key }) => key).join("\n") !== [...this.#buttons.keys()].join("\n")) {
       this.#buttons = new Map(segments.map(({ key }) => [key, this.#button(key)]));

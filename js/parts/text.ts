@@ -1,11 +1,11 @@
-/** How wide text is, and names cut to fit. */
+/** Widths of text in pixels, and names shortened to fit a width. */
 
 export const FONT_SIZE = 11;
 const FAMILY = "ui-sans-serif, system-ui, sans-serif";
-/** The least distance of two lines of labels in CSS pixels: their boxes then do not touch. */
+/** The distance in CSS pixels from which on two lines of labels do not overlap. */
 export const LABEL_PITCH = 13;
 
-/** Measures text in the map's fonts, each text once. */
+/** Measures text in the map's font and remembers every answer, since measuring is slow. */
 export class TextWidths {
   #context = document.createElement("canvas").getContext("2d");
   #widths = new Map<string, number>();
@@ -23,7 +23,7 @@ export class TextWidths {
     return width;
   }
 
-  /** The name, or as much of it as fits into some pixels: both its ends, or only the last part. */
+  /** The name, or as much of it as fits into `room` pixels: its two ends, or only its last part. */
   cut(name: string, room: number, bold = false, kept: "ends" | "last" = "ends"): string {
     const key = `${bold} ${kept} ${Math.round(room)} ${name}`;
     let text = this.#cut.get(key);
@@ -36,7 +36,10 @@ export class TextWidths {
   }
 }
 
-/** A name cut in its middle, since the beginning says where a layer is and the end what it is; or at its beginning. */
+/**
+ * The longest shortened name that fits. Its middle is left out, since the beginning of a dotted name says where a layer
+ * is and the end what it is; or its beginning is left out.
+ */
 export function shortened(name: string, fits: (text: string) => boolean, parts: "ends" | "last" = "ends"): string {
   if (fits(name)) return name;
   const letters = Array.from(name);

@@ -1,4 +1,7 @@
-/** What Python and the page share, typed once here and once in `simwidget/widget/protocol.py`; a test holds both. */
+/**
+ * The synced state of the widget and the messages between Python and the page. `simwidget/widget/protocol.py` declares
+ * the same types for Python, and `tests/widget/test_protocol.py` compares the two.
+ */
 
 export type RunState = "ready" | "running" | "paused" | "stopped" | "finished" | "failed";
 export type Kind = "similarity" | "distance" | "difference";
@@ -8,7 +11,7 @@ export type Format = "csv" | "simw" | "html";
 export interface Axis {
   model: string;
   layers: string[];
-  /** for each layer the name of its module's class, "" where it is not known */
+  /** for each layer the name of its module's class, "" where that is unknown */
   kinds: string[];
 }
 
@@ -17,7 +20,7 @@ export interface RunInfo {
   n_batches: number;
   n_batches_expected: number | null;
   n_samples: number;
-  /** samples a second */
+  /** samples per second */
   rate: number | null;
   seconds_left: number | null;
   notes: string[];
@@ -34,14 +37,14 @@ export interface MeasureInfo {
   reasons: Record<string, Record<string, string>>;
 }
 
-/** One measure on one pair of models: where its numbers stand in the inflated snapshot, and how they are scaled. */
+/** One measure on one pair of models: where its numbers are in the inflated snapshot, and how they are scaled. */
 export interface BlockInfo {
   measure: string;
   x: number;
   y: number;
   /**
-   * byte offset of uint16 values, first all low bytes and then all high ones, followed by as many errors; of a model
-   * with itself only the upper triangle
+   * byte offset of the values, as uint16: first all low bytes, then all high bytes; as many standard errors follow in
+   * the same way. Of a model with itself there is only the upper triangle.
    */
   offset: number;
   low: number;
@@ -74,7 +77,7 @@ export interface Scale {
   palette: Palette;
 }
 
-/** The synced traits. Python writes the first five; both write the others. */
+/** The synced traits. Python alone writes the first five; Python and the page both write the others. */
 export interface WidgetState {
   run_id: string;
   axes: Axis[];
@@ -88,9 +91,9 @@ export interface WidgetState {
   shows: "values" | "errors";
   selection: Selection | null;
   pinned: Selection[];
-  /** for each model as rows the blocks that stand open; one that is not here is open to its usual depth */
+  /** for each model that is shown as rows, its open blocks; a model that is missing here is open to its usual depth */
   open_x: Record<string, string[]>;
-  /** the same for models as columns */
+  /** the same for models that are shown as columns */
   open_y: Record<string, string[]>;
   scale: Scale;
   /** cells with a larger error are hatched */
@@ -124,7 +127,7 @@ export interface Command {
   name: "start" | "pause" | "resume" | "stop";
 }
 
-/** A file is wanted; the answer has the same client and id. */
+/** The page asks for a file; the answer has the same client and id. */
 export interface Fetch {
   type: "fetch";
   client: string;
@@ -132,7 +135,7 @@ export interface Fetch {
   format: Format;
 }
 
-/** What is shown, at one moment. Buffers: float32 values and standard errors, little-endian, row by row. */
+/** The shown measure and view at one moment. Buffers: values and standard errors, little-endian float32, row by row. */
 export interface Frame {
   type: "frame";
   run_id: string;
@@ -145,7 +148,7 @@ export interface Frame {
   n_samples: number;
 }
 
-/** One measure of one pair over the batches; null where there is no number. */
+/** One measure of one pair of layers, after each of some numbers of batches; null where there is no number. */
 export interface Curve {
   n_batches: number[];
   values: (number | null)[];
@@ -159,7 +162,7 @@ export interface PairMeasure {
   curve: Curve | null;
 }
 
-/** A sample on which two layers agree least or most: the cosine of its rows of their two centred Gram matrices. */
+/** A sample on which two layers agree least or most: the cosine of its rows in their two centred Gram matrices. */
 export interface Sample {
   /** its place in the pass, from 0 */
   index: number;
@@ -168,23 +171,23 @@ export interface Sample {
 }
 
 /**
- * What two layers make of the samples. Buffers of the message: both Gram matrices (size, size) as float32, sorted by
- * label where there are labels, then the thumbnails of the least and the most agreed samples as bytes.
+ * How two layers represent the same samples. Buffers of the message: both Gram matrices (size, size) as float32, sorted
+ * by label where there are labels; then the thumbnails of the samples in `least` and in `most`, as bytes.
  */
 export interface Inside {
   /** rows of the shown Gram matrices */
   size: number;
-  /** samples of the latest batch, on which the spectra rest */
+  /** samples of the latest batch, of which the spectra are */
   n_samples: number;
-  /** of the rows of the shown Gram matrices */
+  /** for each row of the shown Gram matrices its label */
   labels: number[] | null;
-  /** eigenvalues over their sum, the largest first */
+  /** eigenvalues divided by their sum, the largest first */
   spectrum_x: number[];
   spectrum_y: number[];
   /** effective dimension: the participation ratio of the spectrum */
   dimension_x: number | null;
   dimension_y: number | null;
-  /** samples that were compared since the pair was first asked for */
+  /** samples that were compared since this pair was first asked for */
   n_compared: number;
   /** the least agreed first */
   least: Sample[];
@@ -194,7 +197,7 @@ export interface Inside {
   thumbnail: [number, number, number] | null;
 }
 
-/** Every measure of one pair of layers, at one moment; for the held one also what the layers make of the samples. */
+/** Every measure of one pair of layers at one moment; for the held pair also how the layers represent the samples. */
 export interface Detail {
   type: "detail";
   run_id: string;

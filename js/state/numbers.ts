@@ -3,7 +3,7 @@
 import type { Detail, Frame, Inside, PairMeasure, Selection } from "./model";
 import { pairKey } from "./pairs";
 import type { SharedSettings } from "./settings";
-import { bytesOf, float32, Snapshot, type Bytes, type Cells } from "./snapshot";
+import { type Bytes, bytesOf, type Cells, float32, Snapshot } from "./snapshot";
 
 /** Pairs whose detail is kept. */
 const MAX_DETAILS = 8;

@@ -1,6 +1,7 @@
 /**
- * The pinned pairs, whose curves are compared. A pair seen from its other side is the same pair, so it is pinned only
- * once; Python refuses a list with both. A pair's number, from 1, is its place in the list, in every view.
+ * The pinned pairs, whose curves are compared. The same two layers are pinned once, whichever of them is the row;
+ * Python refuses a list that has them twice. A pair's number is its place in the list, from 1, and is the same in every
+ * view.
  */
 
 import type { Selection } from "./model";

@@ -1,7 +1,7 @@
 /** What a page asks Python to do: steer the run, or make a file. A request and its answer have the same number. */
 
 import type { Command, Fetched, Format, Reply, ToPython } from "./model";
-import { bytesOf, type Bytes } from "./snapshot";
+import { type Bytes, bytesOf } from "./snapshot";
 
 /** How long a file may take, in ms. */
 const FILE_MS = 30_000;

@@ -23,7 +23,7 @@ const WATCHED = [
 ] as const;
 
 export type WatchedName = (typeof WATCHED)[number];
-/** What pages write too, besides Python. */
+/** What pages write too, not only Python. */
 export type SettingName = Exclude<WatchedName, "axes" | "run" | "snapshot" | "snapshot_meta">;
 
 export class SharedSettings {

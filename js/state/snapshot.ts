@@ -1,4 +1,4 @@
-/** Bytes -> the numbers of one view. */
+/** The saved snapshot: compressed bytes with the numbers of all measures and views, and how they are read. */
 
 import { unzlibSync } from "fflate";
 import type { Axis, BlockInfo, MeasureInfo, SnapshotMeta } from "./model";
@@ -10,14 +10,16 @@ export interface Cells {
   modelX: string;
   modelY: string;
   about: MeasureInfo;
-  /** row-major values and standard errors, NaN where there is none */
+  /** values and standard errors, row by row; NaN where there is no number */
   values: Float32Array;
   stderr: Float32Array;
   seq: number;
   samples: number;
 }
 
+/** Values are stored as uint16: from 0 for the low end to this for the high end. */
 const STEPS = 65534;
+/** Stored where there is no number. */
 const MISSING = 65535;
 
 /** Bytes as a front end hands them over: each does it in its own way. */
@@ -31,11 +33,11 @@ export function bytesOf(data: Bytes): Uint8Array {
 }
 
 export function float32(data: Bytes): Float32Array {
-  // a copy is aligned, and every machine a browser runs on has the low byte first
+  // the copy is aligned to 4 bytes; all machines that browsers run on are little-endian
   return new Float32Array(bytesOf(data).slice().buffer);
 }
 
-/** All numbers of a moment, as a notebook saves them. Inflated at the first look. */
+/** All numbers at one moment, as a notebook saves them. They are inflated when they are first asked for. */
 export class Snapshot {
   #deflated: Uint8Array;
   #inflated: Uint8Array | undefined;
@@ -53,7 +55,10 @@ export class Snapshot {
     return this.meta.measures.find(({ name }) => name === measure);
   }
 
-  /** The cells of one measure and view, read once; transposed where only the mirrored block is there. */
+  /**
+   * The cells of one measure and view, read once; transposed if the block was saved with the models the other way
+   * round.
+   */
   cells(measure: string, view: [number, number]): Cells | undefined {
     const key = JSON.stringify([measure, view]);
     if (!this.#known.has(key)) this.#known.set(key, this.#cells(measure, view));
@@ -88,7 +93,7 @@ export class Snapshot {
     const count = symmetric ? (rows * (rows + 1)) / 2 : rows * columns;
     const numbers = (offset: number, low: number, high: number) => {
       const at = (k: number) => {
-        // all low bytes stand before all high ones
+        // all low bytes come before all high bytes
         const step = bytes[offset + k]! | (bytes[offset + count + k]! << 8);
         return step === MISSING ? NaN : low + (step * (high - low)) / STEPS;
       };

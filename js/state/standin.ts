@@ -1,10 +1,10 @@
-/** A model for pages without a kernel: it holds the state, hears of its changes, and knows some details by heart. */
+/** Stands in for Jupyter's model in a page without a kernel: it keeps the state, and answers requests for details. */
 
 import type { AnyModel } from "@anywidget/types";
-import type { Detail, FromPython, WidgetState, ToPython } from "./model";
+import type { Detail, FromPython, ToPython, WidgetState } from "./model";
 import { equalPairs } from "./pairs";
 
-/** A detail as Python would send it. */
+/** A detail as Python would send it; a page has those of the pairs that it was exported with. */
 export interface DetailMessage {
   message: Detail;
   buffers: Uint8Array[];
@@ -40,7 +40,7 @@ export class StandIn implements Pick<AnyModel<WidgetState>, "get" | "set" | "on"
     if (event && call) this.#listeners.get(event)?.delete(call);
   }
 
-  /** How many listeners there are. */
+  /** How many listeners there are: none once view and store are closed. */
   get listeners(): number {
     return [...this.#listeners.values()].reduce((sum, calls) => sum + calls.size, 0);
   }
@@ -53,7 +53,7 @@ export class StandIn implements Pick<AnyModel<WidgetState>, "get" | "set" | "on"
     if (known) queueMicrotask(() => this.receive(known.message, known.buffers));
   }
 
-  /** Let the page hear a message, as if Python had sent it. */
+  /** Deliver a message to the page, as if Python had sent it. */
   receive(message: FromPython, buffers: Uint8Array[] = []): void {
     for (const call of this.#listeners.get("msg:custom") ?? [])
       (call as (...args: unknown[]) => void)(message, buffers);

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { zlibSync } from "fflate";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { WidgetState, ToPython } from "./model";
+import type { ToPython, WidgetState } from "./model";
 import { StandIn } from "./standin";
 import { Store } from "./store";
 

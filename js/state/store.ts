@@ -1,13 +1,13 @@
 /**
- * What a page knows of one widget, for all its views: the shared settings, the latest numbers, and the connection to the
- * kernel. It lives as long as the widget's model.
+ * What a page knows of one widget, for all its views: the shared settings, the latest numbers, and the connection to
+ * the kernel. It lives as long as the widget's model.
  */
 
 import { Connection } from "./connection";
 import type { Command, Format, FromPython, Selection, WidgetState } from "./model";
 import { LatestNumbers, type PairDetail } from "./numbers";
 import { Requests } from "./requests";
-import { SharedSettings, type Model, type SettingName, type WatchedName } from "./settings";
+import { type Model, type SettingName, SharedSettings, type WatchedName } from "./settings";
 import type { Bytes, Cells, Snapshot } from "./snapshot";
 
 export class Store {
@@ -17,7 +17,7 @@ export class Store {
   #requests: Requests;
   #listeners = new Set<() => void>();
 
-  /** `withoutKernel` tells that there is no kernel and never will be. */
+  /** `withoutKernel`: there is no kernel and never will be, as in an exported page. */
   constructor(
     model: Model,
     readonly withoutKernel = false,

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { RunInfo } from "./model";
-import { valueText, clock, notesOf, numberTexts, paceText, runText } from "./words";
+import { clock, notesOf, numberTexts, paceText, runText, valueText } from "./words";
 
 it("lets the digits follow the error", () => {
   expect(numberTexts(0.87654321, 0.012)).toEqual(["0.877", "± 0.012"]);

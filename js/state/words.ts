@@ -1,9 +1,9 @@
-/** What the page says of numbers. */
+/** Texts about numbers, cells and the run, as the page shows them. */
 
 import type { MeasureInfo, RunInfo, Selection } from "./model";
 import type { Cells } from "./snapshot";
 
-/** A value and its standard error; the digits follow the error. */
+/** A value and its standard error, with as many digits as the error leaves meaningful. */
 export function numberTexts(value: number, stderr: number): [string, string] {
   const minus = (text: string) => text.replace("-", "−");
   if (Number.isNaN(stderr)) return [minus(value.toFixed(3)), "± n/a, needs 2 batches"];
@@ -20,7 +20,7 @@ export function pairAt(cells: Cells, row: number, column: number): Selection {
   };
 }
 
-/** A layer and where it is. */
+/** A layer with its model. */
 export function layerText(model: string, layer: string): string {
   return `${model} › ${layer}`;
 }
@@ -33,7 +33,7 @@ export function whyMissing(about: MeasureInfo, pair: Selection): string {
   return x !== undefined ? `${pair.layer_x}: ${x}` : `${pair.layer_y}: ${y}`;
 }
 
-/** The value of one cell, or why it has none. */
+/** The measure and value of one cell with its error, or why it has none. */
 export function valueText(cells: Cells, row: number, column: number): string {
   const at = row * cells.columns.length + column;
   const value = cells.values[at] ?? NaN;
@@ -41,7 +41,7 @@ export function valueText(cells: Cells, row: number, column: number): string {
   return `${cells.about.title} missing: ${whyMissing(cells.about, pairAt(cells, row, column))}`;
 }
 
-/** Where the run is. */
+/** How far the run is. */
 export function runText({ state, n_batches, n_batches_expected, error }: RunInfo): string {
   const batch = `${countText(n_batches)}${n_batches_expected === null ? "" : ` of ${countText(n_batches_expected)}`}`;
   if (state === "ready") return "Not started";
@@ -53,12 +53,12 @@ export function runText({ state, n_batches, n_batches_expected, error }: RunInfo
   return `Stopped after batch ${batch}`;
 }
 
-/** What a reader must know besides where the run is: not again the error that stands there. */
+/** The notes of a run, without the one that repeats the error which `runText` gives. */
 export function notesOf({ state, error, notes }: RunInfo): string[] {
   return state === "failed" && error ? notes.filter((one) => !one.includes(error)) : notes;
 }
 
-/** Samples, their rate, and the time that is left. */
+/** The number of samples, their rate, and the time left. */
 export function paceText({ n_samples, rate, seconds_left }: RunInfo): string {
   const parts = [n_samples ? `${countText(n_samples)} samples` : ""];
   if (rate !== null) parts.push(`${countText(rate >= 100 ? Math.round(rate) : Number(rate.toPrecision(2)))} samples/s`);
@@ -66,13 +66,14 @@ export function paceText({ n_samples, rate, seconds_left }: RunInfo): string {
   return parts.filter(Boolean).join("  ");
 }
 
-/** Since when nothing is heard of the kernel, if that is so. */
+/** When the kernel was last heard, if it is silent; else "". */
 export function heardText(lastHeard: number | undefined, gone: boolean): string {
   if (lastHeard === undefined) return "";
   const since = `last heard at ${new Date(lastHeard).toLocaleTimeString()}`;
   return gone ? `${since}, the kernel was restarted` : since;
 }
 
+/** Seconds as m:ss or h:mm:ss. */
 export function clock(seconds: number): string {
   const whole = Math.ceil(seconds);
   const two = (n: number) => String(n).padStart(2, "0");
@@ -80,7 +81,7 @@ export function clock(seconds: number): string {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-/** The widest standard error of a map. */
+/** The largest standard error of a map. */
 export function widestText(stderr: Float32Array): string {
   let most = -Infinity;
   for (const one of stderr) if (one > most) most = one;
