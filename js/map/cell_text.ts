@@ -40,7 +40,7 @@ function headerText({ x, y }: Scene, { row, column }: Place, axes: Axis[]): Cell
   const block = blockAt(side, position);
   const kind = axes.find(({ model }) => model === side.model)?.kinds[index];
   const name = layerText(side.model, side.layers[index] ?? "");
-  const deed = block ? [`Enter ${block.folded ? "opens" : "folds"} ${block.path}`] : [];
-  const lines = [kind ? `${name}, ${kind}` : name, ...deed];
+  const keyHint = block ? [`Enter ${block.folded ? "opens" : "folds"} ${block.path}`] : [];
+  const lines = [kind ? `${name}, ${kind}` : name, ...keyHint];
   return { lines, name: lines.join(": "), expanded: block && !block.folded };
 }

@@ -13,7 +13,7 @@ function sceneOf(modelX: string, modelY: string, filter = "", kind = "similarity
   return { x, y, cells, shown: values } as unknown as Scene;
 }
 
-it("finds the most alike layer, which within one model is never the layer itself", () => {
+it("finds the most similar layer, which within one model is never the layer itself", () => {
   expect(bestMatches(sceneOf("a", "b"))).toEqual([0, 1, 2]);
   expect(bestMatches(sceneOf("a", "a"))).toEqual([1, 0, 0]);
   expect(bestMatches(sceneOf("a", "b", "q r"))).toEqual([0, 0, 1]);

@@ -190,7 +190,7 @@ function detail(of: typeof pair, seq: number, given: typeof inside | null) {
   return [message, given ? [gram(seq), gram(2), new DataView(new ArrayBuffer(0))] : []] as const;
 }
 
-it("asks for the held and the pinned pairs, and keeps what it is told of each", () => {
+it("asks for the held and the pinned pairs, and keeps the detail of each", () => {
   const other = { ...pair, layer_y: "one" };
   store.set("selection", pair);
   store.set("pinned", [other]);
@@ -207,7 +207,7 @@ it("asks for the held and the pinned pairs, and keeps what it is told of each", 
   expect(store.detail(null)).toBeUndefined();
 });
 
-it("keeps what it knows of the insides when a pair is told as a pinned one", () => {
+it("keeps the insides when the next detail of the pair comes without them", () => {
   const [message, buffers] = detail(pair, 4, inside);
   model.hear?.(message, [...buffers]);
   model.hear?.(detail(pair, 5, null)[0], []);
@@ -216,7 +216,7 @@ it("keeps what it knows of the insides when a pair is told as a pinned one", () 
   expect(store.detail(pair)?.seq).toBe(5);
 });
 
-it("forgets pairs that were told long ago", () => {
+it("forgets the pairs whose details are the oldest", () => {
   for (let k = 0; k < 12; k++) model.hear?.(detail({ ...pair, layer_y: `layer${k}` }, k, null)[0], []);
   expect(store.detail({ ...pair, layer_y: "layer0" })).toBeUndefined();
   expect(store.detail({ ...pair, layer_y: "layer11" })).toBeDefined();
