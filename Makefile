@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-FRONT_END := package.json package-lock.json tsconfig.json $(wildcard js/*.ts js/*.css)
+FRONT_END := package.json package-lock.json tsconfig.json $(wildcard js/*.ts js/*/*.ts js/*.css js/*/*.css)
 NOTEBOOK ?= notebooks/quickstart.ipynb
 # the heatmap is tested under these kernels too, beside the newest
 KERNELS := ipykernel6.31 ipykernel7.3

@@ -71,7 +71,9 @@ def in_jupyterlab(server: Server, browser, theme: str) -> None:
     map_ = Map(page)
     map_.click("stage1.1.conv2", "stage2.1.bn1")
     book.run(2)
-    page.wait_for_function("(one) => one.cells?.samples >= 512 && one.told?.inside", arg=map_.element.element_handle())
+    page.wait_for_function(
+        "(one) => one.cells?.samples >= 512 && one.detail?.inside", arg=map_.element.element_handle()
+    )
     map_.hover("stage3.1.bn1", "stage3.1.conv2")
     map_.settle()
     map_.element.locator(".box").screenshot(path=HERE / f"live-{theme}.png")

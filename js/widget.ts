@@ -1,42 +1,45 @@
-/** The widget's entry: one store a model, one view an output; both are let go again. */
+/**
+ * The widget's entry points: the default export for notebooks, with one store for each model and one view for each
+ * output; `standalone` for pages without a kernel.
+ */
 
 import type { InitializeProps, RenderProps } from "@anywidget/types";
-import type { Detail, State } from "./model";
-import { StandIn } from "./standin";
-import { Store } from "./store";
-import { HeatmapView } from "./view";
+import { HeatmapView } from "./page/view";
+import type { Detail, WidgetState } from "./state/model";
+import { StandIn } from "./state/standin";
+import { Store } from "./state/store";
 
-/** Called once for each model on a page, so the store in this closure is the page's. */
+/** Jupyter calls this once for each model on a page, so the store in this closure is shared by all views there. */
 export default () => {
   let store: Store | undefined;
   return {
-    initialize({ model }: InitializeProps<State>): () => void {
+    initialize({ model }: InitializeProps<WidgetState>): () => void {
       store = new Store(model);
       return () => store?.close();
     },
-    render({ model, el }: RenderProps<State>): () => void {
+    render({ model, el }: RenderProps<WidgetState>): () => void {
       const view = new HeatmapView((store ??= new Store(model)));
       el.append(view.element);
-      view.shown();
+      view.attached();
       return () => view.close();
     },
   };
 };
 
-/** The same view in a page without a kernel; bytes are in base64. */
+/** The same view in a page without a kernel. Bytes are in base64. */
 export function standalone(
   el: HTMLElement,
-  state: Omit<State, "snapshot">,
+  state: Omit<WidgetState, "snapshot">,
   snapshot: string,
   details: { message: Detail; buffers: string[] }[] = [],
 ) {
   const bytes = (text: string) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const told = details.map(({ message, buffers }) => ({ message, buffers: buffers.map(bytes) }));
-  const model = new StandIn({ ...state, snapshot: bytes(snapshot) }, told);
+  const messages = details.map(({ message, buffers }) => ({ message, buffers: buffers.map(bytes) }));
+  const model = new StandIn({ ...state, snapshot: bytes(snapshot) }, messages);
   const store = new Store(model, true);
   const view = new HeatmapView(store);
   el.append(view.element);
-  view.shown();
+  view.attached();
   const close = () => {
     view.close();
     store.close();

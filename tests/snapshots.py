@@ -1,4 +1,4 @@
-"""The saved snapshot, read as `js/snapshot.ts` reads it."""
+"""The saved snapshot, read as `js/state/snapshot.ts` reads it."""
 
 import zlib
 

@@ -46,7 +46,7 @@ class LayerTree:
     """The blocks of some layers, from their dotted names.
 
     A block is a part of a name under which at least two layers stand. Of several blocks with the same layers only the
-    innermost is kept. `js/tree.ts` does the same in the page; both are held by `tests/layer_trees.json`.
+    innermost is kept. `js/map/tree.ts` does the same in the page; both are held by `tests/layer_trees.json`.
 
     >>> tree = LayerTree(["stem", "one.conv", "one.norm", "one", "two.conv", "two.norm"])
     >>> [block.path for block in tree.blocks.values()]

@@ -317,6 +317,11 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         pairs = [self._known_pair("pinned", pair) for pair in proposal["value"]]
         if len(pairs) > MAX_PINNED:
             raise ValueError(f"pinned: {len(pairs)} pairs, and at most {MAX_PINNED} curves are compared")
+        # the pin rule of js/state/pinned.ts: the same two layers are one pair, whichever of them is the row
+        layers = [{(pair["model_x"], pair["layer_x"]), (pair["model_y"], pair["layer_y"])} for pair in pairs]
+        for k, one in enumerate(layers):
+            if one in layers[:k]:
+                raise ValueError(f"pinned: pairs {layers.index(one) + 1} and {k + 1} are of the same two layers")
         return pairs
 
     def _known_pair(self, trait: str, pair: Any) -> Selection:

@@ -1,4 +1,4 @@
-"""What Python and the page share, typed once here and once in `js/model.ts`; a test holds that both agree."""
+"""What Python and the page share, typed once here and once in `js/state/model.ts`; a test holds that both agree."""
 
 from typing import Literal, TypedDict
 
@@ -86,7 +86,7 @@ class Scale(TypedDict):
     palette: Palette
 
 
-class State(TypedDict):
+class WidgetState(TypedDict):
     """The synced traits. Python writes the first five; both write the others.
 
     `shows` tells whether the map's colours are values or their errors. `open_x` and `open_y` are, for each model as

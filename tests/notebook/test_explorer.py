@@ -62,10 +62,10 @@ def test_walking_while_the_run_goes_on(book):
     page.mouse.wheel(0, -500)
     page.wait_for_function("() => Number(document.querySelector('canvas.cells').dataset.window.split(' ')[0]) > 0")
     hold(map_, "stage2.0.conv1", "stage3.0")
-    page.wait_for_function("(one) => one.told?.inside?.n_compared > 0", arg=map_.element.element_handle())
-    seen = map_.element.evaluate("(one) => one.told.inside.n_compared")
+    page.wait_for_function("(one) => one.detail?.inside?.n_compared > 0", arg=map_.element.element_handle())
+    seen = map_.element.evaluate("(one) => one.detail.inside.n_compared")
     page.wait_for_function(
-        "([one, seen]) => one.told.inside.n_compared > seen", arg=[map_.element.element_handle(), seen]
+        "([one, seen]) => one.detail.inside.n_compared > seen", arg=[map_.element.element_handle(), seen]
     )
     map_.stage.dblclick(position=map_.at("stage2.0.conv1", "stage3.0"))
     page.wait_for_function("() => document.querySelector('canvas.cells').dataset.window.startsWith('0 ')")
@@ -93,7 +93,7 @@ def finished(book):
     start(map_)
     book.wait_for_state("finished")
     map_.page.wait_for_function(
-        "(one) => one.told?.inside?.n_samples > 0 && one.cells.samples === 192", arg=map_.element.element_handle()
+        "(one) => one.detail?.inside?.n_samples > 0 && one.cells.samples === 192", arg=map_.element.element_handle()
     )
     return book, map_
 
@@ -118,11 +118,11 @@ print(json.dumps({
     expected = json.loads(book.text(2))
     page = map_.page
     page.wait_for_function(
-        "([one, n]) => one.told.inside.n_compared === n", arg=[map_.element.element_handle(), expected["n_compared"]]
+        "([one, n]) => one.detail.inside.n_compared === n", arg=[map_.element.element_handle(), expected["n_compared"]]
     )
     told = map_.element.evaluate(
         """(one) => {
-            const { inside, measures } = one.told;
+            const { inside, measures } = one.detail;
             return { ...inside, gramX: [...inside.gramX], gramY: [...inside.gramY], thumbnails: [...inside.thumbnails],
                 measures };
         }"""
@@ -237,7 +237,7 @@ def check_page(path, book, result):
     other = Map(page)
     assert np.abs(other.values() - result.matrix()).max() < 1e-4
     # it opens where it was: the pair is held, and its insides are there without a kernel
-    page.wait_for_function("(one) => one.told?.inside?.n_compared === 192", arg=other.element.element_handle())
+    page.wait_for_function("(one) => one.detail?.inside?.n_compared === 192", arg=other.element.element_handle())
     assert other.element.locator(".panel code").all_text_contents() == ["stage1.1", "stage2.1"]
     assert page.locator(".threshold").input_value() == "0.05"
     assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []

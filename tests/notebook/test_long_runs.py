@@ -146,7 +146,7 @@ def test_a_restarted_kernel_is_told_of_and_the_picture_stays(book):
     wait_for_samples(page, 0)
     assert page.locator(HEATMAP).count() == 1
     Map(page).click(5, 3)
-    page.wait_for_function("() => document.querySelector('.simwidget-heatmap').told?.inside?.n_compared > 0")
+    page.wait_for_function("() => document.querySelector('.simwidget-heatmap').detail?.inside?.n_compared > 0")
     book.wait_for_state("finished")
     assert check(book) == 60 * 16
 
@@ -160,7 +160,7 @@ def test_a_second_browser_on_the_same_notebook(book, chromium):
         wait_for_samples(second.page, samples(page))
         names = """([x, y]) => [...document.querySelectorAll('.simwidget-heatmap .panel code')]
             .slice(0, 2).map((one) => one.textContent).join() === [x, y].join()
-            && document.querySelector('.simwidget-heatmap').told?.inside?.n_compared > 0"""
+            && document.querySelector('.simwidget-heatmap').detail?.inside?.n_compared > 0"""
         for one, (row, column) in ((page, (4, 6)), (second.page, (7, 2)), (page, (1, 9))):
             map_ = Map(one)
             pair = [map_.rows[row], map_.columns[column]]
@@ -178,7 +178,7 @@ def test_a_second_browser_on_the_same_notebook(book, chromium):
     finally:
         context.close()
     Map(page).click(3, 3)
-    page.wait_for_function("() => document.querySelector('.simwidget-heatmap').told?.inside?.n_compared > 0")
+    page.wait_for_function("() => document.querySelector('.simwidget-heatmap').detail?.inside?.n_compared > 0")
 
 
 def test_one_of_two_browsers_leaves_during_the_run(book, chromium):

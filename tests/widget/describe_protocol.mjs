@@ -1,4 +1,4 @@
-/** Prints the interfaces of js/model.ts as JSON: name -> field -> type, with aliases written out. */
+/** Prints the interfaces of js/state/model.ts as JSON: name -> field -> type, with aliases written out. */
 
 import { readFileSync } from "node:fs";
 import ts from "typescript";

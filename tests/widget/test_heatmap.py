@@ -116,6 +116,24 @@ def test_what_is_set_is_checked(result, name, value, message):
     widget.close()
 
 
+def test_a_pair_and_its_mirror_image_are_pinned_once(result):
+    widget = sw.SimilarityHeatmap(result)
+    x, y = widget.axes
+    pairs = [
+        {"model_x": x["model"], "layer_x": x["layers"][0], "model_y": y["model"], "layer_y": layer}
+        for layer in y["layers"][:2]
+    ]
+    mirrored = {
+        f"{what}_{side}": pairs[0][f"{what}_{'yx'['xy'.index(side)]}"] for what in ("model", "layer") for side in "xy"
+    }
+    widget.pinned = pairs
+    for again in (pairs[0], mirrored):
+        with pytest.raises(ValueError, match="pairs 1 and 3 are of the same two layers"):
+            widget.pinned = [*pairs, again]
+    assert widget.pinned == pairs
+    widget.close()
+
+
 def test_showing_another_result(result):
     widget = sw.SimilarityHeatmap(result, measure="dcka", view="yy")
     assert (widget.measure, widget.view) == ("dcka", (1, 1))

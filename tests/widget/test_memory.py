@@ -16,7 +16,7 @@ FEED = """async ([first, count]) => {
         const values = Float32Array.from({ length: size }, (_, i) => ((i * 31 + k * 17) % 1000) / 1000);
         const bytes = () => new Uint8Array(values.slice().buffer);
         model.set("run", { ...model.get("run"), state: "running", n_batches: k, at: Date.now() / 1000 });
-        model.tell({ type: "frame", run_id, seq: k, view: [0, 1], measure: about.name, shape, about, n_batches: k,
+        model.receive({ type: "frame", run_id, seq: k, view: [0, 1], measure: about.name, shape, about, n_batches: k,
             n_samples: 16 * k }, [bytes(), bytes()]);
         const curve = { n_batches: [1, k], values: [0.5, (k % 100) / 100], stderr: [null, 0.01] };
         const gram = () => new Uint8Array(Float32Array.from({ length: 64 * 64 }, (_, i) => Math.sin(i + k)).buffer);
@@ -25,7 +25,7 @@ FEED = """async ([first, count]) => {
         const inside = { size: 64, n_samples: 64, labels: Array.from({ length: 64 }, (_, i) => i >> 3),
             spectrum_x: [0.6, 0.4], spectrum_y: [0.7, 0.3], dimension_x: 2, dimension_y: 2, n_compared: 16 * k,
             least: twelve, most: twelve, thumbnail: [28, 28, 1] };
-        model.tell({ type: "detail", run_id, seq: k, pair, inside,
+        model.receive({ type: "detail", run_id, seq: k, pair, inside,
             measures: [{ name: about.name, value: 0.5, stderr: 0.01, curve }] },
             [gram(), gram(), new Uint8Array(24 * 28 * 28).fill(k % 255)]);
         await new Promise((done) => requestAnimationFrame(done));

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 def typescript():
     script = Path(__file__).with_name("describe_protocol.mjs")
     # the script's own folder has no node_modules: it runs from where they are
-    command = ["node", "--input-type=module", "-", str(ROOT / "js" / "model.ts")]
+    command = ["node", "--input-type=module", "-", str(ROOT / "js" / "state" / "model.ts")]
     run = subprocess.run(command, input=script.read_text(), cwd=ROOT, check=True, capture_output=True, text=True)
     return json.loads(run.stdout)
 
@@ -68,7 +68,7 @@ def test_the_widget_has_the_state_and_nothing_else(result):
     from ipywidgets import DOMWidget
 
     own = set(widget.keys) - set(DOMWidget().keys) - {"_esm", "_css", "_anywidget_id"}
-    assert own == set(typing.get_type_hints(protocol.State))
+    assert own == set(typing.get_type_hints(protocol.WidgetState))
     assert set(widget.axes[0]) == set(typing.get_type_hints(protocol.Axis))
     assert set(widget.run) == set(typing.get_type_hints(protocol.RunInfo))
     assert set(widget.snapshot_meta) == set(typing.get_type_hints(protocol.SnapshotMeta))
@@ -84,11 +84,11 @@ def test_choices_are_those_of_the_protocol():
     assert set(COMMANDS) == choices(typing.get_type_hints(protocol.Command)["name"])
     assert set(SCALES) == choices(scale["mode"])
     assert set(PALETTES) == choices(scale["palette"])
-    assert set(SimilarityHeatmap.shows.values) == choices(typing.get_type_hints(protocol.State)["shows"])
+    assert set(SimilarityHeatmap.shows.values) == choices(typing.get_type_hints(protocol.WidgetState)["shows"])
     assert set(MIMES) == choices(protocol.Format)
 
 
 def test_a_page_of_its_own_has_the_same_state(result):
     page = page_of(result)
     (given,) = re.findall(r'id="given">(.*?)</script>', page, re.DOTALL)
-    assert {*json.loads(given)["state"], "snapshot"} == set(typing.get_type_hints(protocol.State))
+    assert {*json.loads(given)["state"], "snapshot"} == set(typing.get_type_hints(protocol.WidgetState))
