@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from simwidget.data.batch import LABELS, Batch, is_images
-from simwidget.data.nested import as_mapping, moved
+from simwidget.data.batch import LABEL_KEYS, Batch, is_image_list
+from simwidget.data.nested import as_mapping, map_tensors
 
 Forward = Callable[[nn.Module, Any], Any]
 """Called as forward(model, batch), with the whole batch."""
@@ -48,7 +48,7 @@ class Calling:
             return batch.uploads.to(tensor, device).detach().to(cast, copy=True)
 
         if self._forward is not None:
-            return self._forward(self._module, moved(batch.whole, copied))
+            return self._forward(self._module, map_tensors(batch.raw, copied))
         args, kwargs = self._arguments(batch)
         try:
             inspect.signature(self._module.forward).bind(*args, **kwargs)
@@ -58,22 +58,22 @@ class Calling:
                 f"({', '.join(self._known)}); give inputs= a function that makes its input of the batch, or forward= "
                 "one that calls it"
             ) from problem
-        return call(*moved(args, copied), **moved(kwargs, copied))
+        return call(*map_tensors(args, copied), **map_tensors(kwargs, copied))
 
     def _arguments(self, batch: Batch) -> tuple[tuple, dict[str, Any]]:
-        inputs, whole = batch.inputs, batch.whole
+        inputs, raw = batch.inputs, batch.raw
         if isinstance(inputs, Mapping):
             return self._from_mapping(as_mapping(inputs))
-        if isinstance(inputs, tuple | list) and not hasattr(inputs, "_fields") and not is_images(inputs):
+        if isinstance(inputs, tuple | list) and not hasattr(inputs, "_fields") and not is_image_list(inputs):
             return tuple(inputs), {}
-        several = isinstance(whole, tuple | list) and inputs is whole[0]
+        several = isinstance(raw, tuple | list) and inputs is raw[0]
         if several and len(self._needed) >= 2:
-            return tuple(whole[: len(self._needed)]), {}
+            return tuple(raw[: len(self._needed)]), {}
         return (inputs,), {}
 
     def _from_mapping(self, inputs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         known = {key: value for key, value in inputs.items() if key in self._known}
-        others = [key for key in inputs if key not in known and key not in LABELS]
+        others = [key for key in inputs if key not in known and key not in LABEL_KEYS]
         if known or not others:
             self.left_out = tuple(others)
             return (), known

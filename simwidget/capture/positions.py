@@ -84,7 +84,7 @@ class Positions:
         return 1 if (self._first if first == last else first) else 2
 
     def _draw(self, decodes: bool, grid: Grid) -> None:
-        mask = self._masks.of(decodes, grid[0]) if len(grid) == 1 else None
+        mask = self._masks.matching(decodes, grid[0]) if len(grid) == 1 else None
         if mask is None:
             n_all = self._n * int(torch.tensor(grid).prod())
             drawn = torch.randperm(n_all, generator=self._generator)[: self._most].sort().values

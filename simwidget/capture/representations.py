@@ -172,7 +172,7 @@ class Reading:
         if found.lengths is not None:
             steps = found.lengths.new_ones(tokens).cumsum(0)
             return steps <= found.lengths[:, None]
-        return masks.of(self.decodes(call), tokens)
+        return masks.matching(self.decodes(call), tokens)
 
 
 def flatten(tensor: Tensor) -> Tensor:

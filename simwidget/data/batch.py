@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from simwidget.data.masks import NO_MASKS, PADDING, REAL, Masks, masks_in
-from simwidget.data.nested import as_mapping, is_fields, is_sequence, tensors_in
+from simwidget.data.masks import ATTENTION_MASK_KEYS, NO_MASKS, PADDING_MASK_KEYS, Masks, find_masks
+from simwidget.data.nested import as_mapping, is_dataclass_instance, is_sequence, tensors_in
 from simwidget.data.uploads import Uploads
 from simwidget.text.printable import a_kind
 
-LABELS = ("labels", "label", "targets", "target", "y")
+LABEL_KEYS = ("labels", "label", "targets", "target", "y")
 """Keys of a mapping that hold class labels."""
-SMALLEST_IMAGE = 8
+MIN_IMAGE_SIDE = 8
 """Pixels: a list of tensors (c, h, w) with smaller sides is not taken for a list of images."""
-FEWEST_IMAGES = 3
+MIN_IMAGES = 3
 """A list of fewer is taken for an input and its labels; put it into a tuple, (images,)."""
 
 
@@ -27,7 +27,7 @@ class Batch:
     """One batch of the loader, or what `inputs=` makes of it for one network."""
 
     n: int
-    whole: Any
+    raw: Any
     """the batch as the loader gave it"""
     inputs: Any
     """its part that models take: a tensor, a mapping, a list of images, several of these"""
@@ -40,12 +40,13 @@ class Batch:
     """its tensors on the devices of the networks"""
 
     @cached_property
-    def tensor(self) -> Tensor | None:
+    def input_tensor(self) -> Tensor | None:
         """The input as one tensor (n, ...): the first of the inputs that is floating, else the first."""
         inputs = self.inputs
         if isinstance(inputs, Mapping):
-            inputs = {key: one for key, one in inputs.items() if key not in (*LABELS, *REAL, *PADDING)}
-        images = is_sequence(inputs) and is_images(inputs)
+            excluded = (*LABEL_KEYS, *ATTENTION_MASK_KEYS, *PADDING_MASK_KEYS)
+            inputs = {key: value for key, value in inputs.items() if key not in excluded}
+        images = is_sequence(inputs) and is_image_list(inputs)
         tensors = () if images else tensors_in(inputs)
         fitting = [one for one in map(self._samples_first, tensors) if one is not None]
         return next((one for one in fitting if one.is_floating_point()), fitting[0] if fitting else None)
@@ -63,30 +64,30 @@ class Batch:
         return self if labels is None or self.labels is not None else replace(self, labels=labels)
 
 
-def split(batch: Any, index: int, batch_dim: int = 0, opaque: bool = False) -> Batch:
+def parse_batch(batch: Any, index: int, batch_dim: int = 0, any_structure: bool = False) -> Batch:
     """Find a batch's inputs, labels and masks, and count its samples.
 
     The input is a tensor, a mapping, a packed sequence, a list of images (c, h, w), or the first element of a tuple or
-    list, whose second one may be class labels. An `opaque` batch is the user's own function's business.
+    list, whose second one may be class labels. An `any_structure` batch is the user's own function's business.
 
     Raises:
         TypeError: there is nothing in it whose samples could be counted.
     """
     inputs = batch
-    if is_sequence(batch) and batch and not (len(batch) >= FEWEST_IMAGES and is_images(batch)):
+    if is_sequence(batch) and batch and not (len(batch) >= MIN_IMAGES and is_image_list(batch)):
         inputs = batch[0]
-    if isinstance(inputs, Mapping) or is_fields(inputs):
+    if isinstance(inputs, Mapping) or is_dataclass_instance(inputs):
         inputs = as_mapping(inputs)
     n = count_samples(inputs, batch_dim)
-    if n is None and opaque:
+    if n is None and any_structure:
         n = next((found for one in tensors_in(batch) if (found := count_samples(one, batch_dim)) is not None), None)
     if n is None:
         raise TypeError(
-            f"batch {index} is {what(batch)}: the loader must give tensors (n, ...), mappings of them, "
+            f"batch {index} is {describe_batch(batch)}: the loader must give tensors (n, ...), mappings of them, "
             "lists of images (c, h, w), or tuples (input, ...) whose first element is one of these; give "
             "inputs= to make such a batch of yours"
         )
-    return Batch(n, batch, inputs, batch_dim, labels_in(batch, n), masks_in(inputs, n, index))
+    return Batch(n, batch, inputs, batch_dim, find_labels(batch, n), find_masks(inputs, n, index))
 
 
 def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
@@ -96,24 +97,24 @@ def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
     if isinstance(inputs, Tensor):
         # nested tensors have no shape, but a size
         return inputs.size(batch_dim if batch_dim < inputs.ndim else 0) if inputs.ndim else None
-    if is_sequence(inputs) and is_images(inputs):
+    if is_sequence(inputs) and is_image_list(inputs):
         return len(inputs)
     if isinstance(inputs, Mapping):
-        inputs = [value for key, value in inputs.items() if key not in LABELS]
+        inputs = [value for key, value in inputs.items() if key not in LABEL_KEYS]
     elif not is_sequence(inputs):
         return None
     return next((n for one in inputs if (n := count_samples(one, batch_dim)) is not None), None)
 
 
-def is_images(value: Any) -> bool:
+def is_image_list(value: Any) -> bool:
     """Whether this is a list of single images (c, h, w), one a sample, as detection models take them."""
     return bool(value) and all(
-        isinstance(one, Tensor) and one.ndim == 3 and one.shape[0] in (1, 3) and min(one.shape[1:]) >= SMALLEST_IMAGE
+        isinstance(one, Tensor) and one.ndim == 3 and one.shape[0] in (1, 3) and min(one.shape[1:]) >= MIN_IMAGE_SIDE
         for one in value
     )
 
 
-def what(batch: Any) -> str:
+def describe_batch(batch: Any) -> str:
     """How a message calls a batch that is of no use."""
     if isinstance(batch, Mapping):
         return f"a mapping without tensors, with keys {list(batch)[:8]}"
@@ -124,13 +125,13 @@ def what(batch: Any) -> str:
     return a_kind(batch)
 
 
-def labels_in(batch: Any, n: int) -> Tensor | None:
+def find_labels(batch: Any, n: int) -> Tensor | None:
     """The integer class labels (n,) of a batch's samples: the second of a pair, or a mapping's."""
     found = [batch[1]] if is_sequence(batch) and len(batch) > 1 else []
     first = batch[0] if is_sequence(batch) and batch else batch
-    if isinstance(first, Mapping) or is_fields(first):
+    if isinstance(first, Mapping) or is_dataclass_instance(first):
         entries = as_mapping(first)
-        found = [entries[key] for key in LABELS if key in entries][:1] + found
+        found = [entries[key] for key in LABEL_KEYS if key in entries][:1] + found
     for labels in found:
         integer = isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex()
         if integer and labels.shape == (n,):

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, SequentialSampler
 
 from simwidget.text.printable import a_kind
 
-FEW_CLASSES = 0.6
+MIN_CLASS_RATIO = 0.6
 """Batches with fewer than this share of the classes expected in random order are taken for ordered by class."""
 
 
@@ -60,7 +60,7 @@ class ClassOrder:
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
-        self._seen: Counter[tuple[int, int]] = Counter()
+        self._n_batches_of: Counter[tuple[int, int]] = Counter()
         """how many batches had so many samples of so many classes"""
 
     def add(self, labels: Tensor | None) -> None:
@@ -69,26 +69,26 @@ class ClassOrder:
         classes, counts = labels.unique(return_counts=True)
         for label, count in zip(classes.tolist(), counts.tolist(), strict=True):
             self._counts[label] += count
-        self._seen[len(labels), len(classes)] += 1
+        self._n_batches_of[len(labels), len(classes)] += 1
 
     def state(self) -> dict[str, list]:
-        return {"counts": [*self._counts.items()], "seen": [[*key, count] for key, count in self._seen.items()]}
+        return {"counts": [*self._counts.items()], "seen": [[*key, count] for key, count in self._n_batches_of.items()]}
 
     def restore(self, state: dict[str, list]) -> None:
         self._counts = Counter({int(label): int(count) for label, count in state["counts"]})
-        self._seen = Counter({(int(n), int(classes)): int(count) for n, classes, count in state["seen"]})
+        self._n_batches_of = Counter({(int(n), int(classes)): int(count) for n, classes, count in state["seen"]})
 
     def note(self) -> str | None:
         """A sentence for the reader when batches hold far fewer classes than batches in random order would."""
         total = sum(self._counts.values())
-        seen = self._seen.copy()  # at once: the pass may add to it on its own thread
-        n_batches = seen.total()
+        batches = self._n_batches_of.copy()  # at once: the pass may add to it on its own thread
+        n_batches = batches.total()
         if len(self._counts) < 2 or n_batches < 2:
             return None
         shares = torch.tensor([count / total for count in self._counts.values()], dtype=torch.float64)
-        expected = sum(count * (1 - (1 - shares) ** n).sum().item() for (n, _), count in seen.items()) / n_batches
-        found = sum(count * classes for (_, classes), count in seen.items()) / n_batches
-        if found >= FEW_CLASSES * expected:
+        expected = sum(count * (1 - (1 - shares) ** n).sum().item() for (n, _), count in batches.items()) / n_batches
+        found = sum(count * classes for (_, classes), count in batches.items()) / n_batches
+        if found >= MIN_CLASS_RATIO * expected:
             return None
         return (
             f"the loader is ordered by class ({found:.1f} classes a batch, {expected:.1f} expected of random order): "

@@ -55,8 +55,8 @@ class Ranked:
 
     def read(self) -> tuple[Sample, ...]:
         """The samples that could be compared, for people."""
-        values, places, labels = (part.tolist() for part in (self.values, self.samples.places, self.samples.labels))
-        pictured, pictures = self.samples.pictured.tolist(), self.samples.thumbnails.cpu().numpy()
+        values, places, labels = (part.tolist() for part in (self.values, self.samples.indices, self.samples.labels))
+        pictured, pictures = self.samples.has_thumbnail.tolist(), self.samples.thumbnails.cpu().numpy()
         return tuple(
             Sample(
                 index=places[k],

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simwidget.data.samples import Given, Samples
+from simwidget.data.samples import BatchSamples, Samples
 from simwidget.gram.centring import double_centre
 from simwidget.inspection.agreement import Extremes, agreement
 from simwidget.inspection.pair import Inspection, effective_dimension, sort_by_label
@@ -18,14 +18,14 @@ from simwidget.inspection.pair import Inspection, effective_dimension, sort_by_l
 class LatestBlock:
     grams: Tensor
     """(R, m, m): for each row its Gram matrix, centred or not; zeros where it has none"""
-    given: tuple[Given, ...]
+    batches: tuple[BatchSamples, ...]
     """the batches of the loader whose samples, in this order, begin with those m"""
 
     @cached_property
     def samples(self) -> Samples:
         """The m samples, on the Gram matrices' device."""
-        everyone = Samples.join([one.samples(self.grams.device) for one in self.given])
-        return everyone.take(slice(self.grams.shape[-1]))
+        all_samples = Samples.join([one.samples(self.grams.device) for one in self.batches])
+        return all_samples.take(slice(self.grams.shape[-1]))
 
     def gram(self, row: int) -> Tensor:
         """A row's centred Gram matrix (m, m)."""
@@ -51,7 +51,7 @@ class LatestBlock:
             *names,
             gram_x=gram_x[order][:, order].astype(np.float32),
             gram_y=gram_y[order][:, order].astype(np.float32),
-            samples=self.samples.places.cpu().numpy()[order],
+            samples=self.samples.indices.cpu().numpy()[order],
             labels=labels,
             spectrum_x=spectrum_x,
             spectrum_y=spectrum_y,
@@ -67,12 +67,12 @@ class LatestBlock:
         if self.grams.nbytes <= limit:
             return self
         m = int((limit / self.grams.element_size() / len(self.grams)) ** 0.5)
-        return LatestBlock(self.grams[:, :m, :m].clone(), self.given)
+        return LatestBlock(self.grams[:, :m, :m].clone(), self.batches)
 
-    def develop(self) -> None:
+    def make_thumbnails(self) -> None:
         """Make the thumbnails, and let the loader's tensors go."""
-        for one in self.given:
-            one.develop()
+        for one in self.batches:
+            one.make_thumbnails()
 
 
 def spectrum_of(gram: Tensor) -> NDArray[np.float64]:

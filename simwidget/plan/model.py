@@ -12,7 +12,7 @@ from simwidget.capture.calling import Calling
 from simwidget.capture.hooks import Capture
 from simwidget.capture.layers import check_network, default_layers, layers_containing, layers_matching, unwrap
 from simwidget.capture.outputs import RepresentationError, find_output
-from simwidget.data.batch import split
+from simwidget.data.batch import parse_batch
 from simwidget.data.nested import tensors_in
 from simwidget.restore.randomness import random_state_kept
 from simwidget.text.printable import a_kind
@@ -106,7 +106,7 @@ class SimilarityModel:
         A comparison never keeps these; this is for looking at a few samples by hand.
         """
         kept: dict[str, Tensor] = {}
-        batch = split(inputs, 0)
+        batch = parse_batch(inputs, 0)
 
         def keep(call: str, output: Any, inputs: Any) -> None:
             with suppress(RepresentationError):

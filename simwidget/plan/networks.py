@@ -11,7 +11,7 @@ from simwidget.capture.axes import part_of, sequence_first, told_of
 from simwidget.capture.calling import Calling, Forward
 from simwidget.capture.layers import named_layers
 from simwidget.capture.representations import BY_POSITION, Named, Reading, Representations, check_patterns, matches
-from simwidget.data.batch import Batch, split, what
+from simwidget.data.batch import Batch, describe_batch, parse_batch
 from simwidget.plan.model import SimilarityModel
 from simwidget.text.errors import add_place
 
@@ -55,14 +55,14 @@ class Network:
                 add_place(error, f"in inputs= of model {self.model!r}")
                 raise
         try:
-            return split(given, index, self.batch_dim, self.calling.opaque)
+            return parse_batch(given, index, self.batch_dim, self.calling.opaque)
         except TypeError as problem:
             if self.prepare is None:
                 raise
             raise TypeError(
-                f"inputs= of model {self.model!r} made of batch {index} {what(given)}: it must give a tensor (n, ...), "
-                "a mapping of them, a list of images (c, h, w), or a tuple (input, ...) whose first element is one of "
-                "these"
+                f"inputs= of model {self.model!r} made of batch {index} {describe_batch(given)}: it must give a "
+                "tensor (n, ...), a mapping of them, a list of images (c, h, w), or a tuple (input, ...) whose first "
+                "element is one of these"
             ) from problem
 
 

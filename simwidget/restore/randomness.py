@@ -50,7 +50,7 @@ class RandomState:
         return found
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Tensor]) -> "RandomState":
+    def from_arrays(cls, arrays: Mapping[str, Tensor]) -> "RandomState":
         """The state that `arrays` told, the rest as it is now. Raises MalformedError for what is none."""
         made = cls([])
         try:
@@ -99,7 +99,7 @@ class PrivateRandom:
         if draws is not None and draws.shape != ():
             raise MalformedError(f"its array 'draws' has the shape {tuple(draws.shape)}")
         self._draws = None if draws is None else bool(draws)
-        self._own = RandomState.of(arrays) if "torch" in arrays else None
+        self._own = RandomState.from_arrays(arrays) if "torch" in arrays else None
 
     def run(self, forward: Callable[[], None]) -> None:
         if self._draws is False:

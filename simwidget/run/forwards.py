@@ -11,7 +11,7 @@ from simwidget.capture.hooks import Capture, Sink
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.positions import Positions
 from simwidget.capture.representations import Reading, Surroundings, flatten
-from simwidget.data.batch import Batch, labels_in, split
+from simwidget.data.batch import Batch, find_labels, parse_batch
 from simwidget.data.masks import NO_MASKS
 from simwidget.gram.kernels import Kernel, same_class_kernel
 from simwidget.gram.rows import Key
@@ -153,12 +153,12 @@ class Forwards(AbstractContextManager):
         whole = first
         if self._networks[0].prepare is not None:
             with suppress(TypeError):  # what the loader gives may mean something to the user's function alone
-                given = split(raw, index)
-                whole = given if given.n == first.n and given.tensor is not None else first
-        for labels in (labels_in(raw, first.n), *(batch.labels for batch in batches)):
+                given = parse_batch(raw, index)
+                whole = given if given.n == first.n and given.input_tensor is not None else first
+        for labels in (find_labels(raw, first.n), *(batch.labels for batch in batches)):
             whole = whole.with_labels(labels)
         shared = whole.uploads
-        return replace(whole, whole=raw), [replace(batch, uploads=shared) for batch in batches]
+        return replace(whole, raw=raw), [replace(batch, uploads=shared) for batch in batches]
 
     def _new_positions(self, batch: Batch, batches: Sequence[Batch], index: int) -> Positions | None:
         if not self._plan.by_position:

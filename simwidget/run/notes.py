@@ -78,7 +78,7 @@ class Notes:
             return
         tokens = found.tensor.shape[1]
         # convolutions along a line have their tokens last
-        fits = any(masks.of(reading.decodes(call), size) is not None for size in found.tensor.shape[1:])
+        fits = any(masks.matching(reading.decodes(call), size) is not None for size in found.tensor.shape[1:])
         if reading.how == "flatten" and fits:
             self.say(
                 "padding",

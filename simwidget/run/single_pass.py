@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from simwidget.data.batch import Batch
-from simwidget.data.samples import SampleBatch
+from simwidget.data.samples import SampleCollector
 from simwidget.data.splitting import take_samples
 from simwidget.estimate.pass_state import Pair, PassState
 from simwidget.estimate.totals import Totals
@@ -56,7 +56,7 @@ class SinglePass(AbstractContextManager):
         """samples that a forward pass takes at most, where more did not fit"""
         self.tried = 0
         """samples of the latest forward pass"""
-        self._samples = SampleBatch()
+        self._samples = SampleCollector()
         self._latest: LatestBlock | None = None
         self._watched: dict[Pair, Watch] = {}
         self._notes = Notes(self._totals.min_samples)
@@ -134,7 +134,7 @@ class SinglePass(AbstractContextManager):
             raise
         if not self._totals:
             self._fix_rows()
-        self._samples.close(develop=bool(self._watched), which=which)
+        self._samples.close(make_thumbnails=bool(self._watched), sample_of_position=which)
         if self._grams.close():
             self._pending = self._grams.take()
 
@@ -280,7 +280,7 @@ class SinglePass(AbstractContextManager):
                 "n_batches": self.n_batches,
                 "n_grams": self.n_grams,
                 "n_samples": self.n_samples,
-                "n_given": self._samples.n_given,
+                "n_given": self._samples.n_seen,
                 "notes": self._notes.state(),
                 "repeating": [list(key) for key in self._repeating],
                 "batch_dims": [[*key, dim] for key, dim in self._forwards.batch_dims.items()],
@@ -306,7 +306,7 @@ class SinglePass(AbstractContextManager):
             self._forwards.batch_dims.update({self._known(key): int(dim) for *key, dim in facts["batch_dims"]})
             named = (one for one in self._plan.confounders if one.name == facts["stand_in"])
             self._forwards.stand_in = next(named, None)
-            self.n_batches, self.n_grams, self.n_samples, self._samples.n_given = (
+            self.n_batches, self.n_grams, self.n_samples, self._samples.n_seen = (
                 whole(facts, name) for name in ("n_batches", "n_grams", "n_samples", "n_given")
             )
         except MalformedError:
@@ -362,7 +362,7 @@ class SinglePass(AbstractContextManager):
         """Keep thumbnails of the latest batch instead of the loader's own tensors."""
         with self._lock, suppress(Exception):  # a display's trouble is not the run's
             if self._latest is not None:
-                self._latest.develop()
+                self._latest.make_thumbnails()
 
     def freeze(self, sums: bool = True) -> PassState:
         """A copy of the state that later batches do not change; without the sums it takes no time."""

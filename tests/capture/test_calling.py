@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 import simwidget as sw
 from simwidget.capture.calling import Calling
-from simwidget.data.batch import split
+from simwidget.data.batch import parse_batch
 
 CPU = torch.device("cpu")
 N = 4
@@ -67,7 +67,7 @@ class Fields:
 
 def call(model, batch, forward=None, device=CPU, **options):
     calling = Calling(model, "net", forward)
-    calling(model._call_impl, split(batch, 0, opaque=calling.opaque, **options), device)
+    calling(model._call_impl, parse_batch(batch, 0, any_structure=calling.opaque, **options), device)
     return model.seen
 
 
@@ -136,7 +136,7 @@ def test_a_dataclass_goes_in_by_name():
 def test_entries_that_are_not_accepted_are_left_out():
     calling = Calling(Text(), "net")
     model = calling._module
-    batch = split({"input_ids": ids(), "special": ids(), "text": ["some"] * N, "label": LABELS}, 0)
+    batch = parse_batch({"input_ids": ids(), "special": ids(), "text": ["some"] * N, "label": LABELS}, 0)
     calling(model._call_impl, batch, CPU)
     assert set(model.seen) == {"input_ids", "attention_mask", "labels"}
     assert calling.left_out == ("special", "text")

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import simwidget as sw
 from simwidget.capture.calling import Calling
-from simwidget.data.batch import split
+from simwidget.data.batch import parse_batch
 from simwidget.data.uploads import Uploads
 
 META = torch.device("meta")
@@ -108,7 +108,7 @@ def test_every_network_may_write_into_its_input():
     there = uploads.to(x, META)
     assert there.device == META
     assert uploads.to(x, META) is there
-    batch = split(x, 0)
+    batch = parse_batch(x, 0)
     given = []
     for _ in range(2):
         Calling(nn.Identity(), "net")(given.append, batch, META)
