@@ -9,8 +9,15 @@ import torch
 from torch import Tensor
 
 from simwidget.capture import pooling
-from simwidget.capture.axes import TELLS_NOTHING, FeatureAxes, Told
-from simwidget.capture.outputs import LatestTensor, Output, RepresentationError, find_output, keeps_shape, kind_of
+from simwidget.capture.axes import NO_HINTS, FeatureAxes, FeatureHints
+from simwidget.capture.outputs import (
+    Output,
+    RepeatDetector,
+    RepresentationError,
+    describe_type,
+    find_output,
+    keeps_shape,
+)
 from simwidget.capture.positions import Positions
 from simwidget.data.masks import NO_MASKS, Masks
 from simwidget.text.suggestions import near
@@ -71,8 +78,8 @@ class Representations:
 
     def describe(self) -> Any:
         """For the provenance: a name, or names by pattern."""
-        told = {pattern: name_of(one) if callable(one) else one for pattern, one in self.rules}
-        return told["*"] if list(told) == ["*"] else told
+        described = {pattern: callable_name(one) if callable(one) else one for pattern, one in self.rules}
+        return described["*"] if list(described) == ["*"] else described
 
 
 def matches(pattern: str, model: str, layer: str) -> bool:
@@ -96,71 +103,74 @@ def check_patterns(option: str, patterns: Sequence[str], layers: Mapping[str, Se
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ReadingContext:
     """What a reading must know of the batch and of the forward pass that it is in."""
 
     n: int
     masks: Masks = NO_MASKS
     positions: Positions | None = None
     axes: FeatureAxes = field(default_factory=FeatureAxes)
-    latest: LatestTensor = field(default_factory=LatestTensor)
+    repeat_detector: RepeatDetector = field(default_factory=RepeatDetector)
 
 
 @dataclass(frozen=True)
 class Reading:
     """How one layer's output is read."""
 
-    how: Representation
-    told: Told = TELLS_NOTHING
+    representation: Representation
+    hints: FeatureHints = NO_HINTS
     """what the modules say of the layer's features"""
     dims: tuple[int, ...] = (0, 1)
     """where the samples are looked for"""
-    asked_for: bool = False
+    dims_given: bool = False
     """whether these dimensions are the user's"""
     part: Literal["encoder", "decoder", "both"] = "encoder"
     """where the layer is in a network of two parts; "both" for one that runs in each, the decoder's time second"""
 
-    def decodes(self, call: str) -> bool:
+    def is_decoder_call(self, call: str) -> bool:
         """Whether this call of the layer is about the decoder's tokens."""
         return self.part == "decoder" or (self.part == "both" and "#" in call)
 
     def reads_like(self, other: "Reading") -> bool:
         """Whether the two make the same representation of one output."""
-        as_it_lies = self.how == "flatten" or callable(self.how)
-        alike = self.how == other.how and (self.dims, self.asked_for) == (other.dims, other.asked_for)
-        return alike and (as_it_lies or self.told == other.told)
+        ignores_hints = self.representation == "flatten" or callable(self.representation)
+        alike = self.representation == other.representation and (self.dims, self.dims_given) == (
+            other.dims,
+            other.dims_given,
+        )
+        return alike and (ignores_hints or self.hints == other.hints)
 
     def output(self, raw: Any, n: int) -> Output:
         """The tensor that is compared; the whole output for a callable where there is none."""
         try:
-            return find_output(raw, n, self.dims, self.asked_for)
+            return find_output(raw, n, self.dims, self.dims_given)
         except RepresentationError:
-            if callable(self.how) and raw is not None:
+            if callable(self.representation) and raw is not None:
                 return Output(raw)
             raise
 
-    def represent(self, found: Output, batch: "Surroundings", call: str, inputs: Any = None) -> Tensor:
+    def represent(self, found: Output, context: ReadingContext, call: str, inputs: Any = None) -> Tensor:
         """The representation (n, p) of an output, or (m, p) where positions are samples."""
-        x, n = found.tensor, batch.n
-        if callable(self.how):
-            x = self.how(x)
+        x, n = found.tensor, context.n
+        if callable(self.representation):
+            x = self.representation(x)
             if not isinstance(x, Tensor) or x.ndim < 1 or x.shape[0] != n:
                 shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
                 raise ValueError(
                     f"representation= returned {shape}; it must return a tensor ({n}, ...), one row a sample"
                 )
             if x.layout != torch.strided:
-                raise ValueError(f"representation= returned a {kind_of(x)} tensor; it must return a dense one")
+                raise ValueError(f"representation= returned a {describe_type(x)} tensor; it must return a dense one")
             return flatten(x)
-        if self.how == "flatten":
+        if self.representation == "flatten":
             return flatten(x)
         if found.complex:  # the parts of one number belong together until the end
             x = torch.view_as_complex(x)
-        axis = batch.axes.of(x, self.told, keeps_shape(found, inputs))
-        if batch.positions is not None and self.how in BY_POSITION:
-            return batch.positions.read(self.decodes(call), x, axis)
-        mask = self.mask(found, batch.masks, axis, call)
-        pool = {"mean": pooling.mean, "cls": pooling.first_token, "last": pooling.last_token}[self.how]
+        axis = context.axes.find(x, self.hints, keeps_shape(found, inputs))
+        if context.positions is not None and self.representation in BY_POSITION:
+            return context.positions.read(self.is_decoder_call(call), x, axis)
+        mask = self.mask(found, context.masks, axis, call)
+        pool = {"mean": pooling.mean, "cls": pooling.first_token, "last": pooling.last_token}[self.representation]
         return flatten(pool(x, axis, mask))
 
     def mask(self, found: Output, masks: Masks, axis: int, call: str) -> Tensor | None:
@@ -172,7 +182,7 @@ class Reading:
         if found.lengths is not None:
             steps = found.lengths.new_ones(tokens).cumsum(0)
             return steps <= found.lengths[:, None]
-        return masks.matching(self.decodes(call), tokens)
+        return masks.matching(self.is_decoder_call(call), tokens)
 
 
 def flatten(tensor: Tensor) -> Tensor:
@@ -190,6 +200,6 @@ def flatten(tensor: Tensor) -> Tensor:
     return tensor.permute(0, *order).flatten(1)
 
 
-def name_of(function: Any) -> str:
+def callable_name(function: Any) -> str:
     """How a callable option is named in the result."""
     return getattr(function, "__name__", type(function).__name__)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from simwidget.data.batch import Batch
 from simwidget.data.thumbnails import NO_IMAGE, Size, thumbnail_size, thumbnails
-from simwidget.restore.networks import version
+from simwidget.restore.networks import tensor_version
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class BatchSamples:
         inputs = batch.input_tensor
         fits = size != NO_IMAGE and inputs is not None and thumbnail_size(inputs)[2] == size[2]
         self._inputs = inputs if fits else None
-        self._version = version(self._inputs)
+        self._version = tensor_version(self._inputs)
 
     def shares_memory(self, inputs: Tensor | None) -> bool:
         """Whether these inputs have the memory of the ones that are held."""
@@ -75,7 +75,7 @@ class BatchSamples:
         try:
             made = thumbnails(inputs, self._size)
             # looked at afterwards: the loader may be at work on another thread
-            if unchanged or (self._version is not None and version(inputs) == self._version):
+            if unchanged or (self._version is not None and tensor_version(inputs) == self._version):
                 self._thumbnails = made
         finally:
             self._inputs = None

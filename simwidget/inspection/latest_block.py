@@ -43,7 +43,7 @@ class LatestBlock:
         `names` are the first model's and layer's and the second's.
         """
         grams = [self.gram(row).cpu() for row in (row_x, row_y)]
-        spectrum_x, spectrum_y = map(spectrum_of, grams)
+        spectrum_x, spectrum_y = map(gram_spectrum, grams)
         gram_x, gram_y = (gram.numpy() for gram in grams)
         order, labels = sort_by_label(self.samples.labels.cpu().numpy())
         extremes = extremes or self.extremes(row_x, row_y)
@@ -62,11 +62,11 @@ class LatestBlock:
             n_compared=int(extremes.n_compared),
         )
 
-    def within(self, limit: int) -> "LatestBlock":
+    def limited_to(self, max_bytes: int) -> "LatestBlock":
         """The same, or only its first samples, if the Gram matrices would take more bytes."""
-        if self.grams.nbytes <= limit:
+        if self.grams.nbytes <= max_bytes:
             return self
-        m = int((limit / self.grams.element_size() / len(self.grams)) ** 0.5)
+        m = int((max_bytes / self.grams.element_size() / len(self.grams)) ** 0.5)
         return LatestBlock(self.grams[:, :m, :m].clone(), self.batches)
 
     def make_thumbnails(self) -> None:
@@ -75,13 +75,13 @@ class LatestBlock:
             one.make_thumbnails()
 
 
-def spectrum_of(gram: Tensor) -> NDArray[np.float64]:
+def gram_spectrum(gram: Tensor) -> NDArray[np.float64]:
     """The eigenvalues (n,) of a centred Gram matrix (n, n) over their sum, the largest first.
 
     Zeros where there is no variance, NaN where the matrix is not finite. By torch, which keeps to the cores that this
     thread may use; numpy's own workers would go on waiting awake, and take them from the run.
 
-    >>> spectrum_of(torch.tensor([1.0, 3.0, 0.0]).diag())
+    >>> gram_spectrum(torch.tensor([1.0, 3.0, 0.0]).diag())
     array([0.75, 0.25, 0.  ])
     """
     if not gram.isfinite().all():

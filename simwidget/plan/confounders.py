@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from simwidget.capture.layers import named_layers
-from simwidget.capture.outputs import kind_of
-from simwidget.capture.representations import name_of
+from simwidget.capture.outputs import describe_type
+from simwidget.capture.representations import callable_name
 from simwidget.data.batch import Batch
 from simwidget.text.suggestions import near
 
@@ -76,7 +76,7 @@ class Confounder:
                 f"confounder {self.name!r} gave {shape}; it must give a tensor ({batch.n}, ...), one row a sample"
             )
         if found.layout != torch.strided:
-            raise ValueError(f"confounder {self.name!r} gave a {kind_of(found)} tensor; it must give a dense one")
+            raise ValueError(f"confounder {self.name!r} gave a {describe_type(found)} tensor; it must give a dense one")
         return _floating(found.detach())
 
 
@@ -102,7 +102,7 @@ def _resolve(one: Any, models: Mapping[str, nn.Module]) -> Confounder:
         model, layer = _layer(one, models)
         return Confounder(one, "layer", layer=(model, layer))
     if callable(one):
-        return Confounder(name_of(one), "batch", function=one)
+        return Confounder(callable_name(one), "batch", function=one)
     raise ValueError(f"confounder={one!r}: {CHOICES}")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from simwidget.capture.axes import part_of, sequence_first, told_of
-from simwidget.capture.calling import Calling, Forward
+from simwidget.capture.axes import encoder_or_decoder, feature_hints, sequence_first_layers
+from simwidget.capture.calling import Caller, Forward
 from simwidget.capture.layers import named_layers
 from simwidget.capture.representations import BY_POSITION, Named, Reading, Representations, check_patterns, matches
 from simwidget.data.batch import Batch, describe_batch, parse_batch
@@ -25,7 +25,7 @@ class Network:
     module: nn.Module
     models: tuple[str, ...]
     device: torch.device
-    calling: Calling
+    caller: Caller
     readings: Mapping[str, Reading]
     """for each layer that is hooked, in the order of the modules, how its output is read"""
     kinds: Mapping[str, str]
@@ -55,7 +55,7 @@ class Network:
                 add_place(error, f"in inputs= of model {self.model!r}")
                 raise
         try:
-            return parse_batch(given, index, self.batch_dim, self.calling.opaque)
+            return parse_batch(given, index, self.batch_dim, self.caller.has_custom_forward)
         except TypeError as problem:
             if self.prepare is None:
                 raise
@@ -95,8 +95,8 @@ def networks_of(
     for same in found.values():
         module, names = same[0].model, tuple(model.model_name for model in same)
         wanted = [layer for model in same for layer in (*model.layer_names, *extra.get(model.model_name, ()))]
-        layers, turned = named_layers(module), sequence_first(module)
-        order, features = list(layers), told_of(module)
+        layers, turned = named_layers(module), sequence_first_layers(module)
+        order, features = list(layers), feature_hints(module)
         containers = (name for name, layer in layers.items() if next(layer.children(), None) is not None)
 
         def reading(layer: str) -> Reading:
@@ -104,14 +104,14 @@ def networks_of(
             how = representations.at(names[0], layer)  # noqa: B023
             if by_position and how not in BY_POSITION:  # a confounding layer that no pattern is about
                 how = by_position
-            return Reading(how, features[layer], dims, told, part_of(layer, order))  # noqa: B023
+            return Reading(how, features[layer], dims, told, encoder_or_decoder(layer, order))  # noqa: B023
 
         networks.append(
             Network(
                 module,
                 names,
                 devices[names[0]],
-                Calling(module, names[0], forwards[names[0]]),
+                Caller(module, names[0], forwards[names[0]]),
                 {layer: reading(layer) for layer in dict.fromkeys(wanted)},
                 {layer: type(layers[layer]).__name__ for layer in dict.fromkeys(wanted)},
                 frozenset(containers),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from simwidget.capture.calling import Forward
-from simwidget.capture.representations import BY_POSITION, RepresentationOption, Representations, name_of
+from simwidget.capture.representations import BY_POSITION, RepresentationOption, Representations, callable_name
 from simwidget.gram.precision import PRECISIONS, Precision
 from simwidget.measures import make_measures
 from simwidget.measures.base import Measure, MeasureOptions
@@ -119,7 +119,7 @@ class Options:
             "representation": representations.describe(),
             "batch_dim": dict(self.batch_dim) if isinstance(self.batch_dim, Mapping) else self.batch_dim,
             **{
-                option: {name: name_of(function) for name, function in given.items() if function is not None}
+                option: {name: callable_name(function) for name, function in given.items() if function is not None}
                 for option, given in functions.items()
                 if any(given.values())
             },

@@ -18,8 +18,8 @@ from simwidget.estimate.pass_state import PassState
 from simwidget.inspection.pair import Inspection
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options
-from simwidget.restore.randomness import random_state_kept
-from simwidget.restore.threads import autocast_here, release_workers, use_one_core
+from simwidget.restore.randomness import preserved_random_state
+from simwidget.restore.threads import capture_autocast, release_workers, use_one_core
 from simwidget.result.similarity_result import SimilarityResult, View
 from simwidget.run.checkpoint import Checkpoint
 from simwidget.run.progress import ENDED, Progress, RunState
@@ -220,7 +220,7 @@ class Comparison:
         """
         from tqdm.auto import tqdm
 
-        with random_state_kept(self._devices):
+        with preserved_random_state(self._devices):
             self._begin()
             begun = self.n_batches
             total = self.progress.n_batches_likely
@@ -243,7 +243,7 @@ class Comparison:
         other cells alone; what the loader draws is not put back, for other cells may be drawing at the same time.
         """
         self._begin()
-        autocast = autocast_here(self._devices)
+        autocast = capture_autocast(self._devices)
         if self._single_pass is not None:
             self._single_pass.use_own_random_stream()
 

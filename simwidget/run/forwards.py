@@ -10,14 +10,14 @@ from torch import Tensor
 from simwidget.capture.hooks import Capture, Sink
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.positions import Positions
-from simwidget.capture.representations import Reading, Surroundings, flatten
+from simwidget.capture.representations import Reading, ReadingContext, flatten
 from simwidget.data.batch import Batch, find_labels, parse_batch
 from simwidget.data.masks import NO_MASKS
 from simwidget.gram.kernels import Kernel, same_class_kernel
 from simwidget.gram.rows import Key
 from simwidget.plan.confounders import Confounder
 from simwidget.plan.options import Plan
-from simwidget.restore.randomness import PrivateRandom
+from simwidget.restore.randomness import OwnRandomStream
 from simwidget.run.notes import Notes
 
 
@@ -46,7 +46,7 @@ class Takers:
     """told the layer that has no representation, and why"""
 
 
-NOWHERE = Surroundings(0)
+NOWHERE = ReadingContext(0)
 """Between two batches."""
 
 
@@ -59,8 +59,8 @@ class Forwards(AbstractContextManager):
         self._notes = notes
         self._open = ExitStack()
         self._captures: list[Capture] = []
-        self._around = NOWHERE
-        self._random: list[PrivateRandom | None] = [None] * len(self._networks)
+        self._context = NOWHERE
+        self._random: list[OwnRandomStream | None] = [None] * len(self._networks)
         self.batch_dims: dict[Key, int] = {}
         """where the samples of each layer's output lay"""
         self.stand_in: Confounder | None = None
@@ -71,7 +71,7 @@ class Forwards(AbstractContextManager):
             for position, one in enumerate(self._networks):
                 sink = self._sink(position)
                 random = self._random[position]
-                capture = Capture(one.module, one.model, one.names, one.device, one.calling, sink, self, random)
+                capture = Capture(one.module, one.model, one.names, one.device, one.caller, sink, self, random)
                 self._captures.append(stack.enter_context(capture))
             self._open = stack.pop_all()
         return self
@@ -79,7 +79,7 @@ class Forwards(AbstractContextManager):
     def use_own_random_stream(self) -> None:
         """Before it is opened: each network's random numbers are its own, for a run beside which others draw."""
         self._random = [
-            known or PrivateRandom(one.device) for one, known in zip(self._networks, self._random, strict=True)
+            known or OwnRandomStream(one.device) for one, known in zip(self._networks, self._random, strict=True)
         ]
 
     def random_arrays(self) -> dict[str, Tensor]:
@@ -96,7 +96,7 @@ class Forwards(AbstractContextManager):
             begin = f"random/{position}/"
             own = {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
             if own:
-                random = self._random[position] = PrivateRandom(network.device)
+                random = self._random[position] = OwnRandomStream(network.device)
                 random.restore(own)
 
     def __exit__(self, *exc: object) -> None:
@@ -117,9 +117,9 @@ class Forwards(AbstractContextManager):
                 self._take_confounders(None)  # what is wrong with them shows before anything is computed
             for capture, network, own in zip(self._captures, self._networks, batches, strict=True):
                 self._previous: tuple[Key, Reading] | None = None
-                self._around = Surroundings(batch.n, own.masks.to(network.device), positions)
+                self._context = ReadingContext(batch.n, own.masks.to(network.device), positions)
                 capture.forward(own)
-                if network.calling.opaque and not capture.ran:
+                if network.caller.has_custom_forward and not capture.ran:
                     raise ValueError(
                         f"no chosen layer of model {network.model!r} ran in batch {index}: forward= must run the very "
                         "model that it is given, forward(model, batch)"
@@ -128,15 +128,15 @@ class Forwards(AbstractContextManager):
                 self._take_confounders(positions)
             self._check_confounders()
             self._note_unknown_keys()
-            return None if positions is None else positions.settled()
+            return None if positions is None else positions.drawn_samples()
         finally:
             batch.uploads.clear()
             del self._batch, self._takers, self._kept  # nothing keeps those who take
-            self._around = NOWHERE
+            self._context = NOWHERE
 
     def written(self) -> dict[str, str]:
         """For each model whose own forward pass writes into a parameter, such a parameter."""
-        found = {network.model: one.written() for network, one in zip(self._networks, self._captures, strict=True)}
+        found = {network.model: one.modified() for network, one in zip(self._networks, self._captures, strict=True)}
         return {model: names[0] for model, names in found.items() if names}
 
     def split(self, raw: Any, index: int) -> tuple[Batch, list[Batch]]:
@@ -209,10 +209,10 @@ class Forwards(AbstractContextManager):
     def _keep(self, wanted: Sequence[Confounder], reading: Reading, output: Any) -> bool:
         """Where positions are samples, keep a layer without any: its value for a sample counts at all of its places."""
         try:
-            x = reading.output(output, self._around.n).tensor
+            x = reading.output(output, self._context.n).tensor
         except RepresentationError:
             return False
-        if self._around.positions is None or x.ndim > 2:
+        if self._context.positions is None or x.ndim > 2:
             return False
         self._kept.update({one.name: flatten(x).clone() for one in wanted})
         self._say_what_stands_in(wanted)
@@ -232,17 +232,17 @@ class Forwards(AbstractContextManager):
 
     def _read(self, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
         """The representation of one layer's output, and whether it is of the same tensor as the one before."""
-        around = self._around
-        found = reading.output(output, around.n)
-        repeats = around.latest.repeats(found.source)
+        context = self._context
+        found = reading.output(output, context.n)
+        repeats = context.repeat_detector.is_repeat(found.source)
         known = self.batch_dims.setdefault(key, found.batch_dim)
         if known != found.batch_dim:
             raise RepresentationError(
                 f"its samples lay in dimension {known} before, and in {found.batch_dim} in batch {self._index}: say "
                 "which with batch_dim="
             )
-        self._notes.read(reading, found, key[1], around.masks)
-        return reading.represent(found, around, key[1], inputs), repeats
+        self._notes.read(reading, found, key[1], context.masks)
+        return reading.represent(found, context, key[1], inputs), repeats
 
     def _take_confounders(self, positions: Positions | None) -> None:
         """Those that come of the batch itself; where positions are samples, once these are settled."""
@@ -254,14 +254,14 @@ class Forwards(AbstractContextManager):
             else:
                 values = self._batch.uploads.to(confounder.values(self._batch), self._plan.device)
             if positions is not None:
-                values = positions.spread(values, positions.axis_of(values))
+                values = positions.read_confounder(values, positions.confounder_axis(values))
             kernel = same_class_kernel if confounder.kind == "labels" else None
             self._removed.add(confounder.name)
             self._takers.takes(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
 
     def _note_unknown_keys(self) -> None:
         for network in self._networks:
-            keys = network.calling.left_out
+            keys = network.caller.ignored_keys
             if keys:
                 named = ", ".join(map(repr, keys[:6]))
                 self._notes.say(

@@ -16,7 +16,7 @@ from simwidget.estimate.pass_state import Pair, PassState
 from simwidget.estimate.totals import Totals
 from simwidget.gram.blocks import GramBatch, Grams
 from simwidget.gram.rows import Key, Row
-from simwidget.inspection.agreement import Watch
+from simwidget.inspection.agreement import WatchedPair
 from simwidget.inspection.latest_block import LatestBlock
 from simwidget.plan.memory import bytes_free, estimate_memory, warning
 from simwidget.plan.model import SimilarityModel
@@ -58,7 +58,7 @@ class SinglePass(AbstractContextManager):
         """samples of the latest forward pass"""
         self._samples = SampleCollector()
         self._latest: LatestBlock | None = None
-        self._watched: dict[Pair, Watch] = {}
+        self._watched: dict[Pair, WatchedPair] = {}
         self._notes = Notes(self._totals.min_samples)
         self._lock = threading.Lock()
         self._forwards = Forwards(plan, self._notes)
@@ -261,7 +261,7 @@ class SinglePass(AbstractContextManager):
             # in one piece with becoming the latest batch: a pair that is asked for meets each batch once
             for watch in self._watched.values():
                 watch.add(latest.extremes(self._index[watch.key_x], self._index[watch.key_y]))
-            self._latest = latest.within(GRAM_BYTES)
+            self._latest = latest.limited_to(GRAM_BYTES)
 
     def _say_what_is_missing(self, grams: Grams) -> None:
         for row in self._rows:
@@ -349,7 +349,7 @@ class SinglePass(AbstractContextManager):
         pair = Pair((key_x, key_y))
         with self._lock:
             known = self._watched.pop(pair, None)
-            watch = self._watched[pair] = known or Watch(key_x, key_y)
+            watch = self._watched[pair] = known or WatchedPair(key_x, key_y)
             for oldest in tuple(self._watched)[:-MAX_WATCHED]:
                 del self._watched[oldest]
             latest = self._latest

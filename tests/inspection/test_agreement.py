@@ -11,7 +11,7 @@ from simwidget.data.batch import parse_batch
 from simwidget.data.samples import BatchSamples, SampleCollector, Samples
 from simwidget.data.thumbnails import NO_IMAGE, thumbnail_size, thumbnails
 from simwidget.gram.kernels import linear_gram
-from simwidget.inspection.agreement import SHOWN, Extremes, Watch, agreement
+from simwidget.inspection.agreement import N_EXTREMES, Extremes, WatchedPair, agreement
 from simwidget.inspection.latest_block import LatestBlock
 
 
@@ -71,8 +71,8 @@ def test_merged_ends_are_those_of_all_samples(sizes):
         for part in merged[1:]:
             whole = whole.merge(part)
         least, most = found(whole)
-        assert least == [(k, values[k].item()) for k in order[:SHOWN]]
-        assert most == [(k, values[k].item()) for k in order[::-1][:SHOWN]]
+        assert least == [(k, values[k].item()) for k in order[:N_EXTREMES]]
+        assert most == [(k, values[k].item()) for k in order[::-1][:N_EXTREMES]]
         assert int(whole.n_compared) == len(order)
 
 
@@ -80,18 +80,18 @@ def test_of_equals_the_earlier_sample_comes_first():
     same = torch.ones(30, dtype=torch.float64)
     extremes = Extremes.of(same, named(30)).merge(Extremes.of(same, named(30, 30)))
     for end in found(extremes):
-        assert [index for index, _ in end] == list(range(SHOWN))
+        assert [index for index, _ in end] == list(range(N_EXTREMES))
 
 
 def test_nothing_in_the_loop_waits_for_a_number():
     """A meta tensor has no numbers: whatever asks for one fails."""
     batch = BatchSamples(0, parse_batch([torch.rand(9, 3, 8, 8), torch.arange(9)], 0), (8, 8, 3))
     latest = LatestBlock(torch.zeros(2, 9, 9, device="meta"), (batch,))
-    watch = Watch((0, "a"), (0, "b"))
+    watch = WatchedPair((0, "a"), (0, "b"))
     for _ in range(3):
-        watch.add(latest.within(200).extremes(0, 1))
+        watch.add(latest.limited_to(200).extremes(0, 1))
     assert watch.extremes.least.values.device.type == "meta"
-    assert len(watch.extremes.least.values) == SHOWN
+    assert len(watch.extremes.least.values) == N_EXTREMES
     with pytest.raises((RuntimeError, NotImplementedError)):
         watch.extremes.least.read()
 
