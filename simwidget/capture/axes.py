@@ -1,8 +1,6 @@
-"""Which dimension of a layer's output holds what, as its module tells: its features, and a batch that is not first."""
+"""Which dimension of a layer's output holds its features."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor, nn
 
@@ -115,45 +113,3 @@ class FeatureAxes:
             if at_first or at_last:
                 return 1 if at_first else last
         return last if last == 2 else 1
-
-
-def encoder_or_decoder(layer: str, order: Sequence[str]) -> Literal["encoder", "decoder", "both"]:
-    """Where a layer is in a network with an encoder and a decoder, told by their names and the modules' order.
-
-    What is neither inside the one nor the other runs after both where it is registered after the decoder, as heads
-    are; and in both, one after the other, where it comes before, as shared embeddings do.
-
-    >>> order = ["shared", "encoder", "encoder.0", "decoder", "decoder.0", "head"]
-    >>> [encoder_or_decoder(layer, order) for layer in order[::2]]
-    ['both', 'encoder', 'decoder']
-    """
-    inside = [name for name in layer.split(".") if "encoder" in name or "decoder" in name]
-    if inside:
-        return "decoder" if "decoder" in inside[-1] else "encoder"
-    decoder = next((place for place, name in enumerate(order) if "decoder" in name), None)
-    if decoder is None:
-        return "encoder"
-    return "decoder" if order.index(layer) > decoder else "both"
-
-
-def sequence_first_layers(model: nn.Module) -> frozenset[str]:
-    """Names of the layers that belong to a `batch_first=False` module of torch, whose samples come second.
-
-    The model itself has the name "".
-    """
-    batch_first: dict[str, bool] = {}
-    for name, module in {"": model, **named_layers(model)}.items():
-        own = _batch_first(module)
-        above = batch_first.get(name.rpartition(".")[0], True) if name else True
-        batch_first[name] = above if own is None else own
-    return frozenset(name for name, first in batch_first.items() if not first)
-
-
-def _batch_first(module: nn.Module) -> bool | None:
-    if isinstance(module, nn.TransformerEncoder | nn.TransformerDecoder) and len(module.layers):
-        module = module.layers[0]
-    if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
-        module = module.self_attn
-    if isinstance(module, nn.RNNBase | nn.MultiheadAttention | nn.Transformer):
-        return bool(module.batch_first)
-    return None

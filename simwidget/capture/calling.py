@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from simwidget.data.batch import LABEL_KEYS, Batch, is_image_list
+from simwidget.data.batch import Batch
+from simwidget.data.images import is_image_list
+from simwidget.data.labels import LABEL_KEYS
 from simwidget.data.nested import as_mapping, map_tensors
 
 Forward = Callable[[nn.Module, Any], Any]

@@ -18,7 +18,8 @@ from torch import nn
 from simwidget.capture.calling import Caller
 from simwidget.capture.layers import named_layers
 from simwidget.data.batch import Batch
-from simwidget.restore.networks import RestoredNetwork, fused_layers_disabled, has_fused_layers
+from simwidget.restore.fused_layers import fused_layers_disabled, has_fused_layers
+from simwidget.restore.networks import RestoredNetwork
 from simwidget.restore.randomness import OwnRandomStream
 from simwidget.text.errors import add_place
 

@@ -1,32 +1,17 @@
-"""A layer's output -> its representation (n, p)."""
+"""The option representation=: which representation each layer has."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import torch
 from torch import Tensor
 
-from simwidget.capture import pooling
-from simwidget.capture.axes import NO_HINTS, FeatureAxes, FeatureHints
-from simwidget.capture.outputs import (
-    Output,
-    RepeatDetector,
-    RepresentationError,
-    describe_type,
-    find_output,
-    keeps_shape,
-)
-from simwidget.capture.positions import Positions
-from simwidget.data.masks import NO_MASKS, Masks
-from simwidget.text.suggestions import near
+from simwidget.capture.patterns import check_patterns, matches
 
 Named = Literal["flatten", "mean", "cls", "last", "tokens", "positions"]
 NAMES: tuple[str, ...] = get_args(Named)
 BY_POSITION = ("tokens", "positions")
 """Representations in which a token or position is a sample."""
-
 Representation = Named | Callable[[Any], Tensor]
 RepresentationOption = Representation | Mapping[str, Representation]
 
@@ -80,124 +65,6 @@ class Representations:
         """For the provenance: a name, or names by pattern."""
         described = {pattern: callable_name(one) if callable(one) else one for pattern, one in self.rules}
         return described["*"] if list(described) == ["*"] else described
-
-
-def matches(pattern: str, model: str, layer: str) -> bool:
-    """Whether a pattern, a name or glob of layers or of "model:layer", matches a layer of a model."""
-    layer = layer.partition("#")[0]
-    return any(name == pattern or fnmatchcase(name, pattern) for name in (layer, f"{model}:{layer}"))
-
-
-def check_patterns(option: str, patterns: Sequence[str], layers: Mapping[str, Sequence[str]]) -> None:
-    """Raises ValueError for a pattern that matches no layer of any model."""
-    known = list(dict.fromkeys(layer for names in layers.values() for layer in names))
-    for pattern in patterns:
-        if not isinstance(pattern, str):
-            raise TypeError(
-                f"{option}= has the key {pattern!r}: its keys are names or globs of layers, such as '*.attn'"
-            )
-        if not any(matches(pattern, model, layer) for model, names in layers.items() for layer in names):
-            raise ValueError(
-                f"{option}= names {pattern!r}, which matches no layer that is compared.{near(pattern, known)}"
-            )
-
-
-@dataclass(frozen=True)
-class ReadingContext:
-    """What a reading must know of the batch and of the forward pass that it is in."""
-
-    n: int
-    masks: Masks = NO_MASKS
-    positions: Positions | None = None
-    axes: FeatureAxes = field(default_factory=FeatureAxes)
-    repeat_detector: RepeatDetector = field(default_factory=RepeatDetector)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How one layer's output is read."""
-
-    representation: Representation
-    hints: FeatureHints = NO_HINTS
-    """what the modules say of the layer's features"""
-    dims: tuple[int, ...] = (0, 1)
-    """where the samples are looked for"""
-    dims_given: bool = False
-    """whether these dimensions are the user's"""
-    part: Literal["encoder", "decoder", "both"] = "encoder"
-    """where the layer is in a network of two parts; "both" for one that runs in each, the decoder's time second"""
-
-    def is_decoder_call(self, call: str) -> bool:
-        """Whether this call of the layer is about the decoder's tokens."""
-        return self.part == "decoder" or (self.part == "both" and "#" in call)
-
-    def reads_like(self, other: "Reading") -> bool:
-        """Whether the two make the same representation of one output."""
-        ignores_hints = self.representation == "flatten" or callable(self.representation)
-        alike = self.representation == other.representation and (self.dims, self.dims_given) == (
-            other.dims,
-            other.dims_given,
-        )
-        return alike and (ignores_hints or self.hints == other.hints)
-
-    def output(self, raw: Any, n: int) -> Output:
-        """The tensor that is compared; the whole output for a callable where there is none."""
-        try:
-            return find_output(raw, n, self.dims, self.dims_given)
-        except RepresentationError:
-            if callable(self.representation) and raw is not None:
-                return Output(raw)
-            raise
-
-    def represent(self, found: Output, context: ReadingContext, call: str, inputs: Any = None) -> Tensor:
-        """The representation (n, p) of an output, or (m, p) where positions are samples."""
-        x, n = found.tensor, context.n
-        if callable(self.representation):
-            x = self.representation(x)
-            if not isinstance(x, Tensor) or x.ndim < 1 or x.shape[0] != n:
-                shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-                raise ValueError(
-                    f"representation= returned {shape}; it must return a tensor ({n}, ...), one row a sample"
-                )
-            if x.layout != torch.strided:
-                raise ValueError(f"representation= returned a {describe_type(x)} tensor; it must return a dense one")
-            return flatten(x)
-        if self.representation == "flatten":
-            return flatten(x)
-        if found.complex:  # the parts of one number belong together until the end
-            x = torch.view_as_complex(x)
-        axis = context.axes.find(x, self.hints, keeps_shape(found, inputs))
-        if context.positions is not None and self.representation in BY_POSITION:
-            return context.positions.read(self.is_decoder_call(call), x, axis)
-        mask = self.mask(found, context.masks, axis, call)
-        pool = {"mean": pooling.mean, "cls": pooling.first_token, "last": pooling.last_token}[self.representation]
-        return flatten(pool(x, axis, mask))
-
-    def mask(self, found: Output, masks: Masks, axis: int, call: str) -> Tensor | None:
-        """Which of an output's tokens are real, as the batch or a packed sequence tells."""
-        x = found.tensor[..., 0] if found.complex else found.tensor
-        if x.ndim != 3:
-            return None
-        tokens = x.shape[3 - axis]
-        if found.lengths is not None:
-            steps = found.lengths.new_ones(tokens).cumsum(0)
-            return steps <= found.lengths[:, None]
-        return masks.matching(self.is_decoder_call(call), tokens)
-
-
-def flatten(tensor: Tensor) -> Tensor:
-    """(n, ...) -> (n, p), without a copy where the memory allows one.
-
-    The order of the features does not enter a Gram matrix, so they are taken as they lie (channels last, say).
-    """
-    if tensor.is_complex():
-        tensor = torch.view_as_real(tensor.resolve_conj())
-    if tensor.ndim == 1:
-        return tensor[:, None]
-    if tensor.is_contiguous():
-        return tensor.flatten(1)
-    order = sorted(range(1, tensor.ndim), key=lambda d: tensor.stride(d), reverse=True)
-    return tensor.permute(0, *order).flatten(1)
 
 
 def callable_name(function: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the loader gives: a batch's input and labels, and the order in which its samples come."""
+"""`Batch`: one batch of the loader, its inputs, labels, masks and number of samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,19 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence
 
-from simwidget.data.masks import ATTENTION_MASK_KEYS, NO_MASKS, PADDING_MASK_KEYS, Masks, find_masks
-from simwidget.data.nested import as_mapping, is_dataclass_instance, is_sequence, tensors_in
+from simwidget.data.images import is_image_list
+from simwidget.data.labels import LABEL_KEYS
+from simwidget.data.masks import ATTENTION_MASK_KEYS, NO_MASKS, PADDING_MASK_KEYS, Masks
+from simwidget.data.nested import is_sequence, tensors_in
 from simwidget.data.uploads import Uploads
-from simwidget.text.printable import a_kind
-
-LABEL_KEYS = ("labels", "label", "targets", "target", "y")
-"""Keys of a mapping that hold class labels."""
-MIN_IMAGE_SIDE = 8
-"""Pixels: a list of tensors (c, h, w) with smaller sides is not taken for a list of images."""
-MIN_IMAGES = 3
-"""A list of fewer is taken for an input and its labels; put it into a tuple, (images,)."""
 
 
 @dataclass(frozen=True)
@@ -62,78 +55,3 @@ class Batch:
 
     def with_labels(self, labels: Tensor | None) -> "Batch":
         return self if labels is None or self.labels is not None else replace(self, labels=labels)
-
-
-def parse_batch(batch: Any, index: int, batch_dim: int = 0, any_structure: bool = False) -> Batch:
-    """Find a batch's inputs, labels and masks, and count its samples.
-
-    The input is a tensor, a mapping, a packed sequence, a list of images (c, h, w), or the first element of a tuple or
-    list, whose second one may be class labels. An `any_structure` batch is the user's own function's business.
-
-    Raises:
-        TypeError: there is nothing in it whose samples could be counted.
-    """
-    inputs = batch
-    if is_sequence(batch) and batch and not (len(batch) >= MIN_IMAGES and is_image_list(batch)):
-        inputs = batch[0]
-    if isinstance(inputs, Mapping) or is_dataclass_instance(inputs):
-        inputs = as_mapping(inputs)
-    n = count_samples(inputs, batch_dim)
-    if n is None and any_structure:
-        n = next((found for one in tensors_in(batch) if (found := count_samples(one, batch_dim)) is not None), None)
-    if n is None:
-        raise TypeError(
-            f"batch {index} is {describe_batch(batch)}: the loader must give tensors (n, ...), mappings of them, "
-            "lists of images (c, h, w), or tuples (input, ...) whose first element is one of these; give "
-            "inputs= to make such a batch of yours"
-        )
-    return Batch(n, batch, inputs, batch_dim, find_labels(batch, n), find_masks(inputs, n, index))
-
-
-def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
-    """The number of samples of an input; None where that cannot be told."""
-    if isinstance(inputs, PackedSequence):
-        return int(inputs.batch_sizes[0])
-    if isinstance(inputs, Tensor):
-        # nested tensors have no shape, but a size
-        return inputs.size(batch_dim if batch_dim < inputs.ndim else 0) if inputs.ndim else None
-    if is_sequence(inputs) and is_image_list(inputs):
-        return len(inputs)
-    if isinstance(inputs, Mapping):
-        inputs = [value for key, value in inputs.items() if key not in LABEL_KEYS]
-    elif not is_sequence(inputs):
-        return None
-    return next((n for one in inputs if (n := count_samples(one, batch_dim)) is not None), None)
-
-
-def is_image_list(value: Any) -> bool:
-    """Whether this is a list of single images (c, h, w), one a sample, as detection models take them."""
-    return bool(value) and all(
-        isinstance(one, Tensor) and one.ndim == 3 and one.shape[0] in (1, 3) and min(one.shape[1:]) >= MIN_IMAGE_SIDE
-        for one in value
-    )
-
-
-def describe_batch(batch: Any) -> str:
-    """How a message calls a batch that is of no use."""
-    if isinstance(batch, Mapping):
-        return f"a mapping without tensors, with keys {list(batch)[:8]}"
-    if is_sequence(batch):
-        return f"{a_kind(batch)} of {', '.join(type(one).__name__ for one in batch[:4]) or 'nothing'}"
-    if isinstance(batch, Tensor):
-        return "a tensor without dimensions"
-    return a_kind(batch)
-
-
-def find_labels(batch: Any, n: int) -> Tensor | None:
-    """The integer class labels (n,) of a batch's samples: the second of a pair, or a mapping's."""
-    found = [batch[1]] if is_sequence(batch) and len(batch) > 1 else []
-    first = batch[0] if is_sequence(batch) and batch else batch
-    if isinstance(first, Mapping) or is_dataclass_instance(first):
-        entries = as_mapping(first)
-        found = [entries[key] for key in LABEL_KEYS if key in entries][:1] + found
-    for labels in found:
-        integer = isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex()
-        if integer and labels.shape == (n,):
-            return labels
-    return None

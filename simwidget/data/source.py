@@ -1,55 +1,16 @@
 """The loader's batches one by one, and how to come to the same place in them again."""
 
-import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
 
-from simwidget.data.nested import tensors_in
+from simwidget.data.loader import generators, is_one_shot, is_repeatable
+from simwidget.data.loader_state import LoaderState, hash_batch
 from simwidget.restore.randomness import RandomState
 from simwidget.text.printable import a_kind
-from simwidget.text.untrusted import MalformedError
-
-HASHED_ELEMENTS = 1024
-"""Elements of each tensor of a batch by which it is known again."""
-
-
-@dataclass(frozen=True)
-class LoaderState:
-    """A state in a loader's batches, and what it takes to come there again."""
-
-    n_batches: int
-    start: Mapping[str, Tensor]
-    """the random number generators before the first batch, the loader's own too"""
-    now: Mapping[str, Tensor]
-    """and here; without the loader's own"""
-    hashes: Sequence[int]
-    """one for each batch until here"""
-
-    def arrays(self) -> dict[str, Tensor]:
-        return {
-            **{f"start/{name}": one for name, one in self.start.items()},
-            **{f"now/{name}": one for name, one in self.now.items()},
-            "marks": torch.tensor(list(self.hashes), dtype=torch.int64),
-        }
-
-    @staticmethod
-    def from_arrays(n_batches: int, arrays: Mapping[str, Tensor]) -> "LoaderState":
-        """Raises MalformedError for what `arrays` did not give."""
-        start, now = (
-            {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
-            for begin in ("start/", "now/")
-        )
-        marks = arrays.get("marks", torch.zeros(0, dtype=torch.int64))
-        if marks.dtype != torch.int64 or marks.shape != (n_batches,):
-            raise MalformedError(f"it has {tuple(marks.shape)} marks for {n_batches} batches")
-        RandomState.from_arrays(now)
-        return LoaderState(n_batches, start, now, marks.tolist())
 
 
 class BatchSource:
@@ -169,36 +130,3 @@ class BatchSource:
                 generator.set_state(start[f"generator/{k}"])
         state.restore()
         self._start = dict(start)
-
-
-def generators(loader: Any) -> list[torch.Generator]:
-    """A loader's own random number generators."""
-    parts = (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None))
-    found = [getattr(part, "generator", None) for part in parts]
-    return list({id(one): one for one in found if isinstance(one, torch.Generator)}.values())
-
-
-def is_one_shot(loader: Iterable) -> bool:
-    """Whether a loader can be walked through once only."""
-    return isinstance(loader, Iterator)
-
-
-def is_repeatable(loader: Any) -> bool:
-    """Whether a loader provably gives the same batches again, from the same random numbers."""
-    if isinstance(loader, DataLoader):
-        return not isinstance(loader.dataset, IterableDataset)
-    return isinstance(loader, Sequence)
-
-
-def hash_batch(batch: Any) -> int:
-    """A number by which a batch is known again, of some of its elements; of tensors on a device, of their shapes."""
-    found = hashlib.blake2b(digest_size=8)
-    for one in tensors_in(batch):
-        tensor = one if isinstance(one, Tensor) else one.data
-        found.update(f"{tensor.dtype} {tuple(tensor.shape) if not tensor.is_nested else tensor.numel()}".encode())
-        if tensor.device.type == "cpu" and tensor.layout == torch.strided and not tensor.is_nested:
-            flat = tensor.detach().reshape(-1)
-            some = flat[:: max(1, len(flat) // HASHED_ELEMENTS)][:HASHED_ELEMENTS].contiguous()
-            if not some.is_quantized and not some.is_conj():
-                found.update(some.view(torch.uint8).numpy().tobytes())
-    return int.from_bytes(found.digest(), "little", signed=True)

@@ -5,7 +5,8 @@ from typing import Any
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from simwidget.data.batch import Batch, is_image_list
+from simwidget.data.batch import Batch
+from simwidget.data.images import is_image_list
 from simwidget.data.nested import map_tensors
 
 
@@ -16,7 +17,7 @@ def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
         RuntimeError: the samples cannot be told apart, in packed sequences or where `forward=` alone knows the batch.
 
     >>> import torch
-    >>> from simwidget.data.batch import parse_batch
+    >>> from simwidget.data.parsing import parse_batch
     >>> raw = (torch.arange(6.0).reshape(3, 2), torch.tensor([7, 8, 9]))
     >>> take_samples(raw, parse_batch(raw, 0), slice(1, 3))
     (tensor([[2., 3.],

@@ -9,7 +9,7 @@ from simwidget.capture.hooks import Capture
 from simwidget.capture.layers import named_layers
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.positions import Positions
-from simwidget.capture.representations import ReadingContext
+from simwidget.capture.reading import ReadingContext
 from simwidget.plan.memory import MemoryEstimate, bytes_free, estimate_memory, warning, written
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options

@@ -12,8 +12,8 @@ from simwidget.capture.calling import Caller
 from simwidget.capture.hooks import Capture
 from simwidget.capture.layers import check_network, default_layers, layers_containing, layers_matching, unwrap
 from simwidget.capture.outputs import RepresentationError, find_output
-from simwidget.data.batch import parse_batch
 from simwidget.data.nested import tensors_in
+from simwidget.data.parsing import parse_batch
 from simwidget.restore.randomness import preserved_random_state
 from simwidget.text.printable import a_kind
 

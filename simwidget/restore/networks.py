@@ -1,7 +1,6 @@
-"""What a run borrows and gives back as it was: networks, a switch of torch."""
+"""A network in evaluation mode on a device, and afterwards as it was."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import torch
@@ -115,20 +114,3 @@ def tensor_version(tensor: Tensor | None) -> int | None:
 
 def _is_large(buffer: Tensor) -> bool:
     return buffer.numel() * buffer.element_size() > LARGE_BUFFER_BYTES
-
-
-def has_fused_layers(network: nn.Module) -> bool:
-    """Whether the network has layers that torch may run as one operation, so that the hooks inside would not fire."""
-    fused = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
-    return any(isinstance(module, fused) for module in network.modules())
-
-
-@contextmanager
-def fused_layers_disabled() -> Iterator[None]:
-    """Transformer layers of torch run their submodules instead of one operation; the switch is the whole process's."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)

@@ -9,10 +9,13 @@ from torch import Tensor
 
 from simwidget.capture.hooks import Capture, Sink
 from simwidget.capture.outputs import RepresentationError
+from simwidget.capture.pooling import flatten
 from simwidget.capture.positions import Positions
-from simwidget.capture.representations import Reading, ReadingContext, flatten
-from simwidget.data.batch import Batch, find_labels, parse_batch
+from simwidget.capture.reading import Reading, ReadingContext
+from simwidget.data.batch import Batch
+from simwidget.data.labels import find_labels
 from simwidget.data.masks import NO_MASKS
+from simwidget.data.parsing import parse_batch
 from simwidget.gram.kernels import Kernel, same_class_kernel
 from simwidget.gram.rows import Key
 from simwidget.plan.confounders import Confounder

@@ -5,8 +5,8 @@ from typing import Any
 from torch import Tensor
 
 from simwidget.capture.outputs import Output
-from simwidget.capture.representations import Reading
-from simwidget.data.loader import ClassOrder
+from simwidget.capture.reading import Reading
+from simwidget.data.class_order import ClassOrder
 from simwidget.data.masks import Masks
 from simwidget.gram.rows import Key
 from simwidget.text.untrusted import whole

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simwidget.data.source import BatchSource, LoaderState
+from simwidget.data.loader_state import LoaderState
+from simwidget.data.source import BatchSource
 from simwidget.plan.memory import how_to_fit
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options, Plan

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from simwidget.data.batch import Batch
-from simwidget.data.samples import SampleCollector
+from simwidget.data.sample_collector import SampleCollector
 from simwidget.data.splitting import take_samples
 from simwidget.estimate.pass_state import Pair, PassState
 from simwidget.estimate.totals import Totals

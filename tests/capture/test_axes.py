@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from simwidget.capture.axes import NO_HINTS, FeatureAxes, feature_hints, sequence_first_layers
+from simwidget.capture.axes import NO_HINTS, FeatureAxes, feature_hints
+from simwidget.capture.batch_first import sequence_first_layers
 
 
 def hints_of(module):

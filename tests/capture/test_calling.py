@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 import simwidget as sw
 from simwidget.capture.calling import Caller
-from simwidget.data.batch import parse_batch
+from simwidget.data.parsing import parse_batch
 
 CPU = torch.device("cpu")
 N = 4

@@ -6,7 +6,7 @@ import torch
 
 from simwidget.capture.outputs import RepresentationError, find_output
 from simwidget.capture.pooling import first_token, last_token, mean
-from simwidget.capture.representations import Reading, ReadingContext
+from simwidget.capture.reading import Reading, ReadingContext
 
 N, TOKENS, P = 4, 5, 3
 MASKS = {

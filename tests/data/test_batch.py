@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
-from simwidget.data.batch import parse_batch
 from simwidget.data.nested import map_tensors
+from simwidget.data.parsing import parse_batch
 
 N = 5
 Pair = namedtuple("Pair", ["x", "y"])

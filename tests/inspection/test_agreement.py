@@ -7,8 +7,9 @@ import pytest
 import reference
 import torch
 
-from simwidget.data.batch import parse_batch
-from simwidget.data.samples import BatchSamples, SampleCollector, Samples
+from simwidget.data.parsing import parse_batch
+from simwidget.data.sample_collector import SampleCollector
+from simwidget.data.samples import BatchSamples, Samples
 from simwidget.data.thumbnails import NO_IMAGE, thumbnail_size, thumbnails
 from simwidget.gram.kernels import linear_gram
 from simwidget.inspection.agreement import N_EXTREMES, Extremes, WatchedPair, agreement

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import simwidget as sw
-from simwidget.restore.networks import RestoredNetwork, fused_layers_disabled, single_device
+from simwidget.restore.fused_layers import fused_layers_disabled
+from simwidget.restore.networks import RestoredNetwork, single_device
 from simwidget.restore.randomness import RandomOpDetector
 
 CPU, META = torch.device("cpu"), torch.device("meta")

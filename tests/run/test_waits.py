@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import simwidget as sw
 from simwidget.capture.calling import Caller
-from simwidget.data.batch import parse_batch
+from simwidget.data.parsing import parse_batch
 from simwidget.data.uploads import Uploads
 
 META = torch.device("meta")
