@@ -104,7 +104,7 @@ class Capture(AbstractContextManager):
             self._random.run(forward)
 
     @property
-    def ran(self) -> bool:
+    def any_layer_ran(self) -> bool:
         """Whether any of the named modules ran in the latest forward pass."""
         return bool(self._calls)
 

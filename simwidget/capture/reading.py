@@ -51,7 +51,7 @@ class Reading:
         """Whether this call of the layer is about the decoder's tokens."""
         return self.part == "decoder" or (self.part == "both" and "#" in call)
 
-    def reads_like(self, other: "Reading") -> bool:
+    def is_equivalent(self, other: "Reading") -> bool:
         """Whether the two make the same representation of one output."""
         ignores_hints = self.representation == "flatten" or callable(self.representation)
         alike = self.representation == other.representation and (self.dims, self.dims_given) == (

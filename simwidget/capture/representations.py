@@ -23,7 +23,7 @@ class Representations:
     rules: tuple[tuple[str, Representation], ...]
 
     @staticmethod
-    def of(option: Any, layers: Mapping[str, Sequence[str]]) -> "Representations":
+    def from_option(option: Any, layers: Mapping[str, Sequence[str]]) -> "Representations":
         """Check the option against the layers of the models; raises ValueError, also for a pattern that fits none."""
         given = dict(option) if isinstance(option, Mapping) else {"*": option}
         for pattern, one in given.items():
@@ -35,14 +35,14 @@ class Representations:
                 )
         found = Representations(tuple(given.items()))
         check_patterns("representation", list(given) if isinstance(option, Mapping) else [], layers)
-        chosen = {found.at(model, layer) for model, names in layers.items() for layer in names}
+        chosen = {found.for_layer(model, layer) for model, names in layers.items() for layer in names}
         by_position = {one for one in chosen if one in BY_POSITION}
         if by_position and chosen - set(BY_POSITION):
             other = next(
                 f"{model}:{layer}"
                 for model, names in layers.items()
                 for layer in names
-                if found.at(model, layer) not in BY_POSITION
+                if found.for_layer(model, layer) not in BY_POSITION
             )
             raise ValueError(
                 f"representation {by_position.pop()!r} makes every token or position a sample, so it must hold for all "
@@ -50,7 +50,7 @@ class Representations:
             )
         return found
 
-    def at(self, model: str, layer: str) -> Representation:
+    def for_layer(self, model: str, layer: str) -> Representation:
         """The representation of a layer of a model; "flatten" where no pattern matches."""
         for pattern, one in self.rules:
             if matches(pattern, model, layer):

@@ -21,17 +21,17 @@ class LoaderState:
     """A state in a loader's batches, and what it takes to come there again."""
 
     n_batches: int
-    start: Mapping[str, Tensor]
+    initial_random_state: Mapping[str, Tensor]
     """the random number generators before the first batch, the loader's own too"""
-    now: Mapping[str, Tensor]
+    random_state: Mapping[str, Tensor]
     """and here; without the loader's own"""
     hashes: Sequence[int]
     """one for each batch until here"""
 
     def arrays(self) -> dict[str, Tensor]:
         return {
-            **{f"start/{name}": one for name, one in self.start.items()},
-            **{f"now/{name}": one for name, one in self.now.items()},
+            **{f"start/{name}": one for name, one in self.initial_random_state.items()},
+            **{f"now/{name}": one for name, one in self.random_state.items()},
             "marks": torch.tensor(list(self.hashes), dtype=torch.int64),
         }
 

@@ -58,7 +58,7 @@ class BatchSource:
                 "DataLoader or another iterable that can, or take the result as it is"
             )
         if self._target is not None:
-            self._restore(self._target.start)
+            self._restore(self._target.initial_random_state)
         elif self._failed and self._start:
             self._restore(self._start)
         if not self._start:
@@ -82,7 +82,7 @@ class BatchSource:
                 self._hashes.append(hash_batch(self._current[0]))
         return self._current[0]
 
-    def done(self) -> None:
+    def advance(self) -> None:
         """The batch in hand is through."""
         self._current.clear()
         self.n_done += 1
@@ -116,7 +116,7 @@ class BatchSource:
         if self.n_done and (first_difference is not None or not is_repeatable(self._loader)):
             self.notes.append("not bit-reproducible: the loader gave other batches, or cannot be proven to repeat them")
         if self._target is not None and first_difference is None:
-            RandomState.from_arrays(self._target.now).restore()
+            RandomState.from_arrays(self._target.random_state).restore()
             self._now = RandomState(self._devices)
         self._target = None
 

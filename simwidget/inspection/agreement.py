@@ -1,7 +1,7 @@
 """The samples on which two layers agree least and most, kept up batch by batch.
 
 Everything here is tensors on one device and of shapes that do not depend on the numbers, so that no batch waits for
-them; only `RankedSamples.read` does, for whoever asks.
+them; only `RankedSamples.fetch` does, for whoever asks.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class RankedSamples:
     def join(self, other: "RankedSamples") -> "RankedSamples":
         return RankedSamples(torch.cat([self.values, other.values]), Samples.join([self.samples, other.samples]))
 
-    def read(self) -> tuple[Sample, ...]:
+    def fetch(self) -> tuple[Sample, ...]:
         """The samples that could be compared, for people."""
         values, places, labels = (part.tolist() for part in (self.values, self.samples.indices, self.samples.labels))
         pictured, pictures = self.samples.has_thumbnail.tolist(), self.samples.thumbnails.cpu().numpy()

@@ -57,8 +57,8 @@ class LatestBlock:
             spectrum_y=spectrum_y,
             dimension_x=effective_dimension(spectrum_x),
             dimension_y=effective_dimension(spectrum_y),
-            least=extremes.least.read(),
-            most=extremes.most.read(),
+            least=extremes.least.fetch(),
+            most=extremes.most.fetch(),
             n_compared=int(extremes.n_compared),
         )
 

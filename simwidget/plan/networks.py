@@ -106,7 +106,7 @@ def networks_of(
 
         def reading(layer: str) -> Reading:
             dims, told = _dims(batch_dim, names[0], layer, layer in turned)  # noqa: B023
-            how = representations.at(names[0], layer)  # noqa: B023
+            how = representations.for_layer(names[0], layer)  # noqa: B023
             if by_position and how not in BY_POSITION:  # a confounding layer that no pattern is about
                 how = by_position
             return Reading(how, features[layer], dims, told, encoder_or_decoder(layer, order))  # noqa: B023

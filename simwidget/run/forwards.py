@@ -122,7 +122,7 @@ class Forwards(AbstractContextManager):
                 self._previous: tuple[Key, Reading] | None = None
                 self._context = ReadingContext(batch.n, own.masks.to(network.device), positions)
                 capture.forward(own)
-                if network.caller.has_custom_forward and not capture.ran:
+                if network.caller.has_custom_forward and not capture.any_layer_ran:
                     raise ValueError(
                         f"no chosen layer of model {network.model!r} ran in batch {index}: forward= must run the very "
                         "model that it is given, forward(model, batch)"
@@ -199,7 +199,7 @@ class Forwards(AbstractContextManager):
             except ValueError as problem:
                 raise ValueError(f"layer {call!r}, batch {self._index}: {problem}") from problem
             # the same tensor read in the same way has the same Gram matrix
-            original = previous[0] if repeats and previous is not None and reading.reads_like(previous[1]) else None
+            original = previous[0] if repeats and previous is not None and reading.is_equivalent(previous[1]) else None
             for one in wanted:
                 self._remove(one, x, original)
                 original = original or ("confounder", one.name)

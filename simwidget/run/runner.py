@@ -71,7 +71,7 @@ class Runner(AbstractContextManager):
             self.single_pass.step(batch)
         finally:
             if self.single_pass.n_batches > self._source.n_done:
-                self._source.done()
+                self._source.advance()
         self.seconds += time.monotonic() - begun
         return True
 

@@ -26,7 +26,7 @@ def found(extremes):
     """(index, value) of both ends; whose sample it is must be the same everywhere."""
     ends = []
     for ranked in (extremes.least, extremes.most):
-        read = ranked.read()
+        read = ranked.fetch()
         assert all(one.label == one.index == one.thumbnail.item() for one in read)
         ends.append([(one.index, one.value) for one in read])
     return ends
@@ -94,7 +94,7 @@ def test_nothing_in_the_loop_waits_for_a_number():
     assert watch.extremes.least.values.device.type == "meta"
     assert len(watch.extremes.least.values) == N_EXTREMES
     with pytest.raises((RuntimeError, NotImplementedError)):
-        watch.extremes.least.read()
+        watch.extremes.least.fetch()
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------
