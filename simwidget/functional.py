@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simwidget.capture.representations import flatten
+from simwidget.capture.pooling import flatten
 from simwidget.estimate.accumulators import GramAccumulator
 from simwidget.estimate.evaluation import direct
 from simwidget.gram.kernels import linear_gram

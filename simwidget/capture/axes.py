@@ -1,14 +1,12 @@
-"""Which dimension of a layer's output holds what, as its module tells: its features, and a batch that is not first."""
+"""Which dimension of a layer's output holds its features."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor, nn
 
 from simwidget.capture.layers import named_layers
 
-POOLING = (
+POOLING_CLASSES = (
     nn.modules.pooling._AvgPoolNd,
     nn.modules.pooling._MaxPoolNd,
     nn.modules.pooling._AdaptiveAvgPoolNd,
@@ -18,65 +16,65 @@ POOLING = (
 
 
 @dataclass(frozen=True)
-class Features:
+class FeatureInfo:
     """What a module says of its features."""
 
     count: int | None
     """None where it only says where they are"""
-    first: bool
+    channels_first: bool
     """whether they come right after the samples (channels first), or last"""
     ndim: int | None = None
     """of the module's own output, where it is always the same; an output of another one was made of it"""
 
 
 @dataclass(frozen=True)
-class Told:
+class FeatureHints:
     """What the modules of a layer, and the one before it, tell of its output's features."""
 
-    out: tuple[Features, ...] = ()
+    outputs: tuple[FeatureInfo, ...] = ()
     """the layer's own, or those of the modules in it, the last ones first; then of the module before it"""
-    into: Features | None = None
+    first_inside: FeatureInfo | None = None
     """of a block, those of the first module in it"""
 
 
-TELLS_NOTHING = Told()
+NO_HINTS = FeatureHints()
 
 
-def told_of(model: nn.Module) -> dict[str, Told]:
+def feature_hints(model: nn.Module) -> dict[str, FeatureHints]:
     """For every layer of a model what is told of its features."""
     found = {}
-    before: tuple[Features, ...] = ()
+    previous: tuple[FeatureInfo, ...] = ()
     for name, layer in named_layers(model).items():
-        inside = [one for one in map(_own_features, layer.modules()) if one is not None]
+        inside = [one for one in map(_module_features, layer.modules()) if one is not None]
         block = next(layer.children(), None) is not None
-        out = tuple(dict.fromkeys(reversed(inside))) or before
-        found[name] = Told(out, inside[0] if block and inside else None)
+        outputs = tuple(dict.fromkeys(reversed(inside))) or previous
+        found[name] = FeatureHints(outputs, inside[0] if block and inside else None)
         if not block and inside and inside[-1].count is not None:
-            before = (inside[-1],)
+            previous = (inside[-1],)
     return found
 
 
-def _own_features(module: nn.Module) -> Features | None:
-    if isinstance(module, POOLING):
-        return Features(None, first=True)
+def _module_features(module: nn.Module) -> FeatureInfo | None:
+    if isinstance(module, POOLING_CLASSES):
+        return FeatureInfo(None, channels_first=True)
     if isinstance(module, nn.modules.conv._ConvNd):
-        return Features(module.out_channels, first=True, ndim=module.weight.ndim)
+        return FeatureInfo(module.out_channels, channels_first=True, ndim=module.weight.ndim)
     if isinstance(module, nn.modules.batchnorm._NormBase):
-        return Features(module.num_features, first=True)
+        return FeatureInfo(module.num_features, channels_first=True)
     if isinstance(module, nn.GroupNorm):
-        return Features(module.num_channels, first=True)
+        return FeatureInfo(module.num_channels, channels_first=True)
     if isinstance(module, nn.LayerNorm | nn.RMSNorm):
         # some libraries derive a norm over channels that come first from it, and all call it LayerNorm2d
-        return Features(module.normalized_shape[-1], first="2d" in type(module).__name__)
+        return FeatureInfo(module.normalized_shape[-1], channels_first="2d" in type(module).__name__)
     if isinstance(module, nn.Linear):
-        return Features(module.out_features, first=False)
+        return FeatureInfo(module.out_features, channels_first=False)
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):
-        return Features(module.embedding_dim, first=False)
+        return FeatureInfo(module.embedding_dim, channels_first=False)
     if isinstance(module, nn.MultiheadAttention):
-        return Features(module.embed_dim, first=False)
+        return FeatureInfo(module.embed_dim, channels_first=False)
     if isinstance(module, nn.RNNBase):
         width = getattr(module, "proj_size", 0) or module.hidden_size
-        return Features(width * (2 if module.bidirectional else 1), first=False)
+        return FeatureInfo(width * (2 if module.bidirectional else 1), channels_first=False)
     return None
 
 
@@ -89,71 +87,29 @@ class FeatureAxes:
     fits, three dimensions are (n, tokens, features) and more are (n, channels, space...).
 
     >>> import torch
-    >>> axes, told = FeatureAxes(), Told((Features(8, first=True),))
-    >>> axes.of(torch.zeros(2, 8, 5, 5), told), axes.of(torch.zeros(2, 5, 5, 8), Told())
+    >>> axes, hints = FeatureAxes(), FeatureHints((FeatureInfo(8, channels_first=True),))
+    >>> axes.find(torch.zeros(2, 8, 5, 5), hints), axes.find(torch.zeros(2, 5, 5, 8), FeatureHints())
     (1, 3)
     """
 
     def __init__(self) -> None:
-        self._before: Features | None = None
+        self._previous: FeatureInfo | None = None
 
-    def of(self, tensor: Tensor, told: Told, keeps_shape: bool = False) -> int:
+    def find(self, tensor: Tensor, hints: FeatureHints, keeps_shape: bool = False) -> int:
         last = tensor.ndim - 1
         if last <= 1:
             return last
-        axis = self._axis(tensor, told, keeps_shape)
-        self._before = Features(tensor.shape[axis], first=axis == 1)
+        axis = self._axis(tensor, hints, keeps_shape)
+        self._previous = FeatureInfo(tensor.shape[axis], channels_first=axis == 1)
         return axis
 
-    def _axis(self, tensor: Tensor, told: Told, keeps_shape: bool) -> int:
+    def _axis(self, tensor: Tensor, hints: FeatureHints, keeps_shape: bool) -> int:
         last = tensor.ndim - 1
-        for one in told.out if self._before is None else (*told.out, self._before):
+        for one in hints.outputs if self._previous is None else (*hints.outputs, self._previous):
             at_first, at_last = tensor.shape[1] == one.count, tensor.shape[last] == one.count
             if one.count is None or (at_first and at_last):
-                decides = told.into if keeps_shape and told.into is not None else one
-                return 1 if decides.first and decides.ndim in (None, tensor.ndim) else last
+                deciding = hints.first_inside if keeps_shape and hints.first_inside is not None else one
+                return 1 if deciding.channels_first and deciding.ndim in (None, tensor.ndim) else last
             if at_first or at_last:
                 return 1 if at_first else last
         return last if last == 2 else 1
-
-
-def part_of(layer: str, order: Sequence[str]) -> Literal["encoder", "decoder", "both"]:
-    """Where a layer is in a network with an encoder and a decoder, told by their names and the modules' order.
-
-    What is neither inside the one nor the other runs after both where it is registered after the decoder, as heads
-    are; and in both, one after the other, where it comes before, as shared embeddings do.
-
-    >>> order = ["shared", "encoder", "encoder.0", "decoder", "decoder.0", "head"]
-    >>> [part_of(layer, order) for layer in order[::2]]
-    ['both', 'encoder', 'decoder']
-    """
-    inside = [name for name in layer.split(".") if "encoder" in name or "decoder" in name]
-    if inside:
-        return "decoder" if "decoder" in inside[-1] else "encoder"
-    decoder = next((place for place, name in enumerate(order) if "decoder" in name), None)
-    if decoder is None:
-        return "encoder"
-    return "decoder" if order.index(layer) > decoder else "both"
-
-
-def sequence_first(model: nn.Module) -> frozenset[str]:
-    """Names of the layers that belong to a `batch_first=False` module of torch, whose samples come second.
-
-    The model itself has the name "".
-    """
-    told: dict[str, bool] = {}
-    for name, module in {"": model, **named_layers(model)}.items():
-        own = _batch_first(module)
-        above = told.get(name.rpartition(".")[0], True) if name else True
-        told[name] = above if own is None else own
-    return frozenset(name for name, first in told.items() if not first)
-
-
-def _batch_first(module: nn.Module) -> bool | None:
-    if isinstance(module, nn.TransformerEncoder | nn.TransformerDecoder) and len(module.layers):
-        module = module.layers[0]
-    if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
-        module = module.self_attn
-    if isinstance(module, nn.RNNBase | nn.MultiheadAttention | nn.Transformer):
-        return bool(module.batch_first)
-    return None

@@ -7,14 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from simwidget.data.batch import LABELS, Batch, is_images
-from simwidget.data.nested import as_mapping, moved
+from simwidget.data.batch import Batch
+from simwidget.data.images import is_image_list
+from simwidget.data.labels import LABEL_KEYS
+from simwidget.data.nested import as_mapping, map_tensors
 
 Forward = Callable[[nn.Module, Any], Any]
 """Called as forward(model, batch), with the whole batch."""
 
 
-class Calling:
+class Caller:
     """One network's forward pass over a batch: as its kind expects, or as the user's function says.
 
     A tensor, a packed sequence or a list of images goes in as it is. Of a mapping, those entries go in by name that
@@ -27,15 +29,15 @@ class Calling:
         self._forward = forward
         parameters = inspect.signature(module.forward).parameters.values()
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        self._needed = [p.name for p in parameters if p.kind in positional and p.default is inspect.Parameter.empty]
-        self._known = [p.name for p in parameters if p.kind in (*positional[1:], inspect.Parameter.KEYWORD_ONLY)]
-        self._takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-        self._dtype = _own_dtype(module)
-        self.left_out: tuple[str, ...] = ()
+        self._required = [p.name for p in parameters if p.kind in positional and p.default is inspect.Parameter.empty]
+        self._accepted = [p.name for p in parameters if p.kind in (*positional[1:], inspect.Parameter.KEYWORD_ONLY)]
+        self._accepts_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+        self._dtype = _shared_dtype(module)
+        self.ignored_keys: tuple[str, ...] = ()
         """keys of the batch that the network does not know"""
 
     @property
-    def opaque(self) -> bool:
+    def has_custom_forward(self) -> bool:
         """Whether the batch is the user's own function's business."""
         return self._forward is not None
 
@@ -48,49 +50,49 @@ class Calling:
             return batch.uploads.to(tensor, device).detach().to(cast, copy=True)
 
         if self._forward is not None:
-            return self._forward(self._module, moved(batch.whole, copied))
+            return self._forward(self._module, map_tensors(batch.raw, copied))
         args, kwargs = self._arguments(batch)
         try:
             inspect.signature(self._module.forward).bind(*args, **kwargs)
         except TypeError as problem:
             raise TypeError(
                 f"model {self._model!r} cannot be called with this batch ({problem}): its forward takes "
-                f"({', '.join(self._known)}); give inputs= a function that makes its input of the batch, or forward= "
-                "one that calls it"
+                f"({', '.join(self._accepted)}); give inputs= a function that makes its input of the batch, or "
+                "forward= one that calls it"
             ) from problem
-        return call(*moved(args, copied), **moved(kwargs, copied))
+        return call(*map_tensors(args, copied), **map_tensors(kwargs, copied))
 
     def _arguments(self, batch: Batch) -> tuple[tuple, dict[str, Any]]:
-        inputs, whole = batch.inputs, batch.whole
+        inputs, raw = batch.inputs, batch.raw
         if isinstance(inputs, Mapping):
             return self._from_mapping(as_mapping(inputs))
-        if isinstance(inputs, tuple | list) and not hasattr(inputs, "_fields") and not is_images(inputs):
+        if isinstance(inputs, tuple | list) and not hasattr(inputs, "_fields") and not is_image_list(inputs):
             return tuple(inputs), {}
-        several = isinstance(whole, tuple | list) and inputs is whole[0]
-        if several and len(self._needed) >= 2:
-            return tuple(whole[: len(self._needed)]), {}
+        several = isinstance(raw, tuple | list) and inputs is raw[0]
+        if several and len(self._required) >= 2:
+            return tuple(raw[: len(self._required)]), {}
         return (inputs,), {}
 
     def _from_mapping(self, inputs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
-        known = {key: value for key, value in inputs.items() if key in self._known}
-        others = [key for key in inputs if key not in known and key not in LABELS]
-        if known or not others:
-            self.left_out = tuple(others)
-            return (), known
-        if self._takes_any:
+        accepted = {key: value for key, value in inputs.items() if key in self._accepted}
+        others = [key for key in inputs if key not in accepted and key not in LABEL_KEYS]
+        if accepted or not others:
+            self.ignored_keys = tuple(others)
+            return (), accepted
+        if self._accepts_any:
             return (), {key: inputs[key] for key in others}
         tensors = [key for key in others if isinstance(inputs[key], Tensor)]
         if len(tensors) == 1:
-            self.left_out = tuple(key for key in others if key not in tensors)
+            self.ignored_keys = tuple(key for key in others if key not in tensors)
             return (inputs[tensors[0]],), {}
         raise TypeError(
             f"model {self._model!r} knows none of the batch's keys {others[:8]}: its forward takes "
-            f"({', '.join(self._known)}); give inputs= a function that makes its input of the batch, or forward= one "
-            "that calls it"
+            f"({', '.join(self._accepted)}); give inputs= a function that makes its input of the batch, or forward= "
+            "one that calls it"
         )
 
 
-def _own_dtype(module: nn.Module) -> torch.dtype | None:
+def _shared_dtype(module: nn.Module) -> torch.dtype | None:
     """The dtype that all floating parameters share."""
     found = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()}
     wide = (torch.float16, torch.bfloat16, torch.float32, torch.float64)

@@ -10,7 +10,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from simwidget.text.suggestions import near
 
-HOLDERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -100,40 +100,42 @@ def default_layers(model: nn.Module) -> list[str]:
     Left out are dropout, identity, activations and pooling (no parameters), containers that merely repeat their last
     child, the parts of `nn.MultiheadAttention` (it uses their weights and never calls them) and parametrisations.
     """
-    candidates = [(name, module) for name, module in _walk(model, "", into=_children_run)]
+    candidates = [(name, module) for name, module in _walk(model, "", descend=_calls_children)]
     chosen = {name for name, module in candidates if _is_layer_by_default(module)}
-    return _without_aliases(model, chosen or {name for name, module in candidates if not _never_runs(module)})
+    return _without_aliases(model, chosen or {name for name, module in candidates if not _is_bare_container(module)})
 
 
 def _is_layer_by_default(module: nn.Module) -> bool:
     if isinstance(module, nn.Dropout | nn.Identity):
         return False
-    if _never_runs(module) or (isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward):
+    if _is_bare_container(module) or (
+        isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+    ):
         return False
     is_block = next(module.children(), None) is not None
     return is_block or next(module.parameters(recurse=False), None) is not None
 
 
-def _never_runs(module: nn.Module) -> bool:
+def _is_bare_container(module: nn.Module) -> bool:
     """Mere holders of modules and parameters; those that define how they run are blocks."""
-    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in HOLDERS)
+    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in CONTAINERS)
 
 
-def _children_run(module: nn.Module) -> bool:
+def _calls_children(module: nn.Module) -> bool:
     return not isinstance(module, nn.MultiheadAttention | ParametrizationList)
 
 
 def _walk(
-    module: nn.Module, prefix: str, into: Callable[[nn.Module], bool] = lambda module: True
+    module: nn.Module, prefix: str, descend: Callable[[nn.Module], bool] = lambda module: True
 ) -> Iterator[tuple[str, nn.Module]]:
     """Every module below, under each of its names; compiled ones as their originals, by their own names."""
     for name, child in module._modules.items():
-        if child is None or (into is _children_run and name == "parametrizations"):
+        if child is None or (descend is _calls_children and name == "parametrizations"):
             continue
         original = unwrap(child)
         yield prefix + name, original
-        if into(original):
-            yield from _walk(original, f"{prefix}{name}.", into)
+        if descend(original):
+            yield from _walk(original, f"{prefix}{name}.", descend)
 
 
 def named_layers(model: nn.Module) -> dict[str, nn.Module]:

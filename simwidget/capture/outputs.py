@@ -30,32 +30,32 @@ class Output(NamedTuple):
     """whether the last dimension holds the real and the imaginary part of what the layer returned"""
 
 
-class LatestTensor:
+class RepeatDetector:
     """Tells whether a tensor is the very one that was shown before, unwritten since, without keeping it.
 
     The version counter that proves this exists under `no_grad`, not under `inference_mode`.
     """
 
     def __init__(self) -> None:
-        self._latest: tuple[weakref.ref, int] | None = None
+        self._previous: tuple[weakref.ref, int] | None = None
 
-    def repeats(self, tensor: Any) -> bool:
+    def is_repeat(self, tensor: Any) -> bool:
         if not isinstance(tensor, Tensor) or tensor.is_inference():
-            self._latest = None
+            self._previous = None
             return False
-        previous: tuple[weakref.ref, int] | None = self._latest
-        self._latest = (weakref.ref(tensor), tensor._version)
+        previous = self._previous
+        self._previous = (weakref.ref(tensor), tensor._version)
         if previous is None:
             return False
         now = tensor._version
         return previous[0]() is tensor and previous[1] == now
 
 
-def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), told: bool = False) -> Output:
+def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), dims_given: bool = False) -> Output:
     """The first dense floating tensor in a layer's output in which one of `dims` holds the batch's n samples.
 
     Tensors are looked for in tuples, lists, mappings and dataclasses (so in `ModelOutput`s too), depth first, and the
-    dimensions are tried in order; the one found is moved to the front. Unless `told` that the samples are there, a
+    dimensions are tried in order; the one found is moved to the front. Unless `dims_given`, a
     dimension other than the first counts only in tensors (steps, n, features), where sequences have it: elsewhere n
     features would be taken for n samples. Packed sequences are padded, quantised tensors dequantised, and complex ones
     become their real and imaginary parts, whose inner products are the real parts of the complex ones.
@@ -75,7 +75,7 @@ def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), told: bool = 
             tensor, lengths = pad_packed_sequence(part, batch_first=True)
         if tensor.layout == torch._mkldnn:  # type: ignore[attr-defined]
             tensor = tensor.to_dense()
-        kind = kind_of(tensor)
+        kind = describe_type(tensor)
         seen.append(f"{kind} {_shape(tensor)}")
         if kind.startswith(("sparse", "nested")):
             continue
@@ -84,10 +84,10 @@ def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), told: bool = 
         if not tensor.is_floating_point() and not tensor.is_complex():
             continue
         for dim in (0,) if lengths is not None else dims:
-            if dim < tensor.ndim and tensor.shape[dim] == n and (told or dim == 0 or tensor.ndim == 3):
+            if dim < tensor.ndim and tensor.shape[dim] == n and (dims_given or dim == 0 or tensor.ndim == 3):
                 found = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
                 return Output(found.movedim(dim, 0) if dim else found, dim, lengths, part, tensor.is_complex())
-    raise RepresentationError(_nothing_found(output, n, dims, seen))
+    raise RepresentationError(_reason_for_no_output(output, n, dims, seen))
 
 
 def _is_plain(tensor: Tensor, n: int) -> bool:
@@ -102,7 +102,7 @@ def keeps_shape(found: Output, inputs: Any) -> bool:
     return isinstance(first, Tensor) and isinstance(found.source, Tensor) and first.shape == found.source.shape
 
 
-def _nothing_found(output: Any, n: int, dims: Sequence[int], seen: Sequence[str]) -> str:
+def _reason_for_no_output(output: Any, n: int, dims: Sequence[int], seen: Sequence[str]) -> str:
     what = ", ".join(seen[:4]) + (", ..." if len(seen) > 4 else "")
     if output is None:
         return "its output (None) has no tensor: choose other layers with layers="
@@ -125,7 +125,7 @@ def _nothing_found(output: Any, n: int, dims: Sequence[int], seen: Sequence[str]
     )
 
 
-def kind_of(tensor: Tensor) -> str:
+def describe_type(tensor: Tensor) -> str:
     """How a message calls a tensor's type: "float32", "sparse_coo float32", "nested float32"."""
     name = str(tensor.dtype).removeprefix("torch.")
     if tensor.is_nested:

@@ -6,6 +6,21 @@ from torch import Tensor
 from simwidget.capture.outputs import RepresentationError
 
 
+def flatten(tensor: Tensor) -> Tensor:
+    """(n, ...) -> (n, p), without a copy where the memory allows one.
+
+    The order of the features does not enter a Gram matrix, so they are taken as they lie (channels last, say).
+    """
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.resolve_conj())
+    if tensor.ndim == 1:
+        return tensor[:, None]
+    if tensor.is_contiguous():
+        return tensor.flatten(1)
+    order = sorted(range(1, tensor.ndim), key=lambda d: tensor.stride(d), reverse=True)
+    return tensor.permute(0, *order).flatten(1)
+
+
 def mean(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
     """The mean over everything but samples and features: (n, ...) -> (n, features).
 

@@ -1,17 +1,12 @@
-"""The loader: whether it can feed all models, and the order in which its samples come."""
+"""The loader: whether it can feed all models, and whether it yields the same batches again."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, SequentialSampler
+from torch.utils.data import DataLoader, IterableDataset, SequentialSampler
 
 from simwidget.text.printable import a_kind
-
-FEW_CLASSES = 0.6
-"""Batches with fewer than this share of the classes expected in random order are taken for ordered by class."""
 
 
 def check_loader(loader: Any) -> Iterable:
@@ -59,46 +54,20 @@ def describe_loader(loader: Any) -> dict[str, Any]:
     }
 
 
-class ClassOrder:
-    """Watches the labels go by and tells when they come ordered by class.
+def generators(loader: Any) -> list[torch.Generator]:
+    """A loader's own random number generators."""
+    parts = (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None))
+    found = [getattr(part, "generator", None) for part in parts]
+    return list({id(one): one for one in found if isinstance(one, torch.Generator)}.values())
 
-    Every measure that is computed batch by batch is biased then: a batch from one class has little of the variance
-    that lies between the classes.
-    """
 
-    def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
-        self._seen: Counter[tuple[int, int]] = Counter()
-        """how many batches had so many samples of so many classes"""
+def is_one_shot(loader: Iterable) -> bool:
+    """Whether a loader can be walked through once only."""
+    return isinstance(loader, Iterator)
 
-    def add(self, labels: Tensor | None) -> None:
-        if labels is None or labels.device.type != "cpu":  # the loop never waits for a device
-            return
-        classes, counts = labels.unique(return_counts=True)
-        for label, count in zip(classes.tolist(), counts.tolist(), strict=True):
-            self._counts[label] += count
-        self._seen[len(labels), len(classes)] += 1
 
-    def state(self) -> dict[str, list]:
-        return {"counts": [*self._counts.items()], "seen": [[*key, count] for key, count in self._seen.items()]}
-
-    def restore(self, state: dict[str, list]) -> None:
-        self._counts = Counter({int(label): int(count) for label, count in state["counts"]})
-        self._seen = Counter({(int(n), int(classes)): int(count) for n, classes, count in state["seen"]})
-
-    def note(self) -> str | None:
-        """A sentence for the reader when batches hold far fewer classes than batches in random order would."""
-        total = sum(self._counts.values())
-        seen = self._seen.copy()  # at once: the pass may add to it on its own thread
-        n_batches = seen.total()
-        if len(self._counts) < 2 or n_batches < 2:
-            return None
-        shares = torch.tensor([count / total for count in self._counts.values()], dtype=torch.float64)
-        expected = sum(count * (1 - (1 - shares) ** n).sum().item() for (n, _), count in seen.items()) / n_batches
-        found = sum(count * classes for (_, classes), count in seen.items()) / n_batches
-        if found >= FEW_CLASSES * expected:
-            return None
-        return (
-            f"the loader is ordered by class ({found:.1f} classes a batch, {expected:.1f} expected of random order): "
-            "every measure is biased by it; shuffle the loader"
-        )
+def is_repeatable(loader: Any) -> bool:
+    """Whether a loader provably gives the same batches again, from the same random numbers."""
+    if isinstance(loader, DataLoader):
+        return not isinstance(loader.dataset, IterableDataset)
+    return isinstance(loader, Sequence)

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-REAL = ("attention_mask", "encoder_attention_mask", "decoder_attention_mask")
+ATTENTION_MASK_KEYS = ("attention_mask", "encoder_attention_mask", "decoder_attention_mask")
 """Keys of masks that are 1 where a token is real."""
-PADDING = ("src_key_padding_mask", "key_padding_mask", "tgt_key_padding_mask")
+PADDING_MASK_KEYS = ("src_key_padding_mask", "key_padding_mask", "tgt_key_padding_mask")
 """Keys of masks that are True where a token is padding."""
-TARGETS = ("decoder_input_ids", "decoder_inputs_embeds", "tgt", "labels")
+DECODER_INPUT_KEYS = ("decoder_input_ids", "decoder_inputs_embeds", "tgt", "labels")
 """Keys of what a decoder is given; without a mask of its own."""
-DECODER = ("decoder_attention_mask", "tgt_key_padding_mask")
+DECODER_MASK_KEYS = ("decoder_attention_mask", "tgt_key_padding_mask")
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Masks:
     encoder: Tensor | None = None
     decoder: Tensor | None = None
 
-    def of(self, decodes: bool, tokens: int) -> Tensor | None:
+    def matching(self, decoder: bool, n_tokens: int) -> Tensor | None:
         """The mask of an output with so many tokens, of a decoder or of other layers; None where none is so long."""
-        order = (self.decoder, self.encoder) if decodes else (self.encoder, self.decoder)
-        return next((mask for mask in order if mask is not None and mask.shape[1] == tokens), None)
+        order = (self.decoder, self.encoder) if decoder else (self.encoder, self.decoder)
+        return next((mask for mask in order if mask is not None and mask.shape[1] == n_tokens), None)
 
     @property
     def any(self) -> bool:
@@ -39,26 +39,26 @@ class Masks:
 NO_MASKS = Masks()
 
 
-def masks_in(inputs: Any, n: int, index: int) -> Masks:
+def find_masks(inputs: Any, n: int, index: int) -> Masks:
     """The masks of a batch of n samples.
 
     Raises:
         ValueError: a sample without any real token, which no pooling can represent.
     """
     found: dict[bool, Tensor] = {}
-    for key in (*REAL, *PADDING) if isinstance(inputs, Mapping) else ():
+    for key in (*ATTENTION_MASK_KEYS, *PADDING_MASK_KEYS) if isinstance(inputs, Mapping) else ():
         mask = inputs.get(key)
-        if not isinstance(mask, Tensor) or mask.ndim != 2 or len(mask) != n or (key in DECODER) in found:
+        if not isinstance(mask, Tensor) or mask.ndim != 2 or len(mask) != n or (key in DECODER_MASK_KEYS) in found:
             continue
         # additive masks hold 0 for real tokens and a large negative number for padding
         additive = mask.is_floating_point() and bool((mask < 0).any() or not mask.any())
-        real = (mask == 0) if key in PADDING or additive else (mask != 0)
+        real = (mask == 0) if key in PADDING_MASK_KEYS or additive else (mask != 0)
         empty = (~real.any(1)).nonzero().flatten()
         if len(empty):
             raise ValueError(f"batch {index}: sample {int(empty[0])} has no real token in {key!r}; leave it out")
-        found[key in DECODER] = real
+        found[key in DECODER_MASK_KEYS] = real
     given = inputs if isinstance(inputs, Mapping) else {}
-    target = next((given[key] for key in TARGETS if isinstance(given.get(key), Tensor)), None)
+    target = next((given[key] for key in DECODER_INPUT_KEYS if isinstance(given.get(key), Tensor)), None)
     if True not in found and target is not None and target.ndim >= 2 and len(target) == n:
         found[True] = torch.ones(target.shape[:2], dtype=torch.bool)  # all of the decoder's tokens are real
     if all(bool(real.all()) for real in found.values()):

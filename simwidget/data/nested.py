@@ -31,31 +31,31 @@ def as_mapping(value: Any) -> dict[str, Any]:
     return {one.name: getattr(value, one.name) for one in fields(value)}
 
 
-def moved(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     """The same structure with every tensor changed; of the same types, so that attributes still work."""
     if isinstance(value, Tensor):
-        return change(value)
+        return function(value)
     if isinstance(value, PackedSequence):
         # the sizes of the batches stay on the CPU, where recurrent layers want them
         parts = {name: part for name, part in value._asdict().items() if name != "batch_sizes" and part is not None}
-        return value._replace(**{name: change(part) for name, part in parts.items()})
+        return value._replace(**{name: function(part) for name, part in parts.items()})
     if isinstance(value, Mapping):
-        made = {key: moved(part, change) for key, part in value.items()}
+        mapped = {key: map_tensors(part, function) for key, part in value.items()}
         if type(value) is dict or not isinstance(value, MutableMapping):
-            return made
-        other: Any = copy.copy(value)
-        for key, part in made.items():
-            other[key] = part
-        return other
+            return mapped
+        copied: Any = copy.copy(value)
+        for key, part in mapped.items():
+            copied[key] = part
+        return copied
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(moved(part, change) for part in value))
+        return type(value)(*(map_tensors(part, function) for part in value))
     if isinstance(value, tuple | list):
-        return type(value)(moved(part, change) for part in value)
-    if is_fields(value):
-        other = copy.copy(value)
+        return type(value)(map_tensors(part, function) for part in value)
+    if is_dataclass_instance(value):
+        copied = copy.copy(value)
         for one in fields(value):
-            object.__setattr__(other, one.name, moved(getattr(value, one.name), change))
-        return other
+            object.__setattr__(copied, one.name, map_tensors(getattr(value, one.name), function))
+        return copied
     return value
 
 
@@ -63,5 +63,5 @@ def is_sequence(value: Any) -> bool:
     return isinstance(value, tuple | list) and not isinstance(value, PackedSequence)
 
 
-def is_fields(value: Any) -> bool:
+def is_dataclass_instance(value: Any) -> bool:
     return is_dataclass(value) and not isinstance(value, type)

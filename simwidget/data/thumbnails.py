@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-LONGER_SIDE = 40
+MAX_SIDE = 40
 """Pixels of a thumbnail's longer side, at most."""
-SMALLEST = 8
+MIN_IMAGE_SIDE = 8
 """Inputs with a side under this many pixels are not taken for images."""
 
 Size = tuple[int, int, int]
@@ -25,14 +25,14 @@ def thumbnail_size(inputs: Tensor) -> Size:
     >>> thumbnail_size(torch.zeros(2, 6))
     (0, 0, 0)
     """
-    pixels = inputs.is_floating_point() or inputs.dtype == torch.uint8
-    if not pixels or inputs.layout != torch.strided or inputs.ndim != 4 or len(inputs) == 0:
+    is_numeric = inputs.is_floating_point() or inputs.dtype == torch.uint8
+    if not is_numeric or inputs.layout != torch.strided or inputs.ndim != 4 or len(inputs) == 0:
         return NO_IMAGE
     c, h, w = inputs.shape[1:]
-    if c not in (1, 3) or min(h, w) < SMALLEST:
+    if c not in (1, 3) or min(h, w) < MIN_IMAGE_SIDE:
         return NO_IMAGE
-    shrink = min(1.0, LONGER_SIDE / max(h, w))
-    return max(1, round(h * shrink)), max(1, round(w * shrink)), c
+    scale = min(1.0, MAX_SIDE / max(h, w))
+    return max(1, round(h * scale)), max(1, round(w * scale)), c
 
 
 @torch.no_grad()
@@ -48,8 +48,8 @@ def thumbnails(inputs: Tensor, size: Size) -> Tensor:
     tensor([  0,  28, 227, 255], dtype=torch.uint8)
     """
     h, w, _ = size
-    same = inputs.shape[2:] == (h, w)
-    x = inputs.float() if same else interpolate(inputs.float(), (h, w), mode="area")
+    same_size = inputs.shape[2:] == (h, w)
+    x = inputs.float() if same_size else interpolate(inputs.float(), (h, w), mode="area")
     low, high = (one.view(-1, 1, 1, 1) for one in x.flatten(1).aminmax(dim=1))
     x = ((x - low) * (255 / (high - low))).nan_to_num_(0.0, 0.0, 0.0)
     return x.round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

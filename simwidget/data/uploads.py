@@ -12,7 +12,7 @@ class Uploads:
     """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
+        self._copies: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
 
     def to(self, tensor: Tensor, device: torch.device) -> Tensor:
         """The tensor on a device: itself where it is there; whoever writes into it copies it first."""
@@ -20,10 +20,10 @@ class Uploads:
             return tensor
         # the tensor is kept as well: while it lives, nothing else has its id
         key = id(tensor), device
-        if key not in self._made:
-            at_once = device.type == "cuda" and not (tensor.device.type == "cpu" and tensor.is_pinned())
-            self._made[key] = tensor, tensor.detach().to(device, non_blocking=at_once)
-        return self._made[key][1]
+        if key not in self._copies:
+            non_blocking = device.type == "cuda" and not (tensor.device.type == "cpu" and tensor.is_pinned())
+            self._copies[key] = tensor, tensor.detach().to(device, non_blocking=non_blocking)
+        return self._copies[key][1]
 
     def clear(self) -> None:
-        self._made.clear()
+        self._copies.clear()

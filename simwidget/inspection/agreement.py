@@ -1,7 +1,7 @@
 """The samples on which two layers agree least and most, kept up batch by batch.
 
 Everything here is tensors on one device and of shapes that do not depend on the numbers, so that no batch waits for
-them; only `Ranked.read` does, for whoever asks.
+them; only `RankedSamples.fetch` does, for whoever asks.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from simwidget.data.samples import Samples
 from simwidget.gram.rows import Key
 from simwidget.inspection.pair import Sample
 
-SHOWN = 12
+N_EXTREMES = 12
 """Samples kept at either end."""
 
 
@@ -38,25 +38,25 @@ def agreement(gram_x: Tensor, gram_y: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedSamples:
     """Some samples with the agreement of two layers on them, in an order."""
 
     values: Tensor
     """(k,) float64; NaN where the layers cannot be compared"""
     samples: Samples
 
-    def first(self, descending: bool) -> "Ranked":
-        """The `SHOWN` least or largest values in order; NaN comes last, and of equals the earlier one first."""
-        order = (-self.values if descending else self.values).argsort(stable=True)[:SHOWN]
-        return Ranked(self.values[order], self.samples.take(order))
+    def first(self, descending: bool) -> "RankedSamples":
+        """The `N_EXTREMES` least or largest values in order; NaN comes last, and of equals the earlier one first."""
+        order = (-self.values if descending else self.values).argsort(stable=True)[:N_EXTREMES]
+        return RankedSamples(self.values[order], self.samples.take(order))
 
-    def join(self, other: "Ranked") -> "Ranked":
-        return Ranked(torch.cat([self.values, other.values]), Samples.join([self.samples, other.samples]))
+    def join(self, other: "RankedSamples") -> "RankedSamples":
+        return RankedSamples(torch.cat([self.values, other.values]), Samples.join([self.samples, other.samples]))
 
-    def read(self) -> tuple[Sample, ...]:
+    def fetch(self) -> tuple[Sample, ...]:
         """The samples that could be compared, for people."""
-        values, places, labels = (part.tolist() for part in (self.values, self.samples.places, self.samples.labels))
-        pictured, pictures = self.samples.pictured.tolist(), self.samples.thumbnails.cpu().numpy()
+        values, places, labels = (part.tolist() for part in (self.values, self.samples.indices, self.samples.labels))
+        pictured, pictures = self.samples.has_thumbnail.tolist(), self.samples.thumbnails.cpu().numpy()
         return tuple(
             Sample(
                 index=places[k],
@@ -73,12 +73,12 @@ class Ranked:
 class Extremes:
     """The samples on which two layers agree least and most. Merging is additive: the order of batches does not matter.
 
-    Where fewer than twice `SHOWN` samples were compared, some stand at both ends.
+    Where fewer than twice `N_EXTREMES` samples were compared, some stand at both ends.
     """
 
-    least: Ranked
+    least: RankedSamples
     """the least agreed first"""
-    most: Ranked
+    most: RankedSamples
     """the most agreed first"""
     n_compared: Tensor
     """(): how many samples had a number"""
@@ -86,7 +86,7 @@ class Extremes:
     @classmethod
     def of(cls, values: Tensor, samples: Samples) -> "Extremes":
         """Of one batch: agreements (n,) and whose they are."""
-        batch = Ranked(values, samples)
+        batch = RankedSamples(values, samples)
         return cls(batch.first(descending=False), batch.first(descending=True), (~values.isnan()).sum())
 
     def merge(self, other: "Extremes") -> "Extremes":
@@ -100,7 +100,7 @@ Pair = frozenset[Key]
 
 
 @dataclass
-class Watch:
+class WatchedPair:
     """A pair of layers that someone looks at, and what its batches have shown since."""
 
     key_x: Key

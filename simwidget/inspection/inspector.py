@@ -5,7 +5,7 @@ from contextlib import suppress
 from threading import Lock
 
 from simwidget.gram.rows import Key
-from simwidget.inspection.agreement import Extremes, Pair, Watch
+from simwidget.inspection.agreement import Extremes, Pair, WatchedPair
 from simwidget.inspection.latest_block import LatestBlock
 
 MAX_FOLLOWED = 4
@@ -23,7 +23,7 @@ class Inspector:
         self._rows = rows
         self._lock = lock
         self._latest: LatestBlock | None = None
-        self._watches: dict[Pair, Watch] = {}
+        self._watches: dict[Pair, WatchedPair] = {}
 
     @property
     def latest(self) -> LatestBlock | None:
@@ -40,7 +40,7 @@ class Inspector:
         """
         for watch in self._watches.values():
             watch.add(self._extremes(block, watch))
-        self._latest = block.within(max_bytes)
+        self._latest = block.limited_to(max_bytes)
 
     def follow(self, key_x: Key, key_y: Key) -> None:
         """Follow a pair from now on, beginning with the latest block; called without the lock.
@@ -50,7 +50,7 @@ class Inspector:
         pair = Pair((key_x, key_y))
         with self._lock:
             known = self._watches.pop(pair, None)
-            watch = self._watches[pair] = known or Watch(key_x, key_y)
+            watch = self._watches[pair] = known or WatchedPair(key_x, key_y)
             for oldest in tuple(self._watches)[:-MAX_FOLLOWED]:
                 del self._watches[oldest]
             latest = self._latest
@@ -67,7 +67,7 @@ class Inspector:
         """Keep thumbnails of the latest block's samples instead of the loader's own tensors."""
         with self._lock, suppress(Exception):  # a display's trouble is not the run's
             if self._latest is not None:
-                self._latest.develop()
+                self._latest.make_thumbnails()
 
-    def _extremes(self, block: LatestBlock, watch: Watch) -> Extremes:
+    def _extremes(self, block: LatestBlock, watch: WatchedPair) -> Extremes:
         return block.extremes(self._rows[watch.key_x], self._rows[watch.key_y])

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simwidget.data.samples import Given, Samples
+from simwidget.data.samples import BatchSamples, Samples
 from simwidget.gram.centring import double_centre
 from simwidget.inspection.agreement import Extremes, agreement
 from simwidget.inspection.pair import Inspection, effective_dimension, sort_by_label
@@ -18,14 +18,14 @@ from simwidget.inspection.pair import Inspection, effective_dimension, sort_by_l
 class LatestBlock:
     grams: Tensor
     """(R, m, m): for each row its Gram matrix, centred or not; zeros where it has none"""
-    given: tuple[Given, ...]
+    batches: tuple[BatchSamples, ...]
     """the batches of the loader whose samples, in this order, begin with those m"""
 
     @cached_property
     def samples(self) -> Samples:
         """The m samples, on the Gram matrices' device."""
-        everyone = Samples.join([one.samples(self.grams.device) for one in self.given])
-        return everyone.take(slice(self.grams.shape[-1]))
+        all_samples = Samples.join([one.samples(self.grams.device) for one in self.batches])
+        return all_samples.take(slice(self.grams.shape[-1]))
 
     def gram(self, row: int) -> Tensor:
         """A row's centred Gram matrix (m, m)."""
@@ -43,7 +43,7 @@ class LatestBlock:
         `names` are the first model's and layer's and the second's.
         """
         grams = [self.gram(row).cpu() for row in (row_x, row_y)]
-        spectrum_x, spectrum_y = map(spectrum_of, grams)
+        spectrum_x, spectrum_y = map(gram_spectrum, grams)
         gram_x, gram_y = (gram.numpy() for gram in grams)
         order, labels = sort_by_label(self.samples.labels.cpu().numpy())
         extremes = extremes or self.extremes(row_x, row_y)
@@ -51,37 +51,37 @@ class LatestBlock:
             *names,
             gram_x=gram_x[order][:, order].astype(np.float32),
             gram_y=gram_y[order][:, order].astype(np.float32),
-            samples=self.samples.places.cpu().numpy()[order],
+            samples=self.samples.indices.cpu().numpy()[order],
             labels=labels,
             spectrum_x=spectrum_x,
             spectrum_y=spectrum_y,
             dimension_x=effective_dimension(spectrum_x),
             dimension_y=effective_dimension(spectrum_y),
-            least=extremes.least.read(),
-            most=extremes.most.read(),
+            least=extremes.least.fetch(),
+            most=extremes.most.fetch(),
             n_compared=int(extremes.n_compared),
         )
 
-    def within(self, limit: int) -> "LatestBlock":
+    def limited_to(self, max_bytes: int) -> "LatestBlock":
         """The same, or only its first samples, if the Gram matrices would take more bytes."""
-        if self.grams.nbytes <= limit:
+        if self.grams.nbytes <= max_bytes:
             return self
-        m = int((limit / self.grams.element_size() / len(self.grams)) ** 0.5)
-        return LatestBlock(self.grams[:, :m, :m].clone(), self.given)
+        m = int((max_bytes / self.grams.element_size() / len(self.grams)) ** 0.5)
+        return LatestBlock(self.grams[:, :m, :m].clone(), self.batches)
 
-    def develop(self) -> None:
+    def make_thumbnails(self) -> None:
         """Make the thumbnails, and let the loader's tensors go."""
-        for one in self.given:
-            one.develop()
+        for one in self.batches:
+            one.make_thumbnails()
 
 
-def spectrum_of(gram: Tensor) -> NDArray[np.float64]:
+def gram_spectrum(gram: Tensor) -> NDArray[np.float64]:
     """The eigenvalues (n,) of a centred Gram matrix (n, n) over their sum, the largest first.
 
     Zeros where there is no variance, NaN where the matrix is not finite. By torch, which keeps to the cores that this
     thread may use; numpy's own workers would go on waiting awake, and take them from the run.
 
-    >>> spectrum_of(torch.tensor([1.0, 3.0, 0.0]).diag())
+    >>> gram_spectrum(torch.tensor([1.0, 3.0, 0.0]).diag())
     array([0.75, 0.25, 0.  ])
     """
     if not gram.isfinite().all():

@@ -76,12 +76,12 @@ def sort_by_label(labels: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArra
     return order, labels[order].astype(np.int64)
 
 
-def effective_dimension(shares: Sequence[float] | NDArray[np.float64]) -> float:
+def effective_dimension(spectrum: Sequence[float] | NDArray[np.float64]) -> float:
     r"""The participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2`, from 1 to n; NaN without variance.
 
     >>> effective_dimension([0.5, 0.5, 0.0])
     2.0
     """
-    shares = np.asarray(shares, dtype=np.float64)
-    squares = float((shares**2).sum())
-    return float(shares.sum()) ** 2 / squares if squares else float("nan")
+    spectrum = np.asarray(spectrum, dtype=np.float64)
+    squares = float((spectrum**2).sum())
+    return float(spectrum.sum()) ** 2 / squares if squares else float("nan")

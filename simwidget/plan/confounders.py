@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from simwidget.capture.layers import named_layers
-from simwidget.capture.outputs import kind_of
-from simwidget.capture.representations import name_of
+from simwidget.capture.outputs import describe_type
+from simwidget.capture.representations import callable_name
 from simwidget.data.batch import Batch
 from simwidget.text.suggestions import near
 
@@ -54,7 +54,7 @@ class Confounder:
     def values(self, batch: Batch) -> Tensor:
         """The confounder's values (n, ...) for one batch; raises ValueError when there are none."""
         if self.kind == "input":
-            tensor = batch.tensor
+            tensor = batch.input_tensor
             if tensor is None:
                 raise ValueError(
                     "the batch's input is no one tensor (n, ...): give confounder= a callable from the batch to one, "
@@ -69,14 +69,14 @@ class Confounder:
                 )
             return batch.labels[:, None]
         assert self.function is not None
-        found = self.function(batch.whole)
+        found = self.function(batch.raw)
         if not isinstance(found, Tensor) or found.ndim < 1 or len(found) != batch.n:
             shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise ValueError(
                 f"confounder {self.name!r} gave {shape}; it must give a tensor ({batch.n}, ...), one row a sample"
             )
         if found.layout != torch.strided:
-            raise ValueError(f"confounder {self.name!r} gave a {kind_of(found)} tensor; it must give a dense one")
+            raise ValueError(f"confounder {self.name!r} gave a {describe_type(found)} tensor; it must give a dense one")
         return _floating(found.detach())
 
 
@@ -102,7 +102,7 @@ def _resolve(one: Any, models: Mapping[str, nn.Module]) -> Confounder:
         model, layer = _layer(one, models)
         return Confounder(one, "layer", layer=(model, layer))
     if callable(one):
-        return Confounder(name_of(one), "batch", function=one)
+        return Confounder(callable_name(one), "batch", function=one)
     raise ValueError(f"confounder={one!r}: {CHOICES}")
 
 
@@ -143,12 +143,12 @@ def _first_embedding(models: Mapping[str, nn.Module]) -> tuple[str, str] | None:
 
 
 def _holds_tokens(batch: Batch) -> bool:
-    tensor = batch.tensor
+    tensor = batch.input_tensor
     return tensor is not None and tensor.dtype in (torch.int64, torch.int32, torch.int16, torch.bool)
 
 
 def _dtype(batch: Batch) -> str:
-    return "" if batch.tensor is None else str(batch.tensor.dtype).removeprefix("torch.")
+    return "" if batch.input_tensor is None else str(batch.input_tensor.dtype).removeprefix("torch.")
 
 
 def _floating(tensor: Tensor) -> Tensor:

@@ -9,11 +9,11 @@ from simwidget.capture.hooks import Capture
 from simwidget.capture.layers import named_layers
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.positions import Positions
-from simwidget.capture.representations import Surroundings
+from simwidget.capture.reading import ReadingContext
 from simwidget.plan.memory import MemoryEstimate, bytes_free, estimate_memory, warning, written
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options
-from simwidget.restore.randomness import random_state_kept
+from simwidget.restore.randomness import preserved_random_state
 
 COLUMNS = ("layer", "module", "calls", "output", "dtype", "features", "chosen")
 SIDES = ("left", "left", "right", "left", "left", "right", "left")
@@ -178,7 +178,7 @@ def describe(
     (network,) = plan.networks
     own = network.take(batch, 0)
     places = Positions(own.n, own.masks, positions, seed, 0, lambda _: None) if plan.by_position else None
-    around = Surroundings(own.n, own.masks.to(network.device), places)
+    context = ReadingContext(own.n, own.masks.to(network.device), places)
     found: dict[str, LayerDescription] = {}
     calls: Counter[str] = Counter()
     waiting = 0
@@ -192,7 +192,7 @@ def describe(
         reading = network.readings[layer]
         try:
             tensor = reading.output(output, own.n)
-            x = reading.represent(tensor, around, call, inputs)
+            x = reading.represent(tensor, context, call, inputs)
         except RepresentationError as problem:
             listed = layer in chosen
             found.setdefault(
@@ -200,7 +200,7 @@ def describe(
             )
             return
         # a container that returns what the chosen layer before it gave is no layer of its own
-        again = layer in chosen and around.latest.repeats(tensor.source) and layer in network.containers
+        again = layer in chosen and context.repeat_detector.is_repeat(tensor.source) and layer in network.containers
         left_out = given.chosen_by_default and again
         listed = layer in chosen and not left_out
         shape = tuple(getattr(tensor.tensor, "shape", ()))
@@ -213,10 +213,10 @@ def describe(
             waiting += x.numel() * x.element_size()
             itemsize = max(itemsize, min(8, x.element_size()))
 
-    capture = Capture(network.module, network.model, network.names, network.device, network.calling, sink)
-    with random_state_kept([network.device]), capture:
+    capture = Capture(network.module, network.model, network.names, network.device, network.caller, sink)
+    with preserved_random_state([network.device]), capture:
         capture.forward(own)
-    n = own.n if places is None else len(places.settled())
+    n = own.n if places is None else len(places.drawn_samples())
     n_gram = max(n, gram_batch)
     rows = sum(calls[layer.name] for layer in found.values() if layer.chosen) + 1  # and a confounder
     need = estimate_memory(

@@ -2,7 +2,7 @@
 
 import torch
 
-from simwidget.restore.networks import only_device
+from simwidget.restore.networks import single_device
 
 Device = torch.device | str | None
 
@@ -11,7 +11,7 @@ def choose_device(device: Device, network: torch.nn.Module | None = None) -> tor
     """The device asked for; else the accelerator that holds the network; else CUDA, then MPS, then the CPU."""
     if device is not None:
         return _indexed(torch.device(device))
-    home = None if network is None else only_device(network)
+    home = None if network is None else single_device(network)
     if home is not None and home.type not in ("cpu", "meta"):
         return home
     if torch.cuda.is_available():

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from simwidget.capture.calling import Calling
+from simwidget.capture.calling import Caller
 from simwidget.capture.hooks import Capture
 from simwidget.capture.layers import check_network, default_layers, layers_containing, layers_matching, unwrap
 from simwidget.capture.outputs import RepresentationError, find_output
-from simwidget.data.batch import split
 from simwidget.data.nested import tensors_in
-from simwidget.restore.randomness import random_state_kept
+from simwidget.data.parsing import parse_batch
+from simwidget.restore.randomness import preserved_random_state
 from simwidget.text.printable import a_kind
 
 
@@ -106,7 +106,7 @@ class SimilarityModel:
         A comparison never keeps these; this is for looking at a few samples by hand.
         """
         kept: dict[str, Tensor] = {}
-        batch = split(inputs, 0)
+        batch = parse_batch(inputs, 0)
 
         def keep(call: str, output: Any, inputs: Any) -> None:
             with suppress(RepresentationError):
@@ -115,9 +115,9 @@ class SimilarityModel:
         first = next(tensors_in(inputs), None)
         home = first.device if isinstance(first, Tensor) else torch.device("cpu")
         device = home if self.device is None else torch.device(self.device)
-        calling = Calling(self.model, self.model_name)
-        capture = Capture(self.model, self.model_name, self.layer_names, device, calling, keep)
-        with random_state_kept([device]), capture:
+        caller = Caller(self.model, self.model_name)
+        capture = Capture(self.model, self.model_name, self.layer_names, device, caller, keep)
+        with preserved_random_state([device]), capture:
             capture.forward(batch)
         return kept
 

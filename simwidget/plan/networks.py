@@ -7,11 +7,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from simwidget.capture.axes import part_of, sequence_first, told_of
-from simwidget.capture.calling import Calling, Forward
+from simwidget.capture.axes import feature_hints
+from simwidget.capture.batch_first import sequence_first_layers
+from simwidget.capture.calling import Caller, Forward
+from simwidget.capture.encoder_decoder import encoder_or_decoder
 from simwidget.capture.layers import named_layers
-from simwidget.capture.representations import BY_POSITION, Named, Reading, Representations, check_patterns, matches
-from simwidget.data.batch import Batch, split, what
+from simwidget.capture.patterns import check_patterns, matches
+from simwidget.capture.reading import Reading
+from simwidget.capture.representations import BY_POSITION, Named, Representations
+from simwidget.data.batch import Batch
+from simwidget.data.parsing import describe_batch, parse_batch
 from simwidget.plan.model import SimilarityModel
 from simwidget.text.errors import add_place
 
@@ -25,7 +30,7 @@ class Network:
     module: nn.Module
     models: tuple[str, ...]
     device: torch.device
-    calling: Calling
+    caller: Caller
     readings: Mapping[str, Reading]
     """for each layer that is hooked, in the order of the modules, how its output is read"""
     kinds: Mapping[str, str]
@@ -55,14 +60,14 @@ class Network:
                 add_place(error, f"in inputs= of model {self.model!r}")
                 raise
         try:
-            return split(given, index, self.batch_dim, self.calling.opaque)
+            return parse_batch(given, index, self.batch_dim, self.caller.has_custom_forward)
         except TypeError as problem:
             if self.prepare is None:
                 raise
             raise TypeError(
-                f"inputs= of model {self.model!r} made of batch {index} {what(given)}: it must give a tensor (n, ...), "
-                "a mapping of them, a list of images (c, h, w), or a tuple (input, ...) whose first element is one of "
-                "these"
+                f"inputs= of model {self.model!r} made of batch {index} {describe_batch(given)}: it must give a "
+                "tensor (n, ...), a mapping of them, a list of images (c, h, w), or a tuple (input, ...) whose first "
+                "element is one of these"
             ) from problem
 
 
@@ -95,23 +100,23 @@ def networks_of(
     for same in found.values():
         module, names = same[0].model, tuple(model.model_name for model in same)
         wanted = [layer for model in same for layer in (*model.layer_names, *extra.get(model.model_name, ()))]
-        layers, turned = named_layers(module), sequence_first(module)
-        order, features = list(layers), told_of(module)
+        layers, turned = named_layers(module), sequence_first_layers(module)
+        order, features = list(layers), feature_hints(module)
         containers = (name for name, layer in layers.items() if next(layer.children(), None) is not None)
 
         def reading(layer: str) -> Reading:
             dims, told = _dims(batch_dim, names[0], layer, layer in turned)  # noqa: B023
-            how = representations.at(names[0], layer)  # noqa: B023
+            how = representations.for_layer(names[0], layer)  # noqa: B023
             if by_position and how not in BY_POSITION:  # a confounding layer that no pattern is about
                 how = by_position
-            return Reading(how, features[layer], dims, told, part_of(layer, order))  # noqa: B023
+            return Reading(how, features[layer], dims, told, encoder_or_decoder(layer, order))  # noqa: B023
 
         networks.append(
             Network(
                 module,
                 names,
                 devices[names[0]],
-                Calling(module, names[0], forwards[names[0]]),
+                Caller(module, names[0], forwards[names[0]]),
                 {layer: reading(layer) for layer in dict.fromkeys(wanted)},
                 {layer: type(layers[layer]).__name__ for layer in dict.fromkeys(wanted)},
                 frozenset(containers),

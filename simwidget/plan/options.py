@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from simwidget.capture.calling import Forward
-from simwidget.capture.representations import BY_POSITION, RepresentationOption, Representations, name_of
+from simwidget.capture.representations import BY_POSITION, RepresentationOption, Representations, callable_name
 from simwidget.gram.precision import PRECISIONS, Precision
 from simwidget.measures import make_measures
 from simwidget.measures.base import Measure, MeasureOptions
@@ -87,14 +87,16 @@ class Options:
         for name, device in given.items():
             check_device(device, name)
         devices = {model.model_name: choose_device(given[model.model_name], model.model) for model in models}
-        representations = Representations.of(self.representation, {m.model_name: m.layer_names for m in models})
+        representations = Representations.from_option(
+            self.representation, {m.model_name: m.layer_names for m in models}
+        )
         extra: dict[str, list[str]] = {}
         for model, layer in (one.layer for one in confounders if one.layer is not None):
             extra.setdefault(model, []).append(layer.partition("#")[0])
         functions = {
             option: per_model(option, getattr(self, option), names, callable) for option in ("inputs", "forward")
         }
-        how = (representations.at(model.model_name, layer) for model in models for layer in model.layer_names)
+        how = (representations.for_layer(model.model_name, layer) for model in models for layer in model.layer_names)
         by_position: Any = next((one for one in how if one in BY_POSITION), None)
         networks = networks_of(
             models,
@@ -119,7 +121,7 @@ class Options:
             "representation": representations.describe(),
             "batch_dim": dict(self.batch_dim) if isinstance(self.batch_dim, Mapping) else self.batch_dim,
             **{
-                option: {name: name_of(function) for name, function in given.items() if function is not None}
+                option: {name: callable_name(function) for name, function in given.items() if function is not None}
                 for option, given in functions.items()
                 if any(given.values())
             },

@@ -50,7 +50,7 @@ class RandomState:
         return found
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Tensor]) -> "RandomState":
+    def from_arrays(cls, arrays: Mapping[str, Tensor]) -> "RandomState":
         """The state that `arrays` told, the rest as it is now. Raises MalformedError for what is none."""
         made = cls([])
         try:
@@ -70,14 +70,14 @@ class RandomState:
             raise MalformedError(f"its state of the random number generators is not one ({problem})") from problem
         return made
 
-    def is_present(self) -> bool:
+    def is_current(self) -> bool:
         """Whether torch has drawn nothing since."""
         cuda = all(torch.equal(state, torch.cuda.get_rng_state(device)) for device, state in self._cuda.items())
         mps = self._mps is None or torch.equal(self._mps, torch.mps.get_rng_state())
         return cuda and mps and torch.equal(self._torch, torch.get_rng_state())
 
 
-class PrivateRandom:
+class OwnRandomStream:
     """A stream of random numbers of a network's own, beside the one that everything else draws from.
 
     It begins where the generators stand at the first forward pass. That pass also tells whether the network draws any:
@@ -99,7 +99,7 @@ class PrivateRandom:
         if draws is not None and draws.shape != ():
             raise MalformedError(f"its array 'draws' has the shape {tuple(draws.shape)}")
         self._draws = None if draws is None else bool(draws)
-        self._own = RandomState.of(arrays) if "torch" in arrays else None
+        self._own = RandomState.from_arrays(arrays) if "torch" in arrays else None
 
     def run(self, forward: Callable[[], None]) -> None:
         if self._draws is False:
@@ -108,19 +108,19 @@ class PrivateRandom:
         outside = RandomState([self._device])
         if self._own is not None:
             self._own.restore()
-        watch = Draws()
+        detector = RandomOpDetector()
         try:
-            with watch if self._draws is None else ExitStack():
+            with detector if self._draws is None else ExitStack():
                 forward()
         finally:
             if self._draws is None:
-                self._draws = watch.seen and not outside.is_present()
+                self._draws = detector.seen and not outside.is_current()
             if self._draws:
                 self._own = RandomState([self._device])
                 outside.restore()
 
 
-class Draws(TorchDispatchMode):
+class RandomOpDetector(TorchDispatchMode):
     """Watches this thread for operations of torch that may draw random numbers."""
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class Draws(TorchDispatchMode):
 
 
 @contextmanager
-def random_state_kept(devices: Sequence[torch.device]) -> Iterator[None]:
+def preserved_random_state(devices: Sequence[torch.device]) -> Iterator[None]:
     """Whatever is drawn inside is drawn again afterwards."""
     before = RandomState(devices)
     try:

@@ -53,7 +53,7 @@ def _openmp() -> Iterator[ctypes.CDLL]:
         yield library
 
 
-def autocast_here(devices: Sequence[torch.device]) -> Callable[[], AbstractContextManager]:
+def capture_autocast(devices: Sequence[torch.device]) -> Callable[[], AbstractContextManager]:
     """The autocast of the present thread, to be entered on another one, which has its own."""
     kinds = {device.type for device in devices}
     found = [(kind, torch.get_autocast_dtype(kind)) for kind in sorted(kinds) if torch.is_autocast_enabled(kind)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
-from simwidget.restore.threads import autocast_here, release_workers
+from simwidget.restore.threads import capture_autocast, release_workers
 
 EXIT_WAITS = 30.0
 """Seconds that the end of Python waits for the batch of a background run."""
@@ -21,7 +21,7 @@ def start_in_background(
     Exceptions end the thread without a word: whoever makes the iterator keeps them. When Python ends, `ask_to_stop` is
     called and the thread is waited for, since a thread that is inside torch then would crash the process.
     """
-    autocast = autocast_here(devices)
+    autocast = capture_autocast(devices)
 
     def work() -> None:
         try:

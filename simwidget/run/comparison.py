@@ -15,7 +15,7 @@ from simwidget.estimate.pass_state import PassState
 from simwidget.inspection.pair import Inspection
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options
-from simwidget.restore.randomness import random_state_kept
+from simwidget.restore.randomness import preserved_random_state
 from simwidget.restore.threads import use_one_core
 from simwidget.result.similarity_result import SimilarityResult, View
 from simwidget.run.background import start_in_background
@@ -188,7 +188,7 @@ class Comparison:
         numbers that the loader and the models draw are drawn again after the run: it leaves the generators of torch,
         Python and NumPy as they were.
         """
-        with random_state_kept(self._devices):
+        with preserved_random_state(self._devices):
             self._begin()
             batches = take_batches(self._held, self._lifecycle)
             show_bar(batches, lambda: self.progress, self._title(), shown=progress)

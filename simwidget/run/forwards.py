@@ -9,15 +9,18 @@ from torch import Tensor
 
 from simwidget.capture.hooks import Capture, Sink
 from simwidget.capture.outputs import RepresentationError
+from simwidget.capture.pooling import flatten
 from simwidget.capture.positions import Positions
-from simwidget.capture.representations import Reading, Surroundings, flatten
-from simwidget.data.batch import Batch, labels_in, split
+from simwidget.capture.reading import Reading, ReadingContext
+from simwidget.data.batch import Batch
+from simwidget.data.labels import find_labels
 from simwidget.data.masks import NO_MASKS
+from simwidget.data.parsing import parse_batch
 from simwidget.gram.kernels import Kernel, same_class_kernel
 from simwidget.gram.rows import Key
 from simwidget.plan.confounders import Confounder
 from simwidget.plan.options import Plan
-from simwidget.restore.randomness import PrivateRandom
+from simwidget.restore.randomness import OwnRandomStream
 from simwidget.run.notes import Notes
 
 
@@ -59,7 +62,7 @@ class _Pass:
     """confounders whose representation was taken"""
     kept: dict[str, Tensor] = field(default_factory=dict)
     """where positions are samples, values (n, p) of confounding layers that have no positions"""
-    around: Surroundings = field(default_factory=lambda: Surroundings(0))
+    context: ReadingContext = field(default_factory=lambda: ReadingContext(0))
     """for the network that is running"""
     previous: tuple[Key, Reading] | None = None
     """the latest layer of that network, with how it was read"""
@@ -76,7 +79,7 @@ class Forwards(AbstractContextManager):
         self._captures: list[Capture] = []
         self._pass: _Pass | None = None
         """what the hooks read; None between two batches"""
-        self._random: list[PrivateRandom | None] = [None] * len(self._networks)
+        self._random: list[OwnRandomStream | None] = [None] * len(self._networks)
         self.batch_dims: dict[Key, int] = {}
         """where the samples of each layer's output lay"""
         self.stand_in: Confounder | None = None
@@ -87,7 +90,7 @@ class Forwards(AbstractContextManager):
             for position, one in enumerate(self._networks):
                 sink = self._sink(position)
                 random = self._random[position]
-                capture = Capture(one.module, one.model, one.names, one.device, one.calling, sink, self, random)
+                capture = Capture(one.module, one.model, one.names, one.device, one.caller, sink, self, random)
                 self._captures.append(stack.enter_context(capture))
             self._open = stack.pop_all()
         return self
@@ -95,7 +98,7 @@ class Forwards(AbstractContextManager):
     def use_own_random_stream(self) -> None:
         """Before it is opened: each network's random numbers are its own, for a run beside which others draw."""
         self._random = [
-            known or PrivateRandom(one.device) for one, known in zip(self._networks, self._random, strict=True)
+            known or OwnRandomStream(one.device) for one, known in zip(self._networks, self._random, strict=True)
         ]
 
     def random_arrays(self) -> dict[str, Tensor]:
@@ -112,7 +115,7 @@ class Forwards(AbstractContextManager):
             begin = f"random/{position}/"
             own = {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
             if own:
-                random = self._random[position] = PrivateRandom(network.device)
+                random = self._random[position] = OwnRandomStream(network.device)
                 random.restore(own)
 
     def __exit__(self, *exc: object) -> None:
@@ -130,9 +133,9 @@ class Forwards(AbstractContextManager):
                 self._take_confounders(now)  # what is wrong with them shows before anything is computed
             for capture, network, own in zip(self._captures, self._networks, batches, strict=True):
                 now.previous = None
-                now.around = Surroundings(batch.n, own.masks.to(network.device), positions)
+                now.context = ReadingContext(batch.n, own.masks.to(network.device), positions)
                 capture.forward(own)
-                if network.calling.opaque and not capture.ran:
+                if network.caller.has_custom_forward and not capture.any_layer_ran:
                     raise ValueError(
                         f"no chosen layer of model {network.model!r} ran in batch {index}: forward= must run the very "
                         "model that it is given, forward(model, batch)"
@@ -141,14 +144,14 @@ class Forwards(AbstractContextManager):
                 self._take_confounders(now)
             self._check_confounders(now)
             self._note_unknown_keys()
-            return None if positions is None else positions.settled()
+            return None if positions is None else positions.drawn_samples()
         finally:
             batch.uploads.clear()
             self._pass = None  # nothing keeps the batch
 
     def written(self) -> dict[str, str]:
         """For each model whose own forward pass writes into a parameter, such a parameter."""
-        found = {network.model: one.written() for network, one in zip(self._networks, self._captures, strict=True)}
+        found = {network.model: one.modified() for network, one in zip(self._networks, self._captures, strict=True)}
         return {model: names[0] for model, names in found.items() if names}
 
     def split(self, raw: Any, index: int) -> tuple[Batch, list[Batch]]:
@@ -165,12 +168,12 @@ class Forwards(AbstractContextManager):
         whole = first
         if self._networks[0].prepare is not None:
             with suppress(TypeError):  # what the loader gives may mean something to the user's function alone
-                given = split(raw, index)
-                whole = given if given.n == first.n and given.tensor is not None else first
-        for labels in (labels_in(raw, first.n), *(batch.labels for batch in batches)):
+                given = parse_batch(raw, index)
+                whole = given if given.n == first.n and given.input_tensor is not None else first
+        for labels in (find_labels(raw, first.n), *(batch.labels for batch in batches)):
             whole = whole.with_labels(labels)
         shared = whole.uploads
-        return replace(whole, whole=raw), [replace(batch, uploads=shared) for batch in batches]
+        return replace(whole, raw=raw), [replace(batch, uploads=shared) for batch in batches]
 
     def _new_positions(self, batch: Batch, batches: Sequence[Batch], index: int, takers: Takers) -> Positions | None:
         if not self._plan.by_position:
@@ -210,7 +213,7 @@ class Forwards(AbstractContextManager):
             except ValueError as problem:
                 raise ValueError(f"layer {call!r}, batch {now.index}: {problem}") from problem
             # the same tensor read in the same way has the same Gram matrix
-            original = previous[0] if repeats and previous is not None and reading.reads_like(previous[1]) else None
+            original = previous[0] if repeats and previous is not None and reading.is_equivalent(previous[1]) else None
             for one in wanted:
                 self._remove(now, one, x, original)
                 original = original or ("confounder", one.name)
@@ -223,7 +226,7 @@ class Forwards(AbstractContextManager):
     def _keep(self, now: _Pass, wanted: Sequence[Confounder], reading: Reading, output: Any) -> bool:
         """Where positions are samples, keep a layer without any: its value for a sample counts at all of its places."""
         try:
-            x = reading.output(output, now.around.n).tensor
+            x = reading.output(output, now.context.n).tensor
         except RepresentationError:
             return False
         if now.positions is None or x.ndim > 2:
@@ -246,17 +249,17 @@ class Forwards(AbstractContextManager):
 
     def _read(self, now: _Pass, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
         """The representation of one layer's output, and whether it is of the same tensor as the one before."""
-        around = now.around
-        found = reading.output(output, around.n)
-        repeats = around.latest.repeats(found.source)
+        context = now.context
+        found = reading.output(output, context.n)
+        repeats = context.repeat_detector.is_repeat(found.source)
         known = self.batch_dims.setdefault(key, found.batch_dim)
         if known != found.batch_dim:
             raise RepresentationError(
                 f"its samples lay in dimension {known} before, and in {found.batch_dim} in batch {now.index}: say "
                 "which with batch_dim="
             )
-        self._notes.read(reading, found, key[1], around.masks)
-        return reading.represent(found, around, key[1], inputs), repeats
+        self._notes.read(reading, found, key[1], context.masks)
+        return reading.represent(found, context, key[1], inputs), repeats
 
     def _take_confounders(self, now: _Pass) -> None:
         """Those that come of the batch itself; where positions are samples, once these are settled."""
@@ -268,14 +271,14 @@ class Forwards(AbstractContextManager):
             else:
                 values = now.batch.uploads.to(confounder.values(now.batch), self._plan.device)
             if now.positions is not None:
-                values = now.positions.spread(values, now.positions.axis_of(values))
+                values = now.positions.read_confounder(values, now.positions.confounder_axis(values))
             kernel = same_class_kernel if confounder.kind == "labels" else None
             now.removed.add(confounder.name)
             now.takers.takes(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
 
     def _note_unknown_keys(self) -> None:
         for network in self._networks:
-            keys = network.calling.left_out
+            keys = network.caller.ignored_keys
             if keys:
                 named = ", ".join(map(repr, keys[:6]))
                 self._notes.say(

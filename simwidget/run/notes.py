@@ -5,8 +5,8 @@ from typing import Any
 from torch import Tensor
 
 from simwidget.capture.outputs import Output
-from simwidget.capture.representations import Reading
-from simwidget.data.loader import ClassOrder
+from simwidget.capture.reading import Reading
+from simwidget.data.class_order import ClassOrder
 from simwidget.data.masks import Masks
 from simwidget.gram.rows import Key
 from simwidget.text.untrusted import whole
@@ -68,7 +68,7 @@ class Notes:
 
     def read(self, reading: Reading, found: Output, call: str, masks: Masks) -> None:
         """How a layer's output was read, where that is not what everyone expects."""
-        if found.batch_dim and not reading.asked_for and reading.dims[0] != found.batch_dim:
+        if found.batch_dim and not reading.dims_given and reading.dims[0] != found.batch_dim:
             self.say(
                 "batch_dim",
                 f"layer {call!r} has its samples in dimension {found.batch_dim}, it seems, and is read so: give "
@@ -78,14 +78,14 @@ class Notes:
             return
         tokens = found.tensor.shape[1]
         # convolutions along a line have their tokens last
-        fits = any(masks.of(reading.decodes(call), size) is not None for size in found.tensor.shape[1:])
-        if reading.how == "flatten" and fits:
+        fits = any(masks.matching(reading.is_decoder_call(call), size) is not None for size in found.tensor.shape[1:])
+        if reading.representation == "flatten" and fits:
             self.say(
                 "padding",
                 'the batches have padded tokens, and representation="flatten" takes them in: "mean", "cls", "last" and '
                 '"tokens" leave them out',
             )
-        elif reading.how in ("mean", "cls", "last", "tokens", "positions") and not fits:
+        elif reading.representation in ("mean", "cls", "last", "tokens", "positions") and not fits:
             self.say(
                 "mask",
                 f"the mask of the batch does not fit layer {call!r} with its {tokens} tokens: all of them count there",

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simwidget.data.source import BatchSource, Place
+from simwidget.data.loader_state import LoaderState
+from simwidget.data.source import BatchSource
 from simwidget.plan.memory import how_to_fit
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options, Plan
@@ -70,7 +71,7 @@ class Runner(AbstractContextManager):
             self.single_pass.step(batch)
         finally:
             if self.single_pass.n_batches > self._source.n_done:
-                self._source.done()
+                self._source.advance()
         self.seconds += time.monotonic() - begun
         return True
 
@@ -128,7 +129,7 @@ class Runner(AbstractContextManager):
         self.single_pass.restore(checkpoint.header["pass"], checkpoint.arrays)
         place = {n.removeprefix("source/"): one for n, one in checkpoint.arrays.items() if n.startswith("source/")}
         self._write_to(path, seconds)
-        self._source.begin_at(Place.of(self.single_pass.n_batches, place))
+        self._source.start_from(LoaderState.from_arrays(self.single_pass.n_batches, place))
         run = checkpoint.header.get("run")
         if isinstance(run, dict) and isinstance(run.get("seconds"), int | float):
             self.seconds = float(run["seconds"])
@@ -136,7 +137,7 @@ class Runner(AbstractContextManager):
 
     def _write_to(self, path: str | PathLike[str], seconds: float) -> None:
         self._checkpointer = Checkpointer(path, seconds)
-        self._source.keeps_marks = True
+        self._source.records_hashes = True
 
     @property
     def _who(self) -> Identity:
@@ -149,4 +150,4 @@ class Runner(AbstractContextManager):
         facts, arrays = self.single_pass.state()
         run = {"seconds": self.seconds, "started": self.started}
         header = {"about": self._who.about, "given": self._who.given, "pass": facts, "run": run}
-        return header, {**arrays, **{f"source/{name}": one for name, one in self._source.place.arrays().items()}}
+        return header, {**arrays, **{f"source/{name}": one for name, one in self._source.state.arrays().items()}}

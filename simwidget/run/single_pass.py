@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from simwidget.data.batch import Batch
-from simwidget.data.samples import SampleBatch
 from simwidget.data.splitting import take_samples
 from simwidget.estimate.pass_state import PassState
 from simwidget.estimate.totals import Totals
@@ -51,7 +50,7 @@ class SinglePass(AbstractContextManager):
         """samples that a forward pass takes at most, where more did not fit"""
         self.tried = 0
         """samples of the latest forward pass"""
-        self._samples = SampleBatch()
+        self._samples = SampleCollector()
         self._notes = Notes(self._totals.min_samples)
         self._lock = threading.Lock()
         self.inspector = Inspector(self._rows.index, self._lock)
@@ -124,7 +123,7 @@ class SinglePass(AbstractContextManager):
             raise
         if not self._totals:
             self._fix_rows()
-        self._samples.close(develop=self.inspector.is_following, which=which)
+        self._samples.close(make_thumbnails=self.inspector.is_following, sample_of_position=which)
         if self._grams.close():
             self._pending = self._grams.take()
 
@@ -232,7 +231,7 @@ class SinglePass(AbstractContextManager):
                 "n_batches": self.n_batches,
                 "n_grams": self.n_grams,
                 "n_samples": self.n_samples,
-                "n_given": self._samples.n_given,
+                "n_given": self._samples.n_seen,
                 "notes": self._notes.state(),
                 "batch_dims": [[*key, dim] for key, dim in self._forwards.batch_dims.items()],
                 "stand_in": None if stand_in is None else stand_in.name,
@@ -250,7 +249,7 @@ class SinglePass(AbstractContextManager):
             self._forwards.batch_dims.update({self._rows.known(key): int(dim) for *key, dim in facts["batch_dims"]})
             named = (one for one in self._plan.confounders if one.name == facts["stand_in"])
             self._forwards.stand_in = next(named, None)
-            self.n_batches, self.n_grams, self.n_samples, self._samples.n_given = (
+            self.n_batches, self.n_grams, self.n_samples, self._samples.n_seen = (
                 whole(facts, name) for name in ("n_batches", "n_grams", "n_samples", "n_given")
             )
         except MalformedError:

@@ -4,15 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from simwidget.capture.axes import TELLS_NOTHING, FeatureAxes, sequence_first, told_of
+from simwidget.capture.axes import NO_HINTS, FeatureAxes, feature_hints
+from simwidget.capture.batch_first import sequence_first_layers
 
 
-def told(module):
-    return told_of(nn.Sequential(module))["0"]
+def hints_of(module):
+    return feature_hints(nn.Sequential(module))["0"]
 
 
 def axis_of(module, output, keeps_shape=False):
-    return FeatureAxes().of(output, told(module), keeps_shape)
+    return FeatureAxes().find(output, hints_of(module), keeps_shape)
 
 
 @torch.no_grad()
@@ -146,17 +147,17 @@ def test_blocks_of_libraries(make, side):
 )
 def test_where_nothing_tells(shape, axis):
     assert axis_of(nn.ReLU(), torch.zeros(shape)) == axis
-    assert FeatureAxes().of(torch.zeros(shape), TELLS_NOTHING) == axis
+    assert FeatureAxes().find(torch.zeros(shape), NO_HINTS) == axis
     assert axis_of(nn.Linear(2, 99), torch.zeros(shape)) == axis  # a number that fits nowhere
 
 
 def test_an_activation_has_the_features_of_the_layer_before():
     axes = FeatureAxes()
-    assert axes.of(torch.zeros(2, 8, 5), told(nn.Conv1d(3, 8, 1))) == 1
-    assert axes.of(torch.zeros(2, 8, 5), TELLS_NOTHING) == 1
-    assert axes.of(torch.zeros(2, 5, 8), TELLS_NOTHING) == 2  # a permutation
-    assert axes.of(torch.zeros(2, 5, 9), told(nn.Linear(8, 9))) == 2
-    assert axes.of(torch.zeros(2, 5, 9), TELLS_NOTHING) == 2
+    assert axes.find(torch.zeros(2, 8, 5), hints_of(nn.Conv1d(3, 8, 1))) == 1
+    assert axes.find(torch.zeros(2, 8, 5), NO_HINTS) == 1
+    assert axes.find(torch.zeros(2, 5, 8), NO_HINTS) == 2  # a permutation
+    assert axes.find(torch.zeros(2, 5, 9), hints_of(nn.Linear(8, 9))) == 2
+    assert axes.find(torch.zeros(2, 5, 9), NO_HINTS) == 2
 
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor")
@@ -171,37 +172,39 @@ def test_layers_with_their_samples_second():
             "head": nn.Linear(3, 3),
         }
     )
-    found = sequence_first(model)
+    found = sequence_first_layers(model)
     assert {"rnn", "attention", "encoder", "encoder.layers.0.linear1", "encoder.layers.0.norm2"} <= found
     assert not {"", "first", "head"} & found
-    whole = sequence_first(nn.Transformer(8, 2, 1, 1, 8))
+    whole = sequence_first_layers(nn.Transformer(8, 2, 1, 1, 8))
     assert {"", "encoder.layers.0", "decoder.layers.0.multihead_attn"} <= whole
-    assert not sequence_first(nn.Transformer(8, 2, 1, 1, 8, batch_first=True))
+    assert not sequence_first_layers(nn.Transformer(8, 2, 1, 1, 8, batch_first=True))
 
 
 def test_a_layer_of_another_convention_inside():
     outer = nn.TransformerEncoderLayer(8, 2, 8)
     outer.linear1 = nn.Sequential(nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 8))
-    assert "linear1" in sequence_first(outer)
-    assert "linear1.1" in sequence_first(outer)
-    assert "linear1.0" not in sequence_first(outer)
+    assert "linear1" in sequence_first_layers(outer)
+    assert "linear1.1" in sequence_first_layers(outer)
+    assert "linear1.0" not in sequence_first_layers(outer)
 
 
 def test_an_encoder_without_layers_tells_nothing():
-    assert not sequence_first(nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 8), 0, enable_nested_tensor=False))
+    assert not sequence_first_layers(
+        nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 8), 0, enable_nested_tensor=False)
+    )
 
 
 def test_a_module_that_tells_nothing_goes_by_the_one_registered_before():
     """The chosen layers may be activations alone, so that no output before tells either."""
     block = nn.Sequential(nn.Sequential(nn.Linear(4, 6), nn.GELU()), nn.Conv2d(3, 7, 1), nn.ReLU())
-    layers = told_of(block)
-    assert FeatureAxes().of(torch.zeros(2, 9, 9, 6), layers["0.1"]) == 3
-    assert FeatureAxes().of(torch.zeros(2, 7, 9, 9), layers["2"]) == 1
-    assert layers["2"].into is None
-    assert [one.count for one in layers["0"].out] == [6]
+    layers = feature_hints(block)
+    assert FeatureAxes().find(torch.zeros(2, 9, 9, 6), layers["0.1"]) == 3
+    assert FeatureAxes().find(torch.zeros(2, 7, 9, 9), layers["2"]) == 1
+    assert layers["2"].first_inside is None
+    assert [one.count for one in layers["0"].outputs] == [6]
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((2, 8, 5), 1), ((2, 5, 8), 2)])
 def test_pooling_keeps_the_number_of_features(shape, axis):
-    layers = told_of(nn.Sequential(nn.Conv1d(3, 8, 1), nn.MaxPool1d(2), nn.ReLU()))
-    assert FeatureAxes().of(torch.zeros(shape), layers["2"]) == axis
+    layers = feature_hints(nn.Sequential(nn.Conv1d(3, 8, 1), nn.MaxPool1d(2), nn.ReLU()))
+    assert FeatureAxes().find(torch.zeros(shape), layers["2"]) == axis

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 import simwidget as sw
-from simwidget.capture.calling import Calling
-from simwidget.data.batch import split
+from simwidget.capture.calling import Caller
+from simwidget.data.parsing import parse_batch
 
 CPU = torch.device("cpu")
 N = 4
@@ -66,8 +66,8 @@ class Fields:
 
 
 def call(model, batch, forward=None, device=CPU, **options):
-    calling = Calling(model, "net", forward)
-    calling(model._call_impl, split(batch, 0, opaque=calling.opaque, **options), device)
+    caller = Caller(model, "net", forward)
+    caller(model._call_impl, parse_batch(batch, 0, any_structure=caller.has_custom_forward, **options), device)
     return model.seen
 
 
@@ -134,12 +134,12 @@ def test_a_dataclass_goes_in_by_name():
 
 
 def test_entries_that_are_not_accepted_are_left_out():
-    calling = Calling(Text(), "net")
-    model = calling._module
-    batch = split({"input_ids": ids(), "special": ids(), "text": ["some"] * N, "label": LABELS}, 0)
-    calling(model._call_impl, batch, CPU)
+    caller = Caller(Text(), "net")
+    model = caller._module
+    batch = parse_batch({"input_ids": ids(), "special": ids(), "text": ["some"] * N, "label": LABELS}, 0)
+    caller(model._call_impl, batch, CPU)
     assert set(model.seen) == {"input_ids", "attention_mask", "labels"}
-    assert calling.left_out == ("special", "text")
+    assert caller.ignored_keys == ("special", "text")
 
 
 def test_labels_go_in_where_they_are_asked_for():

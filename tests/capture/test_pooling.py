@@ -6,7 +6,7 @@ import torch
 
 from simwidget.capture.outputs import RepresentationError, find_output
 from simwidget.capture.pooling import first_token, last_token, mean
-from simwidget.capture.representations import Reading, Surroundings
+from simwidget.capture.reading import Reading, ReadingContext
 
 N, TOKENS, P = 4, 5, 3
 MASKS = {
@@ -105,6 +105,6 @@ def test_a_view_is_not_written_to(pool):
 @pytest.mark.parametrize("shape", [(N, P), (N, TOKENS, P), (N, P, 3, 3)], ids=["features", "tokens", "maps"])
 def test_complex_outputs_are_pooled_as_complex_numbers(shape):
     x = torch.randn(shape, dtype=torch.complex128)
-    found = Reading("mean").represent(find_output(x, N), Surroundings(N), "layer").numpy()
+    found = Reading("mean").represent(find_output(x, N), ReadingContext(N), "layer").numpy()
     z = x.numpy() if len(shape) == 2 else x.numpy().mean(1) if len(shape) == 3 else x.numpy().mean((2, 3))
     assert np.allclose(found @ found.T, (z @ z.conj().T).real)

@@ -39,7 +39,7 @@ def test_without_replacement_and_at_most_as_many(grid, most):
     drawn = places(positions, grid)
     assert len(drawn) == len(set(drawn)) == min(most, 3 * prod(grid))
     assert told == [len(drawn)]
-    assert positions.settled().tolist() == [sample for sample, *_ in drawn]
+    assert positions.drawn_samples().tolist() == [sample for sample, *_ in drawn]
 
 
 def test_every_place_is_as_likely():
@@ -118,10 +118,10 @@ def test_a_confounder_is_read_there_or_repeated():
     maps, features, tokens = torch.randn(3, 2, 8, 8), torch.randn(3, 7), torch.randn(3, 5, 2)
     for row, (sample, *cell) in enumerate(drawn):
         at = covering(cell, (4, 4), (8, 8))
-        assert torch.equal(positions.spread(maps, 1)[row], maps[sample, :, at[0], at[1]])
-        assert torch.equal(positions.spread(features, 1)[row], features[sample])
-        assert torch.equal(positions.spread(features[:, :1], 1)[row], features[sample, :1])
-        assert torch.equal(positions.spread(tokens, 2)[row], tokens[sample].flatten())
+        assert torch.equal(positions.read_confounder(maps, 1)[row], maps[sample, :, at[0], at[1]])
+        assert torch.equal(positions.read_confounder(features, 1)[row], features[sample])
+        assert torch.equal(positions.read_confounder(features[:, :1], 1)[row], features[sample, :1])
+        assert torch.equal(positions.read_confounder(tokens, 2)[row], tokens[sample].flatten())
 
 
 def test_what_has_no_places():
@@ -129,7 +129,7 @@ def test_what_has_no_places():
     with pytest.raises(RepresentationError, match=r"^its output \(3, 6\) has no tokens or positions, only features"):
         positions.read(False, torch.zeros(3, 6), 1)
     with pytest.raises(ValueError, match=r"^no layer .*has tokens or positions"):
-        positions.settled()
+        positions.drawn_samples()
     assert not told
     places(positions, (4, 4))
     text = r"^its positions \(5,\) and those of the first layer \(4, 4\) have no places in common: "

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
-from simwidget.data.batch import split
-from simwidget.data.nested import moved
+from simwidget.data.nested import map_tensors
+from simwidget.data.parsing import parse_batch
 
 N = 5
 Pair = namedtuple("Pair", ["x", "y"])
@@ -83,9 +83,9 @@ BATCHES = {
 def test_samples_are_counted_and_labels_found(kind):
     made, labelled = BATCHES[kind]
     batch = made()
-    found = split(batch, 0)
+    found = parse_batch(batch, 0)
     assert found.n == N
-    assert found.whole is batch
+    assert found.raw is batch
     assert (found.labels is not None) == labelled
     if labelled:
         assert found.labels.tolist() == list(range(N))
@@ -95,7 +95,7 @@ def test_samples_are_counted_and_labels_found(kind):
 def test_the_input_as_one_tensor(kind):
     batch = BATCHES[kind][0]()
     floats = [one for one in flat(batch) if one.is_floating_point()]
-    assert split(batch, 0).tensor is floats[0]
+    assert parse_batch(batch, 0).input_tensor is floats[0]
 
 
 def flat(value):
@@ -107,12 +107,12 @@ def flat(value):
 
 def test_floats_before_integers_and_samples_first():
     ids, x = torch.zeros(N, 4, dtype=torch.long), torch.randn(4, N, 2)
-    assert split({"ids": ids, "x": x.transpose(0, 1)}, 0).tensor.is_floating_point()
-    assert split({"ids": ids, "kinds": ids + 1, "other": torch.zeros(3)}, 0).tensor is ids
-    turned = split(x, 0, batch_dim=1)
+    assert parse_batch({"ids": ids, "x": x.transpose(0, 1)}, 0).input_tensor.is_floating_point()
+    assert parse_batch({"ids": ids, "kinds": ids + 1, "other": torch.zeros(3)}, 0).input_tensor is ids
+    turned = parse_batch(x, 0, batch_dim=1)
     assert turned.n == N
-    assert torch.equal(turned.tensor, x.transpose(0, 1))
-    assert split({"lengths": torch.zeros(N), "x": x}, 0, batch_dim=1).n == N  # one dimension has no second
+    assert torch.equal(turned.input_tensor, x.transpose(0, 1))
+    assert parse_batch({"lengths": torch.zeros(N), "x": x}, 0, batch_dim=1).n == N  # one dimension has no second
 
 
 @pytest.mark.parametrize(
@@ -122,17 +122,17 @@ def test_floats_before_integers_and_samples_first():
 )  # fmt: skip
 def test_labels_and_masks_are_no_input(more):
     ids = torch.zeros(N, 4, dtype=torch.long)
-    assert split({"input_ids": ids, **more}, 0).tensor is ids
-    assert split({**more, "input_ids": ids}, 0).tensor is ids
+    assert parse_batch({"input_ids": ids, **more}, 0).input_tensor is ids
+    assert parse_batch({**more, "input_ids": ids}, 0).input_tensor is ids
 
 
 def test_as_many_images_as_channels_are_no_tensor():
-    assert split((images(3),), 0).tensor is None
+    assert parse_batch((images(3),), 0).input_tensor is None
 
 
 def test_images_alone():
     """A user's function that gives a detection model its images gives them like this."""
-    found = split(images(), 0)
+    found = parse_batch(images(), 0)
     assert found.n == N
     assert len(found.inputs) == N
 
@@ -140,33 +140,33 @@ def test_images_alone():
 @pytest.mark.parametrize("shape", [(N, 16, 16), (3, 3, 16, 16), (3, 16, 4), (3, 4, 16), (3, 16)])
 def test_several_inputs_are_no_images(shape):
     """These are not (c, h, w) with one channel or three."""
-    assert split([torch.randn(shape)] * 4, 0).n == shape[0]
+    assert parse_batch([torch.randn(shape)] * 4, 0).n == shape[0]
 
 
 @pytest.mark.filterwarnings("ignore:.*prototype")
 def test_nested_tensors_have_samples():
     nested = torch.nested.nested_tensor([torch.zeros(2, 3)] * N)
-    assert split(nested, 0).n == N
+    assert parse_batch(nested, 0).n == N
 
 
 @pytest.mark.parametrize("kind", ["pair", "dict"])
 def test_a_users_own_batch_is_counted_by_its_first_tensor(kind):
     batch = (["some", "text"], {"x": x()}) if kind == "pair" else {"text": ["some"], "deep": [{"x": x()}]}
-    assert split(batch, 0, opaque=True).n == N
+    assert parse_batch(batch, 0, any_structure=True).n == N
     if kind == "pair":
         with pytest.raises(TypeError):
-            split(batch, 0)
+            parse_batch(batch, 0)
 
 
 def test_a_users_own_list_of_images_is_one_batch():
-    assert split(images(), 0, opaque=True).n == N
+    assert parse_batch(images(), 0, any_structure=True).n == N
 
 
 def test_labels_of_another_batch_do_not_replace_its_own():
-    found = split((x(), labels()), 0)
+    found = parse_batch((x(), labels()), 0)
     assert found.with_labels(torch.zeros(N)).labels is found.labels
-    assert split(x(), 0).with_labels(found.labels).labels is found.labels
-    assert split(x(), 0).with_labels(None).labels is None
+    assert parse_batch(x(), 0).with_labels(found.labels).labels is found.labels
+    assert parse_batch(x(), 0).with_labels(None).labels is None
 
 
 def plus_one(tensor):
@@ -209,7 +209,7 @@ def leaves(value):
 def test_a_changed_copy_has_the_same_structure(kind):
     batch = STRUCTURES[kind](torch.arange(4.0))
     before = {way: one.clone() for way, one in leaves(batch).items()}
-    found = moved(batch, plus_one)
+    found = map_tensors(batch, plus_one)
     assert type(found) is type(batch) or kind == "read-only mapping"
     assert before
     after = leaves(found)
@@ -220,25 +220,25 @@ def test_a_changed_copy_has_the_same_structure(kind):
 
 def test_a_copy_keeps_its_attributes():
     batch = encoding(input_ids=torch.zeros(2, 3))
-    assert torch.equal(moved(batch, plus_one).input_ids, torch.ones(2, 3))
-    ordered = moved(OrderedDict(b=torch.zeros(1), a=torch.zeros(1)), plus_one)
+    assert torch.equal(map_tensors(batch, plus_one).input_ids, torch.ones(2, 3))
+    ordered = map_tensors(OrderedDict(b=torch.zeros(1), a=torch.zeros(1)), plus_one)
     assert list(ordered) == ["b", "a"]
-    assert moved(defaultdict(list), plus_one)["missing"] == []
-    assert moved(PassState(torch.zeros(1)), plus_one).note == "text"
+    assert map_tensors(defaultdict(list), plus_one)["missing"] == []
+    assert map_tensors(PassState(torch.zeros(1)), plus_one).note == "text"
 
 
 def test_packed_sequences_move_as_a_whole():
     batch = packed()
-    found = moved((batch, None), lambda tensor: tensor.to("meta"))[0]
+    found = map_tensors((batch, None), lambda tensor: tensor.to("meta"))[0]
     assert isinstance(found, PackedSequence)
     assert found.data.is_meta
     assert found.batch_sizes.device.type == "cpu"  # where recurrent layers want them
     assert found.sorted_indices.is_meta
     assert found.unsorted_indices.is_meta
     ordered = pack_sequence([torch.zeros(2, 1), torch.zeros(1, 1)])
-    assert moved(ordered, plus_one).unsorted_indices is None
+    assert map_tensors(ordered, plus_one).unsorted_indices is None
 
 
 def test_other_things_go_through_as_they_are():
     for one in ("text", 3, None, {1, 2}, object()):
-        assert moved(one, plus_one) is one
+        assert map_tensors(one, plus_one) is one

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import simwidget as sw
-from simwidget.data.masks import NO_MASKS, Masks, masks_in
+from simwidget.data.masks import NO_MASKS, Masks, find_masks
 
 REAL = torch.tensor([[1, 1, 0], [0, 1, 1], [1, 1, 1]]).bool()
 FULL = torch.ones(3, 3, dtype=torch.bool)
@@ -28,8 +28,8 @@ AS_GIVEN = {
 @pytest.mark.parametrize("kind", AS_GIVEN)
 def test_every_way_to_say_which_tokens_are_real(kind):
     key, mask = AS_GIVEN[kind]
-    masks = masks_in({"x": torch.zeros(3, 3), key: mask}, 3, 0)
-    assert torch.equal(masks.of(False, 3), REAL)
+    masks = find_masks({"x": torch.zeros(3, 3), key: mask}, 3, 0)
+    assert torch.equal(masks.matching(False, 3), REAL)
     assert masks.any
 
 
@@ -51,13 +51,13 @@ def test_every_way_to_say_which_tokens_are_real(kind):
     ids=repr,
 )
 def test_what_hides_nothing_is_no_mask(inputs):
-    assert masks_in(inputs, 3, 0) == NO_MASKS
+    assert find_masks(inputs, 3, 0) == NO_MASKS
 
 
 def test_tokens_of_another_number_have_no_mask():
-    masks = masks_in({"attention_mask": REAL}, 3, 0)
-    assert masks.of(False, 4) is None
-    assert NO_MASKS.of(False, 3) is None
+    masks = find_masks({"attention_mask": REAL}, 3, 0)
+    assert masks.matching(False, 4) is None
+    assert NO_MASKS.matching(False, 3) is None
     assert not NO_MASKS.any
 
 
@@ -67,12 +67,12 @@ def test_tokens_of_another_number_have_no_mask():
 )
 def test_decoders_have_their_own_mask(encoder, decoder):
     sign = (lambda mask: mask) if "attention" in encoder else torch.logical_not
-    masks = masks_in({encoder: sign(REAL), decoder: sign(HIDES)}, 3, 0)
-    assert torch.equal(masks.of(False, 3), REAL)
-    assert torch.equal(masks.of(True, 3), HIDES)
-    longer = masks_in({encoder: sign(REAL), decoder: sign(HIDES[:, :2])}, 3, 0)
-    assert torch.equal(longer.of(True, 3), REAL)  # what has the encoder's tokens has its mask
-    assert torch.equal(longer.of(True, 2), HIDES[:, :2])
+    masks = find_masks({encoder: sign(REAL), decoder: sign(HIDES)}, 3, 0)
+    assert torch.equal(masks.matching(False, 3), REAL)
+    assert torch.equal(masks.matching(True, 3), HIDES)
+    longer = find_masks({encoder: sign(REAL), decoder: sign(HIDES[:, :2])}, 3, 0)
+    assert torch.equal(longer.matching(True, 3), REAL)  # what has the encoder's tokens has its mask
+    assert torch.equal(longer.matching(True, 2), HIDES[:, :2])
 
 
 def hides_nothing(mask):
@@ -83,14 +83,14 @@ def hides_nothing(mask):
 def test_a_mask_that_hides_nothing_is_still_that_of_its_tokens(padded):
     """Beside one of the same length that does, it must not take that one's place."""
     given = {"attention_mask": FULL, "decoder_attention_mask": FULL, padded: REAL}
-    masks = masks_in(given, 3, 0)
+    masks = find_masks(given, 3, 0)
     for key, decodes in (("attention_mask", False), ("decoder_attention_mask", True)):
-        found = masks.of(decodes, 3)
+        found = masks.matching(decodes, 3)
         assert torch.equal(found, REAL) if key == padded else hides_nothing(found)
 
 
 def test_a_decoder_alone_has_the_mask_of_the_batch():
-    assert torch.equal(masks_in({"attention_mask": REAL}, 3, 0).of(True, 3), REAL)
+    assert torch.equal(find_masks({"attention_mask": REAL}, 3, 0).matching(True, 3), REAL)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_decoder_alone_has_the_mask_of_the_batch():
 )
 def test_a_sample_without_a_token_is_refused(key, mask):
     with pytest.raises(ValueError, match=f"^batch 7: sample 1 has no real token in '{key}'; leave it out$"):
-        masks_in({key: mask}, 2, 7)
+        find_masks({key: mask}, 2, 7)
 
 
 def test_moving_masks():

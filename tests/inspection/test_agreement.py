@@ -7,11 +7,12 @@ import pytest
 import reference
 import torch
 
-from simwidget.data.batch import split
-from simwidget.data.samples import Given, SampleBatch, Samples
+from simwidget.data.parsing import parse_batch
+from simwidget.data.sample_collector import SampleCollector
+from simwidget.data.samples import BatchSamples, Samples
 from simwidget.data.thumbnails import NO_IMAGE, thumbnail_size, thumbnails
 from simwidget.gram.kernels import linear_gram
-from simwidget.inspection.agreement import SHOWN, Extremes, Watch, agreement
+from simwidget.inspection.agreement import N_EXTREMES, Extremes, WatchedPair, agreement
 from simwidget.inspection.latest_block import LatestBlock
 
 
@@ -25,7 +26,7 @@ def found(extremes):
     """(index, value) of both ends; whose sample it is must be the same everywhere."""
     ends = []
     for ranked in (extremes.least, extremes.most):
-        read = ranked.read()
+        read = ranked.fetch()
         assert all(one.label == one.index == one.thumbnail.item() for one in read)
         ends.append([(one.index, one.value) for one in read])
     return ends
@@ -71,8 +72,8 @@ def test_merged_ends_are_those_of_all_samples(sizes):
         for part in merged[1:]:
             whole = whole.merge(part)
         least, most = found(whole)
-        assert least == [(k, values[k].item()) for k in order[:SHOWN]]
-        assert most == [(k, values[k].item()) for k in order[::-1][:SHOWN]]
+        assert least == [(k, values[k].item()) for k in order[:N_EXTREMES]]
+        assert most == [(k, values[k].item()) for k in order[::-1][:N_EXTREMES]]
         assert int(whole.n_compared) == len(order)
 
 
@@ -80,20 +81,20 @@ def test_of_equals_the_earlier_sample_comes_first():
     same = torch.ones(30, dtype=torch.float64)
     extremes = Extremes.of(same, named(30)).merge(Extremes.of(same, named(30, 30)))
     for end in found(extremes):
-        assert [index for index, _ in end] == list(range(SHOWN))
+        assert [index for index, _ in end] == list(range(N_EXTREMES))
 
 
 def test_nothing_in_the_loop_waits_for_a_number():
     """A meta tensor has no numbers: whatever asks for one fails."""
-    batch = Given(0, split([torch.rand(9, 3, 8, 8), torch.arange(9)], 0), (8, 8, 3))
+    batch = BatchSamples(0, parse_batch([torch.rand(9, 3, 8, 8), torch.arange(9)], 0), (8, 8, 3))
     latest = LatestBlock(torch.zeros(2, 9, 9, device="meta"), (batch,))
-    watch = Watch((0, "a"), (0, "b"))
+    watch = WatchedPair((0, "a"), (0, "b"))
     for _ in range(3):
-        watch.add(latest.within(200).extremes(0, 1))
+        watch.add(latest.limited_to(200).extremes(0, 1))
     assert watch.extremes.least.values.device.type == "meta"
-    assert len(watch.extremes.least.values) == SHOWN
+    assert len(watch.extremes.least.values) == N_EXTREMES
     with pytest.raises((RuntimeError, NotImplementedError)):
-        watch.extremes.least.read()
+        watch.extremes.least.fetch()
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------
@@ -140,23 +141,23 @@ def test_pictures_without_a_range_are_black():
 
 
 def test_images_of_another_size_are_brought_to_the_first_one_s():
-    samples, device = SampleBatch(), torch.device("cpu")
+    samples, device = SampleCollector(), torch.device("cpu")
     batches = [torch.rand(2, 3, 60, 80), torch.rand(2, 3, 16, 16), torch.rand(2, 1, 60, 80), torch.rand(2, 6)]
     for index, inputs in enumerate(batches):
-        samples.open(split(inputs, index))
-        samples.close(develop=False)
+        samples.open(parse_batch(inputs, index))
+        samples.close(make_thumbnails=False)
     joined = Samples.join([one.samples(device) for one in samples.take()])
     assert joined.thumbnails.shape == (8, 30, 40, 3)
-    assert joined.pictured.tolist() == [True] * 4 + [False] * 4
+    assert joined.has_thumbnail.tolist() == [True] * 4 + [False] * 4
     assert joined.labels.isnan().all()
-    assert joined.places.tolist() == list(range(8))
+    assert joined.indices.tolist() == list(range(8))
 
 
 def test_only_images_are_held():
     text = torch.randn(4, 6)
     watched = weakref.ref(text)
-    samples = SampleBatch()
-    samples.open(split(text, 0))
-    samples.close(develop=False)
+    samples = SampleCollector()
+    samples.open(parse_batch(text, 0))
+    samples.close(make_thumbnails=False)
     del text
     assert watched() is None

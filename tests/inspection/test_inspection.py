@@ -11,7 +11,7 @@ from torch import nn
 
 import simwidget as sw
 from simwidget.data.thumbnails import thumbnails
-from simwidget.inspection.latest_block import spectrum_of
+from simwidget.inspection.latest_block import gram_spectrum
 from simwidget.inspection.pair import effective_dimension
 
 WAIT = 60
@@ -127,10 +127,10 @@ def test_everything_is_the_oracle_s_on_the_embedded_networks():
 
 
 def test_spectra_and_dimensions():
-    assert effective_dimension(spectrum_of(torch.eye(4))) == pytest.approx(4)
-    assert effective_dimension(spectrum_of(torch.tensor([1.0, 0, 0, 0]).diag())) == pytest.approx(1)
-    assert np.isnan(effective_dimension(spectrum_of(torch.zeros(3, 3))))
-    assert np.isnan(effective_dimension(spectrum_of(torch.full((3, 3), torch.inf))))
+    assert effective_dimension(gram_spectrum(torch.eye(4))) == pytest.approx(4)
+    assert effective_dimension(gram_spectrum(torch.tensor([1.0, 0, 0, 0]).diag())) == pytest.approx(1)
+    assert np.isnan(effective_dimension(gram_spectrum(torch.zeros(3, 3))))
+    assert np.isnan(effective_dimension(gram_spectrum(torch.full((3, 3), torch.inf))))
 
 
 def test_the_other_way_round_is_the_same_pair():

@@ -61,13 +61,13 @@ def test_a_layer_with_one_value_a_sample_counts_at_all_of_its_tokens():
 
 
 def test_tokens_of_a_decoder_without_a_mask_are_all_real():
-    from simwidget.data.masks import masks_in
+    from simwidget.data.masks import find_masks
 
     hidden = torch.ones(4, 6, dtype=torch.long)
     hidden[0, 3:] = 0
-    masks = masks_in({"input_ids": hidden, "attention_mask": hidden, "decoder_input_ids": hidden}, 4, 0)
-    assert masks.of(False, 6).sum() == 21
-    assert masks.of(True, 6).all()
+    masks = find_masks({"input_ids": hidden, "attention_mask": hidden, "decoder_input_ids": hidden}, 4, 0)
+    assert masks.matching(False, 6).sum() == 21
+    assert masks.matching(True, 6).all()
 
 
 @pytest.mark.filterwarnings("ignore:.*quantize_per_tensor")

@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import simwidget as sw
-from simwidget.restore.networks import Borrowed, children_run, only_device
-from simwidget.restore.randomness import Draws
+from simwidget.restore.fused_layers import fused_layers_disabled
+from simwidget.restore.networks import RestoredNetwork, single_device
+from simwidget.restore.randomness import RandomOpDetector
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 WAIT = 60
@@ -105,12 +106,12 @@ def test_a_moved_network_comes_back_as_the_very_tensors():
     known = [(id(one), one.data_ptr()) for one in tensors]
     gradient = net[0].weight.grad
     before = content(net)
-    with Borrowed(net, "net", META):
-        assert only_device(net) == META
+    with RestoredNetwork(net, "net", META):
+        assert single_device(net) == META
     assert content(net) == before
     assert [(id(one), one.data_ptr()) for one in [*net.parameters(), *net.buffers()]] == known
     assert net[0].weight.grad is gradient
-    assert only_device(net) == CPU
+    assert single_device(net) == CPU
 
 
 class Converted(nn.Linear):
@@ -127,7 +128,7 @@ def test_a_network_that_is_moved_in_its_own_parameters():
     net = nn.Sequential(Converted(4, 4))
     gradient = net[0].weight.grad = torch.ones(4, 4)
     before, where = content(net), net[0].weight.data_ptr()
-    with Borrowed(net, "net", META):
+    with RestoredNetwork(net, "net", META):
         assert net[0].weight.dtype == torch.float64
     assert content(net) == before
     assert net[0].weight.data_ptr() == where
@@ -138,9 +139,9 @@ def test_a_network_that_is_moved_in_its_own_parameters():
 def test_a_moved_network_with_torchscript_inside():
     net = nn.Sequential(nn.Linear(4, 4), torch.jit.script(nn.BatchNorm1d(4)))
     before = {name: one.clone() for name, one in net.state_dict().items()}
-    with Borrowed(net, "net", META):
-        assert only_device(net) == META
-    assert only_device(net) == CPU
+    with RestoredNetwork(net, "net", META):
+        assert single_device(net) == META
+    assert single_device(net) == CPU
     assert all(torch.equal(one, before[name]) for name, one in net.state_dict().items())
     assert torch.isfinite(net(torch.randn(8, 4))).all()
 
@@ -154,7 +155,7 @@ def test_a_network_that_cannot_be_moved_is_as_it_was():
     net = nn.Sequential(nn.Linear(2, 2), Stubborn(2, 2)).train()
     before = content(net)
     text = r"^model 'net' cannot be moved to meta \(no\): give device= where it can run$"
-    with pytest.raises(RuntimeError, match=text), Borrowed(net, "net", META):
+    with pytest.raises(RuntimeError, match=text), RestoredNetwork(net, "net", META):
         pytest.fail("it was lent")
     assert content(net) == before
     assert all(module.training for module in net.modules())
@@ -162,8 +163,8 @@ def test_a_network_that_cannot_be_moved_is_as_it_was():
 
 def test_a_network_on_several_devices_stays_there():
     net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, device="meta"))
-    assert only_device(net) is None
-    with Borrowed(net, "net", META):
+    assert single_device(net) is None
+    with RestoredNetwork(net, "net", META):
         assert {one.device for one in net.parameters()} == {CPU, META}
 
 
@@ -192,12 +193,12 @@ def test_no_mode_method_of_a_network_runs():
 
 def test_a_parameter_that_the_forward_pass_writes_is_named():
     net = Writes(lambda net: net.part.weight.data.add_(0))
-    with Borrowed(net, "net", CPU) as borrowed:
-        assert borrowed.written() == []
+    with RestoredNetwork(net, "net", CPU) as restored:
+        assert restored.modified() == []
         with torch.no_grad():
             net.part.bias.add_(1)
             net.count.add_(1)  # put back, so not named
-        assert borrowed.written() == ["part.bias"]
+        assert restored.modified() == ["part.bias"]
 
     def write(net):
         with torch.no_grad():
@@ -342,12 +343,12 @@ def test_a_forward_pass_that_fails_in_the_background_gives_its_numbers_back():
 
 @pytest.mark.parametrize("name", DRAWS)
 def test_draws_are_seen(name):
-    with Draws() as watch:
+    with RandomOpDetector() as detector:
         torch.zeros(3) + 1
         F.dropout(torch.zeros(3), 0.5, training=False)
-        assert not watch.seen
+        assert not detector.seen
         DRAWS[name](torch.ones(3, 4))
-    assert watch.seen
+    assert detector.seen
 
 
 @pytest.fixture
@@ -388,7 +389,7 @@ def test_the_switch_comes_back(was):
     seen = []
 
     def fail():
-        with children_run():
+        with fused_layers_disabled():
             seen.append(torch.backends.mha.get_fastpath_enabled())
             raise RuntimeError("no")
 

@@ -11,8 +11,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import simwidget as sw
-from simwidget.capture.calling import Calling
-from simwidget.data.batch import split
+from simwidget.capture.calling import Caller
+from simwidget.data.parsing import parse_batch
 from simwidget.data.uploads import Uploads
 
 META = torch.device("meta")
@@ -108,10 +108,10 @@ def test_every_network_may_write_into_its_input():
     there = uploads.to(x, META)
     assert there.device == META
     assert uploads.to(x, META) is there
-    batch = split(x, 0)
+    batch = parse_batch(x, 0)
     given = []
     for _ in range(2):
-        Calling(nn.Identity(), "net")(given.append, batch, META)
+        Caller(nn.Identity(), "net")(given.append, batch, META)
     given[0].add_(1)
     assert (given[0]._version, given[1]._version, batch.uploads.to(x, META)._version) == (1, 0, 0)
     uploads.clear()

@@ -1,0 +1,28 @@
+"""Which layers have their samples in the second dimension."""
+
+from torch import nn
+
+from simwidget.capture.layers import named_layers
+
+
+def sequence_first_layers(model: nn.Module) -> frozenset[str]:
+    """Names of the layers that belong to a `batch_first=False` module of torch, whose samples come second.
+
+    The model itself has the name "".
+    """
+    batch_first: dict[str, bool] = {}
+    for name, module in {"": model, **named_layers(model)}.items():
+        own = _batch_first(module)
+        above = batch_first.get(name.rpartition(".")[0], True) if name else True
+        batch_first[name] = above if own is None else own
+    return frozenset(name for name, first in batch_first.items() if not first)
+
+
+def _batch_first(module: nn.Module) -> bool | None:
+    if isinstance(module, nn.TransformerEncoder | nn.TransformerDecoder) and len(module.layers):
+        module = module.layers[0]
+    if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
+        module = module.self_attn
+    if isinstance(module, nn.RNNBase | nn.MultiheadAttention | nn.Transformer):
+        return bool(module.batch_first)
+    return None

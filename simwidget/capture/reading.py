@@ -1,0 +1,105 @@
+"""How one layer's output is read: its representation (n, p)."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from simwidget.capture import pooling
+from simwidget.capture.axes import NO_HINTS, FeatureAxes, FeatureHints
+from simwidget.capture.outputs import (
+    Output,
+    RepeatDetector,
+    RepresentationError,
+    describe_type,
+    find_output,
+    keeps_shape,
+)
+from simwidget.capture.pooling import flatten
+from simwidget.capture.positions import Positions
+from simwidget.capture.representations import BY_POSITION, Representation
+from simwidget.data.masks import NO_MASKS, Masks
+
+
+@dataclass(frozen=True)
+class ReadingContext:
+    """What a reading must know of the batch and of the forward pass that it is in."""
+
+    n: int
+    masks: Masks = NO_MASKS
+    positions: Positions | None = None
+    axes: FeatureAxes = field(default_factory=FeatureAxes)
+    repeat_detector: RepeatDetector = field(default_factory=RepeatDetector)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one layer's output is read."""
+
+    representation: Representation
+    hints: FeatureHints = NO_HINTS
+    """what the modules say of the layer's features"""
+    dims: tuple[int, ...] = (0, 1)
+    """where the samples are looked for"""
+    dims_given: bool = False
+    """whether these dimensions are the user's"""
+    part: Literal["encoder", "decoder", "both"] = "encoder"
+    """where the layer is in a network of two parts; "both" for one that runs in each, the decoder's time second"""
+
+    def is_decoder_call(self, call: str) -> bool:
+        """Whether this call of the layer is about the decoder's tokens."""
+        return self.part == "decoder" or (self.part == "both" and "#" in call)
+
+    def is_equivalent(self, other: "Reading") -> bool:
+        """Whether the two make the same representation of one output."""
+        ignores_hints = self.representation == "flatten" or callable(self.representation)
+        alike = self.representation == other.representation and (self.dims, self.dims_given) == (
+            other.dims,
+            other.dims_given,
+        )
+        return alike and (ignores_hints or self.hints == other.hints)
+
+    def output(self, raw: Any, n: int) -> Output:
+        """The tensor that is compared; the whole output for a callable where there is none."""
+        try:
+            return find_output(raw, n, self.dims, self.dims_given)
+        except RepresentationError:
+            if callable(self.representation) and raw is not None:
+                return Output(raw)
+            raise
+
+    def represent(self, found: Output, context: ReadingContext, call: str, inputs: Any = None) -> Tensor:
+        """The representation (n, p) of an output, or (m, p) where positions are samples."""
+        x, n = found.tensor, context.n
+        if callable(self.representation):
+            x = self.representation(x)
+            if not isinstance(x, Tensor) or x.ndim < 1 or x.shape[0] != n:
+                shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+                raise ValueError(
+                    f"representation= returned {shape}; it must return a tensor ({n}, ...), one row a sample"
+                )
+            if x.layout != torch.strided:
+                raise ValueError(f"representation= returned a {describe_type(x)} tensor; it must return a dense one")
+            return flatten(x)
+        if self.representation == "flatten":
+            return flatten(x)
+        if found.complex:  # the parts of one number belong together until the end
+            x = torch.view_as_complex(x)
+        axis = context.axes.find(x, self.hints, keeps_shape(found, inputs))
+        if context.positions is not None and self.representation in BY_POSITION:
+            return context.positions.read(self.is_decoder_call(call), x, axis)
+        mask = self.mask(found, context.masks, axis, call)
+        pool = {"mean": pooling.mean, "cls": pooling.first_token, "last": pooling.last_token}[self.representation]
+        return flatten(pool(x, axis, mask))
+
+    def mask(self, found: Output, masks: Masks, axis: int, call: str) -> Tensor | None:
+        """Which of an output's tokens are real, as the batch or a packed sequence tells."""
+        x = found.tensor[..., 0] if found.complex else found.tensor
+        if x.ndim != 3:
+            return None
+        tokens = x.shape[3 - axis]
+        if found.lengths is not None:
+            steps = found.lengths.new_ones(tokens).cumsum(0)
+            return steps <= found.lengths[:, None]
+        return masks.matching(self.is_decoder_call(call), tokens)

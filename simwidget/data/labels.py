@@ -1,0 +1,25 @@
+"""The class labels of a batch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from simwidget.data.nested import as_mapping, is_dataclass_instance, is_sequence
+
+LABEL_KEYS = ("labels", "label", "targets", "target", "y")
+"""Keys of a mapping that hold class labels."""
+
+
+def find_labels(batch: Any, n: int) -> Tensor | None:
+    """The integer class labels (n,) of a batch's samples: the second of a pair, or a mapping's."""
+    found = [batch[1]] if is_sequence(batch) and len(batch) > 1 else []
+    first = batch[0] if is_sequence(batch) and batch else batch
+    if isinstance(first, Mapping) or is_dataclass_instance(first):
+        entries = as_mapping(first)
+        found = [entries[key] for key in LABEL_KEYS if key in entries][:1] + found
+    for labels in found:
+        integer = isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex()
+        if integer and labels.shape == (n,):
+            return labels
+    return None

@@ -1,0 +1,70 @@
+"""A batch as the loader yields it -> `Batch`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from simwidget.data.batch import Batch
+from simwidget.data.images import is_image_list
+from simwidget.data.labels import LABEL_KEYS, find_labels
+from simwidget.data.masks import find_masks
+from simwidget.data.nested import as_mapping, is_dataclass_instance, is_sequence, tensors_in
+from simwidget.text.printable import a_kind
+
+MIN_IMAGES = 3
+"""A list of fewer is taken for an input and its labels; put it into a tuple, (images,)."""
+
+
+def parse_batch(batch: Any, index: int, batch_dim: int = 0, any_structure: bool = False) -> Batch:
+    """Find a batch's inputs, labels and masks, and count its samples.
+
+    The input is a tensor, a mapping, a packed sequence, a list of images (c, h, w), or the first element of a tuple or
+    list, whose second one may be class labels. An `any_structure` batch is the user's own function's business.
+
+    Raises:
+        TypeError: there is nothing in it whose samples could be counted.
+    """
+    inputs = batch
+    if is_sequence(batch) and batch and not (len(batch) >= MIN_IMAGES and is_image_list(batch)):
+        inputs = batch[0]
+    if isinstance(inputs, Mapping) or is_dataclass_instance(inputs):
+        inputs = as_mapping(inputs)
+    n = count_samples(inputs, batch_dim)
+    if n is None and any_structure:
+        n = next((found for one in tensors_in(batch) if (found := count_samples(one, batch_dim)) is not None), None)
+    if n is None:
+        raise TypeError(
+            f"batch {index} is {describe_batch(batch)}: the loader must give tensors (n, ...), mappings of them, "
+            "lists of images (c, h, w), or tuples (input, ...) whose first element is one of these; give "
+            "inputs= to make such a batch of yours"
+        )
+    return Batch(n, batch, inputs, batch_dim, find_labels(batch, n), find_masks(inputs, n, index))
+
+
+def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
+    """The number of samples of an input; None where that cannot be told."""
+    if isinstance(inputs, PackedSequence):
+        return int(inputs.batch_sizes[0])
+    if isinstance(inputs, Tensor):
+        # nested tensors have no shape, but a size
+        return inputs.size(batch_dim if batch_dim < inputs.ndim else 0) if inputs.ndim else None
+    if is_sequence(inputs) and is_image_list(inputs):
+        return len(inputs)
+    if isinstance(inputs, Mapping):
+        inputs = [value for key, value in inputs.items() if key not in LABEL_KEYS]
+    elif not is_sequence(inputs):
+        return None
+    return next((n for one in inputs if (n := count_samples(one, batch_dim)) is not None), None)
+
+
+def describe_batch(batch: Any) -> str:
+    """How a message calls a batch that is of no use."""
+    if isinstance(batch, Mapping):
+        return f"a mapping without tensors, with keys {list(batch)[:8]}"
+    if is_sequence(batch):
+        return f"{a_kind(batch)} of {', '.join(type(one).__name__ for one in batch[:4]) or 'nothing'}"
+    if isinstance(batch, Tensor):
+        return "a tensor without dimensions"
+    return a_kind(batch)
