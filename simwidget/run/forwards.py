@@ -39,13 +39,13 @@ class Representation(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Takers:
+class Receiver:
     """Whom a pass hands on to."""
 
-    opens: Callable[[int], None]
+    begin: Callable[[int], None]
     """told the number of samples, before any representation"""
-    takes: Callable[[Representation], None]
-    loses: Callable[[Key, str], None]
+    add: Callable[[Representation], None]
+    add_missing: Callable[[Key, str], None]
     """told the layer that has no representation, and why"""
 
 
@@ -56,9 +56,9 @@ class _Pass:
     batch: Batch
     index: int
     """the batch's number in the run"""
-    takers: Takers
+    receiver: Receiver
     positions: Positions | None
-    removed: set[str] = field(default_factory=set)
+    confounders_read: set[str] = field(default_factory=set)
     """confounders whose representation was taken"""
     kept: dict[str, Tensor] = field(default_factory=dict)
     """where positions are samples, values (n, p) of confounding layers that have no positions"""
@@ -122,15 +122,15 @@ class Forwards(AbstractContextManager):
         self._captures.clear()
         self._open.close()
 
-    def run(self, batch: Batch, batches: Sequence[Batch], index: int, takers: Takers) -> Tensor | None:
+    def run(self, batch: Batch, batches: Sequence[Batch], index: int, receiver: Receiver) -> Tensor | None:
         """One batch, as `split` gave it; where positions are samples, the batch's sample (m,) that each lies in."""
-        positions = self._new_positions(batch, batches, index, takers)
-        now = self._pass = _Pass(batch, index, takers, positions)
+        positions = self._new_positions(batch, batches, index, receiver)
+        now = self._pass = _Pass(batch, index, receiver, positions)
         if positions is None:
-            takers.opens(batch.n)
+            receiver.begin(batch.n)
         try:
             if positions is None:
-                self._take_confounders(now)  # what is wrong with them shows before anything is computed
+                self._read_confounders(now)  # what is wrong with them shows before anything is computed
             for capture, network, own in zip(self._captures, self._networks, batches, strict=True):
                 now.previous = None
                 now.context = ReadingContext(batch.n, own.masks.to(network.device), positions)
@@ -141,7 +141,7 @@ class Forwards(AbstractContextManager):
                         "model that it is given, forward(model, batch)"
                     )
             if positions is not None:
-                self._take_confounders(now)
+                self._read_confounders(now)
             self._check_confounders(now)
             self._note_unknown_keys()
             return None if positions is None else positions.drawn_samples()
@@ -175,18 +175,20 @@ class Forwards(AbstractContextManager):
         shared = whole.uploads
         return replace(whole, raw=raw), [replace(batch, uploads=shared) for batch in batches]
 
-    def _new_positions(self, batch: Batch, batches: Sequence[Batch], index: int, takers: Takers) -> Positions | None:
+    def _new_positions(
+        self, batch: Batch, batches: Sequence[Batch], index: int, receiver: Receiver
+    ) -> Positions | None:
         if not self._plan.by_position:
             return None
         masks = next((one.masks for one in batches if one.masks.any), NO_MASKS)
-        return Positions(batch.n, masks, self._plan.positions, self._plan.seed, index, takers.opens)
+        return Positions(batch.n, masks, self._plan.positions, self._plan.seed, index, receiver.begin)
 
     def _sink(self, position: int) -> Sink:
         network = self._networks[position]
-        removed: dict[str, list[Confounder]] = {}
+        confounding: dict[str, list[Confounder]] = {}
         for confounder in self._plan.confounders:
             if confounder.layer is not None and confounder.layer[0] in network.models:
-                removed.setdefault(confounder.layer[1], []).append(confounder)
+                confounding.setdefault(confounder.layer[1], []).append(confounder)
         models = [model for model in self._plan.models if model.model_name in network.models]
         chosen = {name for model in models for name in model.layer_names}
 
@@ -194,36 +196,38 @@ class Forwards(AbstractContextManager):
             now = self._pass
             assert now is not None
             key, layer = (position, call), call.partition("#")[0]
-            wanted = [one for one in removed[call] if one.from_layer(now.batch)] if call in removed else []
-            if layer not in chosen and not wanted:
+            confounders = [one for one in confounding[call] if one.from_layer(now.batch)] if call in confounding else []
+            if layer not in chosen and not confounders:
                 return
             reading, previous = network.readings[layer], now.previous
             now.previous = None
             try:
                 x, repeats = self._read(now, key, reading, output, inputs)
             except RepresentationError as problem:
-                if wanted and self._keep(now, wanted, reading, output):
-                    wanted = []
-                if wanted:
-                    what = f"confounder {wanted[0].name!r}, layer {call!r}, batch {now.index}"
+                if confounders and self._keep_without_positions(now, confounders, reading, output):
+                    confounders = []
+                if confounders:
+                    what = f"confounder {confounders[0].name!r}, layer {call!r}, batch {now.index}"
                     raise ValueError(f"{what}: {problem}") from problem
                 if layer in chosen:
-                    now.takers.loses(key, str(problem))
+                    now.receiver.add_missing(key, str(problem))
                 return
             except ValueError as problem:
                 raise ValueError(f"layer {call!r}, batch {now.index}: {problem}") from problem
             # the same tensor read in the same way has the same Gram matrix
             original = previous[0] if repeats and previous is not None and reading.is_equivalent(previous[1]) else None
-            for one in wanted:
-                self._remove(now, one, x, original)
+            for one in confounders:
+                self._add_confounder(now, one, x, original)
                 original = original or ("confounder", one.name)
             if layer in chosen:
-                now.takers.takes(Representation(key, x, original, repeats and layer in network.containers))
+                now.receiver.add(Representation(key, x, original, repeats and layer in network.containers))
                 now.previous = key, reading
 
         return sink
 
-    def _keep(self, now: _Pass, wanted: Sequence[Confounder], reading: Reading, output: Any) -> bool:
+    def _keep_without_positions(
+        self, now: _Pass, confounders: Sequence[Confounder], reading: Reading, output: Any
+    ) -> bool:
         """Where positions are samples, keep a layer without any: its value for a sample counts at all of its places."""
         try:
             x = reading.output(output, now.context.n).tensor
@@ -231,17 +235,17 @@ class Forwards(AbstractContextManager):
             return False
         if now.positions is None or x.ndim > 2:
             return False
-        now.kept.update({one.name: flatten(x).clone() for one in wanted})
-        self._say_what_stands_in(wanted)
+        now.kept.update({one.name: flatten(x).clone() for one in confounders})
+        self._note_stand_in(confounders)
         return True
 
-    def _remove(self, now: _Pass, confounder: Confounder, x: Tensor, original: Key | None) -> None:
+    def _add_confounder(self, now: _Pass, confounder: Confounder, x: Tensor, original: Key | None) -> None:
         """A layer's representation as a confounder's."""
-        self._say_what_stands_in([confounder])
-        now.removed.add(confounder.name)
-        now.takers.takes(Representation(("confounder", confounder.name), x, original))
+        self._note_stand_in([confounder])
+        now.confounders_read.add(confounder.name)
+        now.receiver.add(Representation(("confounder", confounder.name), x, original))
 
-    def _say_what_stands_in(self, confounders: Sequence[Confounder]) -> None:
+    def _note_stand_in(self, confounders: Sequence[Confounder]) -> None:
         for one in confounders:
             if one.kind == "input":
                 self.stand_in = one
@@ -261,7 +265,7 @@ class Forwards(AbstractContextManager):
         self._notes.read(reading, found, key[1], context.masks)
         return reading.represent(found, context, key[1], inputs), repeats
 
-    def _take_confounders(self, now: _Pass) -> None:
+    def _read_confounders(self, now: _Pass) -> None:
         """Those that come of the batch itself; where positions are samples, once these are settled."""
         for confounder in self._plan.confounders:
             if confounder.name in now.kept:
@@ -273,8 +277,8 @@ class Forwards(AbstractContextManager):
             if now.positions is not None:
                 values = now.positions.read_confounder(values, now.positions.confounder_axis(values))
             kernel = same_class_kernel if confounder.kind == "labels" else None
-            now.removed.add(confounder.name)
-            now.takers.takes(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
+            now.confounders_read.add(confounder.name)
+            now.receiver.add(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
 
     def _note_unknown_keys(self) -> None:
         for network in self._networks:
@@ -288,7 +292,7 @@ class Forwards(AbstractContextManager):
 
     def _check_confounders(self, now: _Pass) -> None:
         for confounder in self._plan.confounders:
-            if confounder.name not in now.removed:
+            if confounder.name not in now.confounders_read:
                 model, layer = confounder.layer or ("", "")
                 raise ValueError(
                     f"confounder {confounder.name!r}, batch {now.index}: layer {layer!r} of {model!r} did not run, "

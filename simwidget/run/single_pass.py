@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from simwidget.data.batch import Batch
+from simwidget.data.sample_collector import SampleCollector
 from simwidget.data.splitting import take_samples
 from simwidget.estimate.pass_state import PassState
 from simwidget.estimate.totals import Totals
@@ -18,7 +19,7 @@ from simwidget.inspection.inspector import Inspector
 from simwidget.inspection.latest_block import LatestBlock
 from simwidget.plan.memory import bytes_free, estimate_memory, warning
 from simwidget.plan.options import Plan
-from simwidget.run.forwards import Forwards, Representation, Takers
+from simwidget.run.forwards import Forwards, Receiver, Representation
 from simwidget.run.notes import Notes
 from simwidget.run.row_table import RowTable
 from simwidget.text.untrusted import MalformedError, whole
@@ -115,8 +116,8 @@ class SinglePass(AbstractContextManager):
         self.tried = batch.n
         self._samples.open(batch)
         try:
-            takers = Takers(self._grams.open, self._take, self._rows.add_missing)
-            which = self._forwards.run(batch, batches, self.n_batches, takers)
+            receiver = Receiver(self._grams.open, self._take, self._rows.add_missing)
+            which = self._forwards.run(batch, batches, self.n_batches, receiver)
         except BaseException:
             self._grams.abandon()
             self._samples.abandon()
