@@ -10,7 +10,7 @@ import torch
 from simwidget.restore.threads import capture_autocast, release_workers
 
 EXIT_WAITS = 30.0
-"""Seconds that the end of Python waits for the batch of a background run."""
+"""Seconds that Python's exit waits for the present batch of a background run."""
 
 
 def start_in_background(
@@ -18,8 +18,8 @@ def start_in_background(
 ) -> threading.Thread:
     """Iterate over the batches on a new thread, under the autocast and the context variables of the present one.
 
-    Exceptions end the thread without a word: whoever makes the iterator keeps them. When Python ends, `ask_to_stop` is
-    called and the thread is waited for, since a thread that is inside torch then would crash the process.
+    An exception ends the thread silently: `batches` itself must record it. When Python exits, `ask_to_stop` is called
+    and the thread is joined, since a thread that is still inside torch would crash the process.
     """
     autocast = capture_autocast(devices)
 

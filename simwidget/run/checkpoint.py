@@ -1,6 +1,6 @@
-"""A run's state on disk: written whole or not at all, and refused where it is not what it should be.
+"""Checkpoint files: written whole or not at all, and checked when they are read.
 
-The file holds tensors (safetensors) and one JSON text, nothing that could run.
+A file holds tensors (safetensors) and one JSON header, nothing that could be executed.
 """
 
 import json
@@ -29,7 +29,10 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
-    """Beside the old file first, to the disk, and then in its place: at every moment one of the two is there, whole."""
+    """Write a checkpoint to a temporary file, flush it to the disk, and rename it to `path`.
+
+    At every moment `path` is either the old checkpoint or the new one, complete.
+    """
     from safetensors.torch import save
 
     content = save(
@@ -50,7 +53,7 @@ def write_checkpoint(path: Path, header: Mapping[str, Any], arrays: Mapping[str,
 
 
 def _sync_folder(folder: Path) -> None:
-    """The new name to the disk, where the system can."""
+    """Flush a folder's entries to the disk, where the system supports it."""
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -60,7 +63,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """The content of a checkpoint; raises ValueError for a file that is none."""
+    """Read a checkpoint. Raises ValueError for a file that is not a valid one."""
     header, arrays = read_file(path, "checkpoint")
     with refusing(path, "checkpoint"):
         version = whole(header, "format")
@@ -74,19 +77,19 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """How what a checkpoint says of its run differs from what this run says of itself, in words."""
+    """The differences between the identity in a checkpoint (`then`) and that of this run (`now`), as short phrases."""
     found = []
     for topic in dict.fromkeys([*then, *now]):
         a, b = then.get(topic), now.get(topic)
         if a == b:
             continue
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found += [f"{_short(topic)}, {rest}" for rest in differences(a, b)]
+            found += [f"{_short(topic)}, {difference}" for difference in differences(a, b)]
         elif isinstance(a, list) and isinstance(b, list):
             gone = [_short(one) for one in a if one not in b][:3]
             new = [_short(one) for one in b if one not in a][:3]
-            told = [f"{', '.join(some)} {where}" for some, where in ((gone, "only there"), (new, "only here")) if some]
-            found.append(f"{_short(topic)}: {'; '.join(told) or 'another order'}")
+            lists = [f"{', '.join(some)} {where}" for some, where in ((gone, "only there"), (new, "only here")) if some]
+            found.append(f"{_short(topic)}: {'; '.join(lists) or 'another order'}")
         elif topic == "weights":
             found.append("other weights")
         else:
@@ -99,9 +102,9 @@ def _short(name: Any) -> str:
 
 
 class Checkpointer:
-    """Writes a run's state at most every so many seconds, and never for more than a share of its time.
+    """Writes checkpoints of a run, at most one every `seconds`, and for at most the share `COST` of its time.
 
-    With 0 seconds it is always time.
+    With `seconds=0` it is always time for one.
     """
 
     def __init__(self, path: str | os.PathLike[str], seconds: float) -> None:
@@ -112,10 +115,14 @@ class Checkpointer:
         """why the latest state could not be written"""
 
     def is_time(self) -> bool:
+        """Whether the next checkpoint should be written now."""
         return time.monotonic() >= self._next
 
     def write(self, state: Callable[[], tuple[Mapping[str, Any], Mapping[str, Tensor]]]) -> None:
-        """Write what `state` gives; when that fails the older file stays, the run goes on, and `note` says so."""
+        """Write the header and arrays that `state` returns.
+
+        If the file cannot be written, the older one stays and `note` says why; nothing is raised.
+        """
         begun = time.monotonic()
         try:
             write_checkpoint(self.path, *state())

@@ -1,17 +1,15 @@
-"""The run: one pass of the loader through the models, on this thread or behind the notebook, watched from outside."""
+"""`Comparison`: the public handle of a run."""
 
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simwidget.data.loader import check_loader, describe_loader, length_of
 from simwidget.estimate.convergence import Curve
-from simwidget.estimate.pass_state import PassState
 from simwidget.inspection.pair import Inspection
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options
@@ -27,17 +25,18 @@ from simwidget.run.loop import take_batches
 from simwidget.run.progress import Progress, RunState
 from simwidget.run.queries import Queries
 from simwidget.run.runner import Runner
-from simwidget.text.errors import describe_error
 
 
 class Comparison:
-    """A run that compares the layers of some models. Made by `compare`.
+    """A run that compares the layers of models. Made by `compare` or `resume`.
 
-    `run()` blocks, with a progress bar; `start()` works on a background thread, so that a notebook stays free. Between
-    two batches the run can be paused, resumed and stopped; `result` is the result of this moment at any time, from any
-    thread. When the run ends, fails or is stopped, the hooks are gone and the models are as they were; what was
-    computed stays. A failed run can go on once its cause is mended: `resume()`, or `run()` again. Until then, or until
-    `close()`, it holds the models and the loader; one that has ended otherwise has let them go.
+    `run()` blocks and shows a progress bar; `start()` runs on a background thread, so that the notebook stays free.
+    The run can be paused, resumed and stopped between two batches, and `result` gives the partial result at any time.
+    All methods may be called from any thread.
+
+    However the run ends, its hooks are removed, the models are as they were before, and the numbers so far are kept.
+    A run that failed can continue once the cause is fixed, with `resume()` or another `run()`; until then, or until
+    `close()`, it keeps references to the models and the loader. A run that ended otherwise has dropped them.
     """
 
     def __init__(self, models: Sequence[SimilarityModel], loader: Iterable, options: Options) -> None:
@@ -55,7 +54,7 @@ class Comparison:
         self._lifecycle = Lifecycle()
         self._thread: threading.Thread | None = None
 
-    # --- what it says of itself --------------------------------------------------------------------------------------
+    # --- state and results -------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> RunState:
@@ -69,12 +68,12 @@ class Comparison:
 
     @property
     def n_batches(self) -> int:
-        """Batches of the loader that have gone through the models."""
+        """Batches of the loader that have passed through the models."""
         return self._held.n_batches
 
     @property
     def n_batches_expected(self) -> int | None:
-        """How many batches the run will take, where the loader has a length."""
+        """The length of the loader, or `max_batches` if that is smaller; None where neither is known."""
         return self._n_expected
 
     @property
@@ -84,29 +83,22 @@ class Comparison:
 
     @property
     def progress(self) -> Progress:
-        """How far the run is; cheap, and from any thread."""
-        summary, error = self._held.summary, self.error
-        return Progress(
-            self.state,
-            self._held.n_batches,
-            self._n_expected,
-            self._held.n_samples,
-            summary.seconds,
-            None if error is None else describe_error(error),
-            summary.n_batches_needed,
-        )
+        """How far the run is; cheap."""
+        return self._held.progress(self._lifecycle, self._n_expected)
 
     @property
     def result(self) -> SimilarityResult:
-        """The result of this moment; partial while the run goes on, and still there after a failure."""
+        """The result so far: partial while the run goes on, and kept when it fails or is stopped."""
         return self.snapshot()
 
     def snapshot(
         self, measures: Sequence[str] | None = None, pairs: Iterable[tuple[int, int]] | None = None
     ) -> SimilarityResult:
-        """The result of this moment, with only the measures and the pairs of models that are asked for.
+        """The result so far, for some of the measures and pairs of models; all of them by default.
 
-        A difference, "cka-dcka", brings its two measures along.
+        Args:
+            measures: names; a difference, "cka-dcka", includes its two measures.
+            pairs: positions of the models, (0, 1) for the first with the second.
         """
         pass_state = self._held.freeze()
         return self._queries.result(
@@ -114,43 +106,47 @@ class Comparison:
             measures,
             pairs,
             complete=self.state == "finished",
-            notes=self._notes(),
-            provenance=self._provenance(pass_state),
+            notes=self._held.notes(self.error),
+            provenance=self._held.summary.provenance(pass_state, self.state, self._given),
         )
 
     def convergence(self, layer_x: str, layer_y: str, view: View = "xy") -> dict[str, Curve]:
-        """How the numbers of one pair of layers came about: measure -> values and errors over the batches.
-
-        At most 200 moments are kept of a run, evenly spaced; the last point is the present estimate. The differences
-        of measures are among the keys.
-        """
-        return self._queries.convergence(self._held.freeze(), layer_x, layer_y, view)
-
-    def gram(self, layer: str, model: str | None = None) -> NDArray[np.float32] | None:
-        """The Gram matrix (m, m) of one layer in the latest batch, features centred; None before there is one.
-
-        Of a batch whose Gram matrices take more than 64 MB together, the first m samples.
-        """
-        self._queries.check_model(model)
-        return self._queries.gram(self._held.freeze(sums=False), layer, model)
-
-    def inspect(self, layer_x: str, layer_y: str, view: View = "xy") -> Inspection | None:
-        """What two layers make of the samples: their Gram matrices and spectra, and on which samples they agree.
-
-        All of it comes from the latest batch, which the run holds anyway, but for the samples on which the layers
-        agree least and most: those are looked for in the latest batch when the pair is first asked for, and in all
-        batches since. At most four pairs are followed so; the one that was not asked for longest is forgotten.
+        """The estimates for one pair of layers over the batches, with their standard errors.
 
         Args:
             layer_x, layer_y: a layer of the view's first model and one of its second.
             view: the two models, as in `SimilarityResult.matrix`.
 
         Returns:
-            The present moment, from any thread and after the run as well; None before there is a Gram matrix, and for
-            a layer that has none.
+            Measure -> curve, for differences of measures too. A run keeps at most 200 evenly spaced points; the last
+            point of a curve is the present estimate.
+        """
+        return self._queries.convergence(self._held.freeze(), layer_x, layer_y, view)
+
+    def gram(self, layer: str, model: str | None = None) -> NDArray[np.float32] | None:
+        """The Gram matrix (m, m) of one layer in the latest batch, of centred features; None before there is one.
+
+        m is the number of samples, or fewer where the Gram matrices of all layers would take more than 64 MB.
+        """
+        self._queries.check_model(model)
+        return self._queries.gram(self._held.freeze(sums=False), layer, model)
+
+    def inspect(self, layer_x: str, layer_y: str, view: View = "xy") -> Inspection | None:
+        """Gram matrices and spectra of two layers, and the samples on which they agree least and most.
+
+        The Gram matrices and spectra are those of the latest batch. The samples are searched for in that batch at the
+        first call for a pair, and in every batch after it. At most four pairs are followed at a time: a fifth replaces
+        the one for which this was called longest ago.
+
+        Args:
+            layer_x, layer_y: a layer of the view's first model and one of its second.
+            view: the two models, as in `SimilarityResult.matrix`.
+
+        Returns:
+            None before the first batch, and where one of the layers has no representation.
 
         Raises:
-            ValueError: an unknown model or layer, with near names.
+            ValueError: an unknown model or layer; the text suggests similar names.
 
         >>> import simwidget as sw
         >>> models, loader, _ = sw.demo.load()
@@ -168,30 +164,29 @@ class Comparison:
         return self._queries.inspect(pass_state, layer_x, layer_y, view)
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back after every batch and every change of state, on the thread of the change; returns the way out.
+        """Call a function after every batch and every change of state; returns the function that ends this.
 
-        The callback must return at once: the run waits for it.
+        The callback runs on the thread of the run, which waits for it, so it must return quickly.
         """
         return self._lifecycle.watch(callback)
 
     def _on_display_thread(self) -> None:
-        """Called once on a display's own thread: what that asks for then takes one core, and does not slow the run."""
+        """Limit the calling thread, that of a display, to one core, so that it does not slow the run."""
         use_one_core()
 
-    # --- what it can be told -----------------------------------------------------------------------------------------
+    # --- control -----------------------------------------------------------------------------------------------------
 
     def run(self, progress: bool = True) -> SimilarityResult:
         """Run to the end on this thread, with a tqdm bar, and return the result.
 
-        An exception in the loader, a model or a hook ends the run as "failed" and is raised; an interrupt ends it as
-        "stopped". In both cases `result` keeps the numbers so far; a failed run goes on when it is run again. Random
-        numbers that the loader and the models draw are drawn again after the run: it leaves the generators of torch,
-        Python and NumPy as they were.
+        An exception in the loader, a model or a function of the user's ends the run as "failed" and is raised; an
+        interrupt ends it as "stopped". In both cases `result` keeps the numbers so far. Calling `run()` after a failure
+        continues with the batch that failed. The random generators of torch, Python and NumPy are restored afterwards.
         """
         with preserved_random_state(self._devices):
             self._begin()
             batches = take_batches(self._held, self._lifecycle)
-            show_bar(batches, lambda: self.progress, self._title(), shown=progress)
+            show_bar(batches, lambda: self.progress, self._queries.title, shown=progress)
         if self.error is not None:
             raise self.error
         result = self.result
@@ -201,28 +196,29 @@ class Comparison:
         return result
 
     def start(self) -> "Comparison":
-        """Run on a background thread and return at once.
+        """Run on a background thread and return immediately.
 
-        A model whose first forward pass draws random numbers of torch's gets a stream of its own, and leaves that of
-        other cells alone; what the loader draws is not put back, for other cells may be drawing at the same time.
+        A model whose first forward pass draws random numbers from torch gets a random stream of its own, so that other
+        cells are not affected. Random numbers that the loader draws come from the global generators, which are not
+        restored: other cells may be using them at the same time.
         """
         self._begin()
         if self._held.single_pass is not None:
             self._held.single_pass.use_own_random_stream()
         batches = take_batches(self._held, self._lifecycle)
-        self._thread = start_in_background(batches, self._title(), self._devices, self.stop)
+        self._thread = start_in_background(batches, self._queries.title, self._devices, self.stop)
         return self
 
     def pause(self) -> None:
-        """Hold the run before its next batch."""
+        """Pause the run before its next batch. Has no effect on a run that is not under way."""
         self._lifecycle.pause(True)
 
     def resume(self) -> None:
-        """Let a paused run go on; or, in the background, a failed one whose cause is mended.
+        """Continue a paused run; or continue a failed one, in the background, once its cause is fixed.
 
-        A failed run tries the batch in which it failed again. Where the loader itself failed, it begins that one again,
-        from the same random numbers, and passes over the batches that it had; so an iterator, which cannot begin again,
-        cannot go on.
+        A failed run starts with the batch that failed. If the loader itself failed, its iteration is started again from
+        the same random state, and the batches that were done are skipped. A plain iterator cannot be started again, so
+        its run cannot continue.
         """
         if self.state == "failed":
             self.start()
@@ -230,20 +226,23 @@ class Comparison:
             self._lifecycle.pause(False)
 
     def stop(self) -> None:
-        """End the run before its next batch; the result so far stays."""
+        """End the run before its next batch; the result so far is kept."""
         if self._lifecycle.stop():
             self._held.drop()
 
     def close(self) -> None:
-        """Stop, and let the models and the loader go, those of a failed run too; what was computed stays."""
+        """Stop, and drop the models and the loader, also those of a failed run; the result so far is kept."""
         self.stop()
         if self.state == "failed":
             self._held.drop()
 
     def wait(self, timeout: float | None = None) -> SimilarityResult:
-        """Wait for the run's end and return the result; raises what a failed run raised.
+        """Wait for the end of the run and return the result.
 
-        Raises TimeoutError after `timeout` seconds; the run goes on.
+        Raises:
+            TimeoutError: the run has not ended within `timeout` seconds; it goes on.
+            RuntimeError: the run was not started.
+            Exception: that of a failed run.
         """
         if self.state == "ready":
             raise RuntimeError("this comparison was not started: call start() or run() first")
@@ -254,11 +253,11 @@ class Comparison:
         return self.result
 
     def wait_for_batches(self, n: int, timeout: float | None = None) -> bool:
-        """Wait until `n` batches are through or the run has ended; whether that came within `timeout` seconds."""
+        """Wait until `n` batches are done or the run has ended. False if neither came within `timeout` seconds."""
         return self._lifecycle.wait_for(lambda: self.n_batches >= n or self._lifecycle.has_ended, timeout)
 
     def wait_for_state(self, state: RunState, timeout: float | None = None) -> bool:
-        """Wait until the run is in `state` or has ended; whether it is in `state` within `timeout` seconds."""
+        """Wait until the run is in `state` or has ended, at most `timeout` seconds. Whether it is in `state`."""
         self._lifecycle.wait_for(lambda: self.state == state or self._lifecycle.has_ended, timeout)
         return self.state == state
 
@@ -268,28 +267,13 @@ class Comparison:
         self._lifecycle.begin()
 
     def _restore(self, checkpoint: Checkpoint, path: str | PathLike[str], seconds: float) -> None:
-        """Before it is started: go on where the run of a checkpoint stood; see `simwidget.resume`."""
+        """Continue from a checkpoint; called before the start, by `simwidget.resume`."""
         assert self._held.runner is not None
         self._held.runner.restore(checkpoint, path, seconds)
         self._held.keep()
 
-    # --- words -------------------------------------------------------------------------------------------------------
-
-    def _title(self) -> str:
-        return " × ".join(self._queries.names) if len(self._queries.names) < 4 else f"{len(self._queries.names)} models"
-
-    def _notes(self) -> list[str]:
-        notes = list(self._held.summary.notes)
-        if self.error is not None:
-            what = describe_error(self.error)
-            notes.append(f"the run failed after {self.n_batches} batches ({what}); the numbers are those until then")
-        return notes
-
-    def _provenance(self, pass_state: PassState) -> dict[str, Any]:
-        return self._held.summary.provenance(pass_state, self.state, self._given)
-
     def _ipython_display_(self) -> None:
-        """In a notebook: start the run in the background and show it live; elsewhere just say what this is."""
+        """In a notebook, start the run in the background and show it live; elsewhere print the repr."""
         from IPython import get_ipython
 
         if getattr(get_ipython(), "kernel", None) is None:
@@ -303,4 +287,4 @@ class Comparison:
 
     def __repr__(self) -> str:
         of = "" if self._n_expected is None else f" of {self._n_expected}"
-        return f"<Comparison {self._title()}: {self.state}, {self.n_batches}{of} batches>"
+        return f"<Comparison {self._queries.title}: {self.state}, {self.n_batches}{of} batches>"

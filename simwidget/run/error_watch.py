@@ -9,27 +9,28 @@ from simwidget.plan.limits import Limits
 from simwidget.result.similarity_result import SimilarityResult
 
 LOOK_AGAIN = 1.05
-"""The errors are looked at after so many times the Gram matrices of the time before: they fall with their root."""
+"""Factor between the numbers of blocks at two looks. Standard errors fall with the root of that number."""
 
 
 class ErrorWatch:
-    """Looks, ever more seldom, at how far the standard errors of a run are above what is wanted.
+    """Compares the standard errors of a run with the limit `until=`, at ever longer intervals.
 
-    Not before all groups of the jackknife have data, and after the same Gram matrices in every run.
+    The first look is when every group of the jackknife has data. All looks are at fixed numbers of blocks, so that a
+    repeated run ends at the same batch.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._next = N_GROUPS
         self.n_batches_needed: int | None = None
-        """an estimate of how many batches it takes, as errors fall with the root of their number"""
+        """an estimate of the batches needed to reach the limit; errors fall with the root of their number"""
 
     def is_time(self, n_grams: int) -> bool:
-        """Whether to look now."""
+        """Whether the errors should be looked at after this many blocks."""
         return self._limits.until is not None and n_grams >= self._next
 
     def look(self, result: SimilarityResult, n_grams: int) -> bool:
-        """Whether the errors are small enough."""
+        """Whether the errors of a result are small enough to end the run; also updates `n_batches_needed`."""
         assert self._limits.until is not None
         self._next = max(n_grams + 1, math.ceil(n_grams * LOOK_AGAIN))
         error = self.error(result)
@@ -39,12 +40,12 @@ class ErrorWatch:
         return error < self._limits.until
 
     def error(self, result: SimilarityResult) -> float | None:
-        """The standard error that the wanted share of cells is below; None while no cell has one."""
+        """The quantile `until_quantile` of the standard errors of all cells; None while no cell has one."""
         found = []
         for (measure, x, y), cells in result._cells.items():
             if measure in result.measures:
                 stderr = cells.stderr
-                # a layer with itself, and each pair within one model twice, say nothing
+                # within one model, each pair counts once and the diagonal does not count
                 found.append(stderr[np.triu_indices(len(stderr), 1)] if x == y else stderr.ravel())
         errors = np.concatenate(found) if found else np.zeros(0)
         errors = errors[np.isfinite(errors)]

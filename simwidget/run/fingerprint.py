@@ -1,4 +1,4 @@
-"""What a network is, in a few letters: two with the same weights have the same."""
+"""A hash of a network: equal for networks of the same modules with the same weights."""
 
 import hashlib
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def fingerprint(network: nn.Module) -> str:
-    """Of the names, shapes and values of all parameters and buffers, and of the modules' classes.
+    """A hash of the names, shapes and values of all parameters and buffers, and of the modules' classes.
 
     >>> _ = torch.manual_seed(0)
     >>> net = nn.Linear(3, 2)
@@ -26,7 +26,7 @@ def fingerprint(network: nn.Module) -> str:
 
 
 def _content(tensor: Tensor) -> bytes:
-    """The values' bytes; none of a tensor whose memory cannot be read as bytes."""
+    """The bytes of a tensor's values; empty for a tensor whose memory cannot be read."""
     try:
         return tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
     except (RuntimeError, TypeError, NotImplementedError):  # quantised, sparse, without memory

@@ -1,9 +1,9 @@
-"""One batch through all networks: which representations it has, and those of the confounders."""
+"""The forward passes of all networks on one batch: representations of the layers and of the confounders."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 
@@ -16,42 +16,18 @@ from simwidget.data.batch import Batch
 from simwidget.data.labels import find_labels
 from simwidget.data.masks import NO_MASKS
 from simwidget.data.parsing import parse_batch
-from simwidget.gram.kernels import Kernel, same_class_kernel
+from simwidget.gram.kernels import same_class_kernel
 from simwidget.gram.rows import Key
 from simwidget.plan.confounders import Confounder
 from simwidget.plan.options import Plan
 from simwidget.restore.randomness import OwnRandomStream
 from simwidget.run.notes import Notes
-
-
-class Representation(NamedTuple):
-    """One representation of a batch, while it is fresh: its memory may be overwritten once it was taken."""
-
-    key: Key
-    x: Tensor
-    """(m, p)"""
-    original: Key | None = None
-    """the key of one whose tensor is this very one"""
-    repeats_child: bool = False
-    """whether a container merely returned what the layer before it gave"""
-    kernel: Kernel | None = None
-    """what makes its Gram matrix, if not the usual one"""
-
-
-@dataclass(frozen=True)
-class Receiver:
-    """Whom a pass hands on to."""
-
-    begin: Callable[[int], None]
-    """told the number of samples, before any representation"""
-    add: Callable[[Representation], None]
-    add_missing: Callable[[Key, str], None]
-    """told the layer that has no representation, and why"""
+from simwidget.run.receiver import Receiver, Representation
 
 
 @dataclass
 class _Pass:
-    """One batch on its way through the networks: what it is, who takes what, and what is known of it so far."""
+    """One batch while it passes through the networks, and what its hooks share."""
 
     batch: Batch
     index: int
@@ -59,17 +35,17 @@ class _Pass:
     receiver: Receiver
     positions: Positions | None
     confounders_read: set[str] = field(default_factory=set)
-    """confounders whose representation was taken"""
+    """names of the confounders whose representation was handed to the receiver"""
     kept: dict[str, Tensor] = field(default_factory=dict)
-    """where positions are samples, values (n, p) of confounding layers that have no positions"""
+    """where positions are samples: values (n, p) of confounding layers that have one row a sample"""
     context: ReadingContext = field(default_factory=lambda: ReadingContext(0))
-    """for the network that is running"""
+    """of the network that is running"""
     previous: tuple[Key, Reading] | None = None
-    """the latest layer of that network, with how it was read"""
+    """the layer of that network that was read last, and its reading"""
 
 
 class Forwards(AbstractContextManager):
-    """The networks with their hooks, while the context is open; `run` takes one batch through all of them."""
+    """The networks with their hooks. The hooks exist while the context is open; `run` passes one batch through."""
 
     def __init__(self, plan: Plan, notes: Notes) -> None:
         self._plan = plan
@@ -78,12 +54,12 @@ class Forwards(AbstractContextManager):
         self._open = ExitStack()
         self._captures: list[Capture] = []
         self._pass: _Pass | None = None
-        """what the hooks read; None between two batches"""
+        """the batch under way, for the hooks; None between two batches"""
         self._random: list[OwnRandomStream | None] = [None] * len(self._networks)
         self.batch_dims: dict[Key, int] = {}
-        """where the samples of each layer's output lay"""
+        """for each call of a layer the dimension of its output that held the samples"""
         self.stand_in: Confounder | None = None
-        """the confounder "input", when a layer stands in for token ids"""
+        """the confounder "input", where an embedding's output is removed in place of token ids"""
 
     def __enter__(self) -> "Forwards":
         with ExitStack() as stack:
@@ -96,13 +72,16 @@ class Forwards(AbstractContextManager):
         return self
 
     def use_own_random_stream(self) -> None:
-        """Before it is opened: each network's random numbers are its own, for a run beside which others draw."""
+        """Give each network a random stream of its own, before the context is opened.
+
+        A background run needs this: other threads may draw from the global generators at the same time.
+        """
         self._random = [
             known or OwnRandomStream(one.device) for one, known in zip(self._networks, self._random, strict=True)
         ]
 
     def random_arrays(self) -> dict[str, Tensor]:
-        """The streams of random numbers of the networks, as tensors, from which `restore_random` makes them again."""
+        """The state of the networks' own random streams, as named tensors; `restore_random` reads them."""
         return {
             f"random/{position}/{name}": tensor
             for position, one in enumerate(self._random)
@@ -111,6 +90,7 @@ class Forwards(AbstractContextManager):
         }
 
     def restore_random(self, arrays: Mapping[str, Tensor]) -> None:
+        """Continue the random streams that `random_arrays` saved; networks without one keep the global generators."""
         for position, network in enumerate(self._networks):
             begin = f"random/{position}/"
             own = {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
@@ -123,14 +103,23 @@ class Forwards(AbstractContextManager):
         self._open.close()
 
     def run(self, batch: Batch, batches: Sequence[Batch], index: int, receiver: Receiver) -> Tensor | None:
-        """One batch, as `split` gave it; where positions are samples, the batch's sample (m,) that each lies in."""
+        """Pass one batch through all networks and hand its representations to the receiver.
+
+        Args:
+            batch, batches: as `split` returned them.
+            index: the batch's number in the run, for messages.
+            receiver: called in execution order, while each output is fresh.
+
+        Returns:
+            Where positions are samples, the index (m,) of the sample that each position belongs to; else None.
+        """
         positions = self._new_positions(batch, batches, index, receiver)
         now = self._pass = _Pass(batch, index, receiver, positions)
         if positions is None:
             receiver.begin(batch.n)
         try:
             if positions is None:
-                self._read_confounders(now)  # what is wrong with them shows before anything is computed
+                self._read_confounders(now)  # so that a wrong confounder fails before a forward pass
             for capture, network, own in zip(self._captures, self._networks, batches, strict=True):
                 now.previous = None
                 now.context = ReadingContext(batch.n, own.masks.to(network.device), positions)
@@ -147,15 +136,15 @@ class Forwards(AbstractContextManager):
             return None if positions is None else positions.drawn_samples()
         finally:
             batch.uploads.clear()
-            self._pass = None  # nothing keeps the batch
+            self._pass = None  # release the batch
 
     def written(self) -> dict[str, str]:
-        """For each model whose own forward pass writes into a parameter, such a parameter."""
+        """Model -> the name of a parameter that its own forward pass wrote into, for models that wrote into one."""
         found = {network.model: one.modified() for network, one in zip(self._networks, self._captures, strict=True)}
         return {model: names[0] for model, names in found.items() if names}
 
     def split(self, raw: Any, index: int) -> tuple[Batch, list[Batch]]:
-        """Batch number `index` as the loader gave it, and what each network takes of it."""
+        """Parse batch number `index` of the loader: the batch itself, and for each network the batch that it gets."""
         batches = [network.take(raw, index) for network in self._networks]
         first = batches[0]
         for network, batch in zip(self._networks, batches, strict=True):
@@ -167,7 +156,7 @@ class Forwards(AbstractContextManager):
                 )
         whole = first
         if self._networks[0].prepare is not None:
-            with suppress(TypeError):  # what the loader gives may mean something to the user's function alone
+            with suppress(TypeError):  # only the user's function may be able to read the loader's batch
                 given = parse_batch(raw, index)
                 whole = given if given.n == first.n and given.input_tensor is not None else first
         for labels in (find_labels(raw, first.n), *(batch.labels for batch in batches)):
@@ -228,7 +217,7 @@ class Forwards(AbstractContextManager):
     def _keep_without_positions(
         self, now: _Pass, confounders: Sequence[Confounder], reading: Reading, output: Any
     ) -> bool:
-        """Where positions are samples, keep a layer without any: its value for a sample counts at all of its places."""
+        """Where positions are samples: keep a confounding layer with one row a sample, for all of its positions."""
         try:
             x = reading.output(output, now.context.n).tensor
         except RepresentationError:
@@ -240,7 +229,7 @@ class Forwards(AbstractContextManager):
         return True
 
     def _add_confounder(self, now: _Pass, confounder: Confounder, x: Tensor, original: Key | None) -> None:
-        """A layer's representation as a confounder's."""
+        """Hand on a layer's representation as that of a confounder."""
         self._note_stand_in([confounder])
         now.confounders_read.add(confounder.name)
         now.receiver.add(Representation(("confounder", confounder.name), x, original))
@@ -252,21 +241,24 @@ class Forwards(AbstractContextManager):
                 self._notes.say("tokens", one.note())
 
     def _read(self, now: _Pass, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
-        """The representation of one layer's output, and whether it is of the same tensor as the one before."""
+        """The representation of one layer's output, and whether the layer before returned the same tensor."""
         context = now.context
         found = reading.output(output, context.n)
         repeats = context.repeat_detector.is_repeat(found.source)
         known = self.batch_dims.setdefault(key, found.batch_dim)
         if known != found.batch_dim:
             raise RepresentationError(
-                f"its samples lay in dimension {known} before, and in {found.batch_dim} in batch {now.index}: say "
-                "which with batch_dim="
+                f"its samples were in dimension {known} before, and are in {found.batch_dim} in batch {now.index}: "
+                "give batch_dim="
             )
         self._notes.read(reading, found, key[1], context.masks)
         return reading.represent(found, context, key[1], inputs), repeats
 
     def _read_confounders(self, now: _Pass) -> None:
-        """Those that come of the batch itself; where positions are samples, once these are settled."""
+        """Hand on the confounders that are computed from the batch; those that are layers come from their hooks.
+
+        Where positions are samples this must follow the forward passes, which choose the positions.
+        """
         for confounder in self._plan.confounders:
             if confounder.name in now.kept:
                 values = now.kept[confounder.name]
@@ -287,7 +279,7 @@ class Forwards(AbstractContextManager):
                 named = ", ".join(map(repr, keys[:6]))
                 self._notes.say(
                     f"keys {network.model}",
-                    f"model {network.model!r} does not know the batch's {named}, which it is not given",
+                    f"model {network.model!r} takes no argument for the batch's {named}: they are not passed to it",
                 )
 
     def _check_confounders(self, now: _Pass) -> None:

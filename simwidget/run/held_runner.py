@@ -1,15 +1,18 @@
-"""The runner of a comparison while the run can go on, and what is kept of it afterwards."""
+"""The runner of a comparison for as long as the run can continue, and what is kept of it afterwards."""
 
 from simwidget.estimate.pass_state import PassState
+from simwidget.run.lifecycle import Lifecycle
+from simwidget.run.progress import Progress
 from simwidget.run.runner import Runner
 from simwidget.run.single_pass import SinglePass
 from simwidget.run.summary import RunSummary
+from simwidget.text.errors import describe_error
 
 
 class HeldRunner:
-    """Answers from the live runner as long as there is one, then from the state in which it ended.
+    """Reads from the runner while there is one, and from the kept state once it has been dropped.
 
-    Dropping the runner releases the models and the loader. Every method may be called from any thread.
+    Dropping the runner drops the models and the loader. Every method may be called from any thread.
     """
 
     def __init__(self, runner: Runner) -> None:
@@ -19,7 +22,7 @@ class HeldRunner:
 
     @property
     def runner(self) -> Runner | None:
-        """None once it was dropped."""
+        """The runner; None once it has been dropped."""
         return self._runner
 
     @property
@@ -29,7 +32,7 @@ class HeldRunner:
 
     @property
     def n_batches(self) -> int:
-        """Batches of the loader that have gone through the models."""
+        """Batches of the loader that have passed through the models."""
         single_pass = self.single_pass
         return self._pass_state.n_batches if single_pass is None else single_pass.n_batches
 
@@ -46,16 +49,36 @@ class HeldRunner:
 
     @property
     def warned(self) -> tuple[str, ...]:
-        """Notes of which the user was warned during the run; those known at its latest end."""
+        """Notes that were already shown as warnings before the run last ended."""
         return self._warned
 
+    def progress(self, lifecycle: Lifecycle, n_expected: int | None) -> Progress:
+        summary, error = self.summary, lifecycle.error
+        return Progress(
+            lifecycle.state,
+            self.n_batches,
+            n_expected,
+            self.n_samples,
+            summary.seconds,
+            None if error is None else describe_error(error),
+            summary.n_batches_needed,
+        )
+
+    def notes(self, error: BaseException | None) -> list[str]:
+        """The notes on the run, and what a failed one failed with."""
+        notes = list(self.summary.notes)
+        if error is not None:
+            what = describe_error(error)
+            notes.append(f"the run failed after {self.n_batches} batches ({what}); the numbers are those until then")
+        return notes
+
     def freeze(self, sums: bool = True) -> PassState:
-        """The pass at this moment; without the sums it takes no time."""
+        """The pass at this moment; cheap with `sums=False`, which leaves the sums out."""
         single_pass = self.single_pass
         return self._pass_state if single_pass is None else single_pass.freeze(sums)
 
     def keep(self) -> None:
-        """Remember the present state, as what answers once the runner is dropped."""
+        """Keep the present state, to be read once the runner has been dropped."""
         runner = self._runner
         assert runner is not None
         self._pass_state = runner.single_pass.freeze()

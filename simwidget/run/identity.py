@@ -1,4 +1,4 @@
-"""Which run this is: its models, layers, options and data, as a checkpoint holds them and another run must match."""
+"""The identity of a run: the models, layers, options and data that a resumed run must share with its checkpoint."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,20 +13,23 @@ from simwidget.run.checkpoint import differences
 from simwidget.run.fingerprint import fingerprint
 
 MAY_DIFFER = ("device", "checkpoint", "checkpoint_seconds", *(field.name for field in fields(Limits)))
-"""Options that another run may have otherwise and still go on."""
+"""Options that a resumed run may change."""
 MAX_DIFFERENCES = 5
+"""Differences that an error lists."""
 
 
 class AnotherRunError(ValueError):
-    """What differs."""
+    """A checkpoint is of another run; the text says what differs."""
 
 
 @dataclass(frozen=True)
 class Identity:
+    """What a checkpoint records of its run, as JSON values."""
+
     about: Mapping[str, Any]
-    """what must be the same"""
+    """what a resumed run must have in common with it: model classes, weights, layers, options, loader"""
     given: Mapping[str, Any]
-    """what `resume` needs to ask for the same again"""
+    """the arguments of `compare`, from which `resume` makes the run again"""
 
     @staticmethod
     def of(models: Sequence[SimilarityModel], plan: Plan, options: Options, loader: Iterable) -> "Identity":
@@ -56,11 +59,11 @@ class Identity:
             "functions": [name for name in values if name not in plain],
             "limits": vars(options.limits),
         }
-        # as a file has it: tuples are lists there
+        # through JSON once, as in the file: tuples become lists
         return Identity(json.loads(json.dumps(about)), json.loads(json.dumps(given)))
 
     def check(self, about: Mapping[str, Any]) -> None:
-        """Raises AnotherRunError with what differs, when a checkpoint is of another run."""
+        """Raise AnotherRunError where `about`, from a checkpoint, differs from this run's."""
         found = differences(about, self.about)
         if found:
             more = f"; and {len(found) - MAX_DIFFERENCES} more" if len(found) > MAX_DIFFERENCES else ""

@@ -1,4 +1,4 @@
-"""The states of a run: which state may follow which, what was asked for in the meantime, and who hears of a change."""
+"""The state of a run: the transitions between its states, requests to pause and stop it, and its watchers."""
 
 import threading
 import warnings
@@ -14,14 +14,14 @@ FOLLOWS: Mapping[RunState, frozenset[RunState]] = {
     "stopped": frozenset(),
     "finished": frozenset(),
 }
-"""For each state the states that may come next."""
+"""The transitions: for each state the states that may follow it."""
 
 
 class Lifecycle:
     """The state of one run, and the requests to pause and to stop it. All of it is guarded by one lock.
 
-    The thread of the run calls `begin`, `enter` and `hold_while_paused`; any thread may ask for a pause or a stop, wait
-    for a condition, or watch. A request counts for the run that is under way: `begin` forgets those of an earlier one.
+    The thread of the run calls `begin`, `enter` and `hold_while_paused`. Any thread may call the other methods.
+    Requests to pause or stop count until the run ends: `begin` clears them.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Lifecycle:
     # --- requests, from any thread -----------------------------------------------------------------------------------
 
     def pause(self, asked: bool) -> None:
-        """Ask for a pause, or for its end; the run looks at this before its next batch."""
+        """Ask for a pause, or with False for its end; this takes effect before the next batch."""
         with self._changed:
             self._pause_asked = asked
             self._changed.notify_all()
@@ -91,34 +91,34 @@ class Lifecycle:
 
     @property
     def pause_asked(self) -> bool:
-        """Whether the run shall hold now; a stop that was asked for comes first."""
+        """Whether the run should pause now. A request to stop takes precedence."""
         return self._pause_asked and not self._stop_asked
 
     def hold_while_paused(self) -> None:
-        """Be "paused", on the run's thread, until the end of the pause or a stop is asked for."""
+        """Block the run's thread, in the state "paused", until the pause is over or a stop is asked for."""
         self.enter("paused")
         with self._changed:
             self._changed.wait_for(lambda: not self.pause_asked)
         self.enter("running")
 
     def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until a condition holds that depends on the state or on the batches; whether it came in time."""
+        """Wait until a condition on the state or on the batches holds. False if it did not within `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(condition, timeout)
 
-    # --- who hears of changes ----------------------------------------------------------------------------------------
+    # --- watchers ----------------------------------------------------------------------------------------------------
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back at every `notify`; returns the function that ends this."""
+        """Call a function at every `notify`; returns the function that ends this."""
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
 
     def notify(self) -> None:
-        """Wake whoever waits, and call the watchers on this thread; what they raise becomes a warning."""
+        """Wake the threads in `wait_for` and call the watchers here. A watcher's exception becomes a warning."""
         with self._changed:
             self._changed.notify_all()
         for callback in tuple(self._watchers):
             try:
                 callback()
-            except Exception as problem:  # a display's trouble is not the run's
+            except Exception as problem:  # an error in a display must not end the run
                 warnings.warn(f"a display of this run failed: {type(problem).__name__}: {problem}", stacklevel=2)

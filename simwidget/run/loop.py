@@ -1,4 +1,4 @@
-"""The loop of a run: one batch of the loader after the other, with its pauses and its ends."""
+"""The loop of a run over the batches of its loader, with pauses and every way of ending."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,9 +10,9 @@ from simwidget.run.runner import Runner
 
 
 def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Iterator[None]:
-    """Take the loader's batches through the runner, one at each step of the iterator.
+    """Process the loader's batches, one at each step of the iterator.
 
-    Whichever way the iterator ends, by an exception or by being closed too, the lifecycle has the right state then.
+    When the iterator ends, by an exception or by being closed too, the lifecycle is in the state that this means.
     """
     runner = held.runner
     assert runner is not None
@@ -33,7 +33,7 @@ def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Iterator[None]:
     except BaseException as error:
         problem = error
         runner.locate(error)
-        with suppress(Exception):  # the samples still waiting to be joined count as well
+        with suppress(Exception):  # add the samples that are not in the sums yet, if that works
             runner.finish(for_good=False)
         raise
     finally:
@@ -41,7 +41,7 @@ def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Iterator[None]:
 
 
 def _may_go_on(runner: Runner, lifecycle: Lifecycle) -> bool:
-    """Hold while paused; whether the run takes another batch."""
+    """Block while the run is paused; then whether it takes another batch."""
     if runner.has_enough():
         return False
     while lifecycle.pause_asked:
@@ -52,7 +52,7 @@ def _may_go_on(runner: Runner, lifecycle: Lifecycle) -> bool:
 
 
 def _end(held: HeldRunner, lifecycle: Lifecycle, state: RunState, error: BaseException | None = None) -> None:
-    """Keep the numbers, and drop the runner unless the run may go on."""
+    """Keep the numbers, drop the runner unless the run may continue, and enter the state."""
     runner = held.runner
     assert runner is not None
     runner.single_pass.inspector.release()

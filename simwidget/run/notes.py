@@ -1,4 +1,4 @@
-"""What a reader of the numbers must know about a pass."""
+"""Notes on a pass: what a reader of its numbers must know, in sentences."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from simwidget.gram.rows import Key
 from simwidget.text.untrusted import whole
 
 FEW_SAMPLES = 16
-"""A Gram matrix of fewer samples is right on average and useless in practice."""
+"""With fewer samples a Gram matrix gives estimates that are right on average but scatter too widely to use."""
 
 
 class Notes:
-    """Collects, while a pass goes on, what `notes` then says in sentences."""
+    """Counts and collects during a pass; `notes` makes sentences of it at any time."""
 
     _NUMBERS = ("skipped_batches", "skipped_samples", "smallest_gram", "n_grams", "n_samples")
 
@@ -32,12 +32,13 @@ class Notes:
         self._n_samples = 0
 
     def state(self) -> dict[str, Any]:
-        """All of it as JSON has it, from which `restore` makes it again."""
+        """Everything collected, as JSON values; `restore` reads them."""
         numbers = {name: getattr(self, f"_{name}") for name in self._NUMBERS}
         late = [[*key, batch] for key, batch in self._late.items()]
         return {**numbers, "order": self._order.state(), "late": late, "said": dict(self._said)}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
         for name in self._NUMBERS:
             setattr(self, f"_{name}", None if state[name] is None else whole(state, name))
         self._order.restore(state["order"])
@@ -45,33 +46,34 @@ class Notes:
         self._said = {str(topic): str(note) for topic, note in state["said"].items()}
 
     def labels(self, labels: Tensor | None) -> None:
+        """Count the class labels (n,) of one batch, to see whether the loader is ordered by class."""
         self._order.add(labels)
 
     def gram(self, n: int) -> None:
-        """A Gram matrix of n samples went into the sums."""
+        """Count a block of n samples that was added to the sums."""
         self._n_grams += 1
         self._n_samples += n
         self._smallest_gram = min(n, self._smallest_gram or n)
 
     def skipped(self, n: int) -> None:
-        """A batch of n samples did not."""
+        """Count a batch of n samples that was too small for a Gram matrix."""
         self._skipped_batches += 1
         self._skipped_samples += n
 
     def late(self, key: Key, batch: int) -> None:
-        """A layer turned up after the first batch."""
+        """Note a layer that first ran after the first batch, and the number of that batch."""
         self._late.setdefault(key, batch)
 
     def say(self, topic: str, note: str) -> None:
-        """Something that is said once a topic."""
+        """Add a sentence of one's own; only the first for each topic is kept."""
         self._said.setdefault(topic, note)
 
     def read(self, reading: Reading, found: Output, call: str, masks: Masks) -> None:
-        """How a layer's output was read, where that is not what everyone expects."""
+        """Note how a layer's output was read where that may surprise: samples not first, padding, a misfit mask."""
         if found.batch_dim and not reading.dims_given and reading.dims[0] != found.batch_dim:
             self.say(
                 "batch_dim",
-                f"layer {call!r} has its samples in dimension {found.batch_dim}, it seems, and is read so: give "
+                f"layer {call!r} seems to have its samples in dimension {found.batch_dim} and is read that way: give "
                 "batch_dim= if that is wrong",
             )
         if not masks.any or not isinstance(found.tensor, Tensor) or found.tensor.ndim != 3:
@@ -82,21 +84,22 @@ class Notes:
         if reading.representation == "flatten" and fits:
             self.say(
                 "padding",
-                'the batches have padded tokens, and representation="flatten" takes them in: "mean", "cls", "last" and '
+                'the batches have padded tokens, and representation="flatten" includes them: "mean", "cls", "last" and '
                 '"tokens" leave them out',
             )
         elif reading.representation in ("mean", "cls", "last", "tokens", "positions") and not fits:
             self.say(
                 "mask",
-                f"the mask of the batch does not fit layer {call!r} with its {tokens} tokens: all of them count there",
+                f"the batch's mask does not fit the {tokens} tokens of layer {call!r}: all of its tokens are used",
             )
 
     def notes(self) -> tuple[str, ...]:
+        """The notes as of now. May be called from any thread."""
         notes = [
             f"layer {call!r} ran for the first time, or once more than before, in batch {batch}: it is not compared"
             for (_, call), batch in self._late.items()
         ]
-        notes += tuple(self._said.values())  # a copy at once: the pass may say more on its own thread
+        notes += tuple(self._said.values())  # copied in one step, since the pass may add notes on its own thread
         order = self._order.note()
         if order:
             notes.append(order)

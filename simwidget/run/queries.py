@@ -1,4 +1,4 @@
-"""What a moment of a run answers: results, curves, Gram matrices, inspections. The run itself is not asked."""
+"""Results, curves, Gram matrices and inspections, computed from a `PassState` without touching the run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,10 @@ from simwidget.text.suggestions import near
 
 @dataclass(frozen=True)
 class Queries:
+    """Answers for one comparison, whose names, measures and confounders do not change."""
+
     names: tuple[str, ...]
-    """of the models"""
+    """of the models, in order"""
     measures: tuple[Measure, ...]
     confounders: tuple[str, ...]
 
@@ -34,6 +36,7 @@ class Queries:
         notes: Sequence[str] = (),
         provenance: Mapping[str, Any] | None = None,
     ) -> SimilarityResult:
+        """The result for the given measures and pairs of models; all of them by default."""
         wanted = [one for one in self.measures if measures is None or any(one.name in m.split("-") for m in measures)]
         return evaluate(
             pass_state,
@@ -47,15 +50,18 @@ class Queries:
         )
 
     def convergence(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> dict[str, Curve]:
+        """Measure -> its values over the batches, for one pair of layers."""
         return convergence(pass_state, self.measures, self.confounders, *self.pair(pass_state, layer_x, layer_y, view))
 
     def gram(self, pass_state: PassState, layer: str, model: str | None) -> NDArray[np.float32] | None:
+        """The Gram matrix (m, m) of a layer in the latest block; None where there is none."""
         row = self._row(pass_state, 0 if model is None else self.names.index(model), layer)
         if pass_state.latest is None or pass_state.rows[row].missing is not None:
             return None
         return pass_state.latest.gram(row).float().cpu().numpy()
 
     def inspect(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> Inspection | None:
+        """A pair of layers in the latest block; None where one of them has no Gram matrix."""
         rows = self.pair(pass_state, layer_x, layer_y, view)
         if pass_state.latest is None or any(pass_state.rows[row].missing is not None for row in rows):
             return None
@@ -63,12 +69,18 @@ class Queries:
         model_x, model_y = (self.names[position] for position in positions(self.names, view))
         return pass_state.latest.inspect(*rows, extremes, (model_x, layer_x, model_y, layer_y))
 
+    @property
+    def title(self) -> str:
+        """The models' names, or how many there are."""
+        return " × ".join(self.names) if len(self.names) < 4 else f"{len(self.names)} models"
+
     def check_model(self, model: str | None) -> None:
+        """Raise ValueError for the name of a model that is not compared."""
         if model is not None and model not in self.names:
             raise ValueError(f"there is no model {model!r}.{near(model, self.names)}")
 
     def pair(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> tuple[int, int]:
-        """The rows of a layer of the view's first model and one of its second."""
+        """The rows of a layer of the view's first model and of one of its second. Unknown layers: ValueError."""
         x, y = positions(self.names, view)
         return self._row(pass_state, x, layer_x), self._row(pass_state, y, layer_y)
 

@@ -1,4 +1,4 @@
-"""The rows of a pass: which layer of which network, or which confounder, each row of the sums belongs to."""
+"""The table of a pass's rows: the layer or the confounder that each row of the sums belongs to."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -16,9 +16,9 @@ NEVER_RAN = "never ran"
 
 
 class RowTable:
-    """Rows in the order in which they came: confounders, then calls of layers in execution order, then the others.
+    """Rows in order: the confounders, the calls of layers in execution order, the layers that never ran.
 
-    Rows are added until `fix`, after the first forward passes: the sums are made for as many rows.
+    Rows are added during the first forward passes, until `fix`: the sums are then made for that many rows.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -27,10 +27,10 @@ class RowTable:
         self._rows: list[Row] = []
         self._index: dict[Key, int] = {}
         self._repeating: set[Key] = set()
-        """calls of containers that merely returned what their last child gave"""
+        """calls of containers that returned their last child's output unchanged"""
         self._fixed = False
         self.index: Mapping[Key, int] = MappingProxyType(self._index)
-        """the place of each row, as it is at any moment"""
+        """key -> index of its row; a live, read-only view"""
         for confounder in plan.confounders:
             self._add(("confounder", confounder.name))
 
@@ -51,9 +51,10 @@ class RowTable:
     # --- during the pass ---------------------------------------------------------------------------------------------
 
     def add_representation(self, key: Key, x: Tensor, repeats_child: bool) -> bool:
-        """Note a representation (n, p) of the forward pass under way.
+        """Make sure that a representation (n, p) has a row, and record its number of features and dtype.
 
-        False where its layer ran for the first time only after the table was fixed, so that there is no row for it.
+        Returns:
+            False where it has no row, because its layer first ran after the table was fixed.
         """
         if key not in self._index and self._fixed:
             return False
@@ -66,7 +67,7 @@ class RowTable:
         return True
 
     def add_missing(self, key: Key, reason: str) -> None:
-        """Note why a layer has no representation; the first reason stays."""
+        """Record why a layer has no representation; the first reason is kept."""
         if key in self._index:
             row = self._rows[self._index[key]]
             row.missing = row.missing or reason
@@ -82,19 +83,19 @@ class RowTable:
                     self._add((position, name), NEVER_RAN)
 
     def fix(self) -> None:
-        """From now on the table has as many rows as the sums."""
+        """Add no more rows from now on."""
         self._fixed = True
 
     def note_absent(self, present: frozenset[Key], batch: int) -> None:
-        """Give a reason to each row that is not among the `present` ones of a block."""
+        """Record for each row that is not in `present`, a block's keys, that its layer did not always run."""
         for row in self._rows:
             if row.missing is None and row.key not in present:
                 row.missing = f"did not run in every forward pass (batch {batch})"
 
-    # --- for whoever looks -------------------------------------------------------------------------------------------
+    # --- read access -----------------------------------------------------------------------------------------------
 
     def copies(self) -> tuple[Row, ...]:
-        """The rows, as values that do not change; before the table is fixed, those that are expected."""
+        """Copies of the rows; before the table is fixed, the rows that are expected."""
         return tuple(Row(**vars(row)) for row in (self._rows if self._fixed else self._expected()))
 
     def layers(self) -> tuple[tuple[int, ...], ...]:
@@ -103,7 +104,7 @@ class RowTable:
         return tuple(self._layers_of(model, rows) for model in self._plan.models)
 
     def _expected(self) -> list[Row]:
-        """Before the first forward pass: the confounders, and the chosen layers in the order of their modules."""
+        """The confounders, and the chosen layers in the order of their modules."""
         keys = dict.fromkeys(
             (self._plan.network_of(model.model_name), name) for model in self._plan.models for name in model.layer_names
         )
@@ -134,14 +135,14 @@ class RowTable:
     # --- to a file and back ------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs, as JSON has it."""
+        """The table as JSON values; `restore` reads them."""
         return {
             "rows": [{**asdict(row), "key": list(row.key)} for row in self._rows],
             "repeating": [list(key) for key in self._repeating],
         }
 
     def restore(self, facts: Mapping[str, Any]) -> None:
-        """Take the rows of another pass with this plan; the table is fixed then. Raises MalformedError."""
+        """Read the rows of an earlier pass with the same plan, and fix the table. Raises MalformedError for others."""
         rows = [self._row_of(given) for given in field(facts, "rows", list)]
         expected = [row.key for row in self._rows]
         if [row.key for row in rows[: len(expected)]] != expected or len({row.key for row in rows}) < len(rows):
@@ -164,7 +165,7 @@ class RowTable:
         )
 
     def known(self, key: Sequence[Any]) -> Key:
-        """A key of this plan, of what a file has. Raises MalformedError for any other."""
+        """The key that a file has as a list, checked against the plan. Raises MalformedError for any other."""
         position, call = key
         if position == "confounder" and any(one.name == call for one in self._plan.confounders):
             return position, call

@@ -1,4 +1,4 @@
-"""The work of a run: from the loader through the models into the sums, within its limits, and its state to the disk."""
+"""A run without its thread: batches from the loader, the limits that end it, and its checkpoints."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,10 @@ from simwidget.text.errors import add_place
 
 
 class Runner(AbstractContextManager):
-    """Open it as a context, as often as it takes, and call `step` until it says that there is no more."""
+    """Takes batches of the loader through a `SinglePass`, one at each `step`.
+
+    Use it as a context manager; after a failure it may be entered again, and continues with the batch that failed.
+    """
 
     def __init__(
         self, models: Sequence[SimilarityModel], plan: Plan, options: Options, loader: Iterable, queries: Queries
@@ -45,7 +48,7 @@ class Runner(AbstractContextManager):
         self.started: str | None = None
         self.seconds = 0.0
         self.ended_by: str | None = None
-        """the limit that was reached"""
+        """the limit that ended the run, as the user gave it: "max_samples=1000\""""
 
     def __enter__(self) -> "Runner":
         self.started = self.started or datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -61,7 +64,7 @@ class Runner(AbstractContextManager):
         self.single_pass.__exit__(*exc)
 
     def step(self) -> bool:
-        """Take the next batch of the loader, or the one that failed again; False where there is none."""
+        """Process the next batch of the loader, or once more the batch that failed. False at the end of the loader."""
         begun = time.monotonic()
         try:
             batch = self._source.next()
@@ -93,7 +96,7 @@ class Runner(AbstractContextManager):
                 self.save(now=True)
 
     def locate(self, error: BaseException) -> None:
-        """Tell with an error in which batch it came, and what to do where it is one of memory."""
+        """Add to an error the batch in which it was raised and, if memory ran out, what may fit."""
         if isinstance(error, torch.OutOfMemoryError):
             add_place(error, how_to_fit(self.single_pass.tried, self._options_as_given))
         add_place(error, f"in batch {self.single_pass.n_batches} of the loader")
@@ -108,22 +111,24 @@ class Runner(AbstractContextManager):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know of the way that the run took."""
+        """Notes on the loader and the checkpoint."""
         written = () if self._checkpointer is None or self._checkpointer.note is None else (self._checkpointer.note,)
         return (*self._source.notes, *written)
 
     # --- to a file and back ------------------------------------------------------------------------------------------
 
     def save(self, now: bool = False) -> None:
-        """Write the checkpoint, if it is time and if all that went through the models is in the sums."""
+        """Write the checkpoint if it is time, or `now`; only where every batch so far is in the sums."""
         writer = self._checkpointer
         if writer is not None and self.single_pass.is_whole and self.single_pass.n_grams and (now or writer.is_time()):
             writer.write(self._content)
 
     def restore(self, checkpoint: Checkpoint, path: str | PathLike[str], seconds: float) -> None:
-        """Before it is opened: go on where the run of this checkpoint stood.
+        """Continue from a checkpoint; called before the context is opened.
 
-        Raises ValueError for the checkpoint of another run, with what differs, and for one that is damaged.
+        Raises:
+            AnotherRunError: the checkpoint is of another run; the text says what differs.
+            ValueError: the checkpoint is damaged.
         """
         self._who.check(checkpoint.header["about"])
         self.single_pass.restore(checkpoint.header["pass"], checkpoint.arrays)
@@ -141,12 +146,12 @@ class Runner(AbstractContextManager):
 
     @property
     def _who(self) -> Identity:
-        if self._identity is None:  # made when it is needed: it reads all weights
+        if self._identity is None:  # made on demand, since it reads all weights
             self._identity = self._identify()
         return self._identity
 
     def _content(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """What a checkpoint holds."""
+        """The header and the arrays of a checkpoint."""
         facts, arrays = self.single_pass.state()
         run = {"seconds": self.seconds, "started": self.started}
         header = {"about": self._who.about, "given": self._who.given, "pass": facts, "run": run}

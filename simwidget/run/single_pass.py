@@ -1,4 +1,4 @@
-"""One pass: batches in, sums of products out. What happens to a batch stands here from top to bottom."""
+"""One pass over the data: from batches to sums of products. `SinglePass.step` is the way of one batch."""
 
 import threading
 import warnings
@@ -19,36 +19,37 @@ from simwidget.inspection.inspector import Inspector
 from simwidget.inspection.latest_block import LatestBlock
 from simwidget.plan.memory import bytes_free, estimate_memory, warning
 from simwidget.plan.options import Plan
-from simwidget.run.forwards import Forwards, Receiver, Representation
+from simwidget.run.forwards import Forwards
 from simwidget.run.notes import Notes
+from simwidget.run.receiver import Receiver, Representation
 from simwidget.run.row_table import RowTable
 from simwidget.text.untrusted import MalformedError, whole
 
 GRAM_BYTES = 64 * 2**20
-"""Bytes that the latest batch's Gram matrices may take; of larger ones the first samples are kept."""
+"""Bytes that the kept Gram matrices of the latest block may take; of a larger block the first samples are kept."""
 
 
 class SinglePass(AbstractContextManager):
-    """Models, confounders and measures joined to accumulators; `step` takes one batch of the loader.
+    """Passes batches through the networks and adds their Gram matrices to the sums, one batch at each `step`.
 
-    Open it as a context while batches flow: hooks exist only then. `freeze` may be called from any thread.
+    Use it as a context manager: the hooks exist while the context is open. `freeze` may be called from any thread.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.models = plan.models
         self._plan = plan
         self._networks = plan.networks
-        # some accelerators have no float64: their sums live on the CPU
+        # MPS has no float64, so the sums are on the CPU there
         self._state_device = torch.device("cpu") if plan.device.type == "mps" else plan.device
         self._totals = Totals(tuple(dict.fromkeys(measure.rows for measure in plan.measures)))
         self._rows = RowTable(plan)
         self._grams = GramBatch(plan.gram_batch, self._rows.index, self._state_device, plan.precision)
         self._pending: Grams | None = None
-        """joined, and not yet in the sums"""
+        """the Gram matrices of a complete block that is not in the sums yet"""
         self._taken = 0
-        """samples of the present batch that are through the networks"""
+        """samples of the present batch that have passed through the networks"""
         self._at_once: int | None = None
-        """samples that a forward pass takes at most, where more did not fit"""
+        """the largest number of samples in one forward pass, after a larger one ran out of memory"""
         self.tried = 0
         """samples of the latest forward pass"""
         self._samples = SampleCollector()
@@ -61,12 +62,12 @@ class SinglePass(AbstractContextManager):
         self.n_grams = 0
         self.n_samples = 0
         self.warned: tuple[str, ...] = ()
-        """notes that were too urgent to wait for the end"""
+        """notes that were already shown as warnings during the run"""
 
     # --- the way of a batch ------------------------------------------------------------------------------------------
 
     def use_own_random_stream(self) -> None:
-        """Before it is opened: let networks that draw random numbers draw them from streams of their own."""
+        """Give each network a random stream of its own; called before the context is opened."""
         self._forwards.use_own_random_stream()
 
     def __enter__(self) -> "SinglePass":
@@ -78,10 +79,10 @@ class SinglePass(AbstractContextManager):
 
     @torch.no_grad()
     def step(self, raw: Any) -> None:
-        """Take one batch of the loader through all networks and into the sums.
+        """Pass one batch of the loader through all networks, and add each block that is complete to the sums.
 
-        Where it fails the sums are those before it, and it may be tried again; once `n_batches` has counted it, it is
-        through the networks, and the next step or `finish` takes it into the sums.
+        If it raises before `n_batches` has counted the batch, the sums are those before the batch, which may be
+        tried again. If it raises afterwards, the next `step` or `finish` adds the batch to the sums.
         """
         self._accumulate()
         batch, batches = self._forwards.split(raw, self.n_batches)
@@ -112,7 +113,7 @@ class SinglePass(AbstractContextManager):
         self._accumulate()
 
     def _forward(self, batch: Batch, batches: Sequence[Batch]) -> None:
-        """Take a batch, or a part of one, through all networks; what they gave may then be due."""
+        """Pass a batch, or a part of one, through all networks; this may complete a block."""
         self.tried = batch.n
         self._samples.open(batch)
         try:
@@ -130,7 +131,7 @@ class SinglePass(AbstractContextManager):
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Take what is still waiting to be joined into the sums."""
+        """Add the last, incomplete block to the sums."""
         self._accumulate()
         if self._grams.n_samples:
             self._pending = self._grams.take()
@@ -138,21 +139,21 @@ class SinglePass(AbstractContextManager):
 
     @property
     def n_seen(self) -> int:
-        """Samples that went through the networks, those that wait to be joined too."""
+        """Samples that have passed through the networks, including those that are not in the sums yet."""
         return self.n_samples + self._grams.n_samples + (0 if self._pending is None else self._pending.n)
 
     @property
     def _n_begun(self) -> int:
-        """Batches that are through the networks, the one of which a part is through too."""
+        """Batches that have passed through the networks, wholly or in part."""
         return self.n_batches + (self._taken > 0)
 
     @property
     def is_whole(self) -> bool:
-        """Whether all batches that are through the networks are in the sums."""
+        """Whether everything that has passed through the networks is in the sums."""
         return self._pending is None and not self._grams.n_samples and not self._taken
 
     def drop_scratch(self) -> None:
-        """Give back the memory that nothing needs before the next batch."""
+        """Free the memory that is not needed before the next batch."""
         self._grams.drop_scratch()
         for device in {network.device for network in self._networks}:
             if device.type == "cuda":
@@ -168,19 +169,18 @@ class SinglePass(AbstractContextManager):
         self._grams.put(one.key, one.x, one.original, one.kernel)
 
     def _fix_rows(self) -> None:
-        """After the first forward passes: the rows in execution order, then the chosen layers that never ran."""
+        """After the first forward passes: complete the table of rows and make the sums."""
         self._rows.add_never_run()
         self._check_memory()
         for who, name in self._forwards.written().items():
-            self._notes.say(
-                f"written {who}", f"the forward pass of {who!r} itself writes into {name!r}, which is not put back"
-            )
+            note = f"the forward pass of {who!r} writes into its own parameter {name!r}, and that is not undone"
+            self._notes.say(f"written {who}", note)
         with self._lock:
             self._rows.fix()
             self._totals.fix(len(self._rows), self._state_device)
 
     def _check_memory(self) -> None:
-        """Say at once when the state that is about to be made, and what waits to be joined, will hardly fit."""
+        """Warn before the sums are made where they, and the representations kept for joining, may not fit in memory."""
         here = max(1, self._grams.n_samples + self._grams.incoming)
         n = max(here, self._plan.gram_batch)
         wide = self._totals.in_float64 or any(row.dtype == "float64" for row in self._rows)
@@ -199,7 +199,7 @@ class SinglePass(AbstractContextManager):
             warnings.warn(problem, stacklevel=2)
 
     def _accumulate(self) -> None:
-        """Take the Gram matrices that are due into the sums."""
+        """Add the pending block to the sums, or count it as skipped if it has too few samples."""
         grams = self._pending
         if grams is None:
             return
@@ -223,7 +223,7 @@ class SinglePass(AbstractContextManager):
     # --- to a file and back ------------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """What `restore` needs to go on from here: facts as JSON has them, and tensors. The pass must be whole."""
+        """The pass as JSON values and tensors; `restore` reads them. Requires `is_whole`."""
         assert self.is_whole
         with self._lock:
             stand_in = self._forwards.stand_in
@@ -240,7 +240,7 @@ class SinglePass(AbstractContextManager):
             return facts, {**self._totals.arrays(), **self._forwards.random_arrays()}
 
     def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
-        """Go on where another pass with this plan stood. Raises MalformedError for what is no state of one."""
+        """Continue from the `state` of an earlier pass with the same plan. Raises MalformedError for anything else."""
         try:
             self._rows.restore(facts)
             self._totals.fix(len(self._rows), self._state_device)
@@ -261,7 +261,10 @@ class SinglePass(AbstractContextManager):
     # --- from any thread ---------------------------------------------------------------------------------------------
 
     def freeze(self, sums: bool = True) -> PassState:
-        """A copy of the state that later batches do not change; without the sums it takes no time."""
+        """The pass at this moment, as values that later batches do not change.
+
+        With `sums=False` the sums are left out, which makes the call cheap.
+        """
         with self._lock:
             return PassState(
                 sums=self._totals.sums() if sums else {},
@@ -278,7 +281,7 @@ class SinglePass(AbstractContextManager):
             )
 
     def _facts(self) -> dict[str, Any]:
-        """What the pass found out, for the provenance."""
+        """Facts that are known only after the first forward passes, for the provenance."""
         facts: dict[str, Any] = {"models": {}}
         dims, stand_in = self._forwards.batch_dims, self._forwards.stand_in
         for model in self.models:

@@ -1,4 +1,4 @@
-"""What a run says of itself at one moment, kept when its runner is dropped."""
+"""Facts about a run at one moment, which are kept when its runner is dropped."""
 
 import platform
 from collections.abc import Mapping
@@ -15,13 +15,16 @@ from simwidget.run.runner import Runner
 
 @dataclass(frozen=True)
 class RunSummary:
+    """When and how long a run ran, what ended it, and its notes."""
+
     started: str | None
+    """ISO 8601, UTC; None before the start"""
     seconds: float
-    """that the batches took; pauses do not count"""
+    """spent on batches, without pauses"""
     ended_by: str | None
-    """the limit that was reached"""
+    """the limit that ended the run"""
     n_batches_needed: int | None
-    """an estimate of how many batches it takes to reach a limit"""
+    """an estimate of the batches needed to reach the first limit"""
     notes: tuple[str, ...]
 
     @staticmethod
@@ -29,7 +32,7 @@ class RunSummary:
         return RunSummary(*(getattr(runner, field.name) for field in fields(RunSummary)))
 
     def provenance(self, pass_state: PassState, state: RunState, given: Mapping[str, Any]) -> dict[str, Any]:
-        """How the numbers came about, for whoever wants to repeat the run."""
+        """The provenance of a result: versions, what was `given` by the user, and how far the run came."""
         return {
             "simwidget": __version__,
             "torch": torch.__version__,

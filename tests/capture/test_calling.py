@@ -245,4 +245,4 @@ def test_what_was_left_out_is_told_once():
     batch = {"x": torch.randn(32, 3), "labels": torch.zeros(32, dtype=torch.long), "weight": torch.ones(32)}
     with pytest.warns(UserWarning, match="weight"):
         result = sw.compare({"net": Net()}, [batch] * 2, measures="cka", device="cpu").run(progress=False)
-    assert result.notes == ("model 'net' does not know the batch's 'weight', which it is not given",)
+    assert result.notes == ("model 'net' takes no argument for the batch's 'weight': they are not passed to it",)

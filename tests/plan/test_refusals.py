@@ -363,7 +363,7 @@ WITHOUT_NUMBERS = [
      f"its output (float32 (32, 16)) has no floating tensor with the batch's 32 samples in dimension 1: {ELSEWHERE}"),
     ("a dimension that changes", Turns, lambda: [torch.randn(N, 17, 8), torch.randn(17, N, 8)],
      {"layers": ["part", "head"], "gram_batch": 16}, "part",
-     "its samples lay in dimension 0 before, and in 1 in batch 1: say which with batch_dim="),
+     "its samples were in dimension 0 before, and are in 1 in batch 1: give batch_dim="),
     ("tokens of maps", convolutions, pictures, {"representation": {"stem": "cls"}}, "stem",
      'its output (32, 4, 4, 4) has positions, no tokens: take representation="mean" or "positions" for it'),
     ("positions of features", Pools, pictures, {"representation": "positions"}, "head",

@@ -204,7 +204,7 @@ def test_a_parameter_that_the_forward_pass_writes_is_named():
         with torch.no_grad():
             net.part.weight.add_(1)
 
-    with pytest.warns(UserWarning, match="itself writes into 'part.weight', which is not put back"):
+    with pytest.warns(UserWarning, match="writes into its own parameter 'part.weight', and that is not undone"):
         sw.compare({"net": Writes(write)}, [torch.randn(32, 4)], measures="cka", device="cpu").run(progress=False)
 
 
