@@ -11,8 +11,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from simwidget.plots.figure_text import Pen
 from simwidget.plots.layout import LEVELS, Label, Stretch, Unit, arranged, every
-from simwidget.plots.pen import Pen
 
 FONTS = {False: FontProperties(size=7), True: FontProperties(size=7, weight="bold")}
 """Of usual names and of strong ones."""

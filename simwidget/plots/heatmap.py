@@ -9,9 +9,9 @@ from matplotlib.font_manager import FontProperties
 
 from simwidget.plots.axis import LayerNames, room_of
 from simwidget.plots.colours import colours_of
+from simwidget.plots.figure_text import Pen, drawable
 from simwidget.plots.layout import units_of
 from simwidget.plots.marks import Outline, hatch_missing, hatch_unsettled
-from simwidget.plots.pen import Pen, drawable
 from simwidget.plots.text import wrapped
 from simwidget.result.layer_tree import Entry, LayerTree, paths_of
 from simwidget.result.similarity_result import SimilarityResult, View
