@@ -375,7 +375,7 @@ def test_a_font_of_ones_own_is_asked_for_its_letters(monkeypatch):
     monkeypatch.setattr(figure_text, "findfont", lambda font: asked.append(font.get_family()))
     monkeypatch.setattr(figure_text, "get_font", lambda _: Font())
     font = figure_text.FontProperties(family=["DejaVu Sans", "Noto Sans CJK JP"])
-    assert figure_text.drawable("层\n", font) == "层\\n"
+    assert figure_text.escape_missing_glyphs("层\n", font) == "层\\n"
     assert asked == [["DejaVu Sans"], ["Noto Sans CJK JP"]]
 
 
