@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simwidget.simtorch import CKA, BaseSimilarity, DeltaCKA
     from simwidget.widget import SimilarityExplorer, SimilarityHeatmap
 
-_HOMES = {
+_MODULE_OF = {
     "compare": "api",
     "Comparison": "run.comparison",
     "Description": "plan.description",
@@ -33,7 +33,7 @@ _HOMES = {
     "CKA": "simtorch",
     "DeltaCKA": "simtorch",
 }
-_ROOMS = ("charts", "demo", "functional", "plots")
+_SUBMODULES = ("charts", "demo", "functional", "plots")
 
 __all__ = [
     "CKA",
@@ -56,9 +56,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"simwidget.{_HOMES[name]}"), name)
-    if name in _ROOMS:
+    if name in _MODULE_OF:
+        return getattr(import_module(f"simwidget.{_MODULE_OF[name]}"), name)
+    if name in _SUBMODULES:
         return import_module(f"simwidget.{name}")
     raise AttributeError(f"module 'simwidget' has no attribute {name!r}")
 

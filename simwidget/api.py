@@ -121,22 +121,22 @@ def compare(
     if isinstance(model_x, Mapping):
         if loader is not None or layers_x is not None or layers_y is not None or names is not None:
             raise TypeError("with a mapping of models: compare(models, loader, layers=...); their names are its keys")
-        given, loader = dict(model_x), model_y
-        if not given:
+        named, loader = dict(model_x), model_y
+        if not named:
             raise ValueError("the mapping of models is empty")
-        chosen = {name: layers.get(name) if isinstance(layers, Mapping) else layers for name in given}
-        _check_names(layers, tuple(given))
+        layers_of = {name: layers.get(name) if isinstance(layers, Mapping) else layers for name in named}
+        _check_names(layers, tuple(named))
     else:
         if layers is not None and (layers_x is not None or layers_y is not None):
             raise TypeError("give layers (for both models) or layers_x and layers_y, not both")
         if model_y is None or loader is None:
             raise TypeError("compare takes two models and a loader, or a mapping of named models and a loader")
-        given = dict(zip(_two_names(model_x, model_y, names), (model_x, model_y), strict=True))
-        _check_names(layers, tuple(given))
-        shared = [layers.get(name) if isinstance(layers, Mapping) else layers for name in given]
-        each = [layers_x if layers_x is not None else shared[0], layers_y if layers_y is not None else shared[1]]
-        chosen = dict(zip(given, each, strict=True))
-    models = [_named_model(name, model, chosen[name]) for name, model in given.items()]
+        named = dict(zip(_two_names(model_x, model_y, names), (model_x, model_y), strict=True))
+        _check_names(layers, tuple(named))
+        for_all = [layers.get(name) if isinstance(layers, Mapping) else layers for name in named]
+        per_model = [layers_x if layers_x is not None else for_all[0], layers_y if layers_y is not None else for_all[1]]
+        layers_of = dict(zip(named, per_model, strict=True))
+    models = [_named_model(name, model, layers_of[name]) for name, model in named.items()]
     options = Options(
         measures=measures,
         device=device,

@@ -17,7 +17,7 @@ from simwidget.widget import SimilarityHeatmap
 from simwidget.widget.sources import Still
 
 LOG = logging.getLogger("simwidget")
-EVERY = 0.5
+UPDATE_SECONDS = 0.5
 """Seconds between two updates at least."""
 COLOURS = ("#1664c0", "#d9480f")
 MAX_EIGENVALUES = 50
@@ -45,8 +45,8 @@ def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
     titles = [one for one in widget.snapshot_meta["measures"] if one["kind"] != "difference"]
     scales = {"x": bq.LinearScale(), "y": bq.LinearScale(max=1.0)}
     lines, bands = [], []
-    for about, colour in zip(titles, _colours(len(titles)), strict=True):
-        lines.append(_line(bq, scales, colour, about["title"]))
+    for info, colour in zip(titles, _colours(len(titles)), strict=True):
+        lines.append(_line(bq, scales, colour, info["title"]))
         bands.append(
             bq.Lines(
                 x=np.zeros(1),
@@ -67,18 +67,18 @@ def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
         if pair is not None:
             view = (pair["model_x"], pair["model_y"])
             curves = widget.source.convergence(pair["layer_x"], pair["layer_y"], view)
-        for about, line, band in zip(titles, lines, bands, strict=True):
-            curve = curves.get(about["name"])
+        for info, line, band in zip(titles, lines, bands, strict=True):
+            curve = curves.get(info["name"])
             if curve is None:
                 line.visible = band.visible = False
                 continue
-            _set(line, curve.n_batches, curve.values)
+            _set_points(line, curve.n_batches, curve.values)
             errors = np.nan_to_num(curve.stderr)
-            _set(band, curve.n_batches, np.stack([curve.values - errors, curve.values + errors]))
+            _set_points(band, curve.n_batches, np.stack([curve.values - errors, curve.values + errors]))
         return "" if pair is None else f"{pair['layer_x']} × {pair['layer_y']}"
 
     axes = _axes(bq, scales, "batch", "value ± standard error")
-    return _live(widget, bq.Figure(marks=[*bands, *lines], axes=axes, **_style(options)), update)
+    return _follow(widget, bq.Figure(marks=[*bands, *lines], axes=axes, **_style(options)), update)
 
 
 def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
@@ -103,15 +103,15 @@ def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
         matrix = result.matrix(widget.measure, (pair["model_x"], pair["model_y"]))
         i = result.layers(pair["model_x"]).index(pair["layer_x"])
         j = result.layers(pair["model_y"]).index(pair["layer_y"])
-        _set(row, np.arange(matrix.shape[1]), matrix[i])
-        _set(column, np.arange(matrix.shape[0]), matrix[:, j])
+        _set_points(row, np.arange(matrix.shape[1]), matrix[i])
+        _set_points(column, np.arange(matrix.shape[0]), matrix[:, j])
         row.labels = [f"{pair['layer_x']} of {pair['model_x']}"]
         column.labels = [f"{pair['layer_y']} of {pair['model_y']}"]
         return result.title(widget.measure)
 
     axes = _axes(bq, scales, "layer, in execution order", "value")
     figure = bq.Figure(marks=[row, column], axes=axes, **_style(options, "bottom-left"))
-    return _live(widget, figure, update)
+    return _follow(widget, figure, update)
 
 
 def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
@@ -128,26 +128,28 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
     lines = [_line(bq, scales, colour, "") for colour in COLOURS]
 
     def update() -> str:
-        pair, found = widget.selection, None
+        pair, inspection = widget.selection, None
         if pair is not None:
-            found = widget.source.inspect(pair["layer_x"], pair["layer_y"], (pair["model_x"], pair["model_y"]))
-        if pair is None or found is None:
+            inspection = widget.source.inspect(pair["layer_x"], pair["layer_y"], (pair["model_x"], pair["model_y"]))
+        if pair is None or inspection is None:
             for line in lines:
                 line.visible = False
             return "a result has no Gram matrices" if isinstance(widget.source, Still) else ""
-        for line, side, spectrum in zip(lines, "xy", (found.spectrum_x, found.spectrum_y), strict=True):
-            shown = spectrum[:MAX_EIGENVALUES]
-            _set(line, np.arange(1, len(shown) + 1), shown)
+        for line, side, spectrum in zip(lines, "xy", (inspection.spectrum_x, inspection.spectrum_y), strict=True):
+            eigenvalues = spectrum[:MAX_EIGENVALUES]
+            _set_points(line, np.arange(1, len(eigenvalues) + 1), eigenvalues)
             line.labels = [f"{pair[f'layer_{side}']} of {pair[f'model_{side}']}"]
-        sizes = ("n/a" if np.isnan(size) else f"{size:.1f}" for size in (found.dimension_x, found.dimension_y))
+        sizes = (
+            "n/a" if np.isnan(size) else f"{size:.1f}" for size in (inspection.dimension_x, inspection.dimension_y)
+        )
         return f"effective dimension {' / '.join(sizes)}"
 
     axes = _axes(bq, scales, "eigenvalue", "share of the variance")
     figure = bq.Figure(marks=lines, axes=axes, **_style(options, "top-right"))
-    return _live(widget, figure, update)
+    return _follow(widget, figure, update)
 
 
-class _Updates:
+class _ThrottledUpdate:
     """Calls `update` after changes, one at a time and not too often; the last change is never lost."""
 
     def __init__(self, update: Callable[[], None]) -> None:
@@ -158,7 +160,7 @@ class _Updates:
 
     def __call__(self, _: Any = None) -> None:
         with self._lock:
-            wait = self._last + EVERY - time.monotonic()
+            wait = self._last + UPDATE_SECONDS - time.monotonic()
             if wait <= 0:
                 self._now()
             elif self._timer is None:
@@ -182,23 +184,23 @@ class _Updates:
                 self._timer.cancel()
 
 
-def _live(widget: SimilarityHeatmap, figure: Any, update: Callable[[], str]) -> Any:
+def _follow(widget: SimilarityHeatmap, figure: Any, update: Callable[[], str]) -> Any:
     """The figure, updated from now on; its title is what `update` returns."""
 
-    def everything() -> None:
+    def update_figure() -> None:
         figure.title = update()
 
-    updates = _Updates(everything)
+    updates = _ThrottledUpdate(update_figure)
     traits = ["selection", "measure", "run"]
     widget.observe(updates, traits)
 
-    def closed(change: Any) -> None:
+    def on_close(change: Any) -> None:
         if change["new"] is None:
             widget.unobserve(updates, traits)
             updates.stop()
 
-    widget.observe(closed, "comm")
-    everything()
+    widget.observe(on_close, "comm")
+    update_figure()
     return figure
 
 
@@ -230,7 +232,7 @@ def _axes(bq: Any, scales: dict[str, Any], x: str, y: str) -> list[Any]:
     ]
 
 
-def _set(mark: Any, x: Any, y: Any) -> None:
+def _set_points(mark: Any, x: Any, y: Any) -> None:
     """Show the points that have numbers; one that is NaN would upset the figure's scales."""
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     known = np.isfinite(y) if y.ndim == 1 else np.isfinite(y).all(0)

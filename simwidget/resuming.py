@@ -49,20 +49,19 @@ def resume(
     for name in given["functions"]:
         if name not in options:
             raise ValueError(f"the run had {name}=, which a file cannot hold: give it again, resume(..., {name}=...)")
-    asked = {**given["options"], **given["limits"], **options}
-    several = isinstance(model_x, Mapping)
+    arguments = {**given["options"], **given["limits"], **options}
     names, layers = list(given["layers"]), given["layers"]
     if "layers" not in options and not {"layers_x", "layers_y"} & set(options):
-        asked["layers"] = layers
-    if not several:
-        asked.setdefault("names", names)
+        arguments["layers"] = layers
+    if not isinstance(model_x, Mapping):
+        arguments.setdefault("names", names)
     defaults = compare.__kwdefaults__ or {}
     unknown = (set(given["options"]) | set(given["limits"])) - set(defaults)
     with refusing(path, "checkpoint"):
         expect(not unknown, f"it has options that this version does not know: {', '.join(map(shown, sorted(unknown)))}")
-    seconds = asked.pop("checkpoint_seconds", defaults["checkpoint_seconds"])
+    seconds = arguments.pop("checkpoint_seconds", defaults["checkpoint_seconds"])
     try:
-        comparison = compare(model_x, model_y, loader, **asked)
+        comparison = compare(model_x, model_y, loader, **arguments)
     except (TypeError, ValueError) as problem:
         raise ValueError(f"{path} is of another run, as its options do not fit this one: {brief(problem)}") from problem
     try:

@@ -49,12 +49,12 @@ class BaseSimilarity:
         self.sim_matrix: NDArray[np.float64] | None = None
         self.result: SimilarityResult | None = None
         # the mean of per-batch ratios is about the loader's own batches, so these are not joined
-        joined = gram_batch if gram_batch is not None else 1 if average == "cka" else 64
+        resolved_gram_batch = gram_batch if gram_batch is not None else 1 if average == "cka" else 64
         known = [field.name for field in fields(Options)]
         for option in options:
             if option not in known:
                 raise TypeError(f"unknown option {option!r}.{near(option, known)}")
-        self._options = {"unbiased": unbiased, "average": average, "gram_batch": joined, **options}
+        self._options = {"unbiased": unbiased, "average": average, "gram_batch": resolved_gram_batch, **options}
         self._comparison([])  # wrong options fail here, not after the data have been loaded
 
     def compute(self, dataloader: Iterable) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ def widget(comparison):
 
 @pytest.fixture
 def at_once(monkeypatch):
-    monkeypatch.setattr(charts, "EVERY", 0.0)
+    monkeypatch.setattr(charts, "UPDATE_SECONDS", 0.0)
 
 
 def lines(figure):
@@ -109,7 +109,7 @@ def test_at_most_two_updates_a_second_and_never_the_last_one_lost():
         if state["now"] == 40:
             done.set()
 
-    updates = charts._Updates(update)
+    updates = charts._ThrottledUpdate(update)
     for k in range(1, 41):
         state["now"] = k
         updates()
@@ -117,7 +117,7 @@ def test_at_most_two_updates_a_second_and_never_the_last_one_lost():
     assert times[-1][1] == 40
     assert len(times) <= 3
     gaps = np.diff([when for when, _ in times])
-    assert (gaps >= charts.EVERY - 0.02).all()
+    assert (gaps >= charts.UPDATE_SECONDS - 0.02).all()
 
 
 def test_charts_let_go_of_a_closed_heatmap(comparison):

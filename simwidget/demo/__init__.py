@@ -35,14 +35,14 @@ def load(batch_size: int = 64) -> Demo:
     >>> list(models), len(loader.dataset)
     (['seed 0', 'seed 1', 'untrained'], 1000)
     """
-    here = Path(__file__).parent
-    with np.load(here / "images.npz", allow_pickle=False) as file:
+    folder = Path(__file__).parent
+    with np.load(folder / "images.npz", allow_pickle=False) as file:
         images = torch.from_numpy(file["images"]).unsqueeze(1).float() / 255
         labels = torch.from_numpy(file["labels"]).long()
     models = {}
     for name, stem in _FILES.items():
         models[name] = FashionNet().eval()
-        models[name].load_state_dict(load_file(here / f"{stem}.safetensors"))
+        models[name].load_state_dict(load_file(folder / f"{stem}.safetensors"))
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).tolist()
     loader = DataLoader(TensorDataset(images, labels), batch_size=batch_size, sampler=_FixedOrder(order))
     return Demo(models, loader, labels)

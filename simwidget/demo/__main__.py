@@ -15,17 +15,17 @@ PAIRS = (("seed 0", "seed 1"), ("seed 0", "untrained"))
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("notebook", type=Path, help="the quickstart notebook")
-    options.add_argument("--out", type=Path, default=Path("out"), help="folder for what the notebook writes")
-    given = options.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    execute(given.notebook, given.out)
-    result = sw.SimilarityResult.load(given.out / "similarity.simw")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("notebook", type=Path, help="the quickstart notebook")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for what the notebook writes")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    execute(arguments.notebook, arguments.out)
+    result = sw.SimilarityResult.load(arguments.out / "similarity.simw")
     describe(result)
-    draw(result, given.out / "demo.png")
-    print(f"\nnotebook: {given.out / given.notebook.name}\npage:     {given.out / 'similarity.html'}")
-    print(f"picture:  {given.out / 'demo.png'}")
+    draw(result, arguments.out / "demo.png")
+    print(f"\nnotebook: {arguments.out / arguments.notebook.name}\npage:     {arguments.out / 'similarity.html'}")
+    print(f"picture:  {arguments.out / 'demo.png'}")
 
 
 def execute(notebook: Path, out: Path) -> None:
@@ -33,10 +33,10 @@ def execute(notebook: Path, out: Path) -> None:
     import nbformat
     from nbclient import NotebookClient
 
-    book = nbformat.read(notebook, as_version=4)
+    content = nbformat.read(notebook, as_version=4)
     print(f"running {notebook} in a kernel")
-    NotebookClient(book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(out)}}).execute()
-    nbformat.write(book, out / notebook.name)
+    NotebookClient(content, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(out)}}).execute()
+    nbformat.write(content, out / notebook.name)
 
 
 def describe(result: sw.SimilarityResult) -> None:
@@ -53,8 +53,8 @@ def describe(result: sw.SimilarityResult) -> None:
         ]
         print(f"{layer:16}" + "".join(f"{cell:^20}" for cell in cells))
     best = result.matrix("cka", PAIRS[0]).argmax(1)
-    hits = np.mean(np.abs(best - np.arange(len(best))) <= 1)
-    print(f"\nThe most similar layer of the other trained network is the same one or its neighbour for {hits:.0%}.")
+    share = np.mean(np.abs(best - np.arange(len(best))) <= 1)
+    print(f"\nThe most similar layer of the other trained network is the same one or its neighbour for {share:.0%}.")
     for note in result.notes:
         print(f"note: {note}")
 

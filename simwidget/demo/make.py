@@ -41,11 +41,11 @@ def train(seed: int, images: Tensor, labels: Tensor, epochs: int) -> FashionNet:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1e-2, total_steps=batches)
     for _ in range(epochs):
         order = torch.randperm(len(images))
-        for chosen in order.split(128):
-            if len(chosen) < 128:
+        for indices in order.split(128):
+            if len(indices) < 128:
                 continue
             optimiser.zero_grad()
-            nn.functional.cross_entropy(net(as_input(images[chosen])), labels[chosen].long()).backward()
+            nn.functional.cross_entropy(net(as_input(images[indices])), labels[indices].long()).backward()
             optimiser.step()
             schedule.step()
     return net.eval()
@@ -53,39 +53,39 @@ def train(seed: int, images: Tensor, labels: Tensor, epochs: int) -> FashionNet:
 
 @torch.no_grad()
 def accuracy(net: FashionNet, images: Tensor, labels: Tensor) -> float:
-    hits = sum(
+    n_correct = sum(
         (net(as_input(x)).argmax(1) == y).sum().item()
         for x, y in zip(images.split(500), labels.split(500), strict=True)
     )
-    return hits / len(images)
+    return n_correct / len(images)
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
-    options.add_argument("--out", type=Path, default=Path(__file__).parent)
-    options.add_argument("--epochs", type=int, default=4)
-    args = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--epochs", type=int, default=4)
+    arguments = parser.parse_args()
 
-    train_images = read_idx(args.data / "train-images-idx3-ubyte.gz")
-    train_labels = read_idx(args.data / "train-labels-idx1-ubyte.gz")
-    test_images = read_idx(args.data / "t10k-images-idx3-ubyte.gz")
-    test_labels = read_idx(args.data / "t10k-labels-idx1-ubyte.gz")
+    train_images = read_idx(arguments.data / "train-images-idx3-ubyte.gz")
+    train_labels = read_idx(arguments.data / "train-labels-idx1-ubyte.gz")
+    test_images = read_idx(arguments.data / "t10k-images-idx3-ubyte.gz")
+    test_labels = read_idx(arguments.data / "t10k-labels-idx1-ubyte.gz")
     np.savez_compressed(
-        args.out / "images.npz", images=test_images[:N_SHIPPED].numpy(), labels=test_labels[:N_SHIPPED].numpy()
+        arguments.out / "images.npz", images=test_images[:N_SHIPPED].numpy(), labels=test_labels[:N_SHIPPED].numpy()
     )
 
     torch.manual_seed(UNTRAINED_SEED)
     nets = {"untrained": FashionNet().eval()}
     for seed in TRAINED_SEEDS:
-        nets[f"seed{seed}"] = train(seed, train_images, train_labels, args.epochs)
+        nets[f"seed{seed}"] = train(seed, train_images, train_labels, arguments.epochs)
     for name, net in nets.items():
         score = accuracy(net, test_images[N_SHIPPED:], test_labels[N_SHIPPED:])
         print(f"{name}: {score:.1%} on {len(test_images) - N_SHIPPED} images that are not shipped")
         if name != "untrained" and score < 0.8:
-            raise SystemExit(f"{name} stayed under 80 %: train for more than {args.epochs} epochs")
+            raise SystemExit(f"{name} stayed under 80 %: train for more than {arguments.epochs} epochs")
         save_file(
-            {key: value.contiguous() for key, value in net.state_dict().items()}, args.out / f"{name}.safetensors"
+            {key: value.contiguous() for key, value in net.state_dict().items()}, arguments.out / f"{name}.safetensors"
         )
 
 

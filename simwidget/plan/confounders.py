@@ -30,12 +30,12 @@ class Confounder:
     """a model and a layer of it; of "input": what stands in for token ids"""
     function: Callable[[Any], Tensor] | None = None
 
-    def from_layer(self, batch: Batch) -> bool:
+    def uses_layer(self, batch: Batch) -> bool:
         """Whether its values come out of a layer, for batches like this one."""
         if self.kind == "input" and _holds_tokens(batch):
             if self.layer is None:
                 raise ValueError(
-                    f"the input is {_dtype(batch)}, whose inner products mean nothing, and no model has an "
+                    f"the input is {_dtype_name(batch)}, whose inner products mean nothing, and no model has an "
                     "nn.Embedding to take in its place: give confounder= a layer, or a callable from the batch to a "
                     'float tensor, or take measures=("cka",)'
                 )
@@ -60,7 +60,7 @@ class Confounder:
                     "the batch's input is no one tensor (n, ...): give confounder= a callable from the batch to one, "
                     'or take measures=("cka",)'
                 )
-            return _floating(tensor)
+            return _as_float(tensor)
         if self.kind == "labels":
             if batch.labels is None:
                 raise ValueError(
@@ -69,44 +69,46 @@ class Confounder:
                 )
             return batch.labels[:, None]
         assert self.function is not None
-        found = self.function(batch.raw)
-        if not isinstance(found, Tensor) or found.ndim < 1 or len(found) != batch.n:
-            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        values = self.function(batch.raw)
+        if not isinstance(values, Tensor) or values.ndim < 1 or len(values) != batch.n:
+            shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise ValueError(
                 f"confounder {self.name!r} gave {shape}; it must give a tensor ({batch.n}, ...), one row a sample"
             )
-        if found.layout != torch.strided:
-            raise ValueError(f"confounder {self.name!r} gave a {describe_type(found)} tensor; it must give a dense one")
-        return _floating(found.detach())
+        if values.layout != torch.strided:
+            raise ValueError(
+                f"confounder {self.name!r} gave a {describe_type(values)} tensor; it must give a dense one"
+            )
+        return _as_float(values.detach())
 
 
 def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module]) -> tuple[Confounder, ...]:
     """The confounders of an option, in order; raises ValueError for one that is unknown or not unique."""
     found: dict[str, Confounder] = {}
-    several = option if isinstance(option, list | tuple) else [] if option is None else [option]
-    for one in several:
-        confounder = _resolve(one, models)
+    entries = option if isinstance(option, list | tuple) else [] if option is None else [option]
+    for entry in entries:
+        confounder = _resolve(entry, models)
         name = confounder.name if confounder.name not in found else f"{confounder.name}#{len(found)}"
-        if name != confounder.name and not callable(one):
-            raise ValueError(f"confounder {one!r} is given twice")
+        if name != confounder.name and not callable(entry):
+            raise ValueError(f"confounder {entry!r} is given twice")
         found[name] = Confounder(name, confounder.kind, confounder.layer, confounder.function)
     return tuple(found.values())
 
 
-def _resolve(one: Any, models: Mapping[str, nn.Module]) -> Confounder:
-    if one == "input":
+def _resolve(entry: Any, models: Mapping[str, nn.Module]) -> Confounder:
+    if entry == "input":
         return Confounder("input", "input", layer=_first_embedding(models))
-    if one == "labels":
+    if entry == "labels":
         return Confounder("labels", "labels")
-    if isinstance(one, str):
-        model, layer = _layer(one, models)
-        return Confounder(one, "layer", layer=(model, layer))
-    if callable(one):
-        return Confounder(callable_name(one), "batch", function=one)
-    raise ValueError(f"confounder={one!r}: {CHOICES}")
+    if isinstance(entry, str):
+        model, layer = _hooked_layer(entry, models)
+        return Confounder(entry, "layer", layer=(model, layer))
+    if callable(entry):
+        return Confounder(callable_name(entry), "batch", function=entry)
+    raise ValueError(f"confounder={entry!r}: {CHOICES}")
 
 
-def _layer(name: str, models: Mapping[str, nn.Module]) -> tuple[str, str]:
+def _hooked_layer(name: str, models: Mapping[str, nn.Module]) -> tuple[str, str]:
     model, layer = _named_layer(name, models)
     if isinstance(named_layers(models[model])[layer.partition("#")[0]], torch.jit.ScriptModule):
         raise TypeError(
@@ -124,14 +126,14 @@ def _named_layer(name: str, models: Mapping[str, nn.Module]) -> tuple[str, str]:
             if layer.partition("#")[0] not in known:
                 raise ValueError(f"confounder={name!r}: {model!r} has no such layer.{near(layer, tuple(known))}")
             return model, layer
-    having = [model for model, known in layers.items() if name.partition("#")[0] in known]
-    if not having:
+    owners = [model for model, known in layers.items() if name.partition("#")[0] in known]
+    if not owners:
         everything = [*dict.fromkeys(layer for known in layers.values() for layer in known)]
         raise ValueError(f"confounder={name!r} is no layer of any model.{near(name, everything)} Or {CHOICES}")
-    if len({id(models[model]) for model in having}) > 1:
-        told = " or ".join(repr(f"{model}:{name}") for model in having)
-        raise ValueError(f"confounder={name!r} is a layer of {len(having)} models: say which, {told}")
-    return having[0], name
+    if len({id(models[model]) for model in owners}) > 1:
+        choices = " or ".join(repr(f"{model}:{name}") for model in owners)
+        raise ValueError(f"confounder={name!r} is a layer of {len(owners)} models: say which, {choices}")
+    return owners[0], name
 
 
 def _first_embedding(models: Mapping[str, nn.Module]) -> tuple[str, str] | None:
@@ -147,11 +149,11 @@ def _holds_tokens(batch: Batch) -> bool:
     return tensor is not None and tensor.dtype in (torch.int64, torch.int32, torch.int16, torch.bool)
 
 
-def _dtype(batch: Batch) -> str:
+def _dtype_name(batch: Batch) -> str:
     return "" if batch.input_tensor is None else str(batch.input_tensor.dtype).removeprefix("torch.")
 
 
-def _floating(tensor: Tensor) -> Tensor:
+def _as_float(tensor: Tensor) -> Tensor:
     if tensor.is_quantized:
         return tensor.dequantize()
     if tensor.is_complex():

@@ -10,13 +10,13 @@ from simwidget.capture.layers import named_layers
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.positions import Positions
 from simwidget.capture.reading import ReadingContext
-from simwidget.plan.memory import MemoryEstimate, bytes_free, estimate_memory, warning, written
+from simwidget.plan.memory import MemoryEstimate, bytes_free, estimate_memory, format_bytes, memory_warning
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options
 from simwidget.restore.randomness import preserved_random_state
 
 COLUMNS = ("layer", "module", "calls", "output", "dtype", "features", "chosen")
-SIDES = ("left", "left", "right", "left", "left", "right", "left")
+ALIGNMENTS = ("left", "left", "right", "left", "left", "right", "left")
 
 
 @dataclass(frozen=True)
@@ -99,18 +99,20 @@ class Description:
         lines = [f"{layer.name}: {layer.reason}" for layer in self.layers if layer.reason and layer.calls]
         if idle:
             lines.append(f"did not run: {', '.join(idle[:6])}{', ...' if len(idle) > 6 else ''}")
-        lines.append(f"comparing the chosen layers takes about {written(self.memory.total)} beside the model")
+        lines.append(f"comparing the chosen layers takes about {format_bytes(self.memory.total)} beside the model")
         return lines if self.warning is None else [*lines, self.warning]
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th style="text-align:{side}">{name}</th>' for name, side in zip(COLUMNS, SIDES, strict=True))
+        head = "".join(
+            f'<th style="text-align:{side}">{name}</th>' for name, side in zip(COLUMNS, ALIGNMENTS, strict=True)
+        )
         rows = []
         for layer in self.layers:
             weight = "" if layer.chosen else ";opacity:.6"
             cells = "".join(
                 f'<td style="text-align:{side};white-space:{"normal" if column == "chosen" else "nowrap"}{weight}">'
                 f"{escape(cell)}</td>"
-                for cell, column, side in zip(layer.cells(), COLUMNS, SIDES, strict=True)
+                for cell, column, side in zip(layer.cells(), COLUMNS, ALIGNMENTS, strict=True)
             )
             rows.append(f"<tr>{cells}</tr>")
         ending = "".join(f"<p>{escape(line)}</p>" for line in self._ending())
@@ -160,9 +162,9 @@ def describe(
     <BLANKLINE>
     comparing the chosen layers takes about 178 kB beside the model
     """
-    given = model if isinstance(model, SimilarityModel) else SimilarityModel(model)
-    chosen = set(given.layer_names)
-    everything = SimilarityModel(given.model, given.model_name, layers=list(named_layers(given.model)))
+    own_model = model if isinstance(model, SimilarityModel) else SimilarityModel(model)
+    chosen = set(own_model.layer_names)
+    everything = SimilarityModel(own_model.model, own_model.model_name, layers=list(named_layers(own_model.model)))
     plan = Options(
         measures=("cka",),
         confounder=None,
@@ -176,22 +178,24 @@ def describe(
         seed=seed,
     ).plan([everything])
     (network,) = plan.networks
-    own = network.take(batch, 0)
-    places = Positions(own.n, own.masks, positions, seed, 0, lambda _: None) if plan.by_position else None
-    context = ReadingContext(own.n, own.masks.to(network.device), places)
+    own_batch = network.make_batch(batch, 0)
+    drawn_positions = (
+        Positions(own_batch.n, own_batch.masks, positions, seed, 0, lambda _: None) if plan.by_position else None
+    )
+    context = ReadingContext(own_batch.n, own_batch.masks.to(network.device), drawn_positions)
     found: dict[str, LayerDescription] = {}
     calls: Counter[str] = Counter()
-    waiting = 0
+    pending_bytes = 0
     itemsize = 4
     previous = ""
 
     def sink(call: str, output: Any, inputs: Any) -> None:
-        nonlocal waiting, itemsize, previous
+        nonlocal pending_bytes, itemsize, previous
         layer = call.partition("#")[0]
         calls[layer] += 1
         reading = network.readings[layer]
         try:
-            tensor = reading.output(output, own.n)
+            tensor = reading.output(output, own_batch.n)
             x = reading.represent(tensor, context, call, inputs)
         except RepresentationError as problem:
             listed = layer in chosen
@@ -200,33 +204,39 @@ def describe(
             )
             return
         # a container that returns what the chosen layer before it gave is no layer of its own
-        again = layer in chosen and context.repeat_detector.is_repeat(tensor.source) and layer in network.containers
-        left_out = given.chosen_by_default and again
+        repeats_child = (
+            layer in chosen and context.repeat_detector.is_repeat(tensor.source) and layer in network.containers
+        )
+        left_out = own_model.chosen_by_default and repeats_child
         listed = layer in chosen and not left_out
         shape = tuple(getattr(tensor.tensor, "shape", ()))
         dtype = str(x.dtype).removeprefix("torch.")
-        one = LayerDescription(layer, network.kinds[layer], 0, shape, dtype, x.shape[1], listed)
-        found.setdefault(layer, replace(one, repeats=previous) if left_out else one)
+        description = LayerDescription(layer, network.kinds[layer], 0, shape, dtype, x.shape[1], listed)
+        found.setdefault(layer, replace(description, repeats=previous) if left_out else description)
         if layer in chosen:
             previous = call
         if found[layer].chosen:
-            waiting += x.numel() * x.element_size()
+            pending_bytes += x.numel() * x.element_size()
             itemsize = max(itemsize, min(8, x.element_size()))
 
     capture = Capture(network.module, network.model, network.names, network.device, network.caller, sink)
     with preserved_random_state([network.device]), capture:
-        capture.forward(own)
-    n = own.n if places is None else len(places.drawn_samples())
-    n_gram = max(n, gram_batch)
-    rows = sum(calls[layer.name] for layer in found.values() if layer.chosen) + 1  # and a confounder
-    need = estimate_memory(
-        rows, n_gram, waiting=waiting * (n_gram - n) // max(n, 1), joins=n < gram_batch, itemsize=itemsize
+        capture.forward(own_batch)
+    n = own_batch.n if drawn_positions is None else len(drawn_positions.drawn_samples())
+    n_in_gram = max(n, gram_batch)
+    n_rows = sum(calls[layer.name] for layer in found.values() if layer.chosen) + 1  # and a confounder
+    estimate = estimate_memory(
+        n_rows,
+        n_in_gram,
+        pending_bytes=pending_bytes * (n_in_gram - n) // max(n, 1),
+        joins_batches=n < gram_batch,
+        itemsize=itemsize,
     )
     ran = [replace(layer, calls=calls[layer.name]) for layer in found.values()]
-    never = [
+    idle = [
         LayerDescription(name, network.kinds[name], 0, None, "", None, False, "did not run")
         for name in network.names
         if name not in found
     ]
-    problem = warning(need, bytes_free(plan.device), rows, n_gram)
-    return Description(given.model_name, own.n, (*ran, *never), need, problem)
+    problem = memory_warning(estimate, bytes_free(plan.device), n_rows, n_in_gram)
+    return Description(own_model.model_name, own_batch.n, (*ran, *idle), estimate, problem)

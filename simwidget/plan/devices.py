@@ -10,12 +10,12 @@ Device = torch.device | str | None
 def choose_device(device: Device, network: torch.nn.Module | None = None) -> torch.device:
     """The device asked for; else the accelerator that holds the network; else CUDA, then MPS, then the CPU."""
     if device is not None:
-        return _indexed(torch.device(device))
-    home = None if network is None else single_device(network)
-    if home is not None and home.type not in ("cpu", "meta"):
-        return home
+        return _with_index(torch.device(device))
+    current = None if network is None else single_device(network)
+    if current is not None and current.type not in ("cpu", "meta"):
+        return current
     if torch.cuda.is_available():
-        return _indexed(torch.device("cuda"))
+        return _with_index(torch.device("cuda"))
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
@@ -35,7 +35,7 @@ def check_device(device: Device, model: str) -> None:
         raise ValueError(f"device={device!r} of {model!r} is not on this machine: give another, or leave device= out")
 
 
-def _indexed(device: torch.device) -> torch.device:
+def _with_index(device: torch.device) -> torch.device:
     """ "cuda" as the device that it now stands for: tensors have "cuda:0", and the two are not equal."""
     if device.type == "cuda" and device.index is None and torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())

@@ -11,7 +11,7 @@ import torch
 from simwidget.estimate.accumulators import N_GROUPS
 from simwidget.estimate.history import LONGEST, MEMORY, SHORTEST
 
-ENOUGH = 0.8
+SAFE_SHARE = 0.8
 """The share of the free memory that a run may take without a warning."""
 
 
@@ -32,27 +32,28 @@ class MemoryEstimate:
 
     def __str__(self) -> str:
         return (
-            f"{written(self.total)}: {written(self.sums)} for the sums, {written(self.grams)} for the Gram matrices, "
-            f"{written(self.joined)} for representations that wait to be joined"
+            f"{format_bytes(self.total)}: {format_bytes(self.sums)} for the sums, "
+            f"{format_bytes(self.grams)} for the Gram matrices, "
+            f"{format_bytes(self.joined)} for representations that wait to be joined"
         )
 
 
 def estimate_memory(
-    n_rows: int, n: int, *, n_row_maps: int = 1, waiting: int = 0, joins: bool = False, itemsize: int = 4
+    n_rows: int, n: int, *, n_row_maps: int = 1, pending_bytes: int = 0, joins_batches: bool = False, itemsize: int = 4
 ) -> MemoryEstimate:
     """The memory of a run with this many rows (layers and confounders) and samples in a Gram matrix.
 
-    `waiting` are the bytes of all representations of one Gram matrix's samples; where batches are `joins`, they wait.
+    `pending_bytes` are the bytes of all representations of one Gram matrix's samples; they wait where `joins_batches`.
 
     >>> estimate_memory(n_rows=50, n=64).total < 2**24 < estimate_memory(n_rows=1000, n=64).total
     True
     """
     products = n_rows * n_rows * 8
-    moments = min(LONGEST, max(SHORTEST, MEMORY // max(1, 2 * n_rows * (n_rows + 1))))
-    sums = n_row_maps * (2 * N_GROUPS * products + moments * products // 4)
+    n_moments = min(LONGEST, max(SHORTEST, MEMORY // max(1, 2 * n_rows * (n_rows + 1))))
+    sums = n_row_maps * (2 * N_GROUPS * products + n_moments * products // 4)
     stack = n_rows * n * n * itemsize
     # the stack, the centred copy and the rows of each map, and the latest batch's stack
-    return MemoryEstimate(sums, 3 * stack + n_row_maps * stack // 2, waiting if joins else 0)
+    return MemoryEstimate(sums, 3 * stack + n_row_maps * stack // 2, pending_bytes if joins_batches else 0)
 
 
 def bytes_free(device: torch.device) -> int | None:
@@ -62,11 +63,11 @@ def bytes_free(device: torch.device) -> int | None:
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if device.type != "cpu":
         return None
-    found = _limits()
+    found = _cpu_bytes_free()
     return min(found) if found else None
 
 
-def _limits() -> list[int]:
+def _cpu_bytes_free() -> list[int]:
     """What the system has free, and what is left of this container's limit."""
     found = []
     try:
@@ -85,9 +86,9 @@ def _limits() -> list[int]:
     return found
 
 
-def warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: int) -> str | None:
+def memory_warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: int) -> str | None:
     """What to tell the user when a run will hardly fit; None when it will."""
-    if free is None or estimate.total <= ENOUGH * free:
+    if free is None or estimate.total <= SAFE_SHARE * free:
         return None
     parts = {
         "choose fewer layers (layers=)": estimate.sums,
@@ -95,12 +96,13 @@ def warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: int) -> 
         'use representation="mean", or batches as large as gram_batch, which are not joined': estimate.joined,
     }
     return (
-        f"this run of {n_rows} layers and {n} samples a Gram matrix needs about {estimate}; {written(free)} are free: "
+        f"this run of {n_rows} layers and {n} samples a Gram matrix needs about {estimate}; "
+        f"{format_bytes(free)} are free: "
         f"{max(parts, key=lambda part: parts[part])}"
     )
 
 
-def how_to_fit(n: int, options: Mapping[str, Any]) -> str:
+def out_of_memory_advice(n: int, options: Mapping[str, Any]) -> str:
     """What to do when a forward pass of n samples did not fit."""
     unbiased = options.get("unbiased") and options.get("average") == "hsic"
     halves = f"batches of {n // 2} samples" if n > 1 else "a smaller input"
@@ -111,10 +113,10 @@ def how_to_fit(n: int, options: Mapping[str, Any]) -> str:
     )
 
 
-def written(n_bytes: int) -> str:
+def format_bytes(n_bytes: int) -> str:
     """Bytes for a reader: "3.2 GB".
 
-    >>> written(3_200_000_000), written(45_000)
+    >>> format_bytes(3_200_000_000), format_bytes(45_000)
     ('3.2 GB', '45 kB')
     """
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

@@ -52,7 +52,7 @@ class SimilarityModel:
         layers: Sequence[str] | None = None,
     ) -> None:
         name = self.name_of(model) if model_name is None else str(model_name)
-        network = unwrap(self._checked(model))
+        network = unwrap(self._require_module(model))
         check_network(network, name)
         if layers is not None and layers_to_include:
             raise ValueError(f"{name!r}: give layers (names and globs) or layers_to_include (substrings), not both")
@@ -79,10 +79,10 @@ class SimilarityModel:
     @staticmethod
     def name_of(model: nn.Module) -> str:
         """The name a network gets when it is given none: that of its class."""
-        return type(unwrap(SimilarityModel._checked(model))).__name__
+        return type(unwrap(SimilarityModel._require_module(model))).__name__
 
     @staticmethod
-    def _checked(model: Any) -> nn.Module:
+    def _require_module(model: Any) -> nn.Module:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model is {a_kind(model)}: pass an nn.Module or a SimilarityModel")
         return model
@@ -105,21 +105,21 @@ class SimilarityModel:
 
         A comparison never keeps these; this is for looking at a few samples by hand.
         """
-        kept: dict[str, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
         batch = parse_batch(inputs, 0)
 
-        def keep(call: str, output: Any, inputs: Any) -> None:
+        def sink(call: str, output: Any, inputs: Any) -> None:
             with suppress(RepresentationError):
-                kept[call] = find_output(output, batch.n).tensor.clone()
+                outputs[call] = find_output(output, batch.n).tensor.clone()
 
         first = next(tensors_in(inputs), None)
-        home = first.device if isinstance(first, Tensor) else torch.device("cpu")
-        device = home if self.device is None else torch.device(self.device)
+        input_device = first.device if isinstance(first, Tensor) else torch.device("cpu")
+        device = input_device if self.device is None else torch.device(self.device)
         caller = Caller(self.model, self.model_name)
-        capture = Capture(self.model, self.model_name, self.layer_names, device, caller, keep)
+        capture = Capture(self.model, self.model_name, self.layer_names, device, caller, sink)
         with preserved_random_state([device]), capture:
             capture.forward(batch)
-        return kept
+        return outputs
 
     def __repr__(self) -> str:
         return f"SimilarityModel({self.model_name!r}, {self.n_layers} layers)"

@@ -50,22 +50,22 @@ class Network:
         """The name that messages call it by."""
         return self.models[0]
 
-    def take(self, raw: Any, index: int) -> Batch:
+    def make_batch(self, raw: Any, index: int) -> Batch:
         """Its own batch of what the loader gave."""
-        given = raw
+        model_input = raw
         if self.prepare is not None:
             try:
-                given = self.prepare(raw)
+                model_input = self.prepare(raw)
             except Exception as error:
                 add_place(error, f"in inputs= of model {self.model!r}")
                 raise
         try:
-            return parse_batch(given, index, self.batch_dim, self.caller.has_custom_forward)
+            return parse_batch(model_input, index, self.batch_dim, self.caller.has_custom_forward)
         except TypeError as problem:
             if self.prepare is None:
                 raise
             raise TypeError(
-                f"inputs= of model {self.model!r} made of batch {index} {describe_batch(given)}: it must give a "
+                f"inputs= of model {self.model!r} made of batch {index} {describe_batch(model_input)}: it must give a "
                 "tensor (n, ...), a mapping of them, a list of images (c, h, w), or a tuple (input, ...) whose first "
                 "element is one of these"
             ) from problem
@@ -78,38 +78,40 @@ def networks_of(
     batch_dim: BatchDim,
     inputs: Mapping[str, Callable[[Any], Any] | None],
     forwards: Mapping[str, Forward | None],
-    extra: Mapping[str, Sequence[str]],
+    confounder_layers: Mapping[str, Sequence[str]],
     by_position: Named | None = None,
 ) -> list[Network]:
-    """Each network once, with the layers that any of its models asks for and those in `extra`.
+    """Each network once, with the layers that any of its models asks for and those in `confounder_layers`.
 
     A network under two names is run once, unless the two get different inputs, forwards or representations.
     """
     _check_batch_dim(batch_dim, models)
-    found: dict[Any, list[SimilarityModel]] = {}
+    groups: dict[Any, list[SimilarityModel]] = {}
     for model in models:
         name = model.model_name
-        own = (
+        by_name = (
             name
             if representations.names_models or (isinstance(batch_dim, Mapping) and ":" in "".join(map(str, batch_dim)))
             else ""
         )
-        key = (id(model.model), id(inputs[name]), id(forwards[name]), devices[name], own)
-        found.setdefault(key, []).append(model)
+        key = (id(model.model), id(inputs[name]), id(forwards[name]), devices[name], by_name)
+        groups.setdefault(key, []).append(model)
     networks = []
-    for same in found.values():
-        module, names = same[0].model, tuple(model.model_name for model in same)
-        wanted = [layer for model in same for layer in (*model.layer_names, *extra.get(model.model_name, ()))]
-        layers, turned = named_layers(module), sequence_first_layers(module)
+    for group in groups.values():
+        module, names = group[0].model, tuple(model.model_name for model in group)
+        wanted = [
+            layer for model in group for layer in (*model.layer_names, *confounder_layers.get(model.model_name, ()))
+        ]
+        layers, sequence_first = named_layers(module), sequence_first_layers(module)
         order, features = list(layers), feature_hints(module)
         containers = (name for name, layer in layers.items() if next(layer.children(), None) is not None)
 
         def reading(layer: str) -> Reading:
-            dims, told = _dims(batch_dim, names[0], layer, layer in turned)  # noqa: B023
-            how = representations.for_layer(names[0], layer)  # noqa: B023
-            if by_position and how not in BY_POSITION:  # a confounding layer that no pattern is about
-                how = by_position
-            return Reading(how, features[layer], dims, told, encoder_or_decoder(layer, order))  # noqa: B023
+            dims, asked_for = _candidate_dims(batch_dim, names[0], layer, layer in sequence_first)  # noqa: B023
+            representation = representations.for_layer(names[0], layer)  # noqa: B023
+            if by_position and representation not in BY_POSITION:  # a confounding layer that no pattern is about
+                representation = by_position
+            return Reading(representation, features[layer], dims, asked_for, encoder_or_decoder(layer, order))  # noqa: B023
 
         networks.append(
             Network(
@@ -120,30 +122,30 @@ def networks_of(
                 {layer: reading(layer) for layer in dict.fromkeys(wanted)},
                 {layer: type(layers[layer]).__name__ for layer in dict.fromkeys(wanted)},
                 frozenset(containers),
-                batch_dim if isinstance(batch_dim, int) else int("" in turned),
+                batch_dim if isinstance(batch_dim, int) else int("" in sequence_first),
                 inputs[names[0]],
             )
         )
     return networks
 
 
-def _dims(batch_dim: BatchDim, model: str, layer: str, turned: bool) -> tuple[tuple[int, ...], bool]:
+def _candidate_dims(batch_dim: BatchDim, model: str, layer: str, sequence_first: bool) -> tuple[tuple[int, ...], bool]:
     if isinstance(batch_dim, Mapping):
         for pattern, dim in batch_dim.items():
             if matches(pattern, model, layer):
                 return (dim,), True
     elif batch_dim is not None:
         return tuple(dict.fromkeys((batch_dim, 0))), True
-    return ((1, 0) if turned else (0, 1)), False
+    return ((1, 0) if sequence_first else (0, 1)), False
 
 
 def _check_batch_dim(batch_dim: Any, models: Sequence[SimilarityModel]) -> None:
     given = batch_dim if isinstance(batch_dim, Mapping) else {} if batch_dim is None else {"": batch_dim}
-    for pattern, one in given.items():
-        if not isinstance(one, int) or isinstance(one, bool) or one < 0:
+    for pattern, dim in given.items():
+        if not isinstance(dim, int) or isinstance(dim, bool) or dim < 0:
             at = f" for {pattern!r}" if isinstance(batch_dim, Mapping) else ""
             raise ValueError(
-                f"batch_dim={one!r}{at}: give the dimension that holds the samples, a whole number from 0 on, or a "
+                f"batch_dim={dim!r}{at}: give the dimension that holds the samples, a whole number from 0 on, or a "
                 "mapping from layer patterns to such numbers"
             )
     if isinstance(batch_dim, Mapping):

@@ -69,8 +69,8 @@ class Options:
             )
         for option, least in (("gram_batch", 1), ("positions", 4), ("seed", 0)):
             value = getattr(self, option)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-            if not whole:
+            is_valid = isinstance(value, int) and not isinstance(value, bool) and value >= least
+            if not is_valid:
                 raise ValueError(f"{option}={value!r}: give a whole number from {least} on")
         self.limits.check()
         if self.auto_batch and not (self.unbiased and self.average == "hsic"):
@@ -90,14 +90,16 @@ class Options:
         representations = Representations.from_option(
             self.representation, {m.model_name: m.layer_names for m in models}
         )
-        extra: dict[str, list[str]] = {}
+        confounder_layers: dict[str, list[str]] = {}
         for model, layer in (one.layer for one in confounders if one.layer is not None):
-            extra.setdefault(model, []).append(layer.partition("#")[0])
+            confounder_layers.setdefault(model, []).append(layer.partition("#")[0])
         functions = {
             option: per_model(option, getattr(self, option), names, callable) for option in ("inputs", "forward")
         }
-        how = (representations.for_layer(model.model_name, layer) for model in models for layer in model.layer_names)
-        by_position: Any = next((one for one in how if one in BY_POSITION), None)
+        readings = (
+            representations.for_layer(model.model_name, layer) for model in models for layer in model.layer_names
+        )
+        by_position: Any = next((one for one in readings if one in BY_POSITION), None)
         networks = networks_of(
             models,
             devices,
@@ -105,7 +107,7 @@ class Options:
             self.batch_dim,
             functions["inputs"],
             functions["forward"],
-            extra,
+            confounder_layers,
             by_position,
         )
         as_given = {
@@ -180,7 +182,7 @@ class Plan:
         return next(position for position, network in enumerate(self.networks) if model in network.models)
 
 
-def per_model(option: str, value: Any, names: Sequence[str], fits: Callable[[Any], bool]) -> dict[str, Any]:
+def per_model(option: str, value: Any, names: Sequence[str], is_valid: Callable[[Any], bool]) -> dict[str, Any]:
     """One value for each model, of an option that is one for all, one for each in order, or a mapping from names."""
     if isinstance(value, Mapping):
         for name in value:
@@ -194,12 +196,12 @@ def per_model(option: str, value: Any, names: Sequence[str], fits: Callable[[Any
     else:
         found = dict.fromkeys(names, value)
     for name, one in found.items():
-        if one is not None and not fits(one):
-            raise TypeError(f"{option} of {name!r} is {a_kind(one)}: give a {_KINDS[option]}, or None")
+        if one is not None and not is_valid(one):
+            raise TypeError(f"{option} of {name!r} is {a_kind(one)}: give a {_EXPECTED[option]}, or None")
     return found
 
 
-_KINDS = {
+_EXPECTED = {
     "device": "torch.device or its name",
     "inputs": "function from the loader's batch to the model's own",
     "forward": "function called as forward(model, batch)",

@@ -11,32 +11,32 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from simwidget.plots.layout import LEVELS, Label, Stretch, Unit, arranged, every
-from simwidget.plots.pen import Pen
+from simwidget.plots.figure_text import FigureText
+from simwidget.plots.layout import MAX_BRACKET_LEVELS, AxisNode, AxisRange, Label, arrange_labels, walk
 
 FONTS = {False: FontProperties(size=7), True: FontProperties(size=7, weight="bold")}
 """Of usual names and of strong ones."""
-TICK, BRACKET, NAME = (1.5, 3.5), (2.0, 4.5), 7.0
+TICK_SPAN, BRACKET_SPAN, NAME_OFFSET = (1.5, 3.5), (2.0, 4.5), 7.0
 """Points off the cells where a row's tick, a block's bracket and the names begin and end."""
 GAP = 4.0
-LINE: dict[str, Any] = {"linewidths": 0.6, "alpha": 0.7, "capstyle": "butt", "joinstyle": "miter"}
-MOST, SHARE = 120.0, 0.3
+LINE_STYLE: dict[str, Any] = {"linewidths": 0.6, "alpha": 0.7, "capstyle": "butt", "joinstyle": "miter"}
+MAX_NAME_WIDTH, MAX_NAME_SHARE = 120.0, 0.3
 """Points that a name may take, and the share of the room for the whole map."""
 
 
 @dataclass(frozen=True)
-class Taken:
+class LabelSpace:
     """The room that names and brackets take."""
 
     names: float
     """points off the cells, up to the longest name's end"""
-    levels: int
+    bracket_levels: int
     """columns of brackets outside of the names"""
-    level: bool
+    horizontal: bool
     """whether the names are written level"""
 
 
-NOTHING = Taken(0.0, 0, True)
+NO_SPACE = LabelSpace(0.0, 0, True)
 
 
 class LayerNames(Artist):
@@ -44,25 +44,25 @@ class LayerNames(Artist):
 
     Args:
         axis: the y-axis of the map's Axes for the rows, the x-axis for the columns; they are at the whole numbers.
-        units: what is there, as `layout.units_of` makes it.
-        strong: rows that are named whatever is near, in bold.
+        nodes: what is there, as `layout.axis_nodes` makes it.
+        emphasized: rows that are named whatever is near, in bold.
     """
 
-    def __init__(self, axis: Any, units: Sequence[Unit], strong: Collection[int] = ()) -> None:
+    def __init__(self, axis: Any, nodes: Sequence[AxisNode], emphasized: Collection[int] = ()) -> None:
         super().__init__()
         self._axis = axis
-        self._rows = axis is axis.axes.yaxis
-        self._units = units
-        self._strong = strong
+        self._vertical = axis is axis.axes.yaxis
+        self._nodes = nodes
+        self._emphasized = emphasized
         self._children: list[Artist] = []
-        self._measured: Taken | None = None
-        self._pen = Pen(axis.figure)
+        self._measured_space: LabelSpace | None = None
+        self._figure_text = FigureText(axis.figure)
         self.set_clip_on(False)
         # drawn before the axis' own label, which must know how far off it is
         self.set_zorder(0)
         axis.axes.add_artist(self)
         axis.set_ticks([])
-        self.place()
+        self.place_labels()
 
     # --- what matplotlib asks of an artist ---------------------------------------------------------------------------
 
@@ -73,93 +73,103 @@ class LayerNames(Artist):
     def draw(self, renderer: Any) -> None:
         """Lay everything out, in the room that the figure's layout has left, and draw it."""
         if self.get_visible():
-            self.place(self._measured)
+            self.place_labels(self._measured_space)
             for child in self._children:
                 child.draw(renderer)
-        self._measured = None
+        self._measured_space = None
         self.stale = False
 
     def get_window_extent(self, renderer: Any = None) -> Bbox:
         """The box around everything, with room for the axis' own label beyond."""
-        self._measured = self.place()
+        self._measured_space = self.place_labels()
         boxes = [child.get_window_extent(renderer) for child in self._children]
         if not boxes:
             return Bbox.null()
         x0, y0, x1, y1 = Bbox.union(boxes).extents
         label = self._axis.label.get_window_extent(renderer)
-        beyond = self._axis.labelpad * self._pixel
-        if self._rows:
-            x0 = min(x0, self._box.x0 - beyond - label.width)
+        label_distance = self._axis.labelpad * self._pixels_per_point
+        if self._vertical:
+            x0 = min(x0, self._box.x0 - label_distance - label.width)
         else:
-            y0 = min(y0, self._box.y0 - beyond - label.height)
+            y0 = min(y0, self._box.y0 - label_distance - label.height)
         return Bbox.from_extents(x0, y0, x1, y1)
 
     def get_tightbbox(self, renderer: Any = None) -> Bbox | None:
         """The same, so that a figure's layout leaves room for it."""
-        return self.get_window_extent(renderer) if self._units else None
+        return self.get_window_extent(renderer) if self._nodes else None
 
     # --- the layout --------------------------------------------------------------------------------------------------
 
-    def place(self, most: Taken | None = None) -> Taken:
+    def place_labels(self, limit: LabelSpace | None = None) -> LabelSpace:
         """Make the texts and lines for the present size, in at most some room; returns what they take."""
         self._children = []
         low, high = sorted(self._axis.get_view_interval())
-        length = (self._box.height if self._rows else self._box.width) / self._pixel
+        length = (self._box.height if self._vertical else self._box.width) / self._pixels_per_point
         if length < 1 or low == high:
-            return NOTHING
-        line, levels = self._line(), LEVELS if most is None else most.levels
-        labels = arranged(self._units, Stretch(low, high, length), line, self._width, self._strong, levels)
+            return NO_SPACE
+        line_height, levels = self._line_height(), MAX_BRACKET_LEVELS if limit is None else limit.bracket_levels
+        labels = arrange_labels(
+            self._nodes, AxisRange(low, high, length), line_height, self._text_width, self._emphasized, levels
+        )
         if not labels:
-            return NOTHING
+            return NO_SPACE
         named = [label for label in labels if label.text.strip()]
-        fits = all(self._width(one.text, one.strong) + GAP <= one.size for one in named if not one.level)
-        level = self._rows or (fits if most is None else most.level)
-        room = min(MOST, SHARE * room_of(self._axis.axes)[not self._rows])
-        if most is not None:
-            room = min(room, most.names - NAME)
+        fits = all(self._text_width(one.text, one.emphasized) + GAP <= one.length for one in named if not one.level)
+        horizontal = self._vertical or (fits if limit is None else limit.horizontal)
+        max_width = min(MAX_NAME_WIDTH, MAX_NAME_SHARE * available_size(self._axis.axes)[not self._vertical])
+        if limit is not None:
+            max_width = min(max_width, limit.names - NAME_OFFSET)
 
-        def cut(label: Label) -> str:
-            along = label.level or (level and not self._rows)
-            return self._pen.cut(label.text, FONTS[label.strong], label.size - 2 if along else room)
+        def shorten(label: Label) -> str:
+            along = label.level or (horizontal and not self._vertical)
+            return self._figure_text.shorten(
+                label.text, FONTS[label.emphasized], label.length - 2 if along else max_width
+            )
 
-        texts = {label: cut(label) for label in named}
-        longest = max((self._width(texts[one], one.strong) for one in named if not one.level), default=0.0)
-        names = NAME + (line if level and not self._rows else longest)
+        texts = {label: shorten(label) for label in named}
+        longest = max((self._text_width(texts[one], one.emphasized) for one in named if not one.level), default=0.0)
+        names = NAME_OFFSET + (line_height if horizontal and not self._vertical else longest)
         # of the names beside the cells, and of each column of brackets with the blocks' names along them
-        offs = [0.0] + [names + GAP + (BRACKET[1] + line) * k for k in range(1 + max(one.level for one in labels))]
-        self._children = [self._lines(labels, offs)]
+        offsets = [0.0] + [
+            names + GAP + (BRACKET_SPAN[1] + line_height) * k for k in range(1 + max(one.level for one in labels))
+        ]
+        self._children = [self._make_lines(labels, offsets)]
         for label, text in texts.items():
-            turned = self._rows if label.level else not level
-            self._children.append(self._name(text, label, offs[label.level], turned))
-        self._axis.labelpad = GAP + (offs[-1] if len(offs) > 2 else names)
-        return Taken(names, len(offs) - 2, level)
+            vertical_text = self._vertical if label.level else not horizontal
+            self._children.append(self._make_name(text, label, offsets[label.level], vertical_text))
+        self._axis.labelpad = GAP + (offsets[-1] if len(offsets) > 2 else names)
+        return LabelSpace(names, len(offsets) - 2, horizontal)
 
-    def _name(self, text: str, label: Label, off: float, turned: bool) -> Text:
-        x, y = self._point(label.middle, off + (BRACKET[1] + 1 if label.level else NAME))
-        away = {"ha": "right", "va": "center"} if self._rows else {"ha": "center", "va": "top"}
-        return self._pen.text(text, FONTS[label.strong], x=x, y=y, rotation=90.0 if turned else 0.0, **away)
+    def _make_name(self, text: str, label: Label, offset: float, vertical_text: bool) -> Text:
+        x, y = self._to_pixels(label.middle, offset + (BRACKET_SPAN[1] + 1 if label.level else NAME_OFFSET))
+        alignment = {"ha": "right", "va": "center"} if self._vertical else {"ha": "center", "va": "top"}
+        return self._figure_text.make(
+            text, FONTS[label.emphasized], x=x, y=y, rotation=90.0 if vertical_text else 0.0, **alignment
+        )
 
-    def _lines(self, labels: Sequence[Label], offs: Sequence[float]) -> LineCollection:
+    def _make_lines(self, labels: Sequence[Label], offsets: Sequence[float]) -> LineCollection:
         lines = []
         for label in labels:
-            if label.block:
-                near, far = (offs[label.level] + off for off in BRACKET)
-                inset = min(0.75, label.size / 6)
+            if label.is_block:
+                near, far = (offsets[label.level] + offset for offset in BRACKET_SPAN)
+                inset = min(0.75, label.length / 6)
                 start, end = label.start + inset, label.end - inset
                 lines.append([(start, near), (start, far), (end, far), (end, near)])
             else:
-                lines.append([(label.middle, off) for off in TICK])
-        found = LineCollection([[self._point(*point) for point in line] for line in lines], transform=None, **LINE)
+                lines.append([(label.middle, offset) for offset in TICK_SPAN])
+        found = LineCollection(
+            [[self._to_pixels(*point) for point in line] for line in lines], transform=None, **LINE_STYLE
+        )
         found.set(color=rcParams["axes.edgecolor"], figure=self.figure)
         return found
 
-    def _point(self, along: float, off: float) -> tuple[float, float]:
+    def _to_pixels(self, along: float, offset: float) -> tuple[float, float]:
         """Pixels, from points along the axis and off it."""
-        box, along, off = self._box, along * self._pixel, off * self._pixel
+        box, along, offset = self._box, along * self._pixels_per_point, offset * self._pixels_per_point
         # the rows run down, which matplotlib calls inverted
-        if self._rows:
-            return box.x0 - off, box.y1 - along if self._axis.get_inverted() else box.y0 + along
-        return box.x1 - along if self._axis.get_inverted() else box.x0 + along, box.y0 - off
+        if self._vertical:
+            return box.x0 - offset, box.y1 - along if self._axis.get_inverted() else box.y0 + along
+        return box.x1 - along if self._axis.get_inverted() else box.x0 + along, box.y0 - offset
 
     # --- sizes -------------------------------------------------------------------------------------------------------
 
@@ -168,22 +178,22 @@ class LayerNames(Artist):
         return self._axis.axes.bbox
 
     @property
-    def _pixel(self) -> float:
+    def _pixels_per_point(self) -> float:
         """Pixels a point."""
         return self._axis.figure.dpi / 72
 
-    def _width(self, text: str, strong: bool = False) -> float:
-        return self._pen.size(text, FONTS[strong])[0]
+    def _text_width(self, text: str, emphasized: bool = False) -> float:
+        return self._figure_text.size(text, FONTS[emphasized])[0]
 
-    def _line(self) -> float:
+    def _line_height(self) -> float:
         """The height of the tallest name, and some air."""
-        letters = "".join(sorted(set().union(*(unit.name for unit in every(self._units)))))
-        return max(self._pen.size(letters, font)[1] for font in FONTS.values()) + 0.5
+        characters = "".join(sorted(set().union(*(node.name for node in walk(self._nodes)))))
+        return max(self._figure_text.size(characters, font)[1] for font in FONTS.values()) + 0.5
 
 
-def room_of(ax: Any) -> tuple[float, float]:
+def available_size(ax: Any) -> tuple[float, float]:
     """Width and height, in points, of the part of the figure that an Axes and what is around it have."""
     spec = ax.get_subplotspec()
     box = ax.get_position(original=True) if spec is None else spec.get_position(ax.figure)
-    whole = ax.figure.bbox
-    return box.width * whole.width * 72 / ax.figure.dpi, box.height * whole.height * 72 / ax.figure.dpi
+    figure_box = ax.figure.bbox
+    return box.width * figure_box.width * 72 / ax.figure.dpi, box.height * figure_box.height * 72 / ax.figure.dpi

@@ -8,9 +8,9 @@ from matplotlib.colors import FuncNorm, Normalize
 from numpy.typing import NDArray
 
 PALETTE, DIVERGING = "magma", "RdBu_r"
-CLOSEST = 1e-3
+MIN_LOG_DISTANCE = 1e-3
 """log(1 - s) ends here: what is closer to 1 has one colour."""
-THRESHOLD = 0.02
+DEFAULT_THRESHOLD = 0.02
 """Errors run to five times the threshold, and this is the usual one."""
 
 
@@ -24,7 +24,7 @@ class Colours:
     """of the colour bar, where they are not matplotlib's"""
     note: str
 
-    def beyond(self, values: NDArray[np.float64]) -> str:
+    def extend(self, values: NDArray[np.float64]) -> str:
         """At which ends of the colour bar values lie beyond, as matplotlib says it."""
         low, high = self.norm.vmin or 0.0, self.norm.vmax or 0.0
         with np.errstate(invalid="ignore"):
@@ -43,20 +43,20 @@ def colours_of(
             raise ValueError(
                 "log=True spreads similarities near 1: not for differences or errors, nor with vmin or vmax"
             )
-        norm = FuncNorm((_to_log, _from_log), vmin=0.0, vmax=1 - CLOSEST)
+        norm = FuncNorm((_to_log, _from_log), vmin=0.0, vmax=1 - MIN_LOG_DISTANCE)
         return Colours(palette, norm, (0.0, 0.9, 0.99, 0.999), "colours by log(1 − s)")
-    usual = (-1.0 if diverging else 0.0, 5 * (threshold or THRESHOLD) if stderr else 1.0)
-    low, high = (given if given is not None else limit for given, limit in zip((vmin, vmax), usual, strict=True))
+    default = (-1.0 if diverging else 0.0, 5 * (threshold or DEFAULT_THRESHOLD) if stderr else 1.0)
+    low, high = (given if given is not None else limit for given, limit in zip((vmin, vmax), default, strict=True))
     if not low < high:
         raise ValueError(f"vmin={low:g}, vmax={high:g}: the colours need a range")
     digits = 3 if stderr else 2
-    text = [f"{limit:.{digits}f}".replace("-", "−") for limit in (low, high)]
-    note = "" if (low, high) == usual else f"colours from {text[0]} to {text[1]}"
+    texts = [f"{limit:.{digits}f}".replace("-", "−") for limit in (low, high)]
+    note = "" if (low, high) == default else f"colours from {texts[0]} to {texts[1]}"
     return Colours(palette, Normalize(low, high), None, note)
 
 
 def _to_log(s: Any) -> Any:
-    return -np.log10(np.maximum(1 - np.asarray(s), CLOSEST**2))
+    return -np.log10(np.maximum(1 - np.asarray(s), MIN_LOG_DISTANCE**2))
 
 
 def _from_log(t: Any) -> Any:

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 from matplotlib.font_manager import FontProperties
 
-from simwidget.plots.axis import LayerNames, room_of
+from simwidget.plots.axis import LayerNames, available_size
 from simwidget.plots.colours import colours_of
-from simwidget.plots.layout import units_of
+from simwidget.plots.figure_text import FigureText, escape_missing_glyphs
+from simwidget.plots.layout import axis_nodes
 from simwidget.plots.marks import Outline, hatch_missing, hatch_unsettled
-from simwidget.plots.pen import Pen, drawable
-from simwidget.plots.text import wrapped
+from simwidget.plots.text import wrap
 from simwidget.result.layer_tree import Entry, LayerTree, paths_of
 from simwidget.result.similarity_result import SimilarityResult, View
 from simwidget.text.suggestions import near
 
-TITLE = FontProperties(size=10)
-MODEL = FontProperties(size=9)
-AS_IT_IS: dict[str, Any] = {"parse_math": False, "usetex": False}
+TITLE_FONT = FontProperties(size=10)
+LABEL_FONT = FontProperties(size=9)
+NO_MARKUP: dict[str, Any] = {"parse_math": False, "usetex": False}
 """Names are no formulas, whatever is in them."""
 
 
@@ -77,11 +77,11 @@ def heatmap(
     colours = colours_of(kind, stderr=stderr, log=log, cmap=cmap, vmin=vmin, vmax=vmax, threshold=threshold)
     models = [result.models[i] for i in result.positions(view)]
     layers = (None, None) if selection is None else selection
-    rows = _side(result, models[0], open_x, "open_x", layers[0])
-    columns = _side(result, models[1], open_y, "open_y", layers[1])
+    rows = _map_side(result, models[0], open_x, "open_x", layers[0])
+    columns = _map_side(result, models[1], open_y, "open_y", layers[1])
     cells = np.ix_([entry.index for entry in rows.entries], [entry.index for entry in columns.entries])
     errors = result.stderr(measure, view)[cells]
-    drawn = errors if stderr else result.matrix(measure, view)[cells]
+    values = errors if stderr else result.matrix(measure, view)[cells]
     if ax is None:
         from matplotlib import pyplot as plt
 
@@ -89,28 +89,29 @@ def heatmap(
 
     ax.spines[:].set_visible(False)
     image = ax.imshow(
-        np.ma.masked_invalid(drawn), cmap=colours.palette, norm=colours.norm, aspect="auto", interpolation="nearest"
+        np.ma.masked_invalid(values), cmap=colours.palette, norm=colours.norm, aspect="auto", interpolation="nearest"
     )
-    hatch_missing(ax, np.isnan(drawn))
+    hatch_missing(ax, np.isnan(values))
     if threshold is not None and not stderr:
         with np.errstate(invalid="ignore"):
-            hatch_unsettled(ax, ~np.isnan(drawn) & ~(errors <= threshold), image.to_rgba(drawn))
+            hatch_unsettled(ax, ~np.isnan(values) & ~(errors <= threshold), image.to_rgba(values))
     for axis, side in ((ax.yaxis, rows), (ax.xaxis, columns)):
-        LayerNames(axis, units_of(side.tree, side.entries), strong=[] if side.held is None else [side.held])
-    if rows.held is not None and columns.held is not None:
-        Outline(ax, rows.held, columns.held)
+        emphasized = [] if side.selected is None else [side.selected]
+        LayerNames(axis, axis_nodes(side.tree, side.entries), emphasized)
+    if rows.selected is not None and columns.selected is not None:
+        Outline(ax, rows.selected, columns.selected)
 
-    what = f"standard error of {result.title(measure)}" if stderr else result.title(measure)
+    quantity = f"standard error of {result.title(measure)}" if stderr else result.title(measure)
     if title is None:
         partial = "" if result.complete else "partial"
         note = "" if threshold is None or stderr else f"hatched: ± over {threshold:g}"
-        _name(ax, [[what, f"{result.n_samples:,} samples", partial, colours.note, note]], ", ")
+        _set_title(ax, [[quantity, f"{result.n_samples:,} samples", partial, colours.note, note]], ", ")
     else:
-        _name(ax, [line.split(" ") for line in title.split("\n")], " ")
-    _name_models(ax, models[0] if ylabel is None else ylabel, models[1] if xlabel is None else xlabel)
+        _set_title(ax, [line.split(" ") for line in title.split("\n")], " ")
+    _set_axis_labels(ax, models[0] if ylabel is None else ylabel, models[1] if xlabel is None else xlabel)
     if colorbar:
-        bar = ax.figure.colorbar(image, ax=ax, fraction=0.046, pad=0.02, aspect=30, extend=colours.beyond(drawn))
-        bar.set_label(drawable(what, MODEL), fontproperties=MODEL, **AS_IT_IS)
+        bar = ax.figure.colorbar(image, ax=ax, fraction=0.046, pad=0.02, aspect=30, extend=colours.extend(values))
+        bar.set_label(escape_missing_glyphs(quantity, LABEL_FONT), fontproperties=LABEL_FONT, **NO_MARKUP)
         if colours.ticks:
             bar.set_ticks(colours.ticks, labels=[f"{tick:g}" for tick in colours.ticks])
             bar.minorticks_off()
@@ -120,44 +121,49 @@ def heatmap(
 
 
 @dataclass(frozen=True)
-class Side:
+class MapSide:
     """The rows or the columns."""
 
     tree: LayerTree
     entries: list[Entry]
-    held: int | None
+    selected: int | None
     """which of them is outlined"""
 
 
-def _side(
+def _map_side(
     result: SimilarityResult, model: str, open_blocks: Collection[str] | None, option: str, layer: str | None
-) -> Side:
+) -> MapSide:
     tree = LayerTree(result.layers(model))
     for block in open_blocks or ():
         if block not in tree.blocks:
             raise ValueError(f"{option}: {model!r} has no block {block!r}.{near(block, tuple(tree.blocks))}")
     entries = tree.entries(tree.blocks if open_blocks is None else open_blocks)
     if layer is None:
-        return Side(tree, entries, None)
+        return MapSide(tree, entries, None)
     if layer not in tree.names:
         raise ValueError(f"selection: {model!r} has no layer {layer!r}.{near(layer, tree.names)}")
     paths = paths_of(layer)  # a layer that is folded away stands in its block's row
-    here = next(k for k, one in enumerate(entries) if tree.names[one.index] == layer or one.folded in paths)
-    return Side(tree, entries, here)
+    row = next(k for k, one in enumerate(entries) if tree.names[one.index] == layer or one.folded in paths)
+    return MapSide(tree, entries, row)
 
 
-def _name(ax: Any, lines: Sequence[Sequence[str]], between: str) -> None:
+def _set_title(ax: Any, lines: Sequence[Sequence[str]], separator: str) -> None:
     """Put the title over the map: lines of pieces, and more lines where they are too long."""
-    pen, room = Pen(ax.figure), 0.9 * room_of(ax)[0]
+    figure_text, max_width = FigureText(ax.figure), 0.9 * available_size(ax)[0]
+
+    def fits(line: str) -> bool:
+        return figure_text.size(line, TITLE_FONT)[0] <= max_width
+
     text = "\n".join(
-        drawable(line, TITLE)
+        escape_missing_glyphs(line, TITLE_FONT)
         for pieces in lines
-        for line in wrapped(list(filter(None, pieces)), between, lambda part: pen.size(part, TITLE)[0] <= room)
+        for line in wrap(list(filter(None, pieces)), separator, fits)
     )
-    ax.set_title(text, fontproperties=TITLE, pad=8, **AS_IT_IS)
+    ax.set_title(text, fontproperties=TITLE_FONT, pad=8, **NO_MARKUP)
 
 
-def _name_models(ax: Any, rows: str, columns: str) -> None:
-    pen, (wide, high) = Pen(ax.figure), room_of(ax)
-    for put, name, room in ((ax.set_ylabel, rows, high), (ax.set_xlabel, columns, wide)):
-        put(drawable(pen.cut(name, MODEL, 0.7 * room), MODEL), fontproperties=MODEL, **AS_IT_IS)
+def _set_axis_labels(ax: Any, rows: str, columns: str) -> None:
+    figure_text, (width, height) = FigureText(ax.figure), available_size(ax)
+    for set_label, name, length in ((ax.set_ylabel, rows, height), (ax.set_xlabel, columns, width)):
+        text = escape_missing_glyphs(figure_text.shorten(name, LABEL_FONT, 0.7 * length), LABEL_FONT)
+        set_label(text, fontproperties=LABEL_FONT, **NO_MARKUP)

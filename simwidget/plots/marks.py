@@ -10,7 +10,7 @@ from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-LEAST = 5.0
+MIN_OUTLINE = 5.0
 """An outlined cell is at least so many points wide and high."""
 
 
@@ -36,15 +36,15 @@ def _hatch(ax: Any, cells: NDArray[np.bool_], **style: Any) -> None:
 
 def _boxes(cells: NDArray[np.bool_]) -> Iterator[tuple[float, float, float, float]]:
     """Left, top, right and bottom edges of boxes that cover the cells: runs in a row, and equal runs below them."""
-    running: dict[tuple[int, int], int] = {}
+    open_runs: dict[tuple[int, int], int] = {}
     for row in range(len(cells) + 1):
-        line = cells[row] if row < len(cells) else np.zeros(cells.shape[1], bool)
-        edges = np.flatnonzero(np.diff(line, prepend=False, append=False))
+        row_cells = cells[row] if row < len(cells) else np.zeros(cells.shape[1], bool)
+        edges = np.flatnonzero(np.diff(row_cells, prepend=False, append=False))
         runs = set(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
-        for run in [run for run in running if run not in runs]:
-            yield run[0] - 0.5, running.pop(run) - 0.5, run[1] - 0.5, row - 0.5
+        for run in [run for run in open_runs if run not in runs]:
+            yield run[0] - 0.5, open_runs.pop(run) - 0.5, run[1] - 0.5, row - 0.5
         for run in runs:
-            running.setdefault(run, row)
+            open_runs.setdefault(run, row)
 
 
 class Outline(Artist):
@@ -62,13 +62,13 @@ class Outline(Artist):
     def draw(self, renderer: Any) -> None:
         """Draw it around where the cell is now."""
         point = self.figure.dpi / 72
-        box = Bbox(self._ax.transData.transform(self._cell))
-        wide, high = (max(abs(size), LEAST * point) for size in (box.width, box.height))
-        (x, y) = box.x0 + box.width / 2, box.y0 + box.height / 2
-        for off, ink in ((2.1, "black"), (0.7, "white")):
-            grown = (wide + 2 * off * point, high + 2 * off * point)
-            corner = (x - grown[0] / 2, y - grown[1] / 2)
-            frame = Rectangle(corner, *grown, fill=False, edgecolor=ink, linewidth=1.4, joinstyle="miter")
+        cell = Bbox(self._ax.transData.transform(self._cell))
+        width, height = (max(abs(side), MIN_OUTLINE * point) for side in (cell.width, cell.height))
+        (x, y) = cell.x0 + cell.width / 2, cell.y0 + cell.height / 2
+        for off, colour in ((2.1, "black"), (0.7, "white")):
+            size = (width + 2 * off * point, height + 2 * off * point)
+            corner = (x - size[0] / 2, y - size[1] / 2)
+            frame = Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=1.4, joinstyle="miter")
             frame.set_figure(self.figure)
             frame.draw(renderer)
         self.stale = False

@@ -145,7 +145,7 @@ class Forwards(AbstractContextManager):
 
     def split(self, raw: Any, index: int) -> tuple[Batch, list[Batch]]:
         """Parse batch number `index` of the loader: the batch itself, and for each network the batch that it gets."""
-        batches = [network.take(raw, index) for network in self._networks]
+        batches = [network.make_batch(raw, index) for network in self._networks]
         first = batches[0]
         for network, batch in zip(self._networks, batches, strict=True):
             if batch.n != first.n:
@@ -185,7 +185,7 @@ class Forwards(AbstractContextManager):
             now = self._pass
             assert now is not None
             key, layer = (position, call), call.partition("#")[0]
-            confounders = [one for one in confounding[call] if one.from_layer(now.batch)] if call in confounding else []
+            confounders = [one for one in confounding[call] if one.uses_layer(now.batch)] if call in confounding else []
             if layer not in chosen and not confounders:
                 return
             reading, previous = network.readings[layer], now.previous
@@ -262,7 +262,7 @@ class Forwards(AbstractContextManager):
         for confounder in self._plan.confounders:
             if confounder.name in now.kept:
                 values = now.kept[confounder.name]
-            elif confounder.from_layer(now.batch):
+            elif confounder.uses_layer(now.batch):
                 continue
             else:
                 values = now.batch.uploads.to(confounder.values(now.batch), self._plan.device)

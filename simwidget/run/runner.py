@@ -13,7 +13,7 @@ from torch import Tensor
 
 from simwidget.data.loader_state import LoaderState
 from simwidget.data.source import BatchSource
-from simwidget.plan.memory import how_to_fit
+from simwidget.plan.memory import out_of_memory_advice
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options, Plan
 from simwidget.run.checkpoint import Checkpoint, Checkpointer
@@ -98,7 +98,7 @@ class Runner(AbstractContextManager):
     def locate(self, error: BaseException) -> None:
         """Add to an error the batch in which it was raised and, if memory ran out, what may fit."""
         if isinstance(error, torch.OutOfMemoryError):
-            add_place(error, how_to_fit(self.single_pass.tried, self._options_as_given))
+            add_place(error, out_of_memory_advice(self.single_pass.tried, self._options_as_given))
         add_place(error, f"in batch {self.single_pass.n_batches} of the loader")
 
     @property

@@ -17,7 +17,7 @@ from simwidget.estimate.totals import Totals
 from simwidget.gram.blocks import GramBatch, Grams
 from simwidget.inspection.inspector import Inspector
 from simwidget.inspection.latest_block import LatestBlock
-from simwidget.plan.memory import bytes_free, estimate_memory, warning
+from simwidget.plan.memory import bytes_free, estimate_memory, memory_warning
 from simwidget.plan.options import Plan
 from simwidget.run.forwards import Forwards
 from simwidget.run.notes import Notes
@@ -188,11 +188,11 @@ class SinglePass(AbstractContextManager):
             len(self._rows),
             n,
             n_row_maps=len(self._totals.row_maps),
-            waiting=int(self._waiting * (n - here) / here),
-            joins=here < self._plan.gram_batch,
+            pending_bytes=int(self._waiting * (n - here) / here),
+            joins_batches=here < self._plan.gram_batch,
             itemsize=8 if wide else 4,
         )
-        problem = warning(need, bytes_free(self._state_device), len(self._rows), n)
+        problem = memory_warning(need, bytes_free(self._state_device), len(self._rows), n)
         if problem is not None:
             self._notes.say("memory", problem)
             self.warned = (problem,)

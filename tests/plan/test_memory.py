@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 import simwidget as sw
 from simwidget.estimate.accumulators import GramAccumulator
 from simwidget.estimate.history import History
-from simwidget.plan.memory import ENOUGH, MemoryEstimate, bytes_free, estimate_memory, warning, written
+from simwidget.plan.memory import SAFE_SHARE, MemoryEstimate, bytes_free, estimate_memory, format_bytes, memory_warning
 from simwidget.run import single_pass as single_pass
 
 
@@ -24,9 +24,9 @@ def test_how_it_grows():
     assert estimate_memory(200, 64, itemsize=8).grams == 2 * few.grams
     assert estimate_memory(200, 64, n_row_maps=2).sums == 2 * few.sums
     assert estimate_memory(200, 64, n_row_maps=2).grams > few.grams
-    assert estimate_memory(200, 64, waiting=1000).joined == 0
-    assert estimate_memory(200, 64, waiting=1000, joins=True).joined == 1000
-    for one in (few, more, estimate_memory(1, 4, waiting=10, joins=True)):
+    assert estimate_memory(200, 64, pending_bytes=1000).joined == 0
+    assert estimate_memory(200, 64, pending_bytes=1000, joins_batches=True).joined == 1000
+    for one in (few, more, estimate_memory(1, 4, pending_bytes=10, joins_batches=True)):
         assert one.total == one.sums + one.grams + one.joined > 0
 
 
@@ -102,7 +102,7 @@ class Fan(nn.Module):
 def test_representations_that_wait_take_what_is_said():
     peak = peak_of_a_run(Fan(40, 2048), [torch.randn(16, 1) for _ in range(4)], layers=["parts.*"])
     waiting = 40 * 48 * 2048 * 4  # all samples of a Gram matrix but those of its last forward pass
-    estimate = estimate_memory(40, 64, waiting=waiting, joins=True)
+    estimate = estimate_memory(40, 64, pending_bytes=waiting, joins_batches=True)
     assert estimate.joined > 0.8 * estimate.total
     assert peak == pytest.approx(estimate.total, rel=0.1)
 
@@ -118,18 +118,19 @@ REMEDIES = {
 def test_the_warning_names_the_largest_part(largest):
     parts = {"sums": 1_000_000_000, "grams": 2_000_000_000, "joined": 1_500_000, largest: 3_210_000_000}
     estimate = MemoryEstimate(**parts)
-    assert warning(estimate, 1_000_000_000, 70, 64) == (
-        f"this run of 70 layers and 64 samples a Gram matrix needs about {written(estimate.total)}: "
-        f"{written(parts['sums'])} for the sums, {written(parts['grams'])} for the Gram matrices, "
-        f"{written(parts['joined'])} for representations that wait to be joined; 1 GB are free: {REMEDIES[largest]}"
+    assert memory_warning(estimate, 1_000_000_000, 70, 64) == (
+        f"this run of 70 layers and 64 samples a Gram matrix needs about {format_bytes(estimate.total)}: "
+        f"{format_bytes(parts['sums'])} for the sums, {format_bytes(parts['grams'])} for the Gram matrices, "
+        f"{format_bytes(parts['joined'])} for representations that wait to be joined; "
+        f"1 GB are free: {REMEDIES[largest]}"
     )
 
 
 def test_there_is_no_warning_where_it_fits_or_nobody_knows():
     estimate = MemoryEstimate(400, 300, 100)
-    assert warning(estimate, None, 3, 64) is None
-    assert warning(estimate, round(800 / ENOUGH), 3, 64) is None
-    assert warning(estimate, round(800 / ENOUGH) - 1, 3, 64) is not None
+    assert memory_warning(estimate, None, 3, 64) is None
+    assert memory_warning(estimate, round(800 / SAFE_SHARE), 3, 64) is None
+    assert memory_warning(estimate, round(800 / SAFE_SHARE) - 1, 3, 64) is not None
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_there_is_no_warning_where_it_fits_or_nobody_knows():
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (45_600, "45.6 kB"), (7_654_321, "7.65 MB"), (3 * 10**11, "300 GB")],
 )
 def test_bytes_for_a_reader(n, text):
-    assert written(n) == text
+    assert format_bytes(n) == text
 
 
 def test_what_is_free():
@@ -166,8 +167,8 @@ def said_of_a_run(monkeypatch, n, dtype=torch.float32, free=1):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_a_run_that_hardly_fits_says_so(monkeypatch, n, dtype):
     waiting = (64 - n) * (6 + 600 + 900 + 3) * dtype.itemsize
-    estimate = estimate_memory(4, 64, waiting=waiting, joins=n < 64, itemsize=dtype.itemsize)
-    assert said_of_a_run(monkeypatch, n, dtype) == warning(estimate, 1, 4, 64)
+    estimate = estimate_memory(4, 64, pending_bytes=waiting, joins_batches=n < 64, itemsize=dtype.itemsize)
+    assert said_of_a_run(monkeypatch, n, dtype) == memory_warning(estimate, 1, 4, 64)
 
 
 def test_a_run_that_fits_says_nothing(monkeypatch):

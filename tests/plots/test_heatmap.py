@@ -365,17 +365,17 @@ def test_any_string_is_drawn_as_text():
 
 
 def test_a_font_of_ones_own_is_asked_for_its_letters(monkeypatch):
-    from simwidget.plots import pen
+    from simwidget.plots import figure_text
 
     class Font:
         def get_char_index(self, code):
             return code
 
     asked = []
-    monkeypatch.setattr(pen, "findfont", lambda font: asked.append(font.get_family()))
-    monkeypatch.setattr(pen, "get_font", lambda _: Font())
-    font = pen.FontProperties(family=["DejaVu Sans", "Noto Sans CJK JP"])
-    assert pen.drawable("层\n", font) == "层\\n"
+    monkeypatch.setattr(figure_text, "findfont", lambda font: asked.append(font.get_family()))
+    monkeypatch.setattr(figure_text, "get_font", lambda _: Font())
+    font = figure_text.FontProperties(family=["DejaVu Sans", "Noto Sans CJK JP"])
+    assert figure_text.escape_missing_glyphs("层\n", font) == "层\\n"
     assert asked == [["DejaVu Sans"], ["Noto Sans CJK JP"]]
 
 

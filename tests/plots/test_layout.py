@@ -3,18 +3,23 @@
 import pytest
 from results import resnet
 
-from simwidget.plots.layout import Stretch, arranged, every, units_of
+from simwidget.plots.layout import AxisRange, arrange_labels, axis_nodes, walk
 from simwidget.result.layer_tree import LayerTree
 
 LINE = 9.0
 
 
-def labels(names, length, open_blocks=None, strong=(), window=None, most_levels=2):
+def labels(names, length, open_blocks=None, emphasized=(), window=None, max_levels=2):
     tree = LayerTree(names)
     entries = tree.entries(tree.blocks if open_blocks is None else open_blocks)
     low, high = window or (-0.5, len(entries) - 0.5)
-    return arranged(
-        units_of(tree, entries), Stretch(low, high, length), LINE, lambda text: 4.0 * len(text), strong, most_levels
+    return arrange_labels(
+        axis_nodes(tree, entries),
+        AxisRange(low, high, length),
+        LINE,
+        lambda text: 4.0 * len(text),
+        emphasized,
+        max_levels,
     )
 
 
@@ -34,8 +39,8 @@ def test_blocks_are_named_where_their_layers_have_no_room():
     assert texts(found, 1) == ["layer1", "layer2", "layer3", "layer4"]
     assert texts(found)[:5] == ["conv1", "layer1.0", "layer1.1", "layer1.2", "layer2.0"]
     shown = [one for one in found if one.text == "layer3.7"]
-    assert [one.block for one in shown] == [True]
-    assert shown[0].size == pytest.approx(480 * 7 / 249)
+    assert [one.is_block for one in shown] == [True]
+    assert shown[0].length == pytest.approx(480 * 7 / 249)
 
 
 def test_of_a_numbered_sequence_every_kth_is_named():
@@ -77,19 +82,19 @@ def test_names_are_whole_where_no_bracket_says_the_rest():
 
 def test_brackets_take_no_more_columns_than_there_are():
     names = [f"stage{s}.{k}.{part}" for s in (1, 2) for k in range(2) for part in "ab"]
-    found = [labels(names, 300, most_levels=most) for most in (2, 1, 0)]
+    found = [labels(names, 300, max_levels=most) for most in (2, 1, 0)]
     assert [max(one.level for one in some) for some in found] == [2, 1, 0]
     assert texts(found[0], 2) == ["stage1", "stage2"]
     assert texts(found[1], 1) == ["stage1.0", "stage1.1", "stage2.0", "stage2.1"]
     assert texts(found[2])[:2] == ["stage1.0.a", "stage1.0.b"]
 
 
-def test_strong_rows_are_named_first_of_all():
-    found = labels(resnet(), 480, strong=[10])
-    (strong,) = [one for one in found if one.strong]
-    assert strong.text == resnet()[10] == "layer1.1.bn1"
+def test_emphasized_rows_are_named_first_of_all():
+    found = labels(resnet(), 480, emphasized=[10])
+    (label,) = [one for one in found if one.emphasized]
+    assert label.text == resnet()[10] == "layer1.1.bn1"
     assert "layer1.1" not in texts(found)  # it would stand in the way
-    assert sum(one.strong for one in labels(["a"] * 3, 90, strong=[1])) == 1
+    assert sum(one.emphasized for one in labels(["a"] * 3, 90, emphasized=[1])) == 1
 
 
 def test_a_folded_block_is_a_row_with_a_mark():
@@ -111,7 +116,7 @@ def test_a_window_shows_what_lies_in_it():
     "names", [resnet(), resnet()[:36], [f"l{k}" for k in range(150)], ["x.y" * k for k in range(9)]]
 )
 def test_names_never_touch(names, length):
-    found = labels(names, length, strong=[5])
+    found = labels(names, length, emphasized=[5])
     middles = sorted(one.middle for one in found if one.level == 0 and one.text)
     assert middles
     assert all(after - before >= LINE for before, after in zip(middles, middles[1:]))
@@ -120,10 +125,10 @@ def test_names_never_touch(names, length):
         assert all(before[1] <= after[0] + 1e-9 for before, after in zip(spans, spans[1:]))
 
 
-def test_units_are_the_tree_s_rows_and_brackets():
+def test_nodes_are_the_tree_s_rows_and_brackets():
     tree = LayerTree(resnet())
     entries = tree.entries(tree.blocks)
-    units = list(every(units_of(tree, entries)))
-    assert [unit.name for unit in units if not unit.parts] == resnet()
+    nodes = list(walk(axis_nodes(tree, entries)))
+    assert [node.name for node in nodes if not node.children] == resnet()
     brackets = [(one.path, one.first, one.last) for one in tree.brackets(entries)]
-    assert [(unit.name, unit.first, unit.last) for unit in units if unit.parts] == brackets
+    assert [(node.name, node.first, node.last) for node in nodes if node.children] == brackets

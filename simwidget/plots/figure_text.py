@@ -5,50 +5,54 @@ from typing import Any
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 
-from simwidget.plots.text import shortened
+from simwidget.plots.text import shorten
 
 
-class Pen:
+class FigureText:
     """Makes and measures the texts of one figure, each text once for each resolution."""
 
     def __init__(self, figure: Any) -> None:
         self._figure = figure
         self._sizes: dict[tuple[str, FontProperties, float], tuple[float, float]] = {}
 
-    def text(self, string: str, font: FontProperties, **style: Any) -> Text:
+    def make(self, string: str, font: FontProperties, **style: Any) -> Text:
         """A text in pixels of the figure, which the caller draws."""
-        made = Text(text=drawable(string, font), fontproperties=font, parse_math=False, usetex=False, **style)
-        made.set_figure(self._figure)
-        return made
+        text = Text(
+            text=escape_missing_glyphs(string, font), fontproperties=font, parse_math=False, usetex=False, **style
+        )
+        text.set_figure(self._figure)
+        return text
 
     def size(self, string: str, font: FontProperties) -> tuple[float, float]:
         """Width and height in points."""
         dpi = self._figure.dpi
         key = (string, font, dpi)
         if key not in self._sizes:
-            box = self.text(string, font).get_window_extent()
+            box = self.make(string, font).get_window_extent()
             self._sizes[key] = box.width * 72 / dpi, box.height * 72 / dpi
         return self._sizes[key]
 
-    def cut(self, string: str, font: FontProperties, room: float) -> str:
+    def shorten(self, string: str, font: FontProperties, max_width: float) -> str:
         """The string, shortened to so many points."""
-        return shortened(string, lambda part: self.size(part, font)[0] <= room)
+        return shorten(string, lambda part: self.size(part, font)[0] <= max_width)
 
 
-def drawable(string: str, font: FontProperties) -> str:
+def escape_missing_glyphs(string: str, font: FontProperties) -> str:
     r"""The string with an escape like `\u5c42` for every character that cannot be seen or that the font lacks.
 
     Every family of the font is tried: `matplotlib.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK JP"]` has
     more of them.
 
-    >>> print(drawable("ä$_{b}$\n层", FontProperties(family=["DejaVu Sans"])))
+    >>> print(escape_missing_glyphs("ä$_{b}$\n层", FontProperties(family=["DejaVu Sans"])))
     ä$_{b}$\n\u5c42
     """
     if string.isascii() and string.isprintable():
         return string
     fonts = [get_font(findfont(FontProperties(family=[family]))) for family in font.get_family()]
 
-    def shown(letter: str) -> bool:
-        return letter.isprintable() and any(one.get_char_index(ord(letter)) for one in fonts)
+    def is_drawable(character: str) -> bool:
+        return character.isprintable() and any(font.get_char_index(ord(character)) for font in fonts)
 
-    return "".join(letter if shown(letter) else letter.encode("unicode_escape").decode() for letter in string)
+    return "".join(
+        character if is_drawable(character) else character.encode("unicode_escape").decode() for character in string
+    )
