@@ -10,7 +10,8 @@ from torch import Tensor
 from simwidget.estimate.accumulators import Sums
 from simwidget.estimate.history import Moment
 from simwidget.estimate.totals import Undefined
-from simwidget.gram.centring import EXPLAINED, EXPLAINED_REDUCED, RowMap
+from simwidget.gram.centring import EXPLAINED, EXPLAINED_REDUCED
+from simwidget.gram.row_maps import RowMap
 from simwidget.gram.rows import Key, Row
 from simwidget.inspection.agreement import Extremes
 from simwidget.inspection.latest_block import LatestBlock

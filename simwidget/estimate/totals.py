@@ -8,7 +8,7 @@ from torch import Tensor
 
 from simwidget.estimate.accumulators import GramAccumulator, Sums
 from simwidget.estimate.history import History, Moment
-from simwidget.gram.centring import RowMap, UnitRows
+from simwidget.gram.row_maps import RowMap, UnitRows
 from simwidget.text.untrusted import MalformedError
 
 

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-from simwidget.gram.centring import RowMap
+from simwidget.gram.row_maps import RowMap
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from simwidget.gram.centring import CentredRows, RowMap, UCentredRows, UnitRows
+from simwidget.gram.row_maps import CentredRows, RowMap, UCentredRows, UnitRows
 from simwidget.measures.base import Block, ConfounderBasis, Measure, MeasureOptions
 
 SINGULAR = 1e-6
