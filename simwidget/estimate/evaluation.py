@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from simwidget.estimate.accumulators import Sums
-from simwidget.estimate.jackknife import PseudoValues, pseudo_values
+from simwidget.estimate.jackknife import PseudoValues, degrees_of_freedom, pseudo_values
 from simwidget.estimate.pass_state import PassState, tolerances
 from simwidget.gram.centring import EXPLAINED
 from simwidget.measures import make_differences
@@ -69,7 +69,11 @@ def evaluate(
 
 
 class Evaluated:
-    """One measure over one frozen pass: which rows have numbers, why the others have none, and the numbers."""
+    """One measure over one frozen pass: which rows have numbers, why the others have none, and the numbers.
+
+    `df`, the degrees of freedom of the t intervals, follows from the weights of the groups of batches, so that it is
+    the same for every pair of rows; NaN with fewer than two groups.
+    """
 
     def __init__(self, pass_state: PassState, measure: Measure, confounders: Sequence[str]) -> None:
         self._measure = measure
@@ -85,6 +89,7 @@ class Evaluated:
             self.reasons = {index: row.missing or waiting for index, row in enumerate(pass_state.rows)}
             self._sums = None
             return
+        self.df = degrees_of_freedom(self._sums.weights)
         total = self._sums.products.sum(0)
         self._tolerance = self._tolerance.to(total.device)
         self._basis = measure.evaluate.basis(total, self._n_confounders)
@@ -130,9 +135,7 @@ class Evaluated:
             shape = (len(rows_x), len(rows_y))
             nan = torch.full(shape, torch.nan, dtype=torch.float64)
             return PseudoValues(nan, nan[None, :0], (), float("nan"))
-        found = pseudo_values(self.evaluator(rows_x, rows_y), self._sums)
-        self.df = found.df
-        return found
+        return pseudo_values(self.evaluator(rows_x, rows_y), self._sums)
 
     def evaluator(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> Callable[[Tensor, Tensor], Tensor]:
         """Products and weight -> values (a, b)."""

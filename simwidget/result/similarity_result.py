@@ -39,7 +39,7 @@ class MeasureInfo:
     kind: str
     """"similarity": high means alike; "distance": low does; "difference": one measure less another"""
     df: float
-    """degrees of freedom of the t intervals, NaN below two groups"""
+    """degrees of freedom of the t intervals, the same for every pair of layers; NaN with fewer than two groups"""
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """model -> layer -> why its cells are NaN"""
 
