@@ -13,7 +13,7 @@ from simwidget.capture.axes import TELLS_NOTHING, FeatureAxes, Told
 from simwidget.capture.outputs import LatestTensor, Output, RepresentationError, find_output, keeps_shape, kind_of
 from simwidget.capture.positions import Positions
 from simwidget.data.masks import NO_MASKS, Masks
-from simwidget.text.suggestions import near
+from simwidget.text.suggestions import did_you_mean
 
 Named = Literal["flatten", "mean", "cls", "last", "tokens", "positions"]
 NAMES: tuple[str, ...] = get_args(Named)
@@ -91,7 +91,7 @@ def check_patterns(option: str, patterns: Sequence[str], layers: Mapping[str, Se
             )
         if not any(matches(pattern, model, layer) for model, names in layers.items() for layer in names):
             raise ValueError(
-                f"{option}= names {pattern!r}, which matches no layer that is compared.{near(pattern, known)}"
+                f"{option}= names {pattern!r}, which matches no layer that is compared.{did_you_mean(pattern, known)}"
             )
 
 

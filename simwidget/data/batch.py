@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from simwidget.data.masks import NO_MASKS, PADDING, REAL, Masks, masks_in
 from simwidget.data.nested import as_mapping, is_fields, is_sequence, tensors_in
 from simwidget.data.uploads import Uploads
-from simwidget.text.printable import a_kind
+from simwidget.text.printable import describe_type
 
 LABELS = ("labels", "label", "targets", "target", "y")
 """Keys of a mapping that hold class labels."""
@@ -118,10 +118,10 @@ def what(batch: Any) -> str:
     if isinstance(batch, Mapping):
         return f"a mapping without tensors, with keys {list(batch)[:8]}"
     if is_sequence(batch):
-        return f"{a_kind(batch)} of {', '.join(type(one).__name__ for one in batch[:4]) or 'nothing'}"
+        return f"{describe_type(batch)} of {', '.join(type(one).__name__ for one in batch[:4]) or 'nothing'}"
     if isinstance(batch, Tensor):
         return "a tensor without dimensions"
-    return a_kind(batch)
+    return describe_type(batch)
 
 
 def labels_in(batch: Any, n: int) -> Tensor | None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
-from simwidget.text.printable import a_kind
+from simwidget.text.printable import describe_type
 
 FEW_CLASSES = 0.6
 """Batches with fewer than this share of the classes expected in random order are taken for ordered by class."""
@@ -28,7 +28,9 @@ def check_loader(loader: Any) -> Iterable:
             "Pass one loader; the same pass over it feeds all models"
         )
     if isinstance(loader, torch.Tensor | str | Mapping) or not isinstance(loader, Iterable):
-        raise TypeError(f"loader is {a_kind(loader)}: pass an iterable of batches, such as a DataLoader or a list")
+        raise TypeError(
+            f"loader is {describe_type(loader)}: pass an iterable of batches, such as a DataLoader or a list"
+        )
     return loader
 
 

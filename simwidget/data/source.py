@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from simwidget.data.nested import tensors_in
 from simwidget.restore.randomness import RandomState
-from simwidget.text.printable import a_kind
+from simwidget.text.printable import describe_type
 from simwidget.text.untrusted import MalformedError
 
 MARKED_ELEMENTS = 1024
@@ -93,7 +93,7 @@ class BatchSource:
             return
         if self._broken and is_one_shot(self._loader):
             raise RuntimeError(
-                f"the loader, {a_kind(self._loader)}, ended with its error and cannot begin again: give a "
+                f"the loader, {describe_type(self._loader)}, ended with its error and cannot begin again: give a "
                 "DataLoader or another iterable that can, or take the result as it is"
             )
         if self._aim is not None:

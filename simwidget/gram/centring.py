@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-EXPLAINED = 1e-6
+MIN_RESIDUAL_SHARE = 1e-6
 """A layer of which a smaller share than this is left beside the confounders is explained by them."""
-EXPLAINED_REDUCED = 1e-4
+MIN_RESIDUAL_SHARE_REDUCED = 1e-4
 """The same for representations in half precision."""
 
 
@@ -54,7 +54,7 @@ def residuals(matrices: Tensor, n_confounders: int) -> Tensor:
     flat = matrices.flatten(-2)
     confounders = flat[:n_confounders]
     confounders = confounders / confounders.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
-    coefficients = flat[n_confounders:] @ torch.linalg.pinv(confounders, rtol=EXPLAINED**0.5)
+    coefficients = flat[n_confounders:] @ torch.linalg.pinv(confounders, rtol=MIN_RESIDUAL_SHARE**0.5)
     flat = torch.cat([flat[:n_confounders], flat[n_confounders:] - coefficients @ confounders])
     return flat.unflatten(-1, matrices.shape[-2:])
 

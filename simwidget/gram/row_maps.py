@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from simwidget.gram.centring import EXPLAINED, double_centre, positive_part, residuals, triangle, u_centre
+from simwidget.gram.centring import MIN_RESIDUAL_SHARE, double_centre, positive_part, residuals, triangle, u_centre
 
 
 class RowMap(Protocol):
@@ -97,15 +97,15 @@ class UnitRows:
 
     def __call__(self, grams: Tensor, n_confounders: int) -> Tensor:
         matrices = self.base.centre(grams.double())
-        before = matrices.flatten(-2).norm(dim=-1)
-        left = torch.ones_like(before)
+        norms_before = matrices.flatten(-2).norm(dim=-1)
+        residual_share = torch.ones_like(norms_before)
         if self.deconfounded:
             matrices = residuals(matrices, n_confounders)
-            share = (matrices.flatten(-2).norm(dim=-1) / before) ** 2
-            left = torch.where(torch.arange(len(share), device=share.device) < n_confounders, 1.0, share)
+            share = (matrices.flatten(-2).norm(dim=-1) / norms_before) ** 2
+            residual_share = torch.where(torch.arange(len(share), device=share.device) < n_confounders, 1.0, share)
         if self.positive:
             matrices = self.base.centre(positive_part(matrices))
         rows = self.base.flatten(matrices)
         norm = rows.norm(dim=-1) * self.factor**0.5
-        defined = (norm > 0) & (left >= EXPLAINED)
+        defined = (norm > 0) & (residual_share >= MIN_RESIDUAL_SHARE)
         return rows / torch.where(defined, norm, torch.nan)[:, None]

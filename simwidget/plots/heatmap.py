@@ -15,7 +15,7 @@ from simwidget.plots.pen import Pen, drawable
 from simwidget.plots.text import wrapped
 from simwidget.result.layer_tree import Entry, LayerTree, paths_of
 from simwidget.result.similarity_result import SimilarityResult, View
-from simwidget.text.suggestions import near
+from simwidget.text.suggestions import did_you_mean
 
 TITLE = FontProperties(size=10)
 MODEL = FontProperties(size=9)
@@ -135,12 +135,12 @@ def _side(
     tree = LayerTree(result.layers(model))
     for block in open_blocks or ():
         if block not in tree.blocks:
-            raise ValueError(f"{option}: {model!r} has no block {block!r}.{near(block, tuple(tree.blocks))}")
+            raise ValueError(f"{option}: {model!r} has no block {block!r}.{did_you_mean(block, tuple(tree.blocks))}")
     entries = tree.entries(tree.blocks if open_blocks is None else open_blocks)
     if layer is None:
         return Side(tree, entries, None)
     if layer not in tree.names:
-        raise ValueError(f"selection: {model!r} has no layer {layer!r}.{near(layer, tree.names)}")
+        raise ValueError(f"selection: {model!r} has no layer {layer!r}.{did_you_mean(layer, tree.names)}")
     paths = paths_of(layer)  # a layer that is folded away stands in its block's row
     here = next(k for k, one in enumerate(entries) if tree.names[one.index] == layer or one.folded in paths)
     return Side(tree, entries, here)

@@ -23,7 +23,7 @@ from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Plan
 from simwidget.run.forwards import Forwards, Representation, Takers
 from simwidget.run.notes import Notes
-from simwidget.text.untrusted import MalformedError, field, shown, whole
+from simwidget.text.untrusted import MalformedError, get_field, get_int, short_repr
 
 GRAM_BYTES = 64 * 2**20
 """Bytes that the latest batch's Gram matrices may take; of larger ones the first samples are kept."""
@@ -217,13 +217,13 @@ class SinglePass(AbstractContextManager):
                 f"written {who}", f"the forward pass of {who!r} itself writes into {name!r}, which is not put back"
             )
         with self._lock:
-            self._totals.fix(len(self._rows), self._state_device)
+            self._totals.allocate(len(self._rows), self._state_device)
 
     def _check_memory(self) -> None:
         """Say at once when the state that is about to be made, and what waits to be joined, will hardly fit."""
         here = max(1, self._grams.n_samples + self._grams.incoming)
         n = max(here, self._plan.gram_batch)
-        wide = self._totals.in_float64 or any(row.dtype == "float64" for row in self._rows)
+        wide = self._totals.uses_float64 or any(row.dtype == "float64" for row in self._rows)
         need = estimate_memory(
             len(self._rows),
             n,
@@ -250,7 +250,7 @@ class SinglePass(AbstractContextManager):
             self._pending = None
             return
         self._say_what_is_missing(grams)
-        addition = self._totals.weigh(stack, len(self._plan.confounders))
+        addition = self._totals.compute_addition(stack, len(self._plan.confounders))
         latest = LatestBlock(stack, self._samples.take())
         with self._lock:
             self._totals.add(addition, self.n_grams, self._n_begun)
@@ -291,14 +291,14 @@ class SinglePass(AbstractContextManager):
     def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
         """Go on where another pass with this plan stood. Raises MalformedError for what is no state of one."""
         try:
-            rows = [self._row_of(one) for one in field(facts, "rows", list)]
+            rows = [self._row_of(one) for one in get_field(facts, "rows", list)]
             expected = [row.key for row in self._rows]
             if [row.key for row in rows[: len(expected)]] != expected or len({row.key for row in rows}) < len(rows):
                 raise MalformedError("its rows are not those of this run")
             self._rows[:] = rows
             self._index.clear()
             self._index.update({row.key: place for place, row in enumerate(rows)})
-            self._totals.fix(len(rows), self._state_device)
+            self._totals.allocate(len(rows), self._state_device)
             self._totals.restore(arrays)
             self._forwards.restore_random(arrays)
             self._notes.restore(facts["notes"])
@@ -307,7 +307,7 @@ class SinglePass(AbstractContextManager):
             named = (one for one in self._plan.confounders if one.name == facts["stand_in"])
             self._forwards.stand_in = next(named, None)
             self.n_batches, self.n_grams, self.n_samples, self._samples.n_given = (
-                whole(facts, name) for name in ("n_batches", "n_grams", "n_samples", "n_given")
+                get_int(facts, name) for name in ("n_batches", "n_grams", "n_samples", "n_given")
             )
         except MalformedError:
             raise
@@ -315,13 +315,13 @@ class SinglePass(AbstractContextManager):
             raise MalformedError(f"it is not the state of a run ({type(problem).__name__}: {problem})") from problem
 
     def _row_of(self, given: Any) -> Row:
-        missing = None if given["missing"] is None else field(given, "missing", str, "a row")
+        missing = None if given["missing"] is None else get_field(given, "missing", str, "a row")
         return Row(
             self._known(given["key"]),
-            whole(given, "n_features", "a row"),
-            field(given, "dtype", str, "a row"),
-            field(given, "reduced", bool, "a row"),
-            field(given, "kind", str, "a row"),
+            get_int(given, "n_features", "a row"),
+            get_field(given, "dtype", str, "a row"),
+            get_field(given, "reduced", bool, "a row"),
+            get_field(given, "kind", str, "a row"),
             missing,
         )
 
@@ -337,7 +337,7 @@ class SinglePass(AbstractContextManager):
             and layer in self._networks[position].names
         ):
             return position, str(call)
-        raise MalformedError(f"it has a row of {shown(call)}, which this run does not")
+        raise MalformedError(f"it has a row of {short_repr(call)}, which this run does not")
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from simwidget.estimate.accumulators import Sums
-from simwidget.estimate.evaluation import Evaluated, evaluate
+from simwidget.estimate.evaluation import MeasureEvaluation, evaluate
 from simwidget.estimate.jackknife import pseudo_values
 from simwidget.estimate.pass_state import PassState
 from simwidget.estimate.totals import Undefined
@@ -42,12 +42,12 @@ def result(state, pairs=None):
 
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
 def test_degrees_of_freedom_are_those_of_the_weights_before_any_pair_is_evaluated(measure):
-    evaluated = Evaluated(pass_state(1, 2, 5), measure, ("input",))
+    evaluation = MeasureEvaluation(pass_state(1, 2, 5), measure, ("input",))
     expected = (1 + 2 + 5) ** 2 / (1 + 4 + 25) - 1
-    assert evaluated.df == pytest.approx(expected)
+    assert evaluation.df == pytest.approx(expected)
     for rows_x, rows_y in (([1, 2], [3]), ([1], [1]), ([], [])):
-        assert evaluated.pseudo_values(rows_x, rows_y).df == evaluated.df
-    assert evaluated.df == pytest.approx(expected)
+        assert evaluation.pseudo_values(rows_x, rows_y).df == evaluation.df
+    assert evaluation.df == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("pairs", [None, [(0, 1)], [(1, 1), (0, 0)], []])
