@@ -20,7 +20,7 @@ from simwidget.estimate.accumulators import GramAccumulator
 from simwidget.estimate.jackknife import jackknife
 from simwidget.gram.kernels import linear_gram
 from simwidget.measures import make_measures
-from simwidget.measures.base import Block, MeasureOptions
+from simwidget.measures.base import MeasureOptions, RowSelection
 
 LEVEL = 0.95
 BOUNDS = (0.93, 0.97)
@@ -65,7 +65,7 @@ def coverage(runs: int, seed: int, batches: int = 32, n: int = 32, population: P
     population = population or Population.draw()
     truth = population.truth()
     measures = make_measures(("cka", "dcka"), MeasureOptions())
-    block = Block(torch.tensor([1]), torch.tensor([2]), torch.full((3,), 1e-6, dtype=torch.float64), 1)
+    selection = RowSelection(torch.tensor([1]), torch.tensor([2]), torch.full((3,), 1e-6, dtype=torch.float64), 1)
     generator = torch.Generator().manual_seed(seed)
     hits = dict.fromkeys(truth, 0)
     row_map = measures[0].rows
@@ -77,7 +77,7 @@ def coverage(runs: int, seed: int, batches: int = 32, n: int = 32, population: P
         sums = state.sums()
         for measure in measures:
             basis = measure.evaluate.basis(sums.products.sum(0), 1)
-            estimate = jackknife(lambda s, w: measure.evaluate(s, w, block, basis), sums)  # noqa: B023
+            estimate = jackknife(lambda s, w: measure.evaluate(s, w, selection, basis), sums)  # noqa: B023
             half = stats.t.ppf((1 + LEVEL) / 2, estimate.df) * estimate.stderr.item()
             hits[measure.name] += abs(estimate.values.item() - truth[measure.name]) <= half
     return {name: hit / runs for name, hit in hits.items()}

@@ -17,7 +17,7 @@ TESTS = Path(__file__).parent.parent / "tests"
 KERNEL = """
 import threading, time
 import numpy as np
-from simwidget.result import Cells, MeasureInfo, SimilarityResult
+from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
 from simwidget.widget import SimilarityHeatmap
 
 def result_of(n, count):

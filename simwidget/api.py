@@ -14,7 +14,7 @@ from simwidget.plan.model import SimilarityModel
 from simwidget.plan.networks import BatchDim
 from simwidget.plan.options import Inputs, Options
 from simwidget.run.comparison import Comparison
-from simwidget.text.suggestions import near
+from simwidget.text.suggestions import did_you_mean
 
 Layers = Sequence[str] | str | None
 
@@ -186,4 +186,4 @@ def _named_model(name: str, model: Any, layers: Layers) -> SimilarityModel:
 def _check_names(layers: Any, known: tuple[str, ...]) -> None:
     for name in layers if isinstance(layers, Mapping) else ():
         if name not in known:
-            raise ValueError(f"layers names a model {name!r} that is not compared.{near(str(name), known)}")
+            raise ValueError(f"layers names a model {name!r} that is not compared.{did_you_mean(str(name), known)}")

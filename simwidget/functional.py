@@ -10,7 +10,7 @@ from torch import Tensor
 
 from simwidget.capture.pooling import flatten
 from simwidget.estimate.accumulators import GramAccumulator
-from simwidget.estimate.evaluation import direct
+from simwidget.estimate.evaluation import point_estimate
 from simwidget.gram.kernels import linear_gram
 from simwidget.measures import make_measures
 from simwidget.measures.base import MeasureOptions
@@ -27,7 +27,7 @@ def cka(x: Any, y: Any, *, unbiased: bool = True) -> float:
     >>> round(cka(x, rotated), 6)
     1.0
     """
-    return _pair("cka", x, y, [], unbiased)
+    return _evaluate("cka", x, y, [], unbiased)
 
 
 def dcka(x: Any, y: Any, confounder: Any, *, unbiased: bool = True) -> float:
@@ -42,10 +42,10 @@ def dcka(x: Any, y: Any, confounder: Any, *, unbiased: bool = True) -> float:
     True
     """
     confounders = list(confounder) if isinstance(confounder, list | tuple) else [confounder]
-    return _pair("dcka", x, y, confounders, unbiased)
+    return _evaluate("dcka", x, y, confounders, unbiased)
 
 
-def _pair(name: str, x: Any, y: Any, confounders: list[Any], unbiased: bool) -> float:
+def _evaluate(name: str, x: Any, y: Any, confounders: list[Any], unbiased: bool) -> float:
     (measure,) = make_measures((name,), MeasureOptions(unbiased=unbiased))
     tensors = [_representation(array) for array in (*confounders, x, y)]
     n = len(tensors[-1])
@@ -58,7 +58,7 @@ def _pair(name: str, x: Any, y: Any, confounders: list[Any], unbiased: bool) -> 
     state = GramAccumulator(len(grams), measure.rows.factor, grams[0].device)
     rows = measure.rows(torch.stack([gram.to(dtype) for gram in grams]), len(confounders))
     state.add(rows, measure.rows.weight(n), batch=0)
-    return direct(measure, state.sums(), len(confounders))
+    return point_estimate(measure, state.sums(), len(confounders))
 
 
 def _representation(array: Any) -> Tensor:

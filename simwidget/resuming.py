@@ -8,7 +8,7 @@ from simwidget.api import compare
 from simwidget.run.checkpoint import read_checkpoint
 from simwidget.run.comparison import Comparison
 from simwidget.run.identity import AnotherRunError
-from simwidget.text.untrusted import brief, expect, refusing, shown
+from simwidget.text.untrusted import errors_name_file, expect, short_repr, shorten
 
 
 def resume(
@@ -57,15 +57,20 @@ def resume(
         arguments.setdefault("names", names)
     defaults = compare.__kwdefaults__ or {}
     unknown = (set(given["options"]) | set(given["limits"])) - set(defaults)
-    with refusing(path, "checkpoint"):
-        expect(not unknown, f"it has options that this version does not know: {', '.join(map(shown, sorted(unknown)))}")
+    with errors_name_file(path, "checkpoint"):
+        expect(
+            not unknown,
+            f"it has options that this version does not know: {', '.join(map(short_repr, sorted(unknown)))}",
+        )
     seconds = arguments.pop("checkpoint_seconds", defaults["checkpoint_seconds"])
     try:
         comparison = compare(model_x, model_y, loader, **arguments)
     except (TypeError, ValueError) as problem:
-        raise ValueError(f"{path} is of another run, as its options do not fit this one: {brief(problem)}") from problem
+        raise ValueError(
+            f"{path} is of another run, as its options do not fit this one: {shorten(problem)}"
+        ) from problem
     try:
-        with refusing(path, "checkpoint"):
+        with errors_name_file(path, "checkpoint"):
             comparison._restore(checkpoint, path, seconds)
     except AnotherRunError as problem:
         raise ValueError(f"{path} {problem}") from problem

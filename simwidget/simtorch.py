@@ -15,8 +15,8 @@ from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.run.comparison import Comparison
-from simwidget.text.printable import a_kind
-from simwidget.text.suggestions import near
+from simwidget.text.printable import describe_type
+from simwidget.text.suggestions import did_you_mean
 
 
 class BaseSimilarity:
@@ -42,7 +42,7 @@ class BaseSimilarity:
     ) -> None:
         for position, model in enumerate((sim_model1, sim_model2), 1):
             if not isinstance(model, SimilarityModel):
-                raise TypeError(f"sim_model{position} is {a_kind(model)}: wrap it in SimilarityModel")
+                raise TypeError(f"sim_model{position} is {describe_type(model)}: wrap it in SimilarityModel")
         self.sim_model1 = sim_model1
         self.sim_model2 = sim_model2
         self.device = device
@@ -53,7 +53,7 @@ class BaseSimilarity:
         known = [field.name for field in fields(Options)]
         for option in options:
             if option not in known:
-                raise TypeError(f"unknown option {option!r}.{near(option, known)}")
+                raise TypeError(f"unknown option {option!r}.{did_you_mean(option, known)}")
         self._options = {"unbiased": unbiased, "average": average, "gram_batch": resolved_gram_batch, **options}
         self._comparison([])  # wrong options fail here, not after the data have been loaded
 

@@ -34,7 +34,7 @@ def test_offset_of_features_in_float32():
 
 def test_zeroed_diagonal_of_a_gram_matrix():
     """The inner product of two rows is n (n - 3) HSIC_1, three terms; self terms are never negative."""
-    from simwidget.gram.centring import UCentredRows
+    from simwidget.gram.row_maps import UCentredRows
 
     row_map = UCentredRows()
     for seed in range(20):

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.nn.utils.parametrize import ParametrizationList
 
-from simwidget.text.suggestions import near
+from simwidget.text.suggestions import did_you_mean
 
 CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
@@ -78,7 +78,7 @@ def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) 
         if hits and all(isinstance(layers[name], torch.jit.ScriptModule) for name in hits):
             _refuse_scripted(hits, layers, model_name)
         if not hits:
-            raise ValueError(f"no layer of {model_name!r} matches {pattern!r}.{near(pattern, names)}")
+            raise ValueError(f"no layer of {model_name!r} matches {pattern!r}.{did_you_mean(pattern, names)}")
         matched.update(hits)
     return _without_aliases(model, matched)
 
@@ -90,7 +90,7 @@ def layers_containing(model: nn.Module, substrings: Sequence[str], model_name: s
     names = list(named_layers(model))
     for part in substrings:
         if not any(part in name for name in names):
-            raise ValueError(f"no layer of {model_name!r} has {part!r} in its name.{near(part, names)}")
+            raise ValueError(f"no layer of {model_name!r} has {part!r} in its name.{did_you_mean(part, names)}")
     return _without_aliases(model, {name for name in names if any(part in name for part in substrings)})
 
 

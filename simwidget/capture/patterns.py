@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from simwidget.text.suggestions import near
+from simwidget.text.suggestions import did_you_mean
 
 
 def matches(pattern: str, model: str, layer: str) -> bool:
@@ -22,5 +22,5 @@ def check_patterns(option: str, patterns: Sequence[str], layers: Mapping[str, Se
             )
         if not any(matches(pattern, model, layer) for model, names in layers.items() for layer in names):
             raise ValueError(
-                f"{option}= names {pattern!r}, which matches no layer that is compared.{near(pattern, known)}"
+                f"{option}= names {pattern!r}, which matches no layer that is compared.{did_you_mean(pattern, known)}"
             )

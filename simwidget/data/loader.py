@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset, SequentialSampler
 
-from simwidget.text.printable import a_kind
+from simwidget.text.printable import describe_type
 
 
 def check_loader(loader: Any) -> Iterable:
@@ -23,7 +23,9 @@ def check_loader(loader: Any) -> Iterable:
             "Pass one loader; the same pass over it feeds all models"
         )
     if isinstance(loader, torch.Tensor | str | Mapping) or not isinstance(loader, Iterable):
-        raise TypeError(f"loader is {a_kind(loader)}: pass an iterable of batches, such as a DataLoader or a list")
+        raise TypeError(
+            f"loader is {describe_type(loader)}: pass an iterable of batches, such as a DataLoader or a list"
+        )
     return loader
 
 

@@ -11,7 +11,7 @@ from simwidget.data.images import is_image_list
 from simwidget.data.labels import LABEL_KEYS, find_labels
 from simwidget.data.masks import find_masks
 from simwidget.data.nested import as_mapping, is_dataclass_instance, is_sequence, tensors_in
-from simwidget.text.printable import a_kind
+from simwidget.text.printable import describe_type
 
 MIN_IMAGES = 3
 """A list of fewer is taken for an input and its labels; put it into a tuple, (images,)."""
@@ -64,7 +64,7 @@ def describe_batch(batch: Any) -> str:
     if isinstance(batch, Mapping):
         return f"a mapping without tensors, with keys {list(batch)[:8]}"
     if is_sequence(batch):
-        return f"{a_kind(batch)} of {', '.join(type(one).__name__ for one in batch[:4]) or 'nothing'}"
+        return f"{describe_type(batch)} of {', '.join(type(one).__name__ for one in batch[:4]) or 'nothing'}"
     if isinstance(batch, Tensor):
         return "a tensor without dimensions"
-    return a_kind(batch)
+    return describe_type(batch)

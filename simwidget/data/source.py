@@ -10,7 +10,7 @@ from torch import Tensor
 from simwidget.data.loader import generators, is_one_shot, is_repeatable
 from simwidget.data.loader_state import LoaderState, hash_batch
 from simwidget.restore.randomness import RandomState
-from simwidget.text.printable import a_kind
+from simwidget.text.printable import describe_type
 
 
 class BatchSource:
@@ -54,7 +54,7 @@ class BatchSource:
             return
         if self._failed and is_one_shot(self._loader):
             raise RuntimeError(
-                f"the loader, {a_kind(self._loader)}, ended with its error and cannot begin again: give a "
+                f"the loader, {describe_type(self._loader)}, ended with its error and cannot begin again: give a "
                 "DataLoader or another iterable that can, or take the result as it is"
             )
         if self._target is not None:

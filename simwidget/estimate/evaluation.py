@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from simwidget.estimate.accumulators import Sums
-from simwidget.estimate.jackknife import PseudoValues, pseudo_values
+from simwidget.estimate.jackknife import PseudoValues, degrees_of_freedom, pseudo_values
 from simwidget.estimate.pass_state import PassState, tolerances
-from simwidget.gram.centring import EXPLAINED
+from simwidget.gram.centring import MIN_RESIDUAL_SHARE
 from simwidget.measures import make_differences
-from simwidget.measures.base import Block, Measure
+from simwidget.measures.base import Measure, RowSelection
 from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
 
 
@@ -30,14 +30,14 @@ def evaluate(
     """Every measure on the given pairs of models (all by default), with differences, errors, reasons and notes."""
     pairs = list(combinations_with_replacement(range(len(names)), 2) if pairs is None else pairs)
     differences = make_differences(measures)
-    seen = {measure.name: Evaluated(pass_state, measure, confounders) for measure in measures}
-    reasons = {name: one.reasons for name, one in seen.items()}
+    evaluations = {measure.name: MeasureEvaluation(pass_state, measure, confounders) for measure in measures}
+    reasons = {name: evaluation.reasons for name, evaluation in evaluations.items()}
     for difference in differences:
         reasons[difference.name] = reasons[difference.subtrahend.name] | reasons[difference.minuend.name]
     cells = {}
     for x, y in pairs:
         rows_x, rows_y = pass_state.layers[x], pass_state.layers[y]
-        found = {name: one.pseudo_values(rows_x, rows_y) for name, one in seen.items()}
+        found = {name: evaluation.pseudo_values(rows_x, rows_y) for name, evaluation in evaluations.items()}
         for difference in differences:
             found[difference.name] = found[difference.minuend.name] - found[difference.subtrahend.name]
         for name, values in found.items():
@@ -50,9 +50,9 @@ def evaluate(
         }
         return MeasureInfo(title, kind, df, by_layer)
 
-    about = {m.name: info(m.name, m.title, m.kind, seen[m.name].df) for m in measures}
-    about |= {d.name: info(d.name, d.title, "difference", seen[d.minuend.name].df) for d in differences}
-    all_notes = [*pass_state.notes, *notes, *(note for one in seen.values() for note in one.notes)]
+    info_by_name = {m.name: info(m.name, m.title, m.kind, evaluations[m.name].df) for m in measures}
+    info_by_name |= {d.name: info(d.name, d.title, "difference", evaluations[d.minuend.name].df) for d in differences}
+    all_notes = [*pass_state.notes, *notes, *(note for evaluation in evaluations.values() for note in evaluation.notes)]
     return SimilarityResult(
         models=tuple(names),
         measures=tuple(measure.name for measure in measures),
@@ -62,14 +62,18 @@ def evaluate(
         notes=tuple(dict.fromkeys(all_notes)),
         provenance=dict(provenance or {}),
         _layers=tuple(tuple(str(pass_state.rows[row].key[1]) for row in rows) for rows in pass_state.layers),
-        _info=about,
+        _info=info_by_name,
         _cells=cells,
         _kinds=tuple(tuple(pass_state.rows[row].kind for row in rows) for rows in pass_state.layers),
     )
 
 
-class Evaluated:
-    """One measure over one frozen pass: which rows have numbers, why the others have none, and the numbers."""
+class MeasureEvaluation:
+    """One measure over one frozen pass: which rows have numbers, why the others have none, and the numbers.
+
+    `df`, the degrees of freedom of the t intervals, follows from the weights of the groups of batches, so that it is
+    the same for every pair of rows; NaN with fewer than two groups.
+    """
 
     def __init__(self, pass_state: PassState, measure: Measure, confounders: Sequence[str]) -> None:
         self._measure = measure
@@ -81,26 +85,27 @@ class Evaluated:
         self.notes: list[str] = []
         self.reasons: dict[int, str] = {}
         if self._sums is None or not self._sums.weights.any():
-            waiting = f"no batch of {measure.rows.min_samples} samples yet"
-            self.reasons = {index: row.missing or waiting for index, row in enumerate(pass_state.rows)}
+            not_yet = f"no batch of {measure.rows.min_samples} samples yet"
+            self.reasons = {index: row.missing or not_yet for index, row in enumerate(pass_state.rows)}
             self._sums = None
             return
+        self.df = degrees_of_freedom(self._sums.weights)
         total = self._sums.products.sum(0)
         self._tolerance = self._tolerance.to(total.device)
         self._basis = measure.evaluate.basis(total, self._n_confounders)
         explained = measure.evaluate.explained(total, self._tolerance, self._n_confounders, self._basis)
-        self._explain(pass_state, total.diagonal().cpu(), explained.cpu())
+        self._find_reasons(pass_state, total.diagonal().cpu(), explained.cpu())
         if measure.evaluate.uses_confounder:
             self._check_confounders(pass_state, confounders)
 
-    def _explain(self, pass_state: PassState, variance: torch.Tensor, explained: torch.Tensor) -> None:
+    def _find_reasons(self, pass_state: PassState, variance: torch.Tensor, explained: torch.Tensor) -> None:
         """The rows without numbers, each with its first cause."""
-        lost_in = pass_state.undefined[self._measure.rows]
+        undefined_in = pass_state.undefined[self._measure.rows]
         not_finite, undefined, counts = (
-            one.tolist() for one in (lost_in.not_finite, lost_in.no_row, lost_in.n_not_finite)
+            batches.tolist() for batches in (undefined_in.not_finite, undefined_in.no_row, undefined_in.n_not_finite)
         )
-        flat = (variance <= 0).tolist()
-        lost = explained.tolist()
+        constant = (variance <= 0).tolist()
+        is_explained = explained.tolist()
         for index, row in enumerate(pass_state.rows):
             if row.missing is not None:
                 self.reasons[index] = row.missing
@@ -109,9 +114,9 @@ class Evaluated:
                 self.reasons[index] = f"non-finite values in batch {not_finite[index]} ({row.dtype}){later}"
             elif undefined[index] >= 0:
                 self.reasons[index] = f"constant, or explained by the confounder, in batch {undefined[index]}"
-            elif flat[index]:
+            elif constant[index]:
                 self.reasons[index] = "constant representation"
-            elif lost[index]:
+            elif is_explained[index]:
                 self.reasons[index] = "explained by the confounder"
 
     def _check_confounders(self, pass_state: PassState, confounders: Sequence[str]) -> None:
@@ -130,32 +135,30 @@ class Evaluated:
             shape = (len(rows_x), len(rows_y))
             nan = torch.full(shape, torch.nan, dtype=torch.float64)
             return PseudoValues(nan, nan[None, :0], (), float("nan"))
-        found = pseudo_values(self.evaluator(rows_x, rows_y), self._sums)
-        self.df = found.df
-        return found
+        return pseudo_values(self.evaluator(rows_x, rows_y), self._sums)
 
     def evaluator(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> Callable[[Tensor, Tensor], Tensor]:
         """Products and weight -> values (a, b)."""
         device = self._tolerance.device
         x, y = (torch.tensor(rows, dtype=torch.long, device=device) for rows in (rows_x, rows_y))
-        block = Block(x, y, self._tolerance, self._n_confounders)
-        return lambda products, weight: self._measure.evaluate(products, weight, block, self._basis)
+        selection = RowSelection(x, y, self._tolerance, self._n_confounders)
+        return lambda products, weight: self._measure.evaluate(products, weight, selection, self._basis)
 
 
 def _cells(found: PseudoValues, rows_x: Sequence[int], rows_y: Sequence[int], reasons: Mapping[int, str]) -> Cells:
     """The estimate as arrays; cells of rows that have a reason are NaN."""
-    lost_x, lost_y = (torch.tensor([row in reasons for row in rows], dtype=torch.bool) for rows in (rows_x, rows_y))
-    lost = lost_x[:, None] | lost_y
+    x, y = (torch.tensor([row in reasons for row in rows], dtype=torch.bool) for rows in (rows_x, rows_y))
+    undefined = x[:, None] | y
     estimate = found.estimate()
-    values, stderr = (part.cpu().masked_fill_(lost, torch.nan) for part in (estimate.values, estimate.stderr))
-    return Cells(values.numpy(), stderr.numpy(), (estimate.dominated.cpu() & ~lost).numpy())
+    values, stderr = (part.cpu().masked_fill_(undefined, torch.nan) for part in (estimate.values, estimate.stderr))
+    return Cells(values.numpy(), stderr.numpy(), (estimate.dominated.cpu() & ~undefined).numpy())
 
 
-def direct(measure: Measure, sums: Sums, n_confounders: int) -> float:
+def point_estimate(measure: Measure, sums: Sums, n_confounders: int) -> float:
     """The measure of the last two rows, without an error."""
     products, weight = sums.products.sum(0), sums.weights.sum()
     rows = torch.arange(len(products), device=products.device)
-    tolerance = torch.full((len(products),), EXPLAINED, dtype=torch.float64, device=products.device)
-    block = Block(rows[-2:-1], rows[-1:], tolerance, n_confounders)
+    tolerance = torch.full((len(products),), MIN_RESIDUAL_SHARE, dtype=torch.float64, device=products.device)
+    selection = RowSelection(rows[-2:-1], rows[-1:], tolerance, n_confounders)
     basis = measure.evaluate.basis(products, n_confounders)
-    return measure.evaluate(products, weight, block, basis).item()
+    return measure.evaluate(products, weight, selection, basis).item()

@@ -81,5 +81,15 @@ def pseudo_values(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> P
         left_out = evaluate(total - sums.products[group], weight - w)
         taus.append(h * values - (h - 1) * left_out)
         inflation.append(h)
-    effective = (weight**2 / (sums.weights**2).sum()).item()
-    return PseudoValues(values, torch.stack(taus), tuple(inflation), min(len(filled), effective) - 1)
+    return PseudoValues(values, torch.stack(taus), tuple(inflation), degrees_of_freedom(sums.weights))
+
+
+def degrees_of_freedom(weights: Tensor) -> float:
+    """Degrees of freedom of the t interval for groups of these weights (G,); NaN with fewer than two that are not 0.
+
+    They depend on the weights alone: every function of the same sums has as many. See `jackknife` for the formula.
+    """
+    n_filled = int(weights.count_nonzero())
+    if n_filled < 2:
+        return float("nan")
+    return min(n_filled, (weights.sum() ** 2 / (weights**2).sum()).item()) - 1

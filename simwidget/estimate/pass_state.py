@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from simwidget.estimate.accumulators import Sums
-from simwidget.estimate.history import Moment
+from simwidget.estimate.history import HistoryPoint
 from simwidget.estimate.totals import Undefined
-from simwidget.gram.centring import EXPLAINED, EXPLAINED_REDUCED, RowMap
+from simwidget.gram.centring import MIN_RESIDUAL_SHARE, MIN_RESIDUAL_SHARE_REDUCED
+from simwidget.gram.row_maps import RowMap
 from simwidget.gram.rows import Row
 from simwidget.inspection.agreement import Extremes, Pair
 from simwidget.inspection.latest_block import LatestBlock
@@ -28,7 +29,7 @@ class PassState:
     n_batches: int
     n_samples: int
     notes: tuple[str, ...]
-    history: dict[RowMap, tuple[Moment, ...]] = field(default_factory=dict)
+    history: dict[RowMap, tuple[HistoryPoint, ...]] = field(default_factory=dict)
     """what the sums were after some of the batches"""
     latest: LatestBlock | None = None
     """the Gram matrices of the latest batch"""
@@ -40,4 +41,6 @@ class PassState:
 
 def tolerances(rows: Sequence[Row]) -> Tensor:
     """The share of each row's variance that must be left beside the confounders."""
-    return torch.tensor([EXPLAINED_REDUCED if row.reduced else EXPLAINED for row in rows], dtype=torch.float64)
+    return torch.tensor(
+        [MIN_RESIDUAL_SHARE_REDUCED if row.reduced else MIN_RESIDUAL_SHARE for row in rows], dtype=torch.float64
+    )

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from simwidget.estimate.accumulators import GramAccumulator, Sums
-from simwidget.estimate.history import History, Moment
-from simwidget.gram.centring import RowMap, UnitRows
+from simwidget.estimate.history import History, HistoryPoint
+from simwidget.gram.row_maps import RowMap, UnitRows
 from simwidget.text.untrusted import MalformedError
 
 
@@ -23,7 +23,7 @@ class Undefined:
     n_not_finite: Tensor
     """in how many Gram matrices there were values that are not finite"""
 
-    def only(self, rows: Tensor) -> "Undefined":
+    def select(self, rows: Tensor) -> "Undefined":
         return Undefined(self.not_finite[rows], self.no_row[rows], self.n_not_finite[rows])
 
     def clone(self) -> "Undefined":
@@ -44,7 +44,7 @@ class Addition:
 
 
 class Totals:
-    """The sums of a pass. There are none until the rows are known: see `fix`."""
+    """The sums of a pass. There are none until the rows are known: see `allocate`."""
 
     def __init__(self, row_maps: Sequence[RowMap]) -> None:
         self.row_maps = tuple(row_maps)
@@ -57,11 +57,11 @@ class Totals:
         return bool(self._accumulators)
 
     @property
-    def in_float64(self) -> bool:
+    def uses_float64(self) -> bool:
         """Whether a row map makes a double copy of the Gram matrices."""
         return any(isinstance(row_map, UnitRows) for row_map in self.row_maps)
 
-    def fix(self, n_rows: int, device: torch.device) -> None:
+    def allocate(self, n_rows: int, device: torch.device) -> None:
         """Make room for so many rows, for good."""
         for row_map in self.row_maps:
             never = torch.full((n_rows,), -1, device=device)
@@ -69,7 +69,7 @@ class Totals:
             self._accumulators[row_map] = GramAccumulator(n_rows, row_map.factor, device)
             self._history[row_map] = History(n_rows, device)
 
-    def weigh(self, stack: Tensor, n_confounders: int) -> Addition:
+    def compute_addition(self, stack: Tensor, n_confounders: int) -> Addition:
         """What the Gram matrices (R, n, n) of one batch add; the sums stay as they are."""
         products, weights, defined = {}, {}, {}
         for row_map in self.row_maps:
@@ -86,47 +86,47 @@ class Totals:
             history, undefined = self._history[row_map], self._undefined[row_map]
             state = self._accumulators[row_map]
             state.add_product(addition.products[row_map], addition.weights[row_map], index)
-            if history.is_time():
-                history.keep(n_batches, *state.total())
+            if history.count_gram():
+                history.append(n_batches, *state.total())
             pairs = ((undefined.not_finite, ~addition.finite), (undefined.no_row, ~addition.defined[row_map]))
-            for first, bad in pairs:
-                first.copy_(torch.where(bad & (first < 0), n_batches - 1, first))
+            for first, now in pairs:
+                first.copy_(torch.where(now & (first < 0), n_batches - 1, first))
             undefined.n_not_finite.add_(~addition.finite)
 
     def sums(self) -> dict[RowMap, Sums]:
         return {row_map: state.sums() for row_map, state in self._accumulators.items()}
 
     def undefined(self) -> dict[RowMap, Undefined]:
-        return {row_map: one.clone() for row_map, one in self._undefined.items()}
+        return {row_map: undefined.clone() for row_map, undefined in self._undefined.items()}
 
-    def history(self) -> dict[RowMap, tuple[Moment, ...]]:
-        return {row_map: history.moments for row_map, history in self._history.items()}
+    def history(self) -> dict[RowMap, tuple[HistoryPoint, ...]]:
+        return {row_map: history.points for row_map, history in self._history.items()}
 
     def arrays(self) -> dict[str, Tensor]:
         """All of it as tensors, from which `restore` makes it again, to the last bit."""
-        found = {}
+        arrays = {}
         for k, row_map in enumerate(self.row_maps):
             sums, undefined = self._accumulators[row_map].sums(), self._undefined[row_map]
-            own = {
+            tensors = {
                 "products": sums.products,
                 "weights": sums.weights,
                 **vars(undefined.clone()),
-                **{f"history/{name}": one for name, one in self._history[row_map].arrays().items()},
+                **{f"history/{name}": array for name, array in self._history[row_map].arrays().items()},
             }
-            found.update({f"sums/{k}/{name}": one for name, one in own.items()})
-        return found
+            arrays.update({f"sums/{k}/{name}": array for name, array in tensors.items()})
+        return arrays
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """After `fix`, with the arrays of totals that were fixed alike. Raises MalformedError where they were not."""
+        """After `allocate`, with the arrays of totals of the same rows. Raises MalformedError for others."""
         for k, row_map in enumerate(self.row_maps):
-            begin = f"sums/{k}/"
-            own = {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
+            prefix = f"sums/{k}/"
+            tensors = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
             state, undefined = self._accumulators[row_map], self._undefined[row_map]
             for name, target in {**state.tensors(), **vars(undefined)}.items():
-                given = own.get(name)
+                given = tensors.get(name)
                 if given is None or given.shape != target.shape or given.dtype != target.dtype:
-                    raise MalformedError(f"its array {begin + name!r} is not one of this run")
+                    raise MalformedError(f"its array {prefix + name!r} is not one of this run")
                 if not given.isfinite().all():
-                    raise MalformedError(f"its array {begin + name!r} holds values that are not finite")
+                    raise MalformedError(f"its array {prefix + name!r} holds values that are not finite")
                 target.copy_(given)
-            self._history[row_map].restore({n.removeprefix("history/"): t for n, t in own.items() if "/" in n})
+            self._history[row_map].restore({n.removeprefix("history/"): t for n, t in tensors.items() if "/" in n})

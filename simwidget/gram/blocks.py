@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from simwidget.gram.kernels import Kernel, LinearKernel, finish, reduced, working_dtype
+from simwidget.gram.kernels import Kernel, LinearKernel, finish_grams, kernel_gram, working_dtype
 from simwidget.gram.precision import Precision
 from simwidget.gram.rows import Key
 
@@ -29,7 +29,7 @@ class Grams:
 
 
 @dataclass(frozen=True)
-class Room:
+class StackBuffer:
     grams: Tensor
     """(R, n, n)"""
     squares: Tensor
@@ -39,10 +39,10 @@ class Room:
     square: Sequence[Tensor]
 
     @staticmethod
-    def of(n_rows: int, n: int, dtype: torch.dtype, device: torch.device) -> "Room":
+    def allocate(n_rows: int, n: int, dtype: torch.dtype, device: torch.device) -> "StackBuffer":
         grams = torch.zeros(n_rows, n, n, dtype=dtype, device=device)
         squares = torch.zeros(n_rows, dtype=dtype, device=device)
-        return Room(grams, squares, grams.unbind(), squares.unbind())
+        return StackBuffer(grams, squares, grams.unbind(), squares.unbind())
 
 
 class GramStack:
@@ -55,51 +55,51 @@ class GramStack:
         self._device = device
         self._dtype = torch.float32
         self._n_rows = 1
-        self._held: Room | None = None
+        self._buffer: StackBuffer | None = None
 
     def write(self, row: int, x: Tensor, kernel: Kernel) -> None:
         """The Gram matrix of a representation (n, p) becomes that of a row."""
         dtype = working_dtype(x.dtype)
-        room = self._room(row, x.shape[0], dtype)
-        if room.grams.dtype == dtype and room.grams.device == x.device:
-            kernel(x, room.gram[row], room.square[row])
+        buffer = self._buffer_for(row, x.shape[0], dtype)
+        if buffer.grams.dtype == dtype and buffer.grams.device == x.device:
+            kernel(x, buffer.gram[row], buffer.square[row])
         else:  # what is constant is told by the rounding of the type that it was multiplied in
-            room.gram[row].copy_(reduced(x, kernel))
+            buffer.gram[row].copy_(kernel_gram(x, kernel))
 
     def repeat(self, row: int, original: int) -> None:
         """A row's Gram matrix is that of another row."""
-        assert self._held is not None
-        room = self._room(row, self._held.grams.shape[1], self._dtype)
-        room.gram[row].copy_(room.gram[original])
-        room.square[row].copy_(room.square[original])
+        assert self._buffer is not None
+        buffer = self._buffer_for(row, self._buffer.grams.shape[1], self._dtype)
+        buffer.gram[row].copy_(buffer.gram[original])
+        buffer.square[row].copy_(buffer.square[original])
 
     def take(self, n_rows: int, n: int) -> Tensor:
         """The Gram matrices (n_rows, n, n) of n samples, with which the room goes."""
-        room = self._room(n_rows - 1, n, self._dtype)
+        buffer = self._buffer_for(n_rows - 1, n, self._dtype)
         self._n_rows = max(1, n_rows)
-        self._held = None
-        grams = room.grams if len(room.grams) == n_rows else room.grams[:n_rows].clone()
-        finish(grams, room.squares[:n_rows])
+        self._buffer = None
+        grams = buffer.grams if len(buffer.grams) == n_rows else buffer.grams[:n_rows].clone()
+        finish_grams(grams, buffer.squares[:n_rows])
         return grams
 
     def clear(self) -> None:
-        self._held = None
+        self._buffer = None
 
-    def _room(self, row: int, n: int, dtype: torch.dtype) -> "Room":
+    def _buffer_for(self, row: int, n: int, dtype: torch.dtype) -> "StackBuffer":
         """Room of the widest type that was needed so far, for this row as well."""
-        held = self._held
-        if held is not None and held.grams.dtype == dtype and row < len(held.gram):
-            return held
+        buffer = self._buffer
+        if buffer is not None and buffer.grams.dtype == dtype and row < len(buffer.gram):
+            return buffer
         self._dtype = torch.promote_types(self._dtype, dtype)
         while self._n_rows <= row:
             self._n_rows *= 2
-        if held is None or len(held.gram) < self._n_rows or held.grams.dtype != self._dtype:
-            self._held = Room.of(self._n_rows, n, self._dtype, self._device)
-            if held is not None:
-                self._held.grams[: len(held.gram)] = held.grams
-                self._held.squares[: len(held.gram)] = held.squares
-            return self._held
-        return held
+        if buffer is None or len(buffer.gram) < self._n_rows or buffer.grams.dtype != self._dtype:
+            self._buffer = StackBuffer.allocate(self._n_rows, n, self._dtype, self._device)
+            if buffer is not None:
+                self._buffer.grams[: len(buffer.gram)] = buffer.grams
+                self._buffer.squares[: len(buffer.gram)] = buffer.squares
+            return self._buffer
+        return buffer
 
 
 class GramBatch:
@@ -125,7 +125,7 @@ class GramBatch:
         self._parts: dict[Key, list[Tensor]] = {}
         self._originals: dict[Key, Key | None] = {}
         self._present: set[Key] = set()
-        self._before: dict[Key, list[Tensor]] | None = None
+        self._parts_before: dict[Key, list[Tensor]] | None = None
         self._kernels: dict[Key, Kernel] = {}
 
     @property
@@ -135,7 +135,7 @@ class GramBatch:
 
     def open(self, n: int) -> None:
         self._incoming = n
-        self._before = dict(self._parts)
+        self._parts_before = dict(self._parts)
 
     def put(self, key: Key, x: Tensor, original: Key | None = None, kernel: Kernel | None = None) -> None:
         """One representation of the open forward pass; its memory may be overwritten once this returns.
@@ -149,13 +149,15 @@ class GramBatch:
             original = self._originals[key] = None
         parts = self._parts.pop(key, [])
         if parts and parts[0].shape[1] != x.shape[1]:
-            removed = key[0] == "confounder"
-            kind, remedy = ("confounder", "another confounder=") if removed else ("layer", 'representation="mean"')
+            is_confounder = key[0] == "confounder"
+            kind, remedy = (
+                ("confounder", "another confounder=") if is_confounder else ("layer", 'representation="mean"')
+            )
             raise ValueError(
                 f"{kind} {key[1]!r} has {x.shape[1]} features in this batch and {parts[0].shape[1]} in those it is "
                 f"joined with: give batches of one shape, {remedy}, or gram_batch=1 to join none"
             )
-        if not self._fills:
+        if not self._fills_batch:
             shared = self._parts.get(original, []) if original is not None else []
             self._parts[key] = [*parts, shared[-1] if shared else x.clone()]
         elif sum(map(len, parts)) == self.n_samples:
@@ -167,17 +169,17 @@ class GramBatch:
 
     def close(self) -> bool:
         """End the forward pass; whether the batch is full."""
-        fills = self._fills
+        is_full = self._fills_batch
         self.n_samples += self._incoming
         self._incoming = 0
-        self._before = None
-        return fills
+        self._parts_before = None
+        return is_full
 
     def abandon(self) -> None:
         """Forget the open forward pass; what was joined before it stays."""
         self._incoming = 0
-        if self._before is not None:
-            self._parts = self._before
+        if self._parts_before is not None:
+            self._parts = self._parts_before
         self._present.clear()
         self._stack.clear()
 
@@ -200,6 +202,6 @@ class GramBatch:
         self._present.add(key)
 
     @property
-    def _fills(self) -> bool:
+    def _fills_batch(self) -> bool:
         """Whether the open forward pass makes the batch full."""
         return self.n_samples + self._incoming >= self._gram_batch

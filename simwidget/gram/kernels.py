@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from simwidget.gram.centring import double_centre
-from simwidget.gram.precision import Precision, products_in, worthwhile
+from simwidget.gram.precision import Precision, effective_precision, matmul_precision
 from simwidget.gram.products import Products, mirror
 
 CHUNK_ELEMENTS = {"cpu": 2**21}
 """Elements of a representation that are centred at a time: near a CPU's cache; elsewhere bounded scratch."""
 DEFAULT_CHUNK_ELEMENTS = 2**24
 
-OFFSET_SAMPLES = (4, 8)
+OFFSET_SAMPLES_RANGE = (4, 8)
 """The offset is the mean of n / 16 samples, within these limits: that leaves a quarter more spread in at most, about,
 where the mean of all samples would cost another pass over the representation."""
 
@@ -34,7 +34,7 @@ CONSTANT_TOLERANCE = 8
 
 
 class Kernel(Protocol):
-    """Writes what `finish` makes the Gram matrix of a representation x (n, p) into `gram` (n, n).
+    """Writes what `finish_grams` makes the Gram matrix of a representation x (n, p) into `gram` (n, n).
 
     Into `square` () goes the squared norm of what was taken from the features, where anything was.
     """
@@ -65,14 +65,14 @@ class LinearKernel:
 
     def __call__(self, x: Tensor, gram: Tensor, square: Tensor) -> None:
         device_type = x.device.type
-        precision = worthwhile(self._precision, device_type, x.shape[0])
-        with products_in("highest", device_type):  # what is constant must be so to rounding
+        precision = effective_precision(self._precision, device_type, x.shape[0])
+        with matmul_precision("highest", device_type):  # what is constant must be so to rounding
             offset = self._offset(x, gram.dtype)
             torch.dot(offset, offset, out=square)
             if precision == "highest":
                 self._multiply(x, offset, gram)
                 return
-        with products_in(precision, device_type):
+        with matmul_precision(precision, device_type):
             self._multiply(x, offset, gram)
 
     def _multiply(self, x: Tensor, offset: Tensor, gram: Tensor) -> None:
@@ -88,11 +88,11 @@ class LinearKernel:
 
     def _multiply_chunk(self, x: Tensor, offset: Tensor, gram: Tensor, add: bool) -> None:
         n, p = x.shape
-        rest, products = self._prepare(n, p, offset)
-        torch.sub(x, offset, out=rest)
+        centred, products = self._scratch_products(n, p, offset)
+        torch.sub(x, offset, out=centred)
         products.write(gram, add)
 
-    def _prepare(self, n: int, p: int, like: Tensor) -> tuple[Tensor, Products]:
+    def _scratch_products(self, n: int, p: int, like: Tensor) -> tuple[Tensor, Products]:
         """Scratch memory (n, p), which every other call overwrites, and the products of its rows."""
         key = like.device, like.dtype, n, p
         found = self._prepared.get(key)
@@ -102,23 +102,23 @@ class LinearKernel:
             if scratch is None or len(scratch) < n * stride or len(self._prepared) >= MAX_SHAPES:
                 self._prepared.clear()
                 scratch = self._scratch[key[:2]] = like.new_empty(n * stride)
-            rest = scratch[: n * stride].view(n, stride)[:, :p]
-            found = self._prepared[key] = rest, Products(rest)
+            centred = scratch[: n * stride].view(n, stride)[:, :p]
+            found = self._prepared[key] = centred, Products(centred)
         return found
 
     def _offset(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         n = x.shape[0]
-        least, most = OFFSET_SAMPLES
-        k = min(n, self._offset_samples or max(least, min(most, n // 16)))
+        low, high = OFFSET_SAMPLES_RANGE
+        k = min(n, self._offset_samples or max(low, min(high, n // 16)))
         weights = self._weights.get((x.device, dtype, k))
         if weights is None:
             weights = self._weights[x.device, dtype, k] = torch.full((k,), 1 / k, dtype=dtype, device=x.device)
         step = n // k
-        some = x[: k * step : step]
-        return torch.matmul(weights, some if some.dtype == dtype else some.to(dtype))
+        rows = x[: k * step : step]
+        return torch.matmul(weights, rows if rows.dtype == dtype else rows.to(dtype))
 
 
-def finish(grams: Tensor, squares: Tensor) -> None:
+def finish_grams(grams: Tensor, squares: Tensor) -> None:
     """Make Gram matrices (R, n, n), in place, of what the kernels wrote: whole, and zero where it is rounding.
 
     That is where the trace is rounding beside the squared offset (R,): the representation is constant.
@@ -130,12 +130,12 @@ def finish(grams: Tensor, squares: Tensor) -> None:
     grams.masked_fill_((trace <= rounding)[:, None, None], 0.0)
 
 
-def reduced(x: Tensor, kernel: Kernel) -> Tensor:
+def kernel_gram(x: Tensor, kernel: Kernel) -> Tensor:
     """The Gram matrix (n, n) that a kernel makes of one representation, in the type that it is multiplied in."""
     grams = torch.zeros(1, len(x), len(x), dtype=working_dtype(x.dtype), device=x.device)
     squares = grams.new_zeros(1)
     kernel(x, grams[0], squares[0])
-    finish(grams, squares)
+    finish_grams(grams, squares)
     return grams[0]
 
 
@@ -156,13 +156,13 @@ def linear_gram(x: Tensor) -> Tensor:
     tensor([[ 1., -1.],
             [-1.,  1.]])
     """
-    return double_centre(reduced(x, LinearKernel(offset_samples=len(x))))
+    return double_centre(kernel_gram(x, LinearKernel(offset_samples=len(x))))
 
 
 def same_class_kernel(labels: Tensor, gram: Tensor, square: Tensor) -> None:
     """Class labels (n, 1) -> the centred Gram matrix (n, n) of their indicators: K_ij = 1 in one class, 0 across.
 
-    >>> reduced(torch.tensor([[3], [3], [5], [5]]), same_class_kernel)[0]
+    >>> kernel_gram(torch.tensor([[3], [3], [5], [5]]), same_class_kernel)[0]
     tensor([ 0.5000,  0.5000, -0.5000, -0.5000])
     """
     gram.copy_(double_centre((labels == labels.T).to(gram.dtype)))

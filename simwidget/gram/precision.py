@@ -17,28 +17,28 @@ Precision = Literal["highest", "high"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 UNSET = "none"
-_FINE: dict[tuple[Precision, str], tuple[str, ...]] = {
+_ACCEPTED: dict[tuple[Precision, str], tuple[str, ...]] = {
     ("highest", "cuda"): ("ieee", UNSET),
     ("highest", "cpu"): ("ieee", UNSET),
     ("high", "cuda"): ("tf32",),
     ("high", "cpu"): ("bf16",),
 }
 """By type of device the settings that are left as they are; others become the first of these."""
-_AS_IT_IS = nullcontext()
+_NO_CHANGE = nullcontext()
 
 
-BFLOAT16_SAMPLES = 256
+BFLOAT16_MIN_SAMPLES = 256
 """From so many samples on, products of bfloat16 save more than the conversion costs."""
 
 
-def worthwhile(precision: Precision, device_type: str, n: int) -> Precision:
+def effective_precision(precision: Precision, device_type: str, n: int) -> Precision:
     """The precision in which products of n samples are made: on a CPU, "high" only where that is the faster one."""
-    if device_type == "cpu" and not (n >= BFLOAT16_SAMPLES and multiplies_bfloat16()):
+    if device_type == "cpu" and not (n >= BFLOAT16_MIN_SAMPLES and multiplies_bfloat16()):
         return "highest"
     return precision
 
 
-def products_in(precision: Precision, device_type: str) -> AbstractContextManager:
+def matmul_precision(precision: Precision, device_type: str) -> AbstractContextManager:
     """Run the float32 products inside at a precision, without autocast, and restore both afterwards.
 
     "highest" is IEEE float32. "high" rounds the factors, to TF32 on CUDA and to bfloat16 on a CPU, and adds up in
@@ -49,29 +49,29 @@ def products_in(precision: Precision, device_type: str) -> AbstractContextManage
 
     >>> import torch
     >>> torch.set_float32_matmul_precision("high")
-    >>> with products_in("highest", "cpu"):
+    >>> with matmul_precision("highest", "cpu"):
     ...     inside = matmul_setting("cpu")
     >>> inside, matmul_setting("cpu")
     ('ieee', 'tf32')
     >>> torch.set_float32_matmul_precision("highest")
     """
-    before, fine = matmul_setting(device_type), _FINE.get((precision, device_type), (UNSET,))
-    wanted = before if before in fine else fine[0]
-    if wanted == before and not torch.is_autocast_enabled(device_type):
-        return _AS_IT_IS
-    return _switched(device_type, before, wanted)
+    before, accepted = matmul_setting(device_type), _ACCEPTED.get((precision, device_type), (UNSET,))
+    setting = before if before in accepted else accepted[0]
+    if setting == before and not torch.is_autocast_enabled(device_type):
+        return _NO_CHANGE
+    return _with_setting(device_type, before, setting)
 
 
 @contextmanager
-def _switched(device_type: str, before: str, wanted: str) -> Iterator[None]:
-    if wanted != before:
-        _set(device_type, wanted)
+def _with_setting(device_type: str, before: str, setting: str) -> Iterator[None]:
+    if setting != before:
+        _set_matmul_setting(device_type, setting)
     try:
         with torch.autocast(device_type, enabled=False):
             yield
     finally:
-        if wanted != before:
-            _set(device_type, before)
+        if setting != before:
+            _set_matmul_setting(device_type, before)
 
 
 def matmul_setting(device_type: str) -> str:
@@ -84,7 +84,7 @@ def matmul_setting(device_type: str) -> str:
     return {"highest": "ieee", "high": "tf32", "medium": "bf16"}[torch.get_float32_matmul_precision()]
 
 
-def _set(device_type: str, setting: str) -> None:
+def _set_matmul_setting(device_type: str, setting: str) -> None:
     backend = _backend(device_type)
     if backend is not None:
         backend.fp32_precision = setting

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from simwidget.gram.processor import is_from_intel
 
-BLOCK_ROWS = {"cpu": 32}
+MIN_BLOCK_ROWS = {"cpu": 32}
 """A block has at least so many rows; elsewhere there is one."""
 MAX_BLOCKS = 4
-WORTH_BLOCKS = ((2**24, 2), (2**26, MAX_BLOCKS))
+BLOCKS_BY_WORK = ((2**24, 2), (2**26, MAX_BLOCKS))
 """From so many multiplications on in how many blocks: what each costs must be less than what half the work saves."""
 
-LEAST_PART = 2048
+MIN_PART_FEATURES = 2048
 """Features that a part of a product has at least."""
 
 
@@ -30,11 +30,11 @@ class Products:
 
     def __init__(self, rows: Tensor) -> None:
         n, p = rows.shape
-        parts = math.gcd(p, parts_at_most(rows.device.type))
-        self._in_parts = parts > 1 and p >= parts * LEAST_PART
+        parts = math.gcd(p, max_parts(rows.device.type))
+        self._in_parts = parts > 1 and p >= parts * MIN_PART_FEATURES
         split = rows.unflatten(1, (parts, p // parts)).transpose(0, 1) if self._in_parts else rows
-        most = max((count for work, count in WORTH_BLOCKS if n * n * p >= work), default=1)
-        blocks = row_blocks(n, rows.device.type, most)
+        max_blocks = max((count for work, count in BLOCKS_BY_WORK if n * n * p >= work), default=1)
+        blocks = row_blocks(n, rows.device.type, max_blocks)
         self._whole = len(blocks) == 1
         self._blocks = [(low, high, split[..., low:high, :], split[..., :high, :].mT) for low, high in blocks]
 
@@ -65,19 +65,19 @@ def mirror(grams: Tensor) -> None:
 
 
 @cache
-def row_blocks(n: int, device_type: str, most: int = MAX_BLOCKS) -> tuple[tuple[int, int], ...]:
+def row_blocks(n: int, device_type: str, max_blocks: int = MAX_BLOCKS) -> tuple[tuple[int, int], ...]:
     """The rows from `low` to `high` that are multiplied at a time, with all rows before `high`.
 
     They begin and end where some of the most blocks do, so that these may stand for fewer of them.
     """
-    least = BLOCK_ROWS.get(device_type)
-    count = 1 if least is None else max(1, min(MAX_BLOCKS, n // least))
-    step = math.ceil(count / most)
+    min_rows = MIN_BLOCK_ROWS.get(device_type)
+    count = 1 if min_rows is None else max(1, min(MAX_BLOCKS, n // min_rows))
+    step = math.ceil(count / max_blocks)
     ends = [n * k // count for k in range(count + 1)]
     return tuple(itertools.pairwise([*ends[:-1:step], n]))
 
 
-def parts_at_most(device_type: str) -> int:
+def max_parts(device_type: str) -> int:
     """In how many parts the features are multiplied: a power of two, no fewer than a CPU's threads, or one.
 
     MKL runs a product of a few rows on one thread alone unless the CPU is Intel's; parts keep all of them busy.

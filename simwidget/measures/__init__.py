@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from simwidget.measures.base import Difference, Measure, MeasureOptions
 from simwidget.measures.cka import cka, dcka
-from simwidget.text.suggestions import near
+from simwidget.text.suggestions import did_you_mean
 
 MEASURES: dict[str, Callable[[MeasureOptions], Measure]] = {"cka": cka, "dcka": dcka}
 
@@ -17,7 +17,7 @@ def make_measures(names: Sequence[str], options: MeasureOptions) -> tuple[Measur
         raise ValueError(f"measures is empty: choose from {', '.join(MEASURES)}")
     for name in names:
         if name not in MEASURES:
-            raise ValueError(f"unknown measure {name!r}.{near(str(name), tuple(MEASURES))}")
+            raise ValueError(f"unknown measure {name!r}.{did_you_mean(str(name), tuple(MEASURES))}")
     return tuple(MEASURES[name](options) for name in dict.fromkeys(names))
 
 

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-from simwidget.gram.centring import RowMap
+from simwidget.gram.row_maps import RowMap
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ConfounderBasis:
 
 
 @dataclass(frozen=True)
-class Block:
+class RowSelection:
     """The part of the matrix to evaluate, and what its evaluation needs to know of the rows."""
 
     x: Tensor
@@ -46,7 +46,9 @@ class Evaluator(Protocol):
         """Bool (R,): rows of which the confounders leave less than the tolerance."""
         ...
 
-    def __call__(self, products: Tensor, weight: Tensor, block: Block, basis: ConfounderBasis | None) -> Tensor:
+    def __call__(
+        self, products: Tensor, weight: Tensor, selection: RowSelection, basis: ConfounderBasis | None
+    ) -> Tensor:
         """The measure's values (a, b) from products (R, R) that carry `weight`; NaN where undefined."""
         ...
 

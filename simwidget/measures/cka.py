@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from simwidget.gram.centring import CentredRows, RowMap, UCentredRows, UnitRows
-from simwidget.measures.base import Block, ConfounderBasis, Measure, MeasureOptions
+from simwidget.gram.row_maps import CentredRows, RowMap, UCentredRows, UnitRows
+from simwidget.measures.base import ConfounderBasis, Measure, MeasureOptions, RowSelection
 
-SINGULAR = 1e-6
+MIN_EIGENVALUE = 1e-6
 """Eigenvalues of the scaled confounder products under this times the number of confounders are dropped."""
 
 
@@ -35,9 +35,11 @@ class Cosine:
     ) -> Tensor:
         return torch.zeros_like(tolerance, dtype=torch.bool)
 
-    def __call__(self, products: Tensor, weight: Tensor, block: Block, basis: ConfounderBasis | None) -> Tensor:
+    def __call__(
+        self, products: Tensor, weight: Tensor, selection: RowSelection, basis: ConfounderBasis | None
+    ) -> Tensor:
         variance = products.diagonal()
-        return _ratio(products[block.x][:, block.y], variance[block.x], variance[block.y])
+        return _ratio(products[selection.x][:, selection.y], variance[selection.x], variance[selection.y])
 
 
 @dataclass(frozen=True)
@@ -50,52 +52,57 @@ class DeconfoundedCosine:
         """Scale the confounders to unit diagonal and keep the directions in which they vary."""
         c = products[:n_confounders, :n_confounders]
         variance = c.diagonal()
-        varies = variance > 0
-        scale = torch.where(varies, variance, 1.0).rsqrt() * varies
+        is_varying = variance > 0
+        scale = torch.where(is_varying, variance, 1.0).rsqrt() * is_varying
         values, vectors = torch.linalg.eigh(scale[:, None] * c * scale)
-        kept = values > SINGULAR * n_confounders
-        return ConfounderBasis(scale[:, None] * vectors[:, kept], tuple((~varies).nonzero().flatten().tolist()))
+        is_kept = values > MIN_EIGENVALUE * n_confounders
+        return ConfounderBasis(scale[:, None] * vectors[:, is_kept], tuple((~is_varying).nonzero().flatten().tolist()))
 
     def explained(
         self, products: Tensor, tolerance: Tensor, n_confounders: int, basis: ConfounderBasis | None
     ) -> Tensor:
         rows = torch.arange(n_confounders, len(products), device=products.device)
-        left = _Residual(products, n_confounders, basis).left(rows)
+        left = _SchurComplement(products, n_confounders, basis).diagonal(rows)
         found = torch.zeros_like(tolerance, dtype=torch.bool)
         found[n_confounders:] = left < tolerance[rows] * products.diagonal()[rows]
         return found
 
-    def __call__(self, products: Tensor, weight: Tensor, block: Block, basis: ConfounderBasis | None) -> Tensor:
-        residual = _Residual(products, block.n_confounders, basis)
+    def __call__(
+        self, products: Tensor, weight: Tensor, selection: RowSelection, basis: ConfounderBasis | None
+    ) -> Tensor:
+        complement = _SchurComplement(products, selection.n_confounders, basis)
         variance = products.diagonal()
 
-        def enough(rows: Tensor) -> Tensor:
-            left = residual.left(rows)
-            return torch.where(left >= block.tolerance[rows] * variance[rows], left, torch.nan)
+        def variance_left(rows: Tensor) -> Tensor:
+            left = complement.diagonal(rows)
+            return torch.where(left >= selection.tolerance[rows] * variance[rows], left, torch.nan)
 
-        return _ratio(residual.cross(block.x, block.y), enough(block.x), enough(block.y))
+        return _ratio(
+            complement.cross(selection.x, selection.y), variance_left(selection.x), variance_left(selection.y)
+        )
 
 
-class _Residual:
+class _SchurComplement:
     """The Schur complement of the confounders' rows in the products, part by part."""
 
     def __init__(self, products: Tensor, n_confounders: int, basis: ConfounderBasis | None) -> None:
         assert basis is not None
-        kept = basis.transform
+        transform = basis.transform
         self._products = products
-        self._loadings = products[:, :n_confounders] @ kept
-        self._inverse = torch.linalg.pinv(kept.T @ products[:n_confounders, :n_confounders] @ kept, hermitian=True)
+        self._loadings = products[:, :n_confounders] @ transform
+        among_confounders = transform.T @ products[:n_confounders, :n_confounders] @ transform
+        self._inverse = torch.linalg.pinv(among_confounders, hermitian=True)
 
     def cross(self, x: Tensor, y: Tensor) -> Tensor:
         return self._products[x][:, y] - self._loadings[x] @ self._inverse @ self._loadings[y].T
 
-    def left(self, rows: Tensor) -> Tensor:
+    def diagonal(self, rows: Tensor) -> Tensor:
         loadings = self._loadings[rows]
         return self._products.diagonal()[rows] - ((loadings @ self._inverse) * loadings).sum(1)
 
 
 @dataclass(frozen=True)
-class Mean:
+class MeanRatio:
     """S / weight: the mean of the batches' own ratios, whose rows have unit length."""
 
     uses_confounder: bool = False
@@ -108,11 +115,13 @@ class Mean:
     ) -> Tensor:
         return torch.zeros_like(tolerance, dtype=torch.bool)
 
-    def __call__(self, products: Tensor, weight: Tensor, block: Block, basis: ConfounderBasis | None) -> Tensor:
-        alike = products[block.x][:, block.y] / weight
+    def __call__(
+        self, products: Tensor, weight: Tensor, selection: RowSelection, basis: ConfounderBasis | None
+    ) -> Tensor:
+        means = products[selection.x][:, selection.y] / weight
         variance = products.diagonal()
-        defined = (variance[block.x] > 0)[:, None] & (variance[block.y] > 0)
-        return torch.where(defined, alike, torch.nan)
+        defined = (variance[selection.x] > 0)[:, None] & (variance[selection.y] > 0)
+        return torch.where(defined, means, torch.nan)
 
 
 def _ratio(cross: Tensor, variance_x: Tensor, variance_y: Tensor) -> Tensor:
@@ -126,7 +135,7 @@ def cka(options: MeasureOptions) -> Measure:
     """Centred kernel alignment, a similarity: 1 for representations equal up to rotation and scale, 0 for unrelated."""
     base = _base_rows(options)
     if options.average == "cka":
-        return Measure("cka", "CKA", "similarity", UnitRows(base), Mean())
+        return Measure("cka", "CKA", "similarity", UnitRows(base), MeanRatio())
     return Measure("cka", "CKA", "similarity", base, Cosine())
 
 
@@ -135,7 +144,7 @@ def dcka(options: MeasureOptions) -> Measure:
     base = _base_rows(options)
     if options.average == "cka":
         rows: RowMap = UnitRows(base, deconfounded=True, positive=options.remove_negative_eig)
-        return Measure("dcka", "dCKA", "similarity", rows, Mean(uses_confounder=True))
+        return Measure("dcka", "dCKA", "similarity", rows, MeanRatio(uses_confounder=True))
     return Measure("dcka", "dCKA", "similarity", base, DeconfoundedCosine())
 
 

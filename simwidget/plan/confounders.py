@@ -11,7 +11,7 @@ from simwidget.capture.layers import named_layers
 from simwidget.capture.outputs import describe_type
 from simwidget.capture.representations import callable_name
 from simwidget.data.batch import Batch
-from simwidget.text.suggestions import near
+from simwidget.text.suggestions import did_you_mean
 
 ConfounderOption = None | str | Callable[[Any], Tensor] | Sequence[str | Callable[[Any], Tensor]]
 CHOICES = (
@@ -124,12 +124,14 @@ def _named_layer(name: str, models: Mapping[str, nn.Module]) -> tuple[str, str]:
         if name.startswith(f"{model}:"):
             layer = name.removeprefix(f"{model}:")
             if layer.partition("#")[0] not in known:
-                raise ValueError(f"confounder={name!r}: {model!r} has no such layer.{near(layer, tuple(known))}")
+                raise ValueError(
+                    f"confounder={name!r}: {model!r} has no such layer.{did_you_mean(layer, tuple(known))}"
+                )
             return model, layer
     owners = [model for model, known in layers.items() if name.partition("#")[0] in known]
     if not owners:
         everything = [*dict.fromkeys(layer for known in layers.values() for layer in known)]
-        raise ValueError(f"confounder={name!r} is no layer of any model.{near(name, everything)} Or {CHOICES}")
+        raise ValueError(f"confounder={name!r} is no layer of any model.{did_you_mean(name, everything)} Or {CHOICES}")
     if len({id(models[model]) for model in owners}) > 1:
         choices = " or ".join(repr(f"{model}:{name}") for model in owners)
         raise ValueError(f"confounder={name!r} is a layer of {len(owners)} models: say which, {choices}")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from simwidget.estimate.accumulators import N_GROUPS
-from simwidget.estimate.history import LONGEST, MEMORY, SHORTEST
+from simwidget.estimate.history import MAX_POINTS, MAX_POINTS_BYTES, MIN_POINTS
 
 SAFE_SHARE = 0.8
 """The share of the free memory that a run may take without a warning."""
@@ -49,8 +49,8 @@ def estimate_memory(
     True
     """
     products = n_rows * n_rows * 8
-    n_moments = min(LONGEST, max(SHORTEST, MEMORY // max(1, 2 * n_rows * (n_rows + 1))))
-    sums = n_row_maps * (2 * N_GROUPS * products + n_moments * products // 4)
+    points = min(MAX_POINTS, max(MIN_POINTS, MAX_POINTS_BYTES // max(1, 2 * n_rows * (n_rows + 1))))
+    sums = n_row_maps * (2 * N_GROUPS * products + points * products // 4)
     stack = n_rows * n * n * itemsize
     # the stack, the centred copy and the rows of each map, and the latest batch's stack
     return MemoryEstimate(sums, 3 * stack + n_row_maps * stack // 2, pending_bytes if joins_batches else 0)

@@ -15,7 +15,7 @@ from simwidget.capture.outputs import RepresentationError, find_output
 from simwidget.data.nested import tensors_in
 from simwidget.data.parsing import parse_batch
 from simwidget.restore.randomness import preserved_random_state
-from simwidget.text.printable import a_kind
+from simwidget.text.printable import describe_type
 
 
 class SimilarityModel:
@@ -84,7 +84,7 @@ class SimilarityModel:
     @staticmethod
     def _require_module(model: Any) -> nn.Module:
         if not isinstance(model, nn.Module):
-            raise TypeError(f"model is {a_kind(model)}: pass an nn.Module or a SimilarityModel")
+            raise TypeError(f"model is {describe_type(model)}: pass an nn.Module or a SimilarityModel")
         return model
 
     def renamed(self, name: str, layers: Sequence[str] | None = None) -> "SimilarityModel":

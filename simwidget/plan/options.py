@@ -18,8 +18,8 @@ from simwidget.plan.devices import Device, check_device, choose_device
 from simwidget.plan.limits import Limits
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.networks import BatchDim, Network, networks_of
-from simwidget.text.printable import a_kind
-from simwidget.text.suggestions import near
+from simwidget.text.printable import describe_type
+from simwidget.text.suggestions import did_you_mean
 
 Inputs = Callable[[Any], Any]
 
@@ -151,7 +151,7 @@ class Options:
         if self.checkpoint is None:
             return
         if not isinstance(self.checkpoint, str | PathLike):
-            raise TypeError(f"checkpoint= is {a_kind(self.checkpoint)}: give the path of a file")
+            raise TypeError(f"checkpoint= is {describe_type(self.checkpoint)}: give the path of a file")
         folder = Path(self.checkpoint).absolute().parent
         if not folder.is_dir():
             raise ValueError(f"checkpoint={str(self.checkpoint)!r}: there is no folder {str(folder)!r}; make it first")
@@ -187,7 +187,9 @@ def per_model(option: str, value: Any, names: Sequence[str], is_valid: Callable[
     if isinstance(value, Mapping):
         for name in value:
             if name not in names:
-                raise ValueError(f"{option} names a model {name!r} that is not compared.{near(str(name), names)}")
+                raise ValueError(
+                    f"{option} names a model {name!r} that is not compared.{did_you_mean(str(name), names)}"
+                )
         found = {name: value.get(name) for name in names}
     elif isinstance(value, tuple | list):
         if len(value) != len(names):
@@ -197,7 +199,7 @@ def per_model(option: str, value: Any, names: Sequence[str], is_valid: Callable[
         found = dict.fromkeys(names, value)
     for name, one in found.items():
         if one is not None and not is_valid(one):
-            raise TypeError(f"{option} of {name!r} is {a_kind(one)}: give a {_EXPECTED[option]}, or None")
+            raise TypeError(f"{option} of {name!r} is {describe_type(one)}: give a {_EXPECTED[option]}, or None")
     return found
 
 

@@ -15,7 +15,7 @@ from simwidget.plots.marks import Outline, hatch_missing, hatch_unsettled
 from simwidget.plots.text import wrap
 from simwidget.result.layer_tree import Entry, LayerTree, paths_of
 from simwidget.result.similarity_result import SimilarityResult, View
-from simwidget.text.suggestions import near
+from simwidget.text.suggestions import did_you_mean
 
 TITLE_FONT = FontProperties(size=10)
 LABEL_FONT = FontProperties(size=9)
@@ -136,12 +136,12 @@ def _map_side(
     tree = LayerTree(result.layers(model))
     for block in open_blocks or ():
         if block not in tree.blocks:
-            raise ValueError(f"{option}: {model!r} has no block {block!r}.{near(block, tuple(tree.blocks))}")
+            raise ValueError(f"{option}: {model!r} has no block {block!r}.{did_you_mean(block, tuple(tree.blocks))}")
     entries = tree.entries(tree.blocks if open_blocks is None else open_blocks)
     if layer is None:
         return MapSide(tree, entries, None)
     if layer not in tree.names:
-        raise ValueError(f"selection: {model!r} has no layer {layer!r}.{near(layer, tree.names)}")
+        raise ValueError(f"selection: {model!r} has no layer {layer!r}.{did_you_mean(layer, tree.names)}")
     paths = paths_of(layer)  # a layer that is folded away stands in its block's row
     row = next(k for k, one in enumerate(entries) if tree.names[one.index] == layer or one.folded in paths)
     return MapSide(tree, entries, row)

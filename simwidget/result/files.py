@@ -15,25 +15,25 @@ from numpy.typing import NDArray
 
 from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult, View
 from simwidget.text.untrusted import (
+    check_names,
+    check_strings,
+    errors_name_file,
     expect,
-    field,
-    flags,
-    names,
-    number,
-    numbers,
+    get_bool_array,
+    get_field,
+    get_float_array,
+    get_int,
+    get_number,
     read_file,
-    refusing,
-    shown,
-    texts,
-    whole,
+    short_repr,
 )
 
 FORMAT = 1
-FORMULA = ("=", "+", "-", "@")
+FORMULA_STARTS = ("=", "+", "-", "@")
 """What a formula begins with in a spreadsheet."""
 KINDS = ("similarity", "distance", "difference")
 PARTS = ("values", "stderr", "dominated")
-ARRAY = re.compile(rf"(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/({'|'.join(PARTS)})")
+ARRAY_NAME = re.compile(rf"(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/({'|'.join(PARTS)})")
 """An array's name: the place of its measure in `info`, those of its models, and what it holds."""
 
 
@@ -42,10 +42,10 @@ def write_result(result: SimilarityResult, path: str | PathLike[str] | BinaryIO)
     from safetensors.numpy import save
 
     arrays = {}
-    shown = list(result._info)
+    measures = list(result._info)
     for (measure, i, j), cells in result._cells.items():
         for part in PARTS:
-            arrays[f"{shown.index(measure)}/{i}/{j}/{part}"] = np.ascontiguousarray(getattr(cells, part))
+            arrays[f"{measures.index(measure)}/{i}/{j}/{part}"] = np.ascontiguousarray(getattr(cells, part))
     header = {
         "format": FORMAT,
         "models": result.models,
@@ -62,39 +62,39 @@ def write_result(result: SimilarityResult, path: str | PathLike[str] | BinaryIO)
     # half of a surrogate pair is no text: it is written as the six letters of its escape
     text = re.sub(r"[\ud800-\udfff]", lambda half: rf"\\u{ord(half[0]):x}", json.dumps(header, ensure_ascii=False))
     content = save(arrays, {"simwidget": text})
-    with _opened(path, "wb") as file:
+    with _open(path, "wb") as file:
         file.write(content)
 
 
 def read_result(path: str | PathLike[str]) -> SimilarityResult:
     """See `SimilarityResult.load`."""
     header, arrays = read_file(path, "result")
-    with refusing(path, "result"):
+    with errors_name_file(path, "result"):
         return _result(header, arrays)
 
 
 def _result(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SimilarityResult:
-    version = field(header, "format", int)
-    expect(version == FORMAT, f"it has format {shown(version)}; this version reads format {FORMAT}")
-    models = names(field(header, "models", list), "models")
-    measures = names(field(header, "measures", list), "measures")
+    version = get_field(header, "format", int)
+    expect(version == FORMAT, f"it has format {short_repr(version)}; this version reads format {FORMAT}")
+    models = check_names(get_field(header, "models", list), "models")
+    measures = check_names(get_field(header, "measures", list), "measures")
     expect(models, "it has no models")
     expect(measures, "it has no measures")
-    layers = _by_model(field(header, "layers", list), models, "layers", names)
-    info = _info(field(header, "info", dict), measures, dict(zip(models, layers, strict=True)))
+    layers = _check_by_model(get_field(header, "layers", list), models, "layers", check_names)
+    info = _info(get_field(header, "info", dict), measures, dict(zip(models, layers, strict=True)))
     # there are none in files of before there were kinds
     kinds: tuple[tuple[str, ...], ...] = ()
     if header.get("kinds", []) != []:
-        kinds = _by_model(field(header, "kinds", list), models, "kinds", texts)
+        kinds = _check_by_model(get_field(header, "kinds", list), models, "kinds", check_strings)
         expect(list(map(len, kinds)) == list(map(len, layers)), "kinds are not one for each layer")
     return SimilarityResult(
         models=models,
         measures=measures,
-        n_samples=whole(header, "n_samples"),
-        n_batches=whole(header, "n_batches"),
-        complete=field(header, "complete", bool),
-        notes=texts(field(header, "notes", list), "notes"),
-        provenance=field(header, "provenance", dict),
+        n_samples=get_int(header, "n_samples"),
+        n_batches=get_int(header, "n_batches"),
+        complete=get_field(header, "complete", bool),
+        notes=check_strings(get_field(header, "notes", list), "notes"),
+        provenance=get_field(header, "provenance", dict),
         _layers=layers,
         _info=info,
         _cells=_cells(arrays, tuple(info), tuple(map(len, layers))),
@@ -102,37 +102,40 @@ def _result(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Si
     )
 
 
-def _by_model(
-    given: list[Any], models: Sequence[str], what: str, read: Callable[[Any, str], tuple[str, ...]]
+def _check_by_model(
+    values: list[Any], models: Sequence[str], what: str, read: Callable[[Any, str], tuple[str, ...]]
 ) -> tuple[tuple[str, ...], ...]:
-    expect(len(given) == len(models), f"{what} are of {len(given)} models, not of {len(models)}")
-    return tuple(read(one, f"{what} of {shown(model)}") for one, model in zip(given, models, strict=True))
+    expect(len(values) == len(models), f"{what} are of {len(values)} models, not of {len(models)}")
+    return tuple(read(one, f"{what} of {short_repr(model)}") for one, model in zip(values, models, strict=True))
 
 
 def _info(
-    given: dict[str, Any], measures: Sequence[str], layers: Mapping[str, Sequence[str]]
+    values: dict[str, Any], measures: Sequence[str], layers: Mapping[str, Sequence[str]]
 ) -> dict[str, MeasureInfo]:
     """What is said of the measures, and of differences between them."""
-    names(list(given), "info")
-    known = {model: frozenset(own) for model, own in layers.items()}
-    plain = frozenset(measures)
+    check_names(list(values), "info")
+    layer_names = {model: frozenset(own) for model, own in layers.items()}
+    measure_names = frozenset(measures)
     found = {}
-    for name in given:
-        where = f"info of {shown(name)}"
-        about = field(given, name, dict, "info")
-        title, kind = field(about, "title", str, where), field(about, "kind", str, where)
-        names([title], where)
-        expect(kind in KINDS, f"kind in {where} is {shown(kind)}: none of {', '.join(KINDS)}")
-        expect((kind == "difference") != (name in plain), f"{where} is neither a measure's nor a difference's")
-        reasons = field(about, "reasons", dict, where)
+    for name in values:
+        where = f"info of {short_repr(name)}"
+        info = get_field(values, name, dict, "info")
+        title, kind = get_field(info, "title", str, where), get_field(info, "kind", str, where)
+        check_names([title], where)
+        expect(kind in KINDS, f"kind in {where} is {short_repr(kind)}: none of {', '.join(KINDS)}")
+        expect((kind == "difference") != (name in measure_names), f"{where} is neither a measure's nor a difference's")
+        reasons = get_field(info, "reasons", dict, where)
         for model in reasons:
-            expect(model in known, f"reasons in {where} are of {shown(model)}, which is no model of it")
-            for layer in field(reasons, model, dict, f"reasons in {where}"):
-                expect(layer in known[model], f"reasons in {where} are of {shown(layer)}, no layer of {shown(model)}")
-                field(reasons[model], layer, str, f"reasons in {where}")
-        found[name] = MeasureInfo(title, kind, number(about, "df", where), reasons)
+            expect(model in layer_names, f"reasons in {where} are of {short_repr(model)}, which is no model of it")
+            for layer in get_field(reasons, model, dict, f"reasons in {where}"):
+                expect(
+                    layer in layer_names[model],
+                    f"reasons in {where} are of {short_repr(layer)}, no layer of {short_repr(model)}",
+                )
+                get_field(reasons[model], layer, str, f"reasons in {where}")
+        found[name] = MeasureInfo(title, kind, get_number(info, "df", where), reasons)
     for name in measures:
-        expect(name in found, f"info has nothing on the measure {shown(name)}")
+        expect(name in found, f"info has nothing on the measure {short_repr(name)}")
     return found
 
 
@@ -142,19 +145,23 @@ def _cells(
     """The arrays as cells: every measure of the same pairs of models, each pair one way round."""
     pairs = set()
     for name in arrays:
-        expect(ARRAY.fullmatch(name), f"it has an array {shown(name)}")
+        expect(ARRAY_NAME.fullmatch(name), f"it has an array {short_repr(name)}")
         m, x, y = map(int, name.split("/")[:3])
-        expect(m < len(measures) and max(x, y) < len(sizes), f"array {shown(name)} is of no measure or model of it")
-        expect(x == y or (y, x) not in pairs, f"array {shown(name)} is of a pair that it has the other way round too")
+        expect(
+            m < len(measures) and max(x, y) < len(sizes), f"array {short_repr(name)} is of no measure or model of it"
+        )
+        expect(
+            x == y or (y, x) not in pairs, f"array {short_repr(name)} is of a pair that it has the other way round too"
+        )
         pairs.add((x, y))
     expect(pairs, "it has no arrays")
     found = {}
     for x, y in sorted(pairs):
         for m, measure in enumerate(measures):
             shape = sizes[x], sizes[y]
-            values, stderr = (numbers(arrays, f"{m}/{x}/{y}/{part}", shape) for part in PARTS[:2])
+            values, stderr = (get_float_array(arrays, f"{m}/{x}/{y}/{part}", shape) for part in PARTS[:2])
             expect(not (stderr < 0).any(), f"array '{m}/{x}/{y}/{PARTS[1]}' has negative numbers")
-            found[measure, x, y] = Cells(values, stderr, flags(arrays, f"{m}/{x}/{y}/{PARTS[2]}", shape))
+            found[measure, x, y] = Cells(values, stderr, get_bool_array(arrays, f"{m}/{x}/{y}/{PARTS[2]}", shape))
     return found
 
 
@@ -166,24 +173,24 @@ def write_csv(result: SimilarityResult, path: str | PathLike[str] | TextIO, view
         columns[measure] = result.matrix(measure, view).ravel().tolist()
         columns[f"{measure}_stderr"] = result.stderr(measure, view).ravel().tolist()
     rows = zip(*columns.values(), strict=True)
-    with _opened(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+    with _open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["model_x", "layer_x", "model_y", "layer_y", *map(_defused, columns)])
+        writer.writerow(["model_x", "layer_x", "model_y", "layer_y", *map(_escape_formula, columns)])
         for layer_x in result.layers(model_x):
             for layer_y in result.layers(model_y):
-                cell = map(_defused, (model_x, layer_x, model_y, layer_y))
+                cell = map(_escape_formula, (model_x, layer_x, model_y, layer_y))
                 writer.writerow([*cell, *("" if math.isnan(value) else repr(value) for value in next(rows))])
 
 
-def _defused(name: str) -> str:
+def _escape_formula(name: str) -> str:
     """A name that no spreadsheet takes for a formula, and that no program ends at a NUL."""
     name = name.replace("\0", "\\x00")
     # spreadsheets pass over spaces and letters that are not seen, and some take full-width signs for the usual ones
     first = next((letter for letter in name if letter.isprintable() and not letter.isspace()), "")
-    formula = unicodedata.normalize("NFKC", first).startswith(FORMULA) or name.startswith(("\t", "\r", "\n"))
+    formula = unicodedata.normalize("NFKC", first).startswith(FORMULA_STARTS) or name.startswith(("\t", "\r", "\n"))
     return f"'{name}" if formula else name
 
 
-def _opened(path: Any, mode: str, **how: Any) -> AbstractContextManager[Any]:
+def _open(path: Any, mode: str, **options: Any) -> AbstractContextManager[Any]:
     """The file at a path, or one that is open already and stays so."""
-    return nullcontext(path) if hasattr(path, "write") else open(path, mode, **how)
+    return nullcontext(path) if hasattr(path, "write") else open(path, mode, **options)

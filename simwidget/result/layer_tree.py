@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 MAX_ROWS = 25
 """An axis opens with at most so many rows, if folding can do that."""
-FEW_ROWS = 12
+MIN_ROWS = 12
 """With fewer an axis opens some blocks of the next level too."""
 
 
@@ -16,7 +16,7 @@ class Block:
     path: str
     members: tuple[int, ...]
     """positions of its layers, its own output among them"""
-    row: int
+    representative: int
     """the layer that stands for it when it is folded: its own output, else its last layer"""
     depth: int
     """how many blocks it lies in"""
@@ -65,8 +65,8 @@ class LayerTree:
         innermost: dict[tuple[int, ...], str] = {}
         for path, found in members.items():
             if len(found) > 1:
-                before = innermost.get(tuple(found), "")
-                innermost[tuple(found)] = max(before, path, key=len)
+                found_before = innermost.get(tuple(found), "")
+                innermost[tuple(found)] = max(found_before, path, key=len)
         kept = set(innermost.values())
         own = {name: index for index, name in enumerate(self.names)}
         for path, found in members.items():
@@ -86,12 +86,12 @@ class LayerTree:
     def default_open(self) -> list[str]:
         """The blocks to open first, for about 25 rows.
 
-        All levels that fit into `MAX_ROWS`; if that gives fewer than `FEW_ROWS`, the smallest blocks of the next one.
+        All levels that fit into `MAX_ROWS`; if that gives fewer than `MIN_ROWS`, the smallest blocks of the next one.
         """
         fitting = [k for k in range(self.depth + 1) if len(self.entries(self.to_depth(k))) <= MAX_ROWS]
         depth = max(fitting, default=0)
         opened = self.to_depth(depth)
-        if len(self.entries(opened)) < FEW_ROWS:
+        if len(self.entries(opened)) < MIN_ROWS:
             next_level = (block for block in self.blocks.values() if block.depth == depth)
             for block in sorted(next_level, key=lambda block: len(block.members)):
                 if len(self.entries([*opened, block.path])) <= MAX_ROWS:
@@ -106,29 +106,29 @@ class LayerTree:
             folded = next((p for p in paths_of(name) if p in self.blocks and p not in opened), None)
             if folded is None:
                 found.append(Entry(index))
-            elif self.blocks[folded].row == index:
+            elif self.blocks[folded].representative == index:
                 found.append(Entry(index, folded))
         return found
 
     def brackets(self, entries: Sequence[Entry]) -> list[Bracket]:
         """The runs of at least two rows in the same open block, the outer ones first."""
         found: list[Bracket] = []
-        running: dict[str, int] = {}
+        started: dict[str, int] = {}
         for position in range(len(entries) + 1):
-            here: list[str] = []
+            inside: list[str] = []
             if position < len(entries):
                 entry = entries[position]
-                above = paths_of(self.names[entry.index])
-                here = [path for path in above if path in self.blocks]
+                paths = paths_of(self.names[entry.index])
+                inside = [path for path in paths if path in self.blocks]
                 if entry.folded is not None:
-                    here = here[: here.index(entry.folded)]
-            for path in [path for path in running if path not in here]:
-                first = running.pop(path)
+                    inside = inside[: inside.index(entry.folded)]
+            for path in [path for path in started if path not in inside]:
+                first = started.pop(path)
                 if position - first > 1:
                     found.append(Bracket(path, first, position - 1, self.blocks[path].depth))
-            for path in here:
-                running.setdefault(path, position)
-        return sorted(found, key=lambda one: (one.first, one.depth))
+            for path in inside:
+                started.setdefault(path, position)
+        return sorted(found, key=lambda bracket: (bracket.first, bracket.depth))
 
 
 def paths_of(name: str) -> list[str]:

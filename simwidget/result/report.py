@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from simwidget.result.similarity_result import SimilarityResult
 
 NOT_RECORDED = "not recorded"
-WIDTH = 100
-LABELS = 26
+LINE_WIDTH = 100
+MAX_LABEL_WIDTH = 26
 """Letters that labels may take before their text goes on a line of its own."""
 DEFAULTS: dict[str, Any] = {
     "measures": ["cka", "dcka"],
@@ -34,7 +34,7 @@ FUNCTIONS = ("inputs", "forward")
 """The options that are functions, model by model."""
 REPRESENTATIONS = ("flatten", "mean", "cls", "last", "tokens", "positions")
 """Those that have a name; any other name is that of a function."""
-MEANINGS = {
+OPTION_TEXTS = {
     ("unbiased", True): "yes: HSIC_1, with zeroed diagonals",
     ("unbiased", False): "no: HSIC_0",
     ("average", "hsic"): "hsic: HSIC is summed over the batches, one ratio at the end",
@@ -44,13 +44,13 @@ MEANINGS = {
     ("max_batches", None): "no limit",
     ("batch_dim", None): "found by itself",
 }
-SHOWN_ELSEWHERE = {"simwidget", "torch", "python", "options", "loader", "n_batches", "n_samples", "models"}
+IN_OTHER_SECTIONS = {"simwidget", "torch", "python", "options", "loader", "n_batches", "n_samples", "models"}
 """What of the provenance stands under a heading of its own."""
 
 Rows = Iterable[tuple[str, str]]
 
 
-def report_of(result: "SimilarityResult") -> str:
+def format_report(result: "SimilarityResult") -> str:
     """See `SimilarityResult.report`."""
     about = result.provenance
     titles = " and ".join(result.title(measure) for measure in result.measures)
@@ -59,7 +59,7 @@ def report_of(result: "SimilarityResult") -> str:
     parts = [
         printable(f"{titles} of {models}"),
         f"{result.n_samples:,} samples in {result.n_batches:,} batches, {state}",
-        *_section("versions", [(name, _said(about, name)) for name in ("simwidget", "torch", "python")]),
+        *_section("versions", [(name, _recorded(about, name)) for name in ("simwidget", "torch", "python")]),
         *_section("run", _run(about)),
         *_section("models", _models(result)),
         *_section("loader", _loader(about)),
@@ -69,7 +69,7 @@ def report_of(result: "SimilarityResult") -> str:
         "",
         "to repeat",
         "",
-        *call_of(result),
+        *compare_call(result),
     ]
     return "\n".join(parts)
 
@@ -78,29 +78,29 @@ def report_of(result: "SimilarityResult") -> str:
 
 
 def _run(about: Mapping[str, Any]) -> Rows:
-    yield "state", _said(about, "state")
-    yield "started", _said(about, "started")
+    yield "state", _recorded(about, "state")
+    yield "started", _recorded(about, "started")
     yield "time", _seconds(about["seconds"]) if "seconds" in about else NOT_RECORDED
-    yield "device", _said(about, "device")
+    yield "device", _recorded(about, "device")
     for key in about:
-        if key not in SHOWN_ELSEWHERE | {"state", "started", "seconds", "device"}:
-            yield str(key).replace("_", " "), _said(about, key)
+        if key not in IN_OTHER_SECTIONS | {"state", "started", "seconds", "device"}:
+            yield str(key).replace("_", " "), _recorded(about, key)
 
 
 def _models(result: "SimilarityResult") -> Rows:
     recorded = _mapping(result.provenance, "models")
     for name in result.models:
         about, n = _mapping(recorded, name), len(result.layers(name))
-        known = " on ".join(_said(about, key) for key in ("class", "device") if key in about)
+        known = " on ".join(_recorded(about, key) for key in ("class", "device") if key in about)
         yield name, f"{known or 'class and device not recorded'}, {n:,} layer{'' if n == 1 else 's'}"
         for key in about:
             if key not in ("class", "device"):
-                yield "", f"{str(key).replace('_', ' ')}: {_said(about, key)}"
+                yield "", f"{str(key).replace('_', ' ')}: {_recorded(about, key)}"
 
 
 def _loader(about: Mapping[str, Any]) -> Rows:
     loader = _mapping(about, "loader")
-    return [(str(key).replace("_", " "), _said(loader, key)) for key in loader] or [("", NOT_RECORDED)]
+    return [(str(key).replace("_", " "), _recorded(loader, key)) for key in loader] or [("", NOT_RECORDED)]
 
 
 def _options(about: Mapping[str, Any]) -> Rows:
@@ -109,11 +109,11 @@ def _options(about: Mapping[str, Any]) -> Rows:
     for key in DEFAULTS:
         if by_position or key not in ("positions", "seed"):
             value = options.get(key, NOT_RECORDED)
-            meaning = MEANINGS.get((key, value)) if isinstance(value, str | bool | None) else None
-            yield key, meaning or _words(value)
+            meaning = OPTION_TEXTS.get((key, value)) if isinstance(value, str | bool | None) else None
+            yield key, meaning or _as_text(value)
     for key in options:
         if key not in DEFAULTS:
-            yield str(key), _said(options, key)
+            yield str(key), _recorded(options, key)
 
 
 def _reasons(result: "SimilarityResult") -> Rows:
@@ -130,7 +130,7 @@ def _reasons(result: "SimilarityResult") -> Rows:
 # --- the call that makes it again ------------------------------------------------------------------------------------
 
 
-def call_of(result: "SimilarityResult") -> list[str]:
+def compare_call(result: "SimilarityResult") -> list[str]:
     """Lines of Python: the options that differ from the defaults, and comments on what cannot be told."""
     options = _mapping(result.provenance, "options")
     functions: list[str] = []
@@ -139,13 +139,13 @@ def call_of(result: "SimilarityResult") -> list[str]:
     given = {key: recorded[key] for key in DEFAULTS if key in recorded and recorded[key] not in (DEFAULTS[key], [])}
     if not result.complete and result.n_batches:
         given["max_batches"] = result.n_batches
-    arguments = {key: _written(key, value, result, functions) for key, value in given.items()}
+    arguments = {key: _option_as_python(key, value, result, functions) for key, value in given.items()}
     for key in FUNCTIONS:
         named = _mapping(options, key)
         if named:
-            pairs = (f"{_quoted(model)}: {_function(name, functions)}" for model, name in named.items())
+            pairs = (f"{_as_python(model)}: {_function_name(name, functions)}" for model, name in named.items())
             arguments[key] = f"{{{', '.join(pairs)}}}"
-    models = ", ".join(f"{_quoted(name)}: model_{k}" for k, name in enumerate(result.models, 1))
+    models = ", ".join(f"{_as_python(name)}: model_{k}" for k, name in enumerate(result.models, 1))
     lines = ["import simwidget as sw", ""]
     if not options:
         lines += _comment("the options were not recorded; these are the defaults")
@@ -162,27 +162,27 @@ def call_of(result: "SimilarityResult") -> list[str]:
 
 def _call(arguments: Sequence[str]) -> list[str]:
     line = f"sw.compare({', '.join(arguments)})"
-    return [line] if len(line) <= WIDTH else ["sw.compare(", *(f"    {one}," for one in arguments), ")"]
+    return [line] if len(line) <= LINE_WIDTH else ["sw.compare(", *(f"    {one}," for one in arguments), ")"]
 
 
 def _comment(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH - 4, initial_indent="# ", subsequent_indent="# ")
+    return textwrap.wrap(text, LINE_WIDTH - 4, initial_indent="# ", subsequent_indent="# ")
 
 
-def _written(key: str, value: Any, result: "SimilarityResult", functions: list[str]) -> str:
+def _option_as_python(key: str, value: Any, result: "SimilarityResult", functions: list[str]) -> str:
     """An option's value as Python; names of functions among it are collected."""
     if key == "confounder" and isinstance(value, list):
-        each = [_quoted(one) if _is_confounder(one, result) else _function(one, functions) for one in value]
+        each = [_as_python(one) if _is_confounder(one, result) else _function_name(one, functions) for one in value]
         return each[0] if len(each) == 1 else f"[{', '.join(each)}]"
     if key == "representation":
         rules = value if isinstance(value, Mapping) else {"": value}
         made = {
-            pattern: _quoted(one) if one in REPRESENTATIONS else _function(one, functions)
+            pattern: _as_python(one) if one in REPRESENTATIONS else _function_name(one, functions)
             for pattern, one in rules.items()
         }
-        told = ", ".join(f"{_quoted(pattern)}: {one}" for pattern, one in made.items())
-        return f"{{{told}}}" if isinstance(value, Mapping) else made[""]
-    return _quoted(tuple(value) if key == "measures" and isinstance(value, list) else value)
+        items = ", ".join(f"{_as_python(pattern)}: {one}" for pattern, one in made.items())
+        return f"{{{items}}}" if isinstance(value, Mapping) else made[""]
+    return _as_python(tuple(value) if key == "measures" and isinstance(value, list) else value)
 
 
 def _is_confounder(name: Any, result: "SimilarityResult") -> bool:
@@ -191,19 +191,19 @@ def _is_confounder(name: Any, result: "SimilarityResult") -> bool:
     return name in ("input", "labels") or (isinstance(name, str) and ("." in name or ":" in name or name in layers))
 
 
-def _function(name: Any, functions: list[str]) -> str:
+def _function_name(name: Any, functions: list[str]) -> str:
     """The name itself where that can be one of the reader's own functions."""
     functions.append(str(name))
     usable = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
     return name if usable and not hasattr(builtins, name) else "your_function"
 
 
-def _quoted(value: Any) -> str:
+def _as_python(value: Any) -> str:
     """The value as Python, with double quotes where that takes no escape."""
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_quoted(key)}: {_quoted(one)}' for key, one in value.items())}}}"
+        return f"{{{', '.join(f'{_as_python(key)}: {_as_python(one)}' for key, one in value.items())}}}"
     if isinstance(value, tuple):
-        return f"({', '.join(map(_quoted, value))}{',' if len(value) == 1 else ''})"
+        return f"({', '.join(map(_as_python, value))}{',' if len(value) == 1 else ''})"
     written = repr(value)
     return f'"{written[1:-1]}"' if isinstance(value, str) and not {'"', "'"} & set(value) else written
 
@@ -217,26 +217,26 @@ def _mapping(about: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _said(about: Mapping[str, Any], key: str) -> str:
-    return _words(about[key]) if key in about else NOT_RECORDED
+def _recorded(about: Mapping[str, Any], key: str) -> str:
+    return _as_text(about[key]) if key in about else NOT_RECORDED
 
 
-def _words(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None or value == [] or value == {}:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {_words(one)}" for key, one in value.items())
+        return ", ".join(f"{key}: {_as_text(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(_words, value))
+        return ", ".join(map(_as_text, value))
     return str(value)
 
 
 def _seconds(value: Any) -> str:
     known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
     if not known:
-        return _words(value)
+        return _as_text(value)
     minutes, seconds = divmod(value, 60)
     return f"{value:.3g} s" if not minutes else f"{minutes:,.0f} min {math.floor(seconds)} s"
 
@@ -248,12 +248,12 @@ def _section(title: str, rows: Rows) -> list[str]:
         return []
     if all(text == NOT_RECORDED for _, text in labelled):
         return ["", title, f"  {NOT_RECORDED}"]
-    room = max((len(label) for label, _ in labelled if len(label) <= LABELS), default=0)
-    indent = " " * (room + 4)
+    label_width = max((len(label) for label, _ in labelled if len(label) <= MAX_LABEL_WIDTH), default=0)
+    indent = " " * (label_width + 4)
     lines = ["", title]
     for label, text in labelled:
-        first = f"  {label:<{room}}  " if len(label) <= room else indent
-        if len(label) > room:
+        first = f"  {label:<{label_width}}  " if len(label) <= label_width else indent
+        if len(label) > label_width:
             lines.append(f"  {label}")
-        lines += textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)
+        lines += textwrap.wrap(text, LINE_WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)
     return lines

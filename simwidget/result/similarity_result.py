@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simwidget.text.printable import printable
-from simwidget.text.suggestions import near
+from simwidget.text.suggestions import did_you_mean
 
 View = str | tuple[str, str]
 
@@ -39,7 +39,7 @@ class MeasureInfo:
     kind: str
     """"similarity": high means alike; "distance": low does; "difference": one measure less another"""
     df: float
-    """degrees of freedom of the t intervals, NaN below two groups"""
+    """degrees of freedom of the t intervals, the same for every pair of layers; NaN with fewer than two groups"""
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """model -> layer -> why its cells are NaN"""
 
@@ -170,9 +170,9 @@ class SimilarityResult:
         >>> lines[-1]
         'sw.compare({"seed 0": model_1, "seed 1": model_2, "untrained": model_3}, loader, unbiased=False)'
         """
-        from simwidget.result.report import report_of
+        from simwidget.result.report import format_report
 
-        return report_of(self)
+        return format_report(self)
 
     # --- elsewhere ---------------------------------------------------------------------------------------------------
 
@@ -270,7 +270,7 @@ class SimilarityResult:
     def _measure(self, measure: str | None) -> MeasureInfo:
         name = self.measures[0] if measure is None else measure
         if name not in self._info:
-            raise ValueError(f"this result has no measure {name!r}.{near(str(name), tuple(self._info))}")
+            raise ValueError(f"this result has no measure {name!r}.{did_you_mean(str(name), tuple(self._info))}")
         return self._info[name]
 
     def _position(self, model: str) -> int:
@@ -304,5 +304,5 @@ def positions(models: Sequence[str], view: View) -> tuple[int, int]:
 
 def _position(models: Sequence[str], model: str) -> int:
     if model not in models:
-        raise ValueError(f"there is no model {model!r} here.{near(str(model), tuple(models))}")
+        raise ValueError(f"there is no model {model!r} here.{did_you_mean(str(model), tuple(models))}")
     return models.index(model)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simwidget.text.untrusted import expect, field, read_file, refusing, shown, texts, whole
+from simwidget.text.untrusted import check_strings, errors_name_file, expect, get_field, get_int, read_file, short_repr
 
 FORMAT = 1
 COST = 0.05
@@ -65,14 +65,14 @@ def _sync_folder(folder: Path) -> None:
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint. Raises ValueError for a file that is not a valid one."""
     header, arrays = read_file(path, "checkpoint")
-    with refusing(path, "checkpoint"):
-        version = whole(header, "format")
+    with errors_name_file(path, "checkpoint"):
+        version = get_int(header, "format")
         expect(version == FORMAT, f"it has format {version}; this version reads format {FORMAT}")
         for part in ("about", "given", "pass", "run"):
-            field(header, part, dict)
+            get_field(header, part, dict)
         for part in ("layers", "options", "limits"):
-            field(header["given"], part, dict, "given")
-        texts(field(header["given"], "functions", list, "given"), "functions")
+            get_field(header["given"], part, dict, "given")
+        check_strings(get_field(header["given"], "functions", list, "given"), "functions")
     return Checkpoint(header, {name: torch.from_numpy(np.require(one, None, "W")) for name, one in arrays.items()})
 
 
@@ -93,12 +93,12 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         elif topic == "weights":
             found.append("other weights")
         else:
-            found.append(f"{_short(topic)}: {shown(a)} there, {shown(b)} here")
+            found.append(f"{_short(topic)}: {short_repr(a)} there, {short_repr(b)} here")
     return found
 
 
 def _short(name: Any) -> str:
-    return shown(name).strip("'")
+    return short_repr(name).strip("'")
 
 
 class Checkpointer:

@@ -9,7 +9,7 @@ from simwidget.capture.reading import Reading
 from simwidget.data.class_order import ClassOrder
 from simwidget.data.masks import Masks
 from simwidget.gram.rows import Key
-from simwidget.text.untrusted import whole
+from simwidget.text.untrusted import get_int
 
 FEW_SAMPLES = 16
 """With fewer samples a Gram matrix gives estimates that are right on average but scatter too widely to use."""
@@ -40,7 +40,7 @@ class Notes:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` returned."""
         for name in self._NUMBERS:
-            setattr(self, f"_{name}", None if state[name] is None else whole(state, name))
+            setattr(self, f"_{name}", None if state[name] is None else get_int(state, name))
         self._order.restore(state["order"])
         self._late = {(position, str(call)): int(batch) for position, call, batch in state["late"]}
         self._said = {str(topic): str(note) for topic, note in state["said"].items()}

@@ -14,7 +14,7 @@ from simwidget.inspection.agreement import Pair
 from simwidget.inspection.pair import Inspection
 from simwidget.measures.base import Measure
 from simwidget.result.similarity_result import SimilarityResult, View, positions
-from simwidget.text.suggestions import near
+from simwidget.text.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Queries:
     def check_model(self, model: str | None) -> None:
         """Raise ValueError for the name of a model that is not compared."""
         if model is not None and model not in self.names:
-            raise ValueError(f"there is no model {model!r}.{near(model, self.names)}")
+            raise ValueError(f"there is no model {model!r}.{did_you_mean(model, self.names)}")
 
     def pair(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> tuple[int, int]:
         """The rows of a layer of the view's first model and of one of its second. Unknown layers: ValueError."""
@@ -87,5 +87,7 @@ class Queries:
     def _row(self, pass_state: PassState, model: int, layer: str) -> int:
         rows = {str(pass_state.rows[row].key[1]): row for row in pass_state.layers[model]}
         if layer not in rows:
-            raise ValueError(f"model {self.names[model]!r} has no layer {layer!r} here.{near(layer, tuple(rows))}")
+            raise ValueError(
+                f"model {self.names[model]!r} has no layer {layer!r} here.{did_you_mean(layer, tuple(rows))}"
+            )
         return rows[layer]

@@ -10,7 +10,7 @@ from torch import Tensor
 from simwidget.gram.rows import Key, Row
 from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Plan
-from simwidget.text.untrusted import MalformedError, field, shown, whole
+from simwidget.text.untrusted import MalformedError, get_field, get_int, short_repr
 
 NEVER_RAN = "never ran"
 
@@ -143,7 +143,7 @@ class RowTable:
 
     def restore(self, facts: Mapping[str, Any]) -> None:
         """Read the rows of an earlier pass with the same plan, and fix the table. Raises MalformedError for others."""
-        rows = [self._row_of(given) for given in field(facts, "rows", list)]
+        rows = [self._row_of(given) for given in get_field(facts, "rows", list)]
         expected = [row.key for row in self._rows]
         if [row.key for row in rows[: len(expected)]] != expected or len({row.key for row in rows}) < len(rows):
             raise MalformedError("its rows are not those of this run")
@@ -154,13 +154,13 @@ class RowTable:
         self._fixed = True
 
     def _row_of(self, given: Any) -> Row:
-        missing = None if given["missing"] is None else field(given, "missing", str, "a row")
+        missing = None if given["missing"] is None else get_field(given, "missing", str, "a row")
         return Row(
             self.known(given["key"]),
-            whole(given, "n_features", "a row"),
-            field(given, "dtype", str, "a row"),
-            field(given, "reduced", bool, "a row"),
-            field(given, "kind", str, "a row"),
+            get_int(given, "n_features", "a row"),
+            get_field(given, "dtype", str, "a row"),
+            get_field(given, "reduced", bool, "a row"),
+            get_field(given, "kind", str, "a row"),
             missing,
         )
 
@@ -173,4 +173,4 @@ class RowTable:
         is_network = isinstance(position, int) and 0 <= position < len(self._networks)
         if is_network and layer in self._networks[position].names:
             return position, str(call)
-        raise MalformedError(f"it has a row of {shown(call)}, which this run does not")
+        raise MalformedError(f"it has a row of {short_repr(call)}, which this run does not")

@@ -23,7 +23,7 @@ from simwidget.run.forwards import Forwards
 from simwidget.run.notes import Notes
 from simwidget.run.receiver import Receiver, Representation
 from simwidget.run.row_table import RowTable
-from simwidget.text.untrusted import MalformedError, whole
+from simwidget.text.untrusted import MalformedError, get_int
 
 GRAM_BYTES = 64 * 2**20
 """Bytes that the kept Gram matrices of the latest block may take; of a larger block the first samples are kept."""
@@ -177,13 +177,13 @@ class SinglePass(AbstractContextManager):
             self._notes.say(f"written {who}", note)
         with self._lock:
             self._rows.fix()
-            self._totals.fix(len(self._rows), self._state_device)
+            self._totals.allocate(len(self._rows), self._state_device)
 
     def _check_memory(self) -> None:
         """Warn before the sums are made where they, and the representations kept for joining, may not fit in memory."""
         here = max(1, self._grams.n_samples + self._grams.incoming)
         n = max(here, self._plan.gram_batch)
-        wide = self._totals.in_float64 or any(row.dtype == "float64" for row in self._rows)
+        wide = self._totals.uses_float64 or any(row.dtype == "float64" for row in self._rows)
         need = estimate_memory(
             len(self._rows),
             n,
@@ -210,7 +210,7 @@ class SinglePass(AbstractContextManager):
             self._pending = None
             return
         self._rows.note_absent(grams.present, self._n_begun - 1)
-        addition = self._totals.weigh(stack, len(self._plan.confounders))
+        addition = self._totals.compute_addition(stack, len(self._plan.confounders))
         latest = LatestBlock(stack, self._samples.take())
         with self._lock:
             self._totals.add(addition, self.n_grams, self._n_begun)
@@ -243,7 +243,7 @@ class SinglePass(AbstractContextManager):
         """Continue from the `state` of an earlier pass with the same plan. Raises MalformedError for anything else."""
         try:
             self._rows.restore(facts)
-            self._totals.fix(len(self._rows), self._state_device)
+            self._totals.allocate(len(self._rows), self._state_device)
             self._totals.restore(arrays)
             self._forwards.restore_random(arrays)
             self._notes.restore(facts["notes"])
@@ -251,7 +251,7 @@ class SinglePass(AbstractContextManager):
             named = (one for one in self._plan.confounders if one.name == facts["stand_in"])
             self._forwards.stand_in = next(named, None)
             self.n_batches, self.n_grams, self.n_samples, self._samples.n_seen = (
-                whole(facts, name) for name in ("n_batches", "n_grams", "n_samples", "n_given")
+                get_int(facts, name) for name in ("n_batches", "n_grams", "n_samples", "n_given")
             )
         except MalformedError:
             raise

@@ -1,17 +1,17 @@
 """Where an error came from, and how it is told to a reader."""
 
-PLACE = "simwidget: "
+PREFIX = "simwidget: "
 
 
 def add_place(error: BaseException, place: str) -> None:
     """Tell with an error where it came from, once; Python 3.11 and later show that below the message."""
     notes = getattr(error, "__notes__", [])
-    if PLACE + place not in notes:
-        error.__notes__ = [*notes, PLACE + place]  # type: ignore[attr-defined]
+    if PREFIX + place not in notes:
+        error.__notes__ = [*notes, PREFIX + place]  # type: ignore[attr-defined]
 
 
 def places_of(error: BaseException) -> list[str]:
-    return [note.removeprefix(PLACE) for note in getattr(error, "__notes__", ()) if note.startswith(PLACE)]
+    return [note.removeprefix(PREFIX) for note in getattr(error, "__notes__", ()) if note.startswith(PREFIX)]
 
 
 def describe_error(error: BaseException) -> str:

@@ -13,13 +13,13 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def a_kind(value: Any) -> str:
+def describe_type(value: Any) -> str:
     """How a message calls a value of the wrong type.
 
-    >>> a_kind([]), a_kind(5)
+    >>> describe_type([]), describe_type(5)
     ('a list', 'an int')
     """
     name = type(value).__name__

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 
-def near(word: str, known: Sequence[str]) -> str:
+def did_you_mean(name: str, known: Sequence[str]) -> str:
     """' Did you mean ...?' with the names closest to a mistyped one, or the first few where none is close.
 
-    >>> near("layer3.9", ["layer3.0", "layer4.0", "fc"])
+    >>> did_you_mean("layer3.9", ["layer3.0", "layer4.0", "fc"])
     " Did you mean 'layer3.0', 'layer4.0'?"
     """
-    close = get_close_matches(word, known, n=3, cutoff=0.5)
+    close = get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
         return f" Did you mean {', '.join(map(repr, close))}?"
     more = ", ..." if len(known) > 8 else ""

@@ -12,7 +12,7 @@ import anywidget
 import traitlets
 
 from simwidget.result.similarity_result import SimilarityResult
-from simwidget.text.suggestions import near
+from simwidget.text.suggestions import did_you_mean
 from simwidget.widget.encoding import axes_of, encode_snapshot, info_of, measures_of
 from simwidget.widget.files import FORMATS, MIMES, Look, file_name, file_of
 from simwidget.widget.front_end import built
@@ -294,7 +294,9 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     def _check_measure(self, proposal: Any) -> str:
         known, _ = self._known
         if proposal["value"] not in known:
-            raise ValueError(f"this heatmap has no measure {proposal['value']!r}.{near(proposal['value'], known)}")
+            raise ValueError(
+                f"this heatmap has no measure {proposal['value']!r}.{did_you_mean(proposal['value'], known)}"
+            )
         return proposal["value"]
 
     @traitlets.validate("view")
@@ -329,9 +331,9 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         for side in "xy":
             model, layer = pair.get(f"model_{side}"), pair.get(f"layer_{side}")
             if model not in layers:
-                raise ValueError(f"{trait}: there is no model {model!r}.{near(str(model), tuple(layers))}")
+                raise ValueError(f"{trait}: there is no model {model!r}.{did_you_mean(str(model), tuple(layers))}")
             if layer not in layers[model]:
-                raise ValueError(f"{trait}: {model!r} has no layer {layer!r}.{near(str(layer), layers[model])}")
+                raise ValueError(f"{trait}: {model!r} has no layer {layer!r}.{did_you_mean(str(layer), layers[model])}")
         return {key: pair[key] for key in ("model_x", "layer_x", "model_y", "layer_y")}  # type: ignore[return-value]
 
     @traitlets.validate("scale")

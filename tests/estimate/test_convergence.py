@@ -55,24 +55,24 @@ def test_errors_of_the_curve_are_jackknifes_of_blocks(models, batches):
 
 
 def test_a_long_run_keeps_few_moments():
-    history = History(n_rows=3, longest=20)
+    history = History(n_rows=3, max_points=20)
     for k in range(1, 1001):
-        if history.is_time():
-            history.keep(k, torch.eye(3) * k, float(k))
-    kept = [moment.n_batches for moment in history.moments]
+        if history.count_gram():
+            history.append(k, torch.eye(3) * k, float(k))
+    kept = [point.n_batches for point in history.points]
     assert 10 <= len(kept) < 20
     assert len(set(np.diff(kept))) == 1
     assert 1000 - kept[-1] < kept[1] - kept[0]
-    assert History(n_rows=5000)._longest == 16
+    assert History(n_rows=5000)._max_points == 16
 
 
 def test_a_moment_gives_the_products_of_some_rows():
     history, products = History(n_rows=5), torch.randn(5, 5)
     products = products + products.T
-    history.is_time()
-    history.keep(1, products, 1.0)
+    history.count_gram()
+    history.append(1, products, 1.0)
     rows = torch.tensor([0, 3, 1, 3])
-    assert torch.equal(history.moments[0].only(rows).products, products[rows][:, rows].double())
+    assert torch.equal(history.points[0].select(rows).products, products[rows][:, rows].double())
 
 
 def test_the_error_of_a_difference_knows_that_both_share_their_batches(models, batches):

@@ -5,7 +5,7 @@ import torch
 
 from simwidget.gram import kernels, precision, products
 from simwidget.gram.centring import double_centre
-from simwidget.gram.kernels import LinearKernel, linear_gram, reduced
+from simwidget.gram.kernels import LinearKernel, kernel_gram, linear_gram
 from simwidget.gram.precision import matmul_setting
 
 
@@ -28,7 +28,7 @@ def test_an_offset_of_a_few_samples_loses_no_digits(dtype, monkeypatch):
     expected = centred @ centred.T
     for elements in (20 * 7, 2**19):
         monkeypatch.setitem(kernels.CHUNK_ELEMENTS, "cpu", elements)
-        gram = double_centre(reduced(x, LinearKernel()))
+        gram = double_centre(kernel_gram(x, LinearKernel()))
         assert torch.allclose(gram.double(), expected, rtol=1e-5, atol=1e-2 if gram.dtype == torch.float32 else 1e-9)
 
 
@@ -45,9 +45,9 @@ def test_any_number_of_samples(n):
 def test_high_precision_is_close_and_constants_stay_zero(dtype):
     x = (torch.randn(256, 4096) + 5).to(dtype)
     centred = x.double() - x.double().mean(0)
-    gram = double_centre(reduced(x, LinearKernel("high"))).double()
+    gram = double_centre(kernel_gram(x, LinearKernel("high"))).double()
     assert ((gram - centred @ centred.T).abs().max() / 4096) < 2e-3
-    assert torch.equal(reduced(x[:1].expand(256, -1), LinearKernel("high")), torch.zeros(256, 256, dtype=dtype))
+    assert torch.equal(kernel_gram(x[:1].expand(256, -1), LinearKernel("high")), torch.zeros(256, 256, dtype=dtype))
 
 
 @pytest.mark.parametrize(("n", "units"), [(255, True), (256, False), (256, True)])
@@ -55,7 +55,7 @@ def test_high_precision_on_a_cpu_only_where_it_is_faster(n, units, monkeypatch):
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: units)
     settings = []
     monkeypatch.setattr(kernels.Products, "write", lambda *args, **options: settings.append(matmul_setting("cpu")))
-    reduced(torch.randn(n, 600), LinearKernel("high"))
+    kernel_gram(torch.randn(n, 600), LinearKernel("high"))
     as_asked = n == 256 and units
     assert settings[0] in (("bf16", "tf32") if as_asked else ("ieee", "none"))
 
@@ -64,7 +64,7 @@ def test_chunks_of_any_number_of_samples_can_be_multiplied_in_parts(monkeypatch)
     monkeypatch.setattr(products, "is_from_intel", lambda: False)
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
     kernel = LinearKernel()
-    reduced(torch.randn(100, 60_000), kernel)
+    kernel_gram(torch.randn(100, 60_000), kernel)
     assert len(kernel._prepared) == 2
     assert all(made._in_parts for _, made in kernel._prepared.values())
 
@@ -75,7 +75,7 @@ def test_shapes_that_change_leave_no_growing_memory(monkeypatch):
     for p in [*range(10, 30), *range(30, 10, -1)]:
         x = torch.randn(9, p, dtype=torch.float64) + 3
         centred = x - x.mean(0)
-        assert torch.allclose(double_centre(reduced(x, kernel)), centred @ centred.T)
+        assert torch.allclose(double_centre(kernel_gram(x, kernel)), centred @ centred.T)
         assert len(kernel._prepared) <= 4
 
 

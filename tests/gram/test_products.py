@@ -45,11 +45,11 @@ def test_what_lies_in_place_is_read_at_each_call(maker):
 
 def test_parts_are_for_processors_that_mkl_does_not_split_products_for(monkeypatch):
     monkeypatch.setattr(products, "is_from_intel", lambda: True)
-    assert products.parts_at_most("cpu") == 1
+    assert products.max_parts("cpu") == 1
     monkeypatch.setattr(products, "is_from_intel", lambda: False)
-    assert products.parts_at_most("cuda") == 1
+    assert products.max_parts("cuda") == 1
     monkeypatch.setattr(torch, "get_num_threads", lambda: 6)
-    assert products.parts_at_most("cpu") == (8 if torch.backends.mkl.is_available() else 1)
+    assert products.max_parts("cpu") == (8 if torch.backends.mkl.is_available() else 1)
 
 
 def test_what_a_processor_tells(monkeypatch):
@@ -58,7 +58,7 @@ def test_what_a_processor_tells(monkeypatch):
         ("vendor_id : GenuineIntel\nflags : avx2", True, False),
         ("vendor_id : AuthenticAMD\nflags : avx512f avx512_bf16", False, False),
     ):
-        monkeypatch.setattr(processor, "_description", lambda text=text: text)
+        monkeypatch.setattr(processor, "_cpu_info", lambda text=text: text)
         processor.is_from_intel.cache_clear()
         processor.multiplies_bfloat16.cache_clear()
         assert (processor.is_from_intel(), processor.multiplies_bfloat16()) == (intel, bfloat16)

@@ -41,9 +41,9 @@ def test_the_sums_take_what_is_said(n_rows):
     total = state.total()
     peak = 0
     for batch in range(300):
-        if history.is_time():
-            history.keep(batch, *total)
-        peak = max(peak, sum(n_bytes(moment.products) for moment in history.moments))
+        if history.count_gram():
+            history.append(batch, *total)
+        peak = max(peak, sum(n_bytes(point.products) for point in history.points))
     copy = state.sums()
     real = n_bytes(state._products, copy.products) + peak
     assert estimate_memory(n_rows, 4).sums == pytest.approx(real, rel=0.1)

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 
 import simwidget as sw
-from simwidget.text import untrusted as validation
+from simwidget.text import untrusted
 from simwidget.widget.still_output import still_bundle
 
 HOSTILE = [
@@ -274,7 +274,7 @@ def test_numbers_that_numpy_has_not(dtype, parts, tmp_path):
 
 
 def test_a_large_header_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(validation, "LARGEST_HEADER", 1000)
+    monkeypatch.setattr(untrusted, "MAX_HEADER_BYTES", 1000)
     made(["a"], ["b"]).save(tmp_path / "r.simw")
     assert re.fullmatch(r"its header has [\d,]{5} bytes, more than 1,000", refusal(tmp_path / "r.simw"))
 

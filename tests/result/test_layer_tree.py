@@ -13,7 +13,7 @@ CASES = json.loads((Path(__file__).parents[1] / "layer_trees.json").read_text())
 @pytest.mark.parametrize("case", CASES, ids=[case["about"] for case in CASES])
 def test_cases_shared_with_the_page(case):
     tree = LayerTree(case["names"])
-    blocks = sorted([block.path, block.row, block.depth] for block in tree.blocks.values())
+    blocks = sorted([block.path, block.representative, block.depth] for block in tree.blocks.values())
     assert blocks == sorted(case["blocks"])
     entries = tree.entries(case["open"])
     assert [[entry.index, entry.folded] for entry in entries] == case["entries"]

@@ -12,7 +12,7 @@ from torch import nn
 
 import simwidget as sw
 from simwidget.estimate.accumulators import GramAccumulator
-from simwidget.gram.centring import UCentredRows
+from simwidget.gram.row_maps import UCentredRows
 
 N = 6
 FAILS_IN = 3
