@@ -13,6 +13,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 FACES = {"simwidget": "public face", "js": "widget.ts"}
 """What the files are called that lie in no package."""
+JS_IMPORT = re.compile(r'^(?:import|export)\b[^;"]*?"(\.[^"]+)"', re.MULTILINE)
+"""`import ... from "./x"`, `export ... from "./x"` and `import "./x"`, of values or types, over several lines too."""
 
 
 class Import(NamedTuple):
@@ -64,7 +66,7 @@ def js_imports(root: Path = ROOT) -> list[Import]:
     for path in sorted((root / "js").rglob("*.ts")):
         if path.name.endswith(".test.ts"):
             continue
-        for name in re.findall(r'^(?:import|export)\b[^;]*?\bfrom\s+"(\.[^"]+)"', path.read_text(), re.MULTILINE):
+        for name in JS_IMPORT.findall(path.read_text()):
             target = (path.parent / f"{name}.ts").resolve()
             assert target.is_file(), f"{path} imports {name}, which is no file"
             found.append(Import(str(path.relative_to(root)), str(target.relative_to(root.resolve()))))

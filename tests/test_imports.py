@@ -1,12 +1,13 @@
-"""Imports run one way between the packages, files form no circles, and results need no torch."""
+"""Imports run one way between the packages of Python and of js, files form no circles, and results need no torch."""
 
 import ast
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from docs.house import FACES, ROOT, UPWARD, Import, circles, package_of, python_imports
+from docs.house import FACES, ROOT, UPWARD, Import, circles, js_imports, package_of, python_imports
 
 PYTHON = {
     "text": "",
@@ -25,34 +26,56 @@ PYTHON = {
     "demo": "public",
     "public": "widget plots run plan estimate capture measures result gram text demo",
 }
-"""What the files of each package may import of other packages; "public" are the files beside the packages."""
+"""What the files of each Python package may import of others; "public" are the files beside the packages."""
+
+JS = {
+    "state": "",
+    "parts": "state",
+    "map": "parts state",
+    "inspector": "parts state",
+    "page": "map inspector parts state",
+    "entry": "page map inspector parts state",
+}
+"""The same for the folders of js; "entry" is widget.ts."""
+
+LISTS = {"simwidget": PYTHON, "js": JS}
+NAMES = {FACES["simwidget"]: "public", FACES["js"]: "entry"}
+
+
+def imports_of(top, root=ROOT):
+    return python_imports(root) if top == "simwidget" else js_imports(root)
 
 
 def wrong(imports, allowed):
     """Imports between packages that the list does not allow."""
-    names = {FACES["simwidget"]: "public"}
     found = []
     for one in imports:
-        source, target = (names.get(package, package) for package in one.packages)
+        source, target = (NAMES.get(package, package) for package in one.packages)
         if source != target and target not in allowed[source].split() and tuple(one) not in UPWARD:
             found.append(f"{one.source} must not import {one.target}")
     return found
 
 
-def test_packages_import_only_what_stands_below_them():
-    imports = python_imports()
-    assert len(imports) > 200
-    assert not wrong(imports, PYTHON)
+@pytest.mark.parametrize("top", LISTS)
+def test_packages_import_only_what_stands_below_them(top):
+    imports = imports_of(top)
+    assert len(imports) > 100
+    assert not wrong(imports, LISTS[top])
 
 
-def test_each_package_has_a_list():
-    folders = {path.name for path in (ROOT / "simwidget").iterdir() if (path / "__init__.py").is_file()}
-    assert folders == set(PYTHON) - {"public"}
+@pytest.mark.parametrize("top", LISTS)
+def test_each_package_has_a_list(top):
+    ending = ".py" if top == "simwidget" else ".ts"
+    folders = {path.parent.name for path in (ROOT / top).glob(f"*/*{ending}")}
+    assert folders == set(LISTS[top]) - set(NAMES.values())
 
 
 def test_the_lists_themselves_run_one_way():
-    arrows = [(one, other) for one, others in PYTHON.items() for other in others.split()]
-    assert circles(arrows) == [["demo", "public"]]  # the demo shows the public face, which offers the demo
+    arrows = {
+        top: [(one, other) for one in allowed for other in allowed[one].split()] for top, allowed in LISTS.items()
+    }
+    assert circles(arrows["js"]) == []
+    assert circles(arrows["simwidget"]) == [["demo", "public"]]  # the demo uses the public face, which offers the demo
 
 
 def test_what_is_allowed_upward_is_imported_inside_a_method():
@@ -65,28 +88,50 @@ def test_what_is_allowed_upward_is_imported_inside_a_method():
         assert not [node.module for node in at_the_top if (node.module or "").startswith(package)]
 
 
-def test_no_circle_between_files_of_different_packages():
+def test_no_circle_between_python_files_of_different_packages():
     arrows = [tuple(one) for one in python_imports() if tuple(one) not in UPWARD]
     across = [one for one in circles(arrows) if len({package_of(path) for path in one}) > 1]
     demo = [one for one in across if "simwidget/demo/__main__.py" in one]
     assert across == demo
 
 
-@pytest.mark.parametrize(
-    "turned",
-    [
-        Import("simwidget/run/progress.py", "simwidget/widget/publisher.py"),
-        Import("simwidget/gram/kernels.py", "simwidget/measures/cka.py"),
-        Import("simwidget/data/nested.py", "simwidget/capture/outputs.py"),
-        Import("simwidget/estimate/history.py", "simwidget/plan/memory.py"),
-        Import("simwidget/result/similarity_result.py", "simwidget/run/single_pass.py"),
-    ],
-    ids=lambda one: f"{package_of(one.source)}-{package_of(one.target)}",
-)
-def test_a_turned_arrow_is_found(turned):
-    assert (ROOT / turned.source).is_file()
-    assert (ROOT / turned.target).is_file()
-    assert wrong([*python_imports(), turned], PYTHON) == [f"{turned.source} must not import {turned.target}"]
+def test_no_circle_between_js_files():
+    assert circles(map(tuple, js_imports())) == []
+
+
+TURNED = [
+    Import("simwidget/run/progress.py", "simwidget/widget/publisher.py"),
+    Import("simwidget/gram/kernels.py", "simwidget/measures/cka.py"),
+    Import("simwidget/data/nested.py", "simwidget/capture/outputs.py"),
+    Import("simwidget/estimate/history.py", "simwidget/plan/memory.py"),
+    Import("simwidget/result/similarity_result.py", "simwidget/run/single_pass.py"),
+    Import("js/state/pairs.ts", "js/map/plot.ts"),
+    Import("js/parts/dom.ts", "js/inspector/panel.ts"),
+    Import("js/map/side.ts", "js/inspector/names.ts"),
+    Import("js/inspector/names.ts", "js/page/view.ts"),
+]
+
+
+def line_of(turned):
+    """The line that makes one file import the other."""
+    if turned.target.endswith(".py"):
+        return f"import {turned.target.removesuffix('.py').replace('/', '.')}\n"
+    return f'import type {{\n  Any,\n}} from "../{turned.target.removeprefix("js/").removesuffix(".ts")}";\n'
+
+
+@pytest.mark.parametrize("turned", TURNED, ids=lambda one: "-".join(one.packages))
+def test_a_turned_arrow_is_named(tmp_path, turned):
+    top = turned.source.partition("/")[0]
+    shutil.copytree(ROOT / top, tmp_path / top, ignore=shutil.ignore_patterns("*.npz", "*.safetensors", "static"))
+    path = tmp_path / turned.source
+    path.write_text(line_of(turned) + path.read_text())
+    assert wrong(imports_of(top, tmp_path), LISTS[top]) == [f"{turned.source} must not import {turned.target}"]
+
+
+def test_a_circle_is_found():
+    arrows = [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("d", "e"), ("e", "b")]
+    assert circles(arrows) == [["b", "d", "e"]]
+    assert circles(arrows[:-1]) == []
 
 
 def test_results_and_plots_never_import_torch():
