@@ -56,11 +56,9 @@ class Reading:
     def is_equivalent(self, other: "Reading") -> bool:
         """Whether both turn the same output into the same representation."""
         ignores_hints = self.representation == "flatten" or callable(self.representation)
-        alike = self.representation == other.representation and (self.dims, self.dims_given) == (
-            other.dims,
-            other.dims_given,
-        )
-        return alike and (ignores_hints or self.hints == other.hints)
+        same_dims = (self.dims, self.dims_given) == (other.dims, other.dims_given)
+        same_hints = ignores_hints or self.hints == other.hints
+        return self.representation == other.representation and same_dims and same_hints
 
     def output(self, raw: Any, n: int) -> Output:
         """The tensor to compare, from what the layer returned (`find_output`).

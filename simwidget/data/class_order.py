@@ -35,6 +35,7 @@ class ClassOrder:
         return {"counts": [*self._counts.items()], "seen": [[*key, count] for key, count in self._n_batches_of.items()]}
 
     def restore(self, state: dict[str, list]) -> None:
+        """Continue from the counts of another run."""
         self._counts = Counter({int(label): int(count) for label, count in state["counts"]})
         self._n_batches_of = Counter({(int(n), int(classes)): int(count) for n, classes, count in state["seen"]})
 

@@ -34,6 +34,7 @@ class Masks:
         return self.encoder is not None or self.decoder is not None
 
     def to(self, device: torch.device) -> "Masks":
+        """The same masks on a device."""
         return Masks(*(None if mask is None else mask.to(device) for mask in (self.encoder, self.decoder)))
 
 

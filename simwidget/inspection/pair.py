@@ -53,7 +53,7 @@ class Inspection:
     most: tuple[Sample, ...]
     """up to 12 samples on which they agree most, in descending order"""
     n_compared: int
-    """the number of samples that `least` and `most` were chosen from: all since the pair was first inspected"""
+    """the number of samples that `least` and `most` were chosen from: all since the batch at the first inspection"""
 
     @property
     def n_samples(self) -> int:
