@@ -1,6 +1,6 @@
-"""From a batch to representations: a network is called with hooks on its layers, and each output is read.
+"""From a batch to representations: runs a network with forward hooks on its layers and reads each layer's output.
 
-In:     a network, a `Batch`, and how each layer is to be read (`Reading`).
-Out:    one representation (n, p) for each call of each layer, handed on inside its forward hook.
-No activation is kept: whoever takes a representation reduces or copies it before the hook returns.
+In:     a network, a `Batch`, and a `Reading` for each layer.
+Out:    one representation (n, p) for each call of each layer, passed to a callback inside the forward hook.
+No activation is kept: the callback must reduce or copy a representation before it returns.
 """

@@ -1,4 +1,4 @@
-"""Which dimension of a layer's output holds its features."""
+"""`FeatureAxes`: which dimension of a layer's output holds the features."""
 
 from dataclasses import dataclass
 
@@ -17,31 +17,31 @@ POOLING_CLASSES = (
 
 @dataclass(frozen=True)
 class FeatureInfo:
-    """What a module says of its features."""
+    """The number of features that a module outputs, and their dimension."""
 
     count: int | None
-    """None where it only says where they are"""
+    """the number of features; None if the module determines only their dimension, as pooling does"""
     channels_first: bool
-    """whether they come right after the samples (channels first), or last"""
+    """whether the features are in dimension 1, else in the last dimension"""
     ndim: int | None = None
-    """of the module's own output, where it is always the same; an output of another one was made of it"""
+    """the number of dimensions of the module's output, if fixed; an output with another number was reshaped"""
 
 
 @dataclass(frozen=True)
 class FeatureHints:
-    """What the modules of a layer, and the one before it, tell of its output's features."""
+    """What is known about the features in a layer's output from the layer's modules, before it runs."""
 
     outputs: tuple[FeatureInfo, ...] = ()
-    """the layer's own, or those of the modules in it, the last ones first; then of the module before it"""
+    """of the layer's modules, the last one first; if none has features, of the module registered before the layer"""
     first_inside: FeatureInfo | None = None
-    """of a block, those of the first module in it"""
+    """for a block (a layer with submodules), of the first module in it"""
 
 
 NO_HINTS = FeatureHints()
 
 
 def feature_hints(model: nn.Module) -> dict[str, FeatureHints]:
-    """For every layer of a model what is told of its features."""
+    """The hints for every layer of a model, by name."""
     found = {}
     previous: tuple[FeatureInfo, ...] = ()
     for name, layer in named_layers(model).items():
@@ -64,7 +64,7 @@ def _module_features(module: nn.Module) -> FeatureInfo | None:
     if isinstance(module, nn.GroupNorm):
         return FeatureInfo(module.num_channels, channels_first=True)
     if isinstance(module, nn.LayerNorm | nn.RMSNorm):
-        # some libraries derive a norm over channels that come first from it, and all call it LayerNorm2d
+        # several libraries derive a channels-first norm from nn.LayerNorm, and all call it LayerNorm2d
         return FeatureInfo(module.normalized_shape[-1], channels_first="2d" in type(module).__name__)
     if isinstance(module, nn.Linear):
         return FeatureInfo(module.out_features, channels_first=False)
@@ -79,12 +79,16 @@ def _module_features(module: nn.Module) -> FeatureInfo | None:
 
 
 class FeatureAxes:
-    """Which dimension holds the features, output by output of one forward pass.
+    """Finds the dimension of the features in each layer's output, in the order of one forward pass.
 
-    An end of the output with as many features as its modules tell is it: of a block, the last of its modules whose
-    number fits; of a module that tells nothing, such as an activation, the one before it. Where both ends fit, the
-    kind of module decides, and of a block that keeps its input's shape, that of the first module in it. Where nothing
-    fits, three dimensions are (n, tokens, features) and more are (n, channels, space...).
+    The candidates are dimension 1 (channels first) and the last dimension (channels last). The rules, in order:
+
+    1. The candidate whose size is the number of features of the layer's modules. For a block, its last module with a
+       fitting number counts; for a module without features, such as an activation, the module before it.
+    2. If both candidates have that size, the type of the module decides: convolutions are channels first, linear layers
+       channels last. For a block whose output has the shape of its input, the type of its first module decides.
+    3. If no number fits, outputs with three dimensions are (n, tokens, features), and those with more are
+       (n, channels, space...).
 
     >>> import torch
     >>> axes, hints = FeatureAxes(), FeatureHints((FeatureInfo(8, channels_first=True),))
@@ -96,6 +100,7 @@ class FeatureAxes:
         self._previous: FeatureInfo | None = None
 
     def find(self, tensor: Tensor, hints: FeatureHints, keeps_shape: bool = False) -> int:
+        """The dimension of the features in an output (n, ...); `keeps_shape`: it has the shape of the layer's input."""
         last = tensor.ndim - 1
         if last <= 1:
             return last

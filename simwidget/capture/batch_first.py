@@ -1,4 +1,4 @@
-"""Which layers have their samples in the second dimension."""
+"""Which layers have their samples in dimension 1, because of `batch_first=False`."""
 
 from torch import nn
 
@@ -6,9 +6,9 @@ from simwidget.capture.layers import named_layers
 
 
 def sequence_first_layers(model: nn.Module) -> frozenset[str]:
-    """Names of the layers that belong to a `batch_first=False` module of torch, whose samples come second.
+    """The names of the layers that are, or are inside, a `batch_first=False` module of torch.
 
-    The model itself has the name "".
+    Such layers have their samples in dimension 1. The model itself has the name "".
     """
     batch_first: dict[str, bool] = {}
     for name, module in {"": model, **named_layers(model)}.items():

@@ -1,4 +1,4 @@
-"""How a network is called with a batch."""
+"""`Caller`: calls a network with a batch."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -13,14 +13,20 @@ from simwidget.data.labels import LABEL_KEYS
 from simwidget.data.nested import as_mapping, map_tensors
 
 Forward = Callable[[nn.Module, Any], Any]
-"""Called as forward(model, batch), with the whole batch."""
+"""The user's function forward(model, batch), which gets the batch in its original structure."""
 
 
 class Caller:
-    """One network's forward pass over a batch: as its kind expects, or as the user's function says.
+    """Calls one network with batches: through the user's `forward=` function, or with arguments chosen as follows.
 
-    A tensor, a packed sequence or a list of images goes in as it is. Of a mapping, those entries go in by name that
-    the network's `forward` accepts. A network that needs k inputs gets the first k elements of the batch.
+    A tensor, a packed sequence or a list of images is the only argument. The entries of a mapping become keyword
+    arguments, if the network's `forward` accepts them. A network with k >= 2 required arguments gets the first k
+    elements of the batch.
+
+    Args:
+        module: the network.
+        model: its name, for error messages.
+        forward: the user's function, if any.
     """
 
     def __init__(self, module: nn.Module, model: str, forward: Forward | None = None) -> None:
@@ -34,15 +40,27 @@ class Caller:
         self._accepts_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
         self._dtype = _shared_dtype(module)
         self.ignored_keys: tuple[str, ...] = ()
-        """keys of the batch that the network does not know"""
+        """keys of the latest batch that the network's `forward` does not accept"""
 
     @property
     def has_custom_forward(self) -> bool:
-        """Whether the batch is the user's own function's business."""
+        """Whether the user's `forward=` function calls the network, so that batches may have any structure."""
         return self._forward is not None
 
     def __call__(self, call: Callable[..., Any], batch: Batch, device: torch.device) -> Any:
-        """Run the network, which `call` does; it gets copies of its own, for it may write into them."""
+        """Call the network with a batch, on `device`, and return its output.
+
+        The network gets its own copies of the tensors, because it may write into them. Floating-point tensors are
+        converted to the dtype of its parameters, unless autocast is enabled or the parameters have several dtypes.
+
+        Args:
+            call: runs the network: `call(*args, **kwargs)`.
+            batch: the batch.
+            device: where the tensors are copied to.
+
+        Raises:
+            TypeError: the network's `forward` does not accept the batch.
+        """
         dtype = None if torch.is_autocast_enabled(device.type) else self._dtype
 
         def copied(tensor: Tensor) -> Tensor:
@@ -57,7 +75,7 @@ class Caller:
         except TypeError as problem:
             raise TypeError(
                 f"model {self._model!r} cannot be called with this batch ({problem}): its forward takes "
-                f"({', '.join(self._accepted)}); give inputs= a function that makes its input of the batch, or "
+                f"({', '.join(self._accepted)}); pass inputs= a function from the batch to its input, or "
                 "forward= one that calls it"
             ) from problem
         return call(*map_tensors(args, copied), **map_tensors(kwargs, copied))
@@ -86,14 +104,14 @@ class Caller:
             self.ignored_keys = tuple(key for key in others if key not in tensors)
             return (inputs[tensors[0]],), {}
         raise TypeError(
-            f"model {self._model!r} knows none of the batch's keys {others[:8]}: its forward takes "
-            f"({', '.join(self._accepted)}); give inputs= a function that makes its input of the batch, or forward= "
+            f"model {self._model!r} accepts none of the batch's keys {others[:8]}: its forward takes "
+            f"({', '.join(self._accepted)}); pass inputs= a function from the batch to its input, or forward= "
             "one that calls it"
         )
 
 
 def _shared_dtype(module: nn.Module) -> torch.dtype | None:
-    """The dtype that all floating parameters share."""
+    """The dtype of all floating-point parameters; None if there are several or none, or if it is an 8-bit type."""
     found = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()}
     wide = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     return next(iter(found)) if len(found) == 1 and found <= set(wide) else None

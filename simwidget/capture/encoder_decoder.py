@@ -1,14 +1,19 @@
-"""Where a layer is in a network with an encoder and a decoder."""
+"""Whether a layer belongs to the encoder or the decoder of a network."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 
 def encoder_or_decoder(layer: str, order: Sequence[str]) -> Literal["encoder", "decoder", "both"]:
-    """Where a layer is in a network with an encoder and a decoder, told by their names and the modules' order.
+    """Whether a layer processes the tokens of the encoder, of the decoder, or of both, judged by names.
 
-    What is neither inside the one nor the other runs after both where it is registered after the decoder, as heads
-    are; and in both, one after the other, where it comes before, as shared embeddings do.
+    A layer outside of both is assumed to run after the decoder if it is registered after it, as heads are, and
+    otherwise to run once for the encoder and then once for the decoder, as shared embeddings do. In a network without a
+    decoder every layer belongs to the encoder.
+
+    Args:
+        layer: the name of the layer.
+        order: the names of all layers, in the order in which the modules are registered.
 
     >>> order = ["shared", "encoder", "encoder.0", "decoder", "decoder.0", "head"]
     >>> [encoder_or_decoder(layer, order) for layer in order[::2]]

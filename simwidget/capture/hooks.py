@@ -1,7 +1,7 @@
-"""Forward hooks on one network, for the length of one run.
+"""`Capture`: runs a network with forward hooks on its layers.
 
-Each layer's output is handed on while it is fresh: nothing that a later layer writes in place can reach it, and no
-activation outlives its hook.
+Each layer's output is passed on inside the hook, before a later layer can write into it in place. No activation is kept
+after its hook.
 """
 
 import sys
@@ -24,15 +24,25 @@ from simwidget.restore.randomness import OwnRandomStream
 from simwidget.text.errors import add_place
 
 Sink = Callable[[str, Any, Any], None]
-"""Called as sink(call, output, inputs): `call` is the layer's name, with "#k" from its second call in a forward on."""
+"""sink(call, output, inputs): `call` is the layer's name, with "#1", "#2", ... for repeated calls in a forward pass."""
 
 
 class Capture(AbstractContextManager):
-    """Hooks on the named modules of one network while the context is open.
+    """Has forward hooks on the chosen layers of one network while the context is open.
 
-    On entry the network is put into evaluation mode and onto `device`; on every way out the hooks are gone and the
-    network is as it was. A network that is spread over several devices stays there. The random numbers that it
-    draws are those of `random`, if given. Captures of one `run` may share modules; another run's are refused.
+    On entry the network is put into evaluation mode and moved to `device`, unless it is spread over several devices. On
+    exit, also after an error, the hooks are removed and the network is restored.
+
+    Args:
+        network: the network.
+        model: its name, for error messages.
+        names: the names of the layers.
+        device: where the network runs.
+        caller: calls the network with a batch.
+        sink: gets each output, inside the hook.
+        owner: the run that the hooks belong to. Networks of one run may share modules; if a module has hooks of another
+            owner, entering raises RuntimeError. None: not checked.
+        random: the network's own random numbers; None: it draws from the global generators.
     """
 
     def __init__(
@@ -55,7 +65,7 @@ class Capture(AbstractContextManager):
         self._sink = sink
         self._calls: Counter[str] = Counter()
         self._forward_thread: int | None = None
-        """the thread of the forward pass that is under way"""
+        """the thread of the current forward pass; None outside of one"""
         self._fused = has_fused_layers(network)
         self._random = random
         self._latest_call = ""
@@ -66,8 +76,8 @@ class Capture(AbstractContextManager):
         for module in self._network.modules() if self._owner is not None else ():
             if any(getattr(hook, "owner", self._owner) is not self._owner for hook in module._forward_hooks.values()):
                 raise RuntimeError(
-                    f"model {self._model!r} is under way in another comparison: wait for that one (`wait()`), stop it, "
-                    "or compare a copy of the model"
+                    f"model {self._model!r} is used by another running comparison: wait for it (`wait()`), stop it, or "
+                    "compare a copy of the model"
                 )
         with ExitStack() as undo:
             undo.enter_context(self._restored)
@@ -81,7 +91,7 @@ class Capture(AbstractContextManager):
         self._undo.close()
 
     def forward(self, batch: Batch) -> None:
-        """One forward pass, during which the sink is called in execution order."""
+        """Run one forward pass without gradients; the sink is called for each output, in execution order."""
         self._calls.clear()
         self._latest_call = ""
         self._forward_thread = threading.get_ident()
@@ -96,7 +106,7 @@ class Capture(AbstractContextManager):
             self._forward_thread = None
 
     def _run(self, batch: Batch) -> None:
-        # nn.Module.compile() replaces what calling the module runs; its hooks belong to the original
+        # nn.Module.compile() replaces what `network(...)` runs, and the compiled code would skip the hooks
         forward = partial(self._caller, self._network._call_impl, batch, self._device)
         if self._random is None:
             forward()
@@ -105,16 +115,16 @@ class Capture(AbstractContextManager):
 
     @property
     def any_layer_ran(self) -> bool:
-        """Whether any of the named modules ran in the latest forward pass."""
+        """Whether any of the chosen layers ran in the latest forward pass."""
         return bool(self._calls)
 
     def modified(self) -> list[str]:
-        """Parameters that the network's own forward pass wrote into."""
+        """The names of parameters and large buffers that the network's forward pass wrote into."""
         return self._restored.modified()
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
-            # not this network's pass, but that of another one which shares the module, or of somebody else's
+            # another network that shares the module is running, or the user's code on another thread
             if self._forward_thread != threading.get_ident():
                 return
             count = self._calls[name]
@@ -128,8 +138,8 @@ class Capture(AbstractContextManager):
 
 
 def _without_compilation() -> AbstractContextManager:
-    """Compiled submodules run their original code, whose hooks fire."""
-    # as long as nobody has compiled anything, the compiler is not even imported, which takes a second
+    """A context in which compiled submodules run their original code, so that their hooks fire."""
+    # without compiled modules, do not import the compiler, which takes a second
     if not hasattr(torch.compiler, "set_stance") or "torch._dynamo" not in sys.modules:
         return ExitStack()
     return torch.compiler.set_stance("force_eager")

@@ -1,4 +1,4 @@
-"""Which modules of a network are its layers."""
+"""Which modules of a network are its layers, and which of them a user chooses by name, glob or substring."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -16,7 +16,7 @@ CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 def unwrap(model: nn.Module) -> nn.Module:
     """The original module of a compiled, `DataParallel` or `DistributedDataParallel` model.
 
-    Hooks added to a compiled module after its compilation never fire; those of the original do.
+    Hooks that are added to a compiled module after compilation never fire; hooks on the original do.
     """
     while True:
         if isinstance(getattr(model, "_orig_mod", None), nn.Module):
@@ -28,11 +28,11 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 
 def check_network(model: nn.Module, model_name: str) -> None:
-    """Refuse, before anything else, a network whose layers could not be hooked or would change by being run.
+    """Check that the layers of a network can have hooks and that running it does not initialise parameters.
 
     Raises:
         TypeError: a TorchScript module, whose submodules run without hooks.
-        ValueError: a lazy module that has not seen a batch yet.
+        ValueError: a lazy module that is not initialised yet.
     """
     if isinstance(model, torch.jit.ScriptModule):
         raise TypeError(
@@ -58,9 +58,11 @@ def _refuse_scripted(chosen: Iterable[str], layers: Mapping[str, nn.Module], mod
 
 
 def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) -> list[str]:
-    """Names of the modules that equal one of the patterns or match it as a glob (`"layer3.*"`), in module order.
+    """The names of the modules that equal a pattern or match it as a glob (`"layer3.*"`), in module order.
 
-    Raises ValueError for a pattern that matches nothing, with the nearest names.
+    Raises:
+        ValueError: a pattern matches no module; the message suggests similar names.
+        TypeError: a pattern is no string, or matches only TorchScript modules.
     """
     if isinstance(patterns, str):
         patterns = [patterns]
@@ -84,7 +86,10 @@ def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) 
 
 
 def layers_containing(model: nn.Module, substrings: Sequence[str], model_name: str) -> list[str]:
-    """Names of the modules whose name contains one of the substrings, in module order, as simtorch chooses them."""
+    """The names of the modules whose name contains one of the substrings, in module order, as in simtorch.
+
+    Raises ValueError for a substring that no name contains; the message suggests similar names.
+    """
     if isinstance(substrings, str):
         substrings = [substrings]
     names = list(named_layers(model))
@@ -95,10 +100,11 @@ def layers_containing(model: nn.Module, substrings: Sequence[str], model_name: s
 
 
 def default_layers(model: nn.Module) -> list[str]:
-    """What a researcher would choose: layers with parameters of their own and the outputs of blocks.
+    """The names of the layers that are compared by default: modules with parameters of their own, and blocks.
 
-    Left out are dropout, identity, activations and pooling (no parameters), containers that merely repeat their last
-    child, the parts of `nn.MultiheadAttention` (it uses their weights and never calls them) and parametrisations.
+    Left out are modules without parameters (activations, pooling, dropout, identity), containers that return the output
+    of their last child (`nn.Sequential`), the submodules of `nn.MultiheadAttention` (which uses their weights and never
+    calls them), and parametrisations. A network that has none of the chosen kinds has all its modules as layers.
     """
     candidates = [(name, module) for name, module in _walk(model, "", descend=_calls_children)]
     chosen = {name for name, module in candidates if _is_layer_by_default(module)}
@@ -117,18 +123,22 @@ def _is_layer_by_default(module: nn.Module) -> bool:
 
 
 def _is_bare_container(module: nn.Module) -> bool:
-    """Mere holders of modules and parameters; those that define how they run are blocks."""
+    """Whether this is a container such as `nn.ModuleList` that never runs; a subclass with its own `forward` does."""
     return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in CONTAINERS)
 
 
 def _calls_children(module: nn.Module) -> bool:
+    """Whether a module may call its submodules."""
     return not isinstance(module, nn.MultiheadAttention | ParametrizationList)
 
 
 def _walk(
     module: nn.Module, prefix: str, descend: Callable[[nn.Module], bool] = lambda module: True
 ) -> Iterator[tuple[str, nn.Module]]:
-    """Every module below, under each of its names; compiled ones as their originals, by their own names."""
+    """The name and module of every descendant, under each of its names; wrappers are replaced by their originals.
+
+    Submodules of a module are visited if `descend` is true for it.
+    """
     for name, child in module._modules.items():
         if child is None or (descend is _calls_children and name == "parametrizations"):
             continue
@@ -139,14 +149,14 @@ def _walk(
 
 
 def named_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Every module below the model by name, also under the second name of one that is registered twice."""
+    """Every submodule of a model by name; a module that is registered twice has both names."""
     return dict(_walk(model, ""))
 
 
 def _without_aliases(model: nn.Module, chosen: set[str]) -> list[str]:
-    """The chosen names in module order, each module once."""
+    """The chosen names in module order: the first chosen name of each module, without TorchScript modules."""
     seen: dict[int, str] = {}
     for name, module in _walk(model, ""):
-        if name in chosen and not isinstance(module, torch.jit.ScriptModule):  # they cannot be hooked
+        if name in chosen and not isinstance(module, torch.jit.ScriptModule):  # they have no hooks
             seen.setdefault(id(module), name)
     return list(seen.values())

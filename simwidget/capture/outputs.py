@@ -1,4 +1,4 @@
-"""What a layer returns -> the one tensor that is compared, its samples first."""
+"""`find_output`: finds the tensor (n, ...) that is compared in what a layer returns."""
 
 import weakref
 from collections.abc import Sequence
@@ -12,34 +12,36 @@ from simwidget.data.nested import tensors_in
 
 
 class RepresentationError(ValueError):
-    """An output that gives this layer no numbers; the text says why and what to do."""
+    """A layer's output has no representation, so the layer is not compared; the message says why and what to do."""
 
 
 class Output(NamedTuple):
-    """The tensor of a layer that is compared."""
+    """The tensor that is compared, found in what a layer returned."""
 
     tensor: Tensor
-    """(n, ...), floating, dense"""
+    """(n, ...), floating-point, dense"""
     batch_dim: int = 0
-    """where the samples lay in what the layer returned"""
+    """the dimension of the samples in what the layer returned"""
     lengths: Tensor | None = None
-    """(n,) for a packed sequence: how many of the tensor's steps are real"""
+    """(n,) for a packed sequence: the length of each sample; later steps of the tensor are padding"""
     source: Any = None
     """the tensor as the layer returned it"""
     complex: bool = False
-    """whether the last dimension holds the real and the imaginary part of what the layer returned"""
+    """whether the output is complex; the last dimension of `tensor` then holds the real and the imaginary part"""
 
 
 class RepeatDetector:
-    """Tells whether a tensor is the very one that was shown before, unwritten since, without keeping it.
+    """Detects that a layer returns the same tensor object as the layer before it, not written into in between.
 
-    The version counter that proves this exists under `no_grad`, not under `inference_mode`.
+    Only a weak reference to the tensor is kept. Writes are detected by the tensor's version counter, which inference
+    tensors do not have: they never count as repeated.
     """
 
     def __init__(self) -> None:
         self._previous: tuple[weakref.ref, int] | None = None
 
     def is_repeat(self, tensor: Any) -> bool:
+        """Whether `tensor` is the tensor of the previous call of this method, unchanged."""
         if not isinstance(tensor, Tensor) or tensor.is_inference():
             self._previous = None
             return False
@@ -52,21 +54,26 @@ class RepeatDetector:
 
 
 def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), dims_given: bool = False) -> Output:
-    """The first dense floating tensor in a layer's output in which one of `dims` holds the batch's n samples.
+    """The first dense floating-point or complex tensor in a layer's output with the batch's n samples in one of `dims`.
 
-    Tensors are looked for in tuples, lists, mappings and dataclasses (so in `ModelOutput`s too), depth first, and the
-    dimensions are tried in order; the one found is moved to the front. Unless `dims_given`, a
-    dimension other than the first counts only in tensors (steps, n, features), where sequences have it: elsewhere n
-    features would be taken for n samples. Packed sequences are padded, quantised tensors dequantised, and complex ones
-    become their real and imaginary parts, whose inner products are the real parts of the complex ones.
+    Tuples, lists, mappings and dataclasses (also `ModelOutput`s) are searched depth first. The dimensions are tried in
+    order, and the one of size n is moved to the front. Packed sequences are padded and quantised tensors dequantised.
+    Complex tensors become their real and imaginary parts, whose inner products are the real parts of the complex ones.
+
+    Args:
+        output: what the layer returned.
+        n: the number of samples of the batch.
+        dims: the dimensions that may hold the samples.
+        dims_given: the user specified `dims`. Otherwise a dimension other than the first counts only in tensors with
+            three dimensions (steps, n, features), so that n features are not mistaken for n samples.
 
     Raises:
-        RepresentationError: there is no such tensor; the text lists what there is.
+        RepresentationError: there is no such tensor; the message lists the tensors that were found.
 
     >>> find_output((None, {"hidden": torch.zeros(7, 4, 3)}), 4).tensor.shape
     torch.Size([4, 7, 3])
     """
-    if type(output) is Tensor and dims[0] == 0 and _is_plain(output, n):  # nearly always, and at once
+    if type(output) is Tensor and dims[0] == 0 and _is_plain(output, n):  # the most frequent case, without a search
         return Output(output, source=output)
     seen = []
     for part in tensors_in(output):
@@ -91,18 +98,19 @@ def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), dims_given: b
 
 
 def _is_plain(tensor: Tensor, n: int) -> bool:
-    """Whether a tensor is dense, floating and has n samples first."""
+    """Whether a tensor is dense and floating-point, with n samples in dimension 0."""
     dense = tensor.layout == torch.strided and not tensor.is_nested
     return dense and tensor.is_floating_point() and tensor.ndim > 0 and tensor.shape[0] == n
 
 
 def keeps_shape(found: Output, inputs: Any) -> bool:
-    """Whether a layer gave what has the shape of its first input."""
+    """Whether a layer's output has the shape of its first input tensor."""
     first = next(tensors_in(inputs), None)
     return isinstance(first, Tensor) and isinstance(found.source, Tensor) and first.shape == found.source.shape
 
 
 def _reason_for_no_output(output: Any, n: int, dims: Sequence[int], seen: Sequence[str]) -> str:
+    """Why `find_output` found nothing; `seen` describes the tensors in the output."""
     what = ", ".join(seen[:4]) + (", ..." if len(seen) > 4 else "")
     if output is None:
         return "its output (None) has no tensor: choose other layers with layers="
@@ -117,7 +125,7 @@ def _reason_for_no_output(output: Any, n: int, dims: Sequence[int], seen: Sequen
             f"({n}, ...) tensor"
         )
     if n > 1 and len(seen) == 1 and "(1, " in seen[0]:
-        return f"its output ({what}) is one for all {n} samples: there is nothing to compare in it"
+        return f"its output ({what}) is a single one for all {n} samples: there is nothing to compare"
     where = "first" if tuple(dims) in ((0,), (0, 1)) else f"in dimension {' or '.join(map(str, dims))}"
     return (
         f"its output ({what}) has no floating tensor with the batch's {n} samples {where}: give batch_dim= where "
@@ -126,7 +134,7 @@ def _reason_for_no_output(output: Any, n: int, dims: Sequence[int], seen: Sequen
 
 
 def describe_type(tensor: Tensor) -> str:
-    """How a message calls a tensor's type: "float32", "sparse_coo float32", "nested float32"."""
+    """The layout and dtype of a tensor, for messages: "float32", "sparse_coo float32", "nested float32"."""
     name = str(tensor.dtype).removeprefix("torch.")
     if tensor.is_nested:
         return f"nested {name}"

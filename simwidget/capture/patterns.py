@@ -1,4 +1,4 @@
-"""Patterns of layers: a name or glob, of "layer" or "model:layer"."""
+"""Patterns of layers in options: names or globs, as "layer" or "model:layer"."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -7,13 +7,23 @@ from simwidget.text.suggestions import did_you_mean
 
 
 def matches(pattern: str, model: str, layer: str) -> bool:
-    """Whether a pattern, a name or glob of layers or of "model:layer", matches a layer of a model."""
+    """Whether a pattern (a name or glob, as "layer" or "model:layer") matches a layer, or its call "layer#k"."""
     layer = layer.partition("#")[0]
     return any(name == pattern or fnmatchcase(name, pattern) for name in (layer, f"{model}:{layer}"))
 
 
 def check_patterns(option: str, patterns: Sequence[str], layers: Mapping[str, Sequence[str]]) -> None:
-    """Raises ValueError for a pattern that matches no layer of any model."""
+    """Check that each pattern of an option matches a layer.
+
+    Args:
+        option: the name of the option, for error messages.
+        patterns: the patterns.
+        layers: for each model the names of its layers.
+
+    Raises:
+        TypeError: a pattern is no string.
+        ValueError: a pattern matches no layer of any model; the message suggests similar names.
+    """
     known = list(dict.fromkeys(layer for names in layers.values() for layer in names))
     for pattern in patterns:
         if not isinstance(pattern, str):

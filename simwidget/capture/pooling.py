@@ -1,4 +1,4 @@
-"""Tokens or positions of one output -> one representation for each sample."""
+"""A layer's output (n, ...) -> one vector for each sample: flattening and pooling."""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,10 @@ from simwidget.capture.outputs import RepresentationError
 
 
 def flatten(tensor: Tensor) -> Tensor:
-    """(n, ...) -> (n, p), without a copy where the memory allows one.
+    """An output (n, ...) -> (n, p), without a copy if its memory layout allows that.
 
-    The order of the features does not enter a Gram matrix, so they are taken as they lie (channels last, say).
+    Complex numbers become pairs of real numbers. The features are in the order in which they lie in memory, for example
+    channels last, because a Gram matrix does not depend on their order.
     """
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.resolve_conj())
@@ -22,10 +23,14 @@ def flatten(tensor: Tensor) -> Tensor:
 
 
 def mean(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
-    """The mean over everything but samples and features: (n, ...) -> (n, features).
+    """The mean over all dimensions except samples and features: (n, ...) -> (n, features).
 
-    With a mask (n, tokens), of an output with tokens: the mean over those that are real. Half precision is summed in
-    float32.
+    Half precision is summed in float32, which is also the dtype of the result.
+
+    Args:
+        x: the output (n, ...).
+        axis: the dimension of its features.
+        mask: (n, tokens), for an output with tokens: the mean is over the tokens where it is True.
 
     >>> x = torch.tensor([[[1.0], [3.0], [8.0]]])
     >>> mean(x, 2), mean(x, 2, torch.tensor([[True, True, False]]))
@@ -38,37 +43,38 @@ def mean(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
     if mask is None:
         return x.mean(dims, dtype=wide)
     real = mask.to(x.device)[..., None]
-    # where, not a product: a padded position may hold anything, NaN as well
+    # `where` instead of a product, because padding may contain NaN
     return torch.where(real, x.movedim(axis, -1).to(wide), 0.0).sum(1) / real.sum(1)
 
 
 def first_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
-    """The first real token: (n, tokens, features) -> (n, features)."""
-    x = _tokens(x, axis)
+    """The first real token of each sample: (n, tokens, features) -> (n, features); arguments as in `mean`."""
+    x = _features_last(x, axis)
     if x.ndim < 3:
         return x
     if mask is None:
         return x[:, 0]
-    return _at(x, mask.to(x.device).int().argmax(1))
+    return _select(x, mask.to(x.device).int().argmax(1))
 
 
 def last_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
-    """The last real token: (n, tokens, features) -> (n, features).
+    """The last real token of each sample: (n, tokens, features) -> (n, features); arguments as in `mean`.
 
     >>> x = torch.arange(6.0).reshape(1, 3, 2)
     >>> last_token(x, 2, torch.tensor([[True, True, False]]))
     tensor([[2., 3.]])
     """
-    x = _tokens(x, axis)
+    x = _features_last(x, axis)
     if x.ndim < 3:
         return x
     if mask is None:
         return x[:, -1]
     real = mask.to(x.device).int()
-    return _at(x, (real * torch.arange(1, real.shape[1] + 1, device=x.device)).argmax(1))
+    return _select(x, (real * torch.arange(1, real.shape[1] + 1, device=x.device)).argmax(1))
 
 
-def _tokens(x: Tensor, axis: int) -> Tensor:
+def _features_last(x: Tensor, axis: int) -> Tensor:
+    """An output with its features in the last dimension; raises RepresentationError if it has more than three."""
     if x.ndim > 3:
         raise RepresentationError(
             f'its output {tuple(x.shape)} has positions, no tokens: take representation="mean" or "positions" for it'
@@ -76,5 +82,6 @@ def _tokens(x: Tensor, axis: int) -> Tensor:
     return x.movedim(axis, -1)
 
 
-def _at(x: Tensor, token: Tensor) -> Tensor:
+def _select(x: Tensor, token: Tensor) -> Tensor:
+    """One token of each sample, by its index (n,)."""
     return x[torch.arange(len(x), device=x.device), token]

@@ -1,4 +1,4 @@
-"""Tokens or positions as samples: which of them are drawn, and what each layer has there."""
+"""`Positions`: random tokens or positions of a batch as samples, at the same places in every layer."""
 
 from collections.abc import Callable
 
@@ -10,21 +10,30 @@ from simwidget.capture.outputs import RepresentationError
 from simwidget.data.masks import Masks
 
 Grid = tuple[int, ...]
-"""How many positions an output has: (tokens,), or (height, width)."""
-
-
+"""The number of positions of an output in each dimension: (tokens,), (height, width), or (depth, height, width)."""
 MAX_LEADING = 8
-"""Tokens that stand before those of the places: a class token, registers."""
+"""The largest number of leading tokens without a position, such as a class token and registers."""
 
 
 class Positions:
     """The positions of one forward pass that are its samples.
 
-    The first layer that has positions settles them: of all real ones, `max_positions` are drawn without replacement,
-    and every later layer, of every model, is read at the same places. A layer of another resolution is read in the
-    cell that covers the place; a grid of another number of dimensions has no such cell. Tokens of one resolution are
-    matched from the end, since class tokens and the like stand before them; where it is the first layer that has them,
-    a layer without them has no such place.
+    The first output with positions, of any model, determines them: up to `max_positions` of its positions are drawn
+    without replacement, padding excluded. All later outputs are read at the same places. An output of another
+    resolution is read in the cell that covers the centre of the drawn cell. An output whose number of spatial
+    dimensions differs cannot be read.
+
+    Sequences that differ by a few tokens have the same resolution; the longer one then has leading tokens, such as a
+    class token, and the last tokens correspond to each other. If the first output has more tokens than a later one of
+    the same resolution, the later one cannot be read.
+
+    Args:
+        n: the number of samples of the batch.
+        masks: which tokens of the batch are real.
+        max_positions: the largest number of positions to draw.
+        seed: seeds the draw, together with `batch`.
+        batch: the number of the batch in the loader.
+        on_drawn: called with the number m of drawn positions, once they are drawn.
     """
 
     def __init__(
@@ -33,19 +42,28 @@ class Positions:
         self._n = n
         self._masks = masks
         self._max_positions = max_positions
-        mixed = np.random.SeedSequence((seed, batch)).generate_state(1)  # torch takes 32 bits of a seed
+        mixed = np.random.SeedSequence((seed, batch)).generate_state(1)  # torch's generator uses 32 bits
         self._generator = torch.Generator().manual_seed(int(mixed[0]))
         self._on_drawn = on_drawn
         self.grid: Grid | None = None
         self.sample_of_position: Tensor | None = None
-        """(m,) on the CPU: the sample that each drawn position lies in"""
+        """(m,) on the CPU: the sample that each drawn position belongs to; None before the draw"""
         self._cells: Tensor | None = None
         self._indices: dict[tuple[Grid, bool, torch.device], tuple[Tensor, ...]] = {}
         self._channels_first = False
-        """whether that layer has its features first"""
+        """whether the output that determined the positions has its features in dimension 1"""
 
     def read(self, decoder: bool, x: Tensor, axis: int) -> Tensor:
-        """What an output (n, ...) with its features at `axis` has at the positions: (m, features)."""
+        """The features of an output (n, ...) at the drawn positions: (m, features).
+
+        Args:
+            decoder: the output is of the decoder's tokens, so that the decoder's mask counts.
+            x: the output.
+            axis: the dimension of its features.
+
+        Raises:
+            RepresentationError: the output has no positions, or none that correspond to the drawn ones.
+        """
         if x.ndim < 3:
             raise RepresentationError(
                 f"its output {tuple(x.shape)} has no tokens or positions, only features: choose other layers, or "
@@ -60,7 +78,7 @@ class Positions:
         return self._gather(x, grid, tokens=x.ndim == 3 and not first)
 
     def drawn_samples(self) -> Tensor:
-        """After the networks: the sample (m,) that each drawn position lies in."""
+        """The sample (m,) that each drawn position belongs to; raises ValueError if no output had positions."""
         if self.sample_of_position is None:
             raise ValueError(
                 "no layer that ran has tokens or positions, only features: take another representation=, or choose "
@@ -69,7 +87,11 @@ class Positions:
         return self.sample_of_position
 
     def read_confounder(self, x: Tensor, axis: int) -> Tensor:
-        """A confounder (n, ...): at the positions where it has as many dimensions, else its sample's, once for each."""
+        """The values of a confounder (n, ...) for the drawn positions: (m, features).
+
+        A confounder with the same number of spatial dimensions is read at the positions. Any other is flattened, and
+        each position gets the values of its sample.
+        """
         assert self.grid is not None
         if x.ndim >= 3 and x.ndim - 2 == len(self.grid):
             x = x.movedim(axis, -1)
@@ -77,8 +99,10 @@ class Positions:
         return x.flatten(1)[self.drawn_samples().to(x.device)]
 
     def confounder_axis(self, x: Tensor) -> int:
-        """Where a confounder (n, ...) has its features: images have theirs first; of what lies along a line the number
-        of places tells, else the first layer with positions.
+        """The dimension of the features in a confounder (n, ...).
+
+        Four and more dimensions are channels first. With three, the dimension whose size is not the number of positions
+        holds the features; if that is ambiguous, it is the same as in the output that determined the positions.
         """
         if x.ndim != 3 or self.grid is None:
             return 1 if x.ndim > 3 else x.ndim - 1
@@ -86,6 +110,7 @@ class Positions:
         return 1 if (self._channels_first if first == last else first) else 2
 
     def _draw(self, decoder: bool, grid: Grid) -> None:
+        """Draw positions of the grid; tokens that the mask marks as padding are excluded."""
         mask = self._masks.matching(decoder, grid[0]) if len(grid) == 1 else None
         if mask is None:
             n_all = self._n * int(torch.tensor(grid).prod())
@@ -99,6 +124,7 @@ class Positions:
         self._on_drawn(len(drawn))
 
     def _gather(self, x: Tensor, grid: Grid, tokens: bool) -> Tensor:
+        """The drawn positions of x (n, *grid, features): (m, features)."""
         places = self._indices.get((grid, tokens, x.device))
         if places is None:
             places = (self.drawn_samples().to(x.device), *self._cells_at(grid, tokens).to(x.device))
@@ -106,25 +132,25 @@ class Positions:
         return x[places]
 
     def _cells_at(self, grid: Grid, tokens: bool) -> Tensor:
-        """For each drawn position its cell at a resolution; of `tokens` a few may lead, as a class token does."""
+        """The cell of each drawn position in another grid: (dimensions of the grid, m)."""
         assert self.grid is not None
         assert self._cells is not None
         if grid == self.grid:
             return self._cells
         if len(grid) == len(self.grid) and not (tokens and _has_leading_tokens(grid[0], self.grid[0])):
-            # the centre of a cell at one resolution -> the cell that covers it at the other
+            # the centre of the drawn cell lies in this cell of the other grid
             sizes = torch.tensor([self.grid, grid])
             return ((2 * self._cells + 1) * sizes[1][:, None]) // (2 * sizes[0][:, None])
         surplus = grid[0] - self.grid[0]
         if len(grid) == len(self.grid) and 0 < surplus <= MAX_LEADING:
             return self._cells + surplus
         raise RepresentationError(
-            f"its positions {grid} and those of the first layer {self.grid} have no places in common: compare "
-            "layers of one kind, or give representation= a callable"
+            f"its positions {grid} do not correspond to those of the first layer, {self.grid}: compare layers of one "
+            "kind, or give representation= a callable"
         )
 
 
 def _has_leading_tokens(one: int, other: int) -> bool:
-    """Whether two numbers of tokens are of one resolution, so that the one that is larger has others in front."""
+    """Whether two sequence lengths have the same resolution, so that the longer sequence has leading tokens."""
     ratio = round(max(one, other) / min(one, other))
     return ratio < 2 or abs(max(one, other) - ratio * min(one, other)) >= ratio

@@ -1,4 +1,4 @@
-"""How one layer's output is read: its representation (n, p)."""
+"""`Reading`: turns a layer's output into its representation (n, p)."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -24,44 +24,47 @@ from simwidget.data.masks import NO_MASKS, Masks
 
 @dataclass(frozen=True)
 class ReadingContext:
-    """What a reading must know of the batch and of the forward pass that it is in."""
+    """What the readings of all layers share in one forward pass of one network."""
 
     n: int
+    """the number of samples of the batch"""
     masks: Masks = NO_MASKS
     positions: Positions | None = None
+    """if positions are samples"""
     axes: FeatureAxes = field(default_factory=FeatureAxes)
     repeat_detector: RepeatDetector = field(default_factory=RepeatDetector)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How one layer's output is read."""
+    """How the output of one layer becomes its representation."""
 
     representation: Representation
     hints: FeatureHints = NO_HINTS
-    """what the modules say of the layer's features"""
+    """what is known about the dimension of the layer's features"""
     dims: tuple[int, ...] = (0, 1)
-    """where the samples are looked for"""
+    """the dimensions that may hold the samples, in order of preference"""
     dims_given: bool = False
-    """whether these dimensions are the user's"""
+    """whether the user specified `dims`, with batch_dim="""
     part: Literal["encoder", "decoder", "both"] = "encoder"
-    """where the layer is in a network of two parts; "both" for one that runs in each, the decoder's time second"""
+    """whose tokens the layer processes; "both": first those of the encoder, then those of the decoder"""
 
     def is_decoder_call(self, call: str) -> bool:
-        """Whether this call of the layer is about the decoder's tokens."""
+        """Whether this call of the layer ("layer" or "layer#k") processes the decoder's tokens."""
         return self.part == "decoder" or (self.part == "both" and "#" in call)
 
     def is_equivalent(self, other: "Reading") -> bool:
-        """Whether the two make the same representation of one output."""
+        """Whether both turn the same output into the same representation."""
         ignores_hints = self.representation == "flatten" or callable(self.representation)
-        alike = self.representation == other.representation and (self.dims, self.dims_given) == (
-            other.dims,
-            other.dims_given,
-        )
-        return alike and (ignores_hints or self.hints == other.hints)
+        same_dims = (self.dims, self.dims_given) == (other.dims, other.dims_given)
+        same_hints = ignores_hints or self.hints == other.hints
+        return self.representation == other.representation and same_dims and same_hints
 
     def output(self, raw: Any, n: int) -> Output:
-        """The tensor that is compared; the whole output for a callable where there is none."""
+        """The tensor to compare, from what the layer returned (`find_output`).
+
+        If there is none and the representation is a callable, the whole output, which the callable then gets.
+        """
         try:
             return find_output(raw, n, self.dims, self.dims_given)
         except RepresentationError:
@@ -70,7 +73,18 @@ class Reading:
             raise
 
     def represent(self, found: Output, context: ReadingContext, call: str, inputs: Any = None) -> Tensor:
-        """The representation (n, p) of an output, or (m, p) where positions are samples."""
+        """The representation of an output: (n, p), or (m, p) if positions are samples.
+
+        Args:
+            found: the result of `output`.
+            context: the forward pass.
+            call: the layer's name, with "#k" for repeated calls.
+            inputs: the layer's inputs; an output of the same shape has its features in the same dimension.
+
+        Raises:
+            RepresentationError: the output has no such representation.
+            ValueError: a callable representation returned something else than a dense tensor (n, ...).
+        """
         x, n = found.tensor, context.n
         if callable(self.representation):
             x = self.representation(x)
@@ -84,7 +98,7 @@ class Reading:
             return flatten(x)
         if self.representation == "flatten":
             return flatten(x)
-        if found.complex:  # the parts of one number belong together until the end
+        if found.complex:  # real and imaginary part are pooled together
             x = torch.view_as_complex(x)
         axis = context.axes.find(x, self.hints, keeps_shape(found, inputs))
         if context.positions is not None and self.representation in BY_POSITION:
@@ -94,7 +108,7 @@ class Reading:
         return flatten(pool(x, axis, mask))
 
     def mask(self, found: Output, masks: Masks, axis: int, call: str) -> Tensor | None:
-        """Which of an output's tokens are real, as the batch or a packed sequence tells."""
+        """(n, tokens), True for real tokens, from the packed sequence or the masks of the batch; None if all count."""
         x = found.tensor[..., 0] if found.complex else found.tensor
         if x.ndim != 3:
             return None

@@ -1,4 +1,4 @@
-"""The option representation=: which representation each layer has."""
+"""`Representations`: the representation= option, checked: which representation each layer has."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,20 +11,29 @@ from simwidget.capture.patterns import check_patterns, matches
 Named = Literal["flatten", "mean", "cls", "last", "tokens", "positions"]
 NAMES: tuple[str, ...] = get_args(Named)
 BY_POSITION = ("tokens", "positions")
-"""Representations in which a token or position is a sample."""
+"""Representations in which each token or position is a sample."""
 Representation = Named | Callable[[Any], Tensor]
 RepresentationOption = Representation | Mapping[str, Representation]
 
 
 @dataclass(frozen=True)
 class Representations:
-    """The representation of every layer: one for all, or by pattern, the first that matches."""
+    """Which representation each layer has: rules of a pattern and a representation, of which the first match counts."""
 
     rules: tuple[tuple[str, Representation], ...]
 
     @staticmethod
     def from_option(option: Any, layers: Mapping[str, Sequence[str]]) -> "Representations":
-        """Check the option against the layers of the models; raises ValueError, also for a pattern that fits none."""
+        """Check the user's option.
+
+        Args:
+            option: the name of a representation, a callable, or a mapping from layer patterns to these.
+            layers: for each model the names of its layers.
+
+        Raises:
+            ValueError: an unknown name, a pattern that matches no layer, or a representation with positions as samples
+                for only some of the layers.
+        """
         given = dict(option) if isinstance(option, Mapping) else {"*": option}
         for pattern, one in given.items():
             if not callable(one) and one not in NAMES:
@@ -59,14 +68,15 @@ class Representations:
 
     @property
     def names_models(self) -> bool:
+        """Whether a pattern is restricted to a model, as "model:layer" is."""
         return any(":" in pattern for pattern, _ in self.rules)
 
     def describe(self) -> Any:
-        """For the provenance: a name, or names by pattern."""
+        """For the provenance: the name of the representation, or a mapping from patterns to names."""
         described = {pattern: callable_name(one) if callable(one) else one for pattern, one in self.rules}
         return described["*"] if list(described) == ["*"] else described
 
 
 def callable_name(function: Any) -> str:
-    """How a callable option is named in the result."""
+    """The name of a callable option in results and messages."""
     return getattr(function, "__name__", type(function).__name__)

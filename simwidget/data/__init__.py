@@ -1,6 +1,6 @@
-"""From a loader to a `Batch`: its inputs, labels, masks and number of samples; and which samples those were.
+"""From the loader to a `Batch`: inputs, labels, masks and number of samples; and which samples a Gram matrix is of.
 
-In:     whatever the user's loader gives.
-Out:    `Batch`; `Samples` with places, labels and thumbnails for the inspector.
-Knows nothing of layers.
+In:     batches of any structure, from the user's loader.
+Out:    `Batch`; `Samples` with indices, labels and thumbnails for the inspector.
+Nothing here depends on layers or models.
 """

@@ -1,4 +1,4 @@
-"""`Batch`: one batch of the loader, its inputs, labels, masks and number of samples."""
+"""`Batch`: the inputs, labels, masks and number of samples of one batch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,24 +17,27 @@ from simwidget.data.uploads import Uploads
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of the loader, or what `inputs=` makes of it for one network."""
+    """One batch of n samples, as the loader yields it or as the user's `inputs=` function returns it for a network."""
 
     n: int
     raw: Any
-    """the batch as the loader gave it"""
+    """the batch in its original structure"""
     inputs: Any
-    """its part that models take: a tensor, a mapping, a list of images, several of these"""
+    """the part of `raw` that is passed to the network: a tensor, a mapping, a list of images, or several of these"""
     batch_dim: int = 0
-    """where the samples lie in the inputs' tensors"""
+    """the dimension of the input tensors that indexes the samples"""
     labels: Tensor | None = None
-    """(n,) integer class labels, where the batch holds some"""
+    """(n,) integer class labels; None if the batch has none"""
     masks: Masks = NO_MASKS
     uploads: Uploads = field(default_factory=Uploads, repr=False, compare=False)
-    """its tensors on the devices of the networks"""
+    """copies of the batch's tensors on the devices of the networks"""
 
     @cached_property
     def input_tensor(self) -> Tensor | None:
-        """The input as one tensor (n, ...): the first of the inputs that is floating, else the first."""
+        """The input as one tensor (n, ...): the first floating-point tensor of the inputs, else the first tensor.
+
+        Labels and masks are not inputs. None if no dense tensor has n samples, and for a list of images.
+        """
         inputs = self.inputs
         if isinstance(inputs, Mapping):
             excluded = (*LABEL_KEYS, *ATTENTION_MASK_KEYS, *PADDING_MASK_KEYS)
@@ -54,4 +57,5 @@ class Batch:
         return tensor.movedim(dim, 0) if dim else tensor
 
     def with_labels(self, labels: Tensor | None) -> "Batch":
+        """The batch with these labels, if it has none of its own."""
         return self if labels is None or self.labels is not None else replace(self, labels=labels)

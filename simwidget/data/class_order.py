@@ -1,4 +1,4 @@
-"""Whether the samples of a loader come ordered by class."""
+"""`ClassOrder`: detects a loader whose samples are ordered by class."""
 
 from collections import Counter
 
@@ -6,23 +6,24 @@ import torch
 from torch import Tensor
 
 MIN_CLASS_RATIO = 0.6
-"""Batches with fewer than this share of the classes expected in random order are taken for ordered by class."""
+"""The loader counts as ordered by class below this ratio of classes per batch to those expected in random order."""
 
 
 class ClassOrder:
-    """Watches the labels go by and tells when they come ordered by class.
+    """Counts the classes in each batch, to detect a loader whose samples are ordered by class.
 
-    Every measure that is computed batch by batch is biased then: a batch from one class has little of the variance
-    that lies between the classes.
+    With such a loader every measure that is computed batch by batch is biased: a batch from one class contains little
+    of the variance between the classes.
     """
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
         self._n_batches_of: Counter[tuple[int, int]] = Counter()
-        """how many batches had so many samples of so many classes"""
+        """(samples, classes) -> the number of batches with so many samples and distinct classes"""
 
     def add(self, labels: Tensor | None) -> None:
-        if labels is None or labels.device.type != "cpu":  # the loop never waits for a device
+        """Count the labels (n,) of one batch; those on a device are skipped, since reading them would wait for it."""
+        if labels is None or labels.device.type != "cpu":
             return
         classes, counts = labels.unique(return_counts=True)
         for label, count in zip(classes.tolist(), counts.tolist(), strict=True):
@@ -30,16 +31,18 @@ class ClassOrder:
         self._n_batches_of[len(labels), len(classes)] += 1
 
     def state(self) -> dict[str, list]:
+        """The counts in JSON types; `restore` reads them."""
         return {"counts": [*self._counts.items()], "seen": [[*key, count] for key, count in self._n_batches_of.items()]}
 
     def restore(self, state: dict[str, list]) -> None:
+        """Continue from the counts of another run."""
         self._counts = Counter({int(label): int(count) for label, count in state["counts"]})
         self._n_batches_of = Counter({(int(n), int(classes)): int(count) for n, classes, count in state["seen"]})
 
     def note(self) -> str | None:
-        """A sentence for the reader when batches hold far fewer classes than batches in random order would."""
+        """A note for the user if batches contain far fewer classes than batches in random order would, else None."""
         total = sum(self._counts.values())
-        batches = self._n_batches_of.copy()  # at once: the pass may add to it on its own thread
+        batches = self._n_batches_of.copy()  # a copy, because the run may add to it on another thread
         n_batches = batches.total()
         if len(self._counts) < 2 or n_batches < 2:
             return None
@@ -49,6 +52,6 @@ class ClassOrder:
         if found >= MIN_CLASS_RATIO * expected:
             return None
         return (
-            f"the loader is ordered by class ({found:.1f} classes a batch, {expected:.1f} expected of random order): "
-            "every measure is biased by it; shuffle the loader"
+            f"the loader is ordered by class ({found:.1f} classes a batch, {expected:.1f} expected in random order), "
+            "which biases every measure: shuffle the loader"
         )

@@ -1,4 +1,4 @@
-"""The class labels of a batch."""
+"""Finds the class labels of a batch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +8,15 @@ from torch import Tensor
 from simwidget.data.nested import as_mapping, is_dataclass_instance, is_sequence
 
 LABEL_KEYS = ("labels", "label", "targets", "target", "y")
-"""Keys of a mapping that hold class labels."""
+"""Keys under which a mapping may hold class labels, in order of preference."""
 
 
 def find_labels(batch: Any, n: int) -> Tensor | None:
-    """The integer class labels (n,) of a batch's samples: the second of a pair, or a mapping's."""
+    """The integer class labels (n,) of a batch of n samples; None if it has none.
+
+    They are taken from the mapping or dataclass that is the batch or its first element (`LABEL_KEYS`), else from the
+    second element of a tuple or list.
+    """
     found = [batch[1]] if is_sequence(batch) and len(batch) > 1 else []
     first = batch[0] if is_sequence(batch) and batch else batch
     if isinstance(first, Mapping) or is_dataclass_instance(first):

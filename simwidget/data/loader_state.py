@@ -1,4 +1,4 @@
-"""A place in a loader's batches, as a checkpoint holds it, and the hashes by which batches are known again."""
+"""`LoaderState`: how far a run has read the loader, as stored in a checkpoint, with hashes of the batches."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,22 +13,24 @@ from simwidget.restore.randomness import RandomState
 from simwidget.text.untrusted import MalformedError
 
 HASHED_ELEMENTS = 1024
-"""Elements of each tensor of a batch by which it is known again."""
+"""The number of elements of each tensor that are hashed, at most."""
 
 
 @dataclass(frozen=True)
 class LoaderState:
-    """A state in a loader's batches, and what it takes to come there again."""
+    """The state of a loader after some batches: all that is needed to continue after them in another run."""
 
     n_batches: int
+    """the number of batches that are completed"""
     initial_random_state: Mapping[str, Tensor]
-    """the random number generators before the first batch, the loader's own too"""
+    """the random number generators before the first batch, including those of the loader"""
     random_state: Mapping[str, Tensor]
-    """and here; without the loader's own"""
+    """the global random number generators after the last completed batch"""
     hashes: Sequence[int]
-    """one for each batch until here"""
+    """one for each completed batch (`hash_batch`)"""
 
     def arrays(self) -> dict[str, Tensor]:
+        """The state as named tensors for a checkpoint; `from_arrays` reads them."""
         return {
             **{f"start/{name}": one for name, one in self.initial_random_state.items()},
             **{f"now/{name}": one for name, one in self.random_state.items()},
@@ -37,7 +39,7 @@ class LoaderState:
 
     @staticmethod
     def from_arrays(n_batches: int, arrays: Mapping[str, Tensor]) -> "LoaderState":
-        """Raises MalformedError for what `arrays` did not give."""
+        """The state after `n_batches` batches, from `arrays()`; raises MalformedError for anything else."""
         start, now = (
             {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
             for begin in ("start/", "now/")
@@ -50,7 +52,7 @@ class LoaderState:
 
 
 def hash_batch(batch: Any) -> int:
-    """A number by which a batch is known again, of some of its elements; of tensors on a device, of their shapes."""
+    """A 64-bit hash of a batch: of the dtypes and shapes of its tensors and of some elements of those on the CPU."""
     found = hashlib.blake2b(digest_size=8)
     for one in tensors_in(batch):
         tensor = one if isinstance(one, Tensor) else one.data

@@ -1,4 +1,4 @@
-"""Which tokens of a batch are real: what its masks say."""
+"""The masks of a batch: which tokens are real and which are padding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,31 +8,33 @@ import torch
 from torch import Tensor
 
 ATTENTION_MASK_KEYS = ("attention_mask", "encoder_attention_mask", "decoder_attention_mask")
-"""Keys of masks that are 1 where a token is real."""
+"""Keys of masks that are 1 for real tokens and 0 for padding."""
 PADDING_MASK_KEYS = ("src_key_padding_mask", "key_padding_mask", "tgt_key_padding_mask")
-"""Keys of masks that are True where a token is padding."""
+"""Keys of masks that are True for padding."""
 DECODER_INPUT_KEYS = ("decoder_input_ids", "decoder_inputs_embeds", "tgt", "labels")
-"""Keys of what a decoder is given; without a mask of its own."""
+"""Keys of a decoder's input. All its tokens are real if it has no mask of its own."""
 DECODER_MASK_KEYS = ("decoder_attention_mask", "tgt_key_padding_mask")
 
 
 @dataclass(frozen=True)
 class Masks:
-    """The masks of one batch, (n, tokens) bool, True where a token is real; none where all of them hide nothing."""
+    """The masks of one batch: (n, tokens) bool, True for real tokens. Both are None without padding."""
 
     encoder: Tensor | None = None
     decoder: Tensor | None = None
 
     def matching(self, decoder: bool, n_tokens: int) -> Tensor | None:
-        """The mask of an output with so many tokens, of a decoder or of other layers; None where none is so long."""
+        """The mask (n, n_tokens) for an output of that length, or None; `decoder` says which mask to try first."""
         order = (self.decoder, self.encoder) if decoder else (self.encoder, self.decoder)
         return next((mask for mask in order if mask is not None and mask.shape[1] == n_tokens), None)
 
     @property
     def any(self) -> bool:
+        """Whether there is a mask."""
         return self.encoder is not None or self.decoder is not None
 
     def to(self, device: torch.device) -> "Masks":
+        """The same masks on a device."""
         return Masks(*(None if mask is None else mask.to(device) for mask in (self.encoder, self.decoder)))
 
 
@@ -40,17 +42,20 @@ NO_MASKS = Masks()
 
 
 def find_masks(inputs: Any, n: int, index: int) -> Masks:
-    """The masks of a batch of n samples.
+    """The masks of a batch of n samples, from the keys of its inputs.
+
+    Masks may be boolean, integer, or additive: floating, with 0 for real tokens and large negative numbers for padding.
 
     Raises:
-        ValueError: a sample without any real token, which no pooling can represent.
+        ValueError: a sample has no real token, so that no pooling can represent it; names the batch (`index`), the
+            sample and the key.
     """
     found: dict[bool, Tensor] = {}
     for key in (*ATTENTION_MASK_KEYS, *PADDING_MASK_KEYS) if isinstance(inputs, Mapping) else ():
         mask = inputs.get(key)
         if not isinstance(mask, Tensor) or mask.ndim != 2 or len(mask) != n or (key in DECODER_MASK_KEYS) in found:
             continue
-        # additive masks hold 0 for real tokens and a large negative number for padding
+        # a floating mask of zeros alone is additive: no token is padding
         additive = mask.is_floating_point() and bool((mask < 0).any() or not mask.any())
         real = (mask == 0) if key in PADDING_MASK_KEYS or additive else (mask != 0)
         empty = (~real.any(1)).nonzero().flatten()

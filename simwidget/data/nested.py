@@ -1,4 +1,4 @@
-"""Tensors in nested structures: tuples, lists, mappings, dataclasses."""
+"""Iterate over or convert the tensors in nested tuples, lists, mappings and dataclasses."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 
 def tensors_in(value: Any) -> Iterator[Any]:
-    """The tensors and packed sequences in tuples, lists, mappings and dataclasses, depth first."""
+    """The tensors and packed sequences in a nested structure, depth first."""
     if isinstance(value, Tensor | PackedSequence):
         yield value
     elif isinstance(value, Mapping):
@@ -25,18 +25,22 @@ def tensors_in(value: Any) -> Iterator[Any]:
 
 
 def as_mapping(value: Any) -> dict[str, Any]:
-    """The entries of a mapping or the fields of a dataclass."""
+    """The entries of a mapping, or the fields of a dataclass by name."""
     if isinstance(value, Mapping):
         return dict(value.items())
     return {one.name: getattr(value, one.name) for one in fields(value)}
 
 
 def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """The same structure with every tensor changed; of the same types, so that attributes still work."""
+    """A copy of a nested structure with `function` applied to every tensor.
+
+    Containers keep their types, so that their attributes still work; an immutable mapping becomes a dict. Values that
+    are no tensors are not copied.
+    """
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, PackedSequence):
-        # the sizes of the batches stay on the CPU, where recurrent layers want them
+        # batch_sizes stays as it is, because recurrent layers need it on the CPU
         parts = {name: part for name, part in value._asdict().items() if name != "batch_sizes" and part is not None}
         return value._replace(**{name: function(part) for name, part in parts.items()})
     if isinstance(value, Mapping):
@@ -60,8 +64,10 @@ def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
 
 
 def is_sequence(value: Any) -> bool:
+    """Whether this is a tuple or list; a PackedSequence is a named tuple, but counts as one tensor."""
     return isinstance(value, tuple | list) and not isinstance(value, PackedSequence)
 
 
 def is_dataclass_instance(value: Any) -> bool:
+    """Whether this is an instance of a dataclass, not a dataclass itself."""
     return is_dataclass(value) and not isinstance(value, type)

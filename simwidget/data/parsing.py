@@ -1,4 +1,4 @@
-"""A batch as the loader yields it -> `Batch`."""
+"""`parse_batch`: finds the inputs, labels, masks and number of samples of a batch of any structure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,17 +14,25 @@ from simwidget.data.nested import as_mapping, is_dataclass_instance, is_sequence
 from simwidget.text.printable import describe_type
 
 MIN_IMAGES = 3
-"""A list of fewer is taken for an input and its labels; put it into a tuple, (images,)."""
+"""A list of fewer images is treated as (input, labels). Put it into a tuple, `(images,)`, to avoid that."""
 
 
 def parse_batch(batch: Any, index: int, batch_dim: int = 0, any_structure: bool = False) -> Batch:
     """Find a batch's inputs, labels and masks, and count its samples.
 
-    The input is a tensor, a mapping, a packed sequence, a list of images (c, h, w), or the first element of a tuple or
-    list, whose second one may be class labels. An `any_structure` batch is the user's own function's business.
+    The input is a tensor, a mapping, a dataclass, a packed sequence, a list of images (c, h, w), or the first element
+    of a tuple or list, whose second element may be class labels (n,).
+
+    Args:
+        batch: the batch, of any of these structures.
+        index: its number in the loader, for error messages.
+        batch_dim: the dimension of its tensors that indexes the samples; tensors with fewer dimensions use the first.
+        any_structure: accept any other structure too, and take n from the first tensor in it. For networks with a
+            `forward=` function, which alone reads the batch.
 
     Raises:
-        TypeError: there is nothing in it whose samples could be counted.
+        TypeError: the number of samples cannot be determined.
+        ValueError: a mask of the batch marks all tokens of a sample as padding.
     """
     inputs = batch
     if is_sequence(batch) and batch and not (len(batch) >= MIN_IMAGES and is_image_list(batch)):
@@ -37,18 +45,18 @@ def parse_batch(batch: Any, index: int, batch_dim: int = 0, any_structure: bool 
     if n is None:
         raise TypeError(
             f"batch {index} is {describe_batch(batch)}: the loader must give tensors (n, ...), mappings of them, "
-            "lists of images (c, h, w), or tuples (input, ...) whose first element is one of these; give "
-            "inputs= to make such a batch of yours"
+            "lists of images (c, h, w), or tuples (input, ...) whose first element is one of these; or pass "
+            "inputs= a function that converts the batch"
         )
     return Batch(n, batch, inputs, batch_dim, find_labels(batch, n), find_masks(inputs, n, index))
 
 
 def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
-    """The number of samples of an input; None where that cannot be told."""
+    """The number of samples of an input; None if it cannot be determined."""
     if isinstance(inputs, PackedSequence):
         return int(inputs.batch_sizes[0])
     if isinstance(inputs, Tensor):
-        # nested tensors have no shape, but a size
+        # `shape` raises for nested tensors, `size(dim)` works
         return inputs.size(batch_dim if batch_dim < inputs.ndim else 0) if inputs.ndim else None
     if is_sequence(inputs) and is_image_list(inputs):
         return len(inputs)
@@ -60,7 +68,7 @@ def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
 
 
 def describe_batch(batch: Any) -> str:
-    """How a message calls a batch that is of no use."""
+    """A description of an unsupported batch for an error message."""
     if isinstance(batch, Mapping):
         return f"a mapping without tensors, with keys {list(batch)[:8]}"
     if is_sequence(batch):

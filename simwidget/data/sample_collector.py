@@ -1,4 +1,4 @@
-"""The samples of a joined batch, collected forward pass by forward pass."""
+"""`SampleCollector`: collects the samples of the batches that are joined for one Gram matrix."""
 
 from torch import Tensor
 
@@ -8,10 +8,10 @@ from simwidget.data.thumbnails import NO_IMAGE, Size, thumbnail_size
 
 
 class SampleCollector:
-    """The samples of one joined batch, as `GramBatch` has its Gram matrices.
+    """Collects the samples of joined batches, in step with `GramBatch`, which collects their Gram matrices.
 
-    `open(batch)` announces a forward pass and `close()` ends it; `take()` gives what was closed and starts afresh, and
-    `drop()` starts afresh alone. A pass that was abandoned leaves nothing.
+    For each batch `open(batch)` comes before the forward pass and `close()` after it, or `abandon()` if it failed.
+    `take()` returns the samples of all closed batches and starts anew; `drop()` discards them.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class SampleCollector:
 
     @property
     def n_seen(self) -> int:
-        """Samples of all passes so far; whoever goes on where another pass stood begins there."""
+        """The number of samples seen so far, and the index of the next one. Set it to continue another run."""
         return self._n_seen
 
     @n_seen.setter
@@ -32,20 +32,24 @@ class SampleCollector:
         self._n_seen = n
 
     def open(self, batch: Batch) -> None:
+        """Start collecting the samples of a batch, before its forward pass."""
         if self._size is None:
             self._size = NO_IMAGE if batch.input_tensor is None else thumbnail_size(batch.input_tensor)
         self._open = BatchSamples(self._n_seen, batch, self._size)
         self._n_seen += batch.n
-        # numpy writes into a tensor's memory unseen, but a loader that does gives the same memory again
+        # Writes through NumPy do not change a tensor's version, but a loader that overwrites its buffer through NumPy
+        # yields the same memory address again. From then on, held tensors cannot be trusted.
         held = (*self._taken, *self._closed)
         self._reuses = self._reuses or any(one.shares_memory(batch.input_tensor) for one in held)
         for one in held if self._reuses else ():
             one.drop_inputs()
 
     def close(self, make_thumbnails: bool, sample_of_position: Tensor | None = None) -> None:
-        """End the forward pass; with `make_thumbnails` its thumbnails are made now, while the loader has not gone on.
+        """Add the samples of the open batch, after its forward pass.
 
-        `which` says for each token that is a sample here in which of the batch's samples it lies.
+        Args:
+            make_thumbnails: make the thumbnails now, before the loader can overwrite its tensor.
+            sample_of_position: if positions are samples, the sample of the batch that each belongs to, (m,).
         """
         assert self._open is not None
         if sample_of_position is not None:
@@ -58,14 +62,16 @@ class SampleCollector:
         self._open = None
 
     def abandon(self) -> None:
-        """Forget the open forward pass."""
+        """Discard the open batch, whose forward pass failed."""
         if self._open is not None:
             self._n_seen -= self._open.n
             self._open = None
 
     def take(self) -> tuple[BatchSamples, ...]:
+        """The samples of all closed batches, which are then removed here."""
         self._taken, self._closed = self._closed, ()
         return self._taken
 
     def drop(self) -> None:
+        """Discard the samples of all closed batches."""
         self._closed = ()

@@ -1,4 +1,4 @@
-"""Which samples a Gram matrix is of: their indices in the pass, their labels and, where they are images, thumbnails."""
+"""Which samples a Gram matrix is of: their indices, labels and thumbnails."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,30 +13,37 @@ from simwidget.restore.networks import tensor_version
 
 @dataclass(frozen=True)
 class Samples:
-    """Some samples, on one device."""
+    """The indices, labels and thumbnails of n samples, on one device."""
 
     indices: Tensor
-    """(n,) int64: running numbers of the pass, from 0, over all samples that the loader gave"""
+    """(n,) int64: the index of each sample among all samples of the loader, from 0"""
     labels: Tensor
-    """(n,) float64; NaN where there is none"""
+    """(n,) float64: class labels; NaN without a label"""
     thumbnails: Tensor
-    """(n, h, w, c) uint8"""
+    """(n, h, w, c) uint8; zeros without a thumbnail"""
     has_thumbnail: Tensor
-    """(n,) bool: whether the sample has a thumbnail"""
+    """(n,) bool"""
 
     def take(self, selection: Tensor | slice) -> "Samples":
+        """The selected samples, by position in these tensors."""
         return Samples(*(part[selection] for part in vars(self).values()))
 
     @staticmethod
     def join(parts: Sequence["Samples"]) -> "Samples":
+        """The concatenation of several, in order."""
         return Samples(*(torch.cat(tensors) for tensors in zip(*(vars(one).values() for one in parts), strict=True)))
 
 
 class BatchSamples:
-    """One batch of the loader, so far as its samples can be named and shown later.
+    """The samples of one batch of the loader: indices, labels and, if it has images, thumbnails.
 
-    The loader's own tensor is held as it came, until the thumbnails are made of it: no copy, and no work for samples
-    that nobody looks at.
+    Thumbnails are made on demand, because most batches are never inspected. Until then the input tensor of the loader
+    is held without copying it.
+
+    Args:
+        first: the index of the batch's first sample among all samples of the loader.
+        batch: the batch.
+        size: the size of the thumbnails, or `NO_IMAGE`.
     """
 
     def __init__(self, first: int, batch: Batch, size: Size) -> None:
@@ -46,42 +53,43 @@ class BatchSamples:
         self._size = size
         self._thumbnails: Tensor | None = None
         self._sample_of_position: Tensor | None = None
-        # the first batch of the pass fixes the size: the pictures of others are brought to it
+        # thumbnails of all batches have the size that the first batch determines; the number of channels must be equal
         inputs = batch.input_tensor
         fits = size != NO_IMAGE and inputs is not None and thumbnail_size(inputs)[2] == size[2]
         self._inputs = inputs if fits else None
         self._version = tensor_version(self._inputs)
 
     def shares_memory(self, inputs: Tensor | None) -> bool:
-        """Whether these inputs have the memory of the ones that are held."""
+        """Whether `inputs` starts at the same memory address as the held tensor."""
         return self._inputs is not None and inputs is not None and self._inputs.data_ptr() == inputs.data_ptr()
 
     def set_sample_of_position(self, sample_of_position: Tensor) -> None:
-        """Of the batch's n samples, each of `which` (m,) stands for one of the m that count, which are its tokens."""
+        """If positions are samples: for each of the m positions, the sample of the batch that it belongs to, (m,)."""
         self._sample_of_position = sample_of_position
 
     def drop_inputs(self) -> None:
-        """Let the loader's tensor go, with no thumbnails made of it."""
+        """Release the loader's tensor without making thumbnails."""
         self._inputs = None
 
     def make_thumbnails(self, unchanged: bool = False) -> None:
-        """Make the thumbnails and let the loader's tensor go; they are not held if it was written into since.
+        """Make the thumbnails and release the loader's tensor.
 
-        `unchanged` tells that the loader has had no chance to.
+        They are discarded if the tensor was written into since the batch was read, as some loaders do to reuse memory.
+        With `unchanged`, the caller asserts that the loader has not continued yet, and nothing is checked.
         """
         inputs = self._inputs
         if inputs is None:
             return
         try:
             made = thumbnails(inputs, self._size)
-            # looked at afterwards: the loader may be at work on another thread
+            # checked afterwards, because the loader may write on another thread meanwhile
             if unchanged or (self._version is not None and tensor_version(inputs) == self._version):
                 self._thumbnails = made
         finally:
             self._inputs = None
 
     def samples(self, device: torch.device) -> Samples:
-        """The samples on this device; nothing waits for it."""
+        """The samples on `device`, without synchronising with it."""
         self.make_thumbnails()
         made, labels = self._thumbnails, self._labels
         has_thumbnail = made is not None

@@ -1,4 +1,4 @@
-"""The loader's batches one by one, and how to come to the same place in them again."""
+"""`BatchSource`: iterates over the loader so that a run can continue after a failure or from a checkpoint."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,15 +14,15 @@ from simwidget.text.printable import describe_type
 
 
 class BatchSource:
-    """A loader's batches, each of which is in hand until it is `done`.
+    """The batches of a loader. `next` returns the same batch until `advance` marks it as completed.
 
-    After a failure `open` goes on: with the batch in hand, or, where the loader itself failed, by passing over those
-    that were done. `start_from` begins at another run's state in the same way. With `records_hashes`, the `state`
-    can be told at any time.
+    After a failure, `open` continues: with the current batch if the run failed, or, if the loader itself failed, with a
+    new iterator on which the completed batches are skipped. `start_from` continues from the state of another run in
+    the same way. The property `state` needs `records_hashes`.
     """
 
     records_hashes = False
-    """whether each batch is marked, so that another run can tell whether it meets the same ones"""
+    """whether each batch is hashed, so that a resumed run can check that it gets the same batches"""
 
     def __init__(self, loader: Iterable, devices: Sequence[torch.device]) -> None:
         self._loader = loader
@@ -39,23 +39,29 @@ class BatchSource:
 
     @property
     def state(self) -> LoaderState:
+        """The state after the completed batches, for a checkpoint."""
         assert self.records_hashes
         now = self._now or RandomState(self._devices)
         return LoaderState(self.n_done, self._start, now.arrays(), self._hashes[: self.n_done])
 
     def start_from(self, state: LoaderState) -> None:
-        """Begin at a state of another run over the same batches."""
+        """Before `open`: continue from the state of another run over the same batches."""
         self._target = state
         self.n_done = state.n_batches
 
     def open(self) -> None:
-        """Begin, or go on after a failure."""
+        """Start iterating, or continue after a failure.
+
+        Raises:
+            RuntimeError: the loader failed and can be iterated only once.
+            ValueError: the loader does not yield the batches that were completed before.
+        """
         if self._batches is not None and not self._failed:
             return
         if self._failed and is_one_shot(self._loader):
             raise RuntimeError(
-                f"the loader, {describe_type(self._loader)}, ended with its error and cannot begin again: give a "
-                "DataLoader or another iterable that can, or take the result as it is"
+                f"the loader, {describe_type(self._loader)}, cannot be iterated again after its error: pass a DataLoader or "
+                "another iterable that can, or use the result so far"
             )
         if self._target is not None:
             self._restore(self._target.initial_random_state)
@@ -68,7 +74,7 @@ class BatchSource:
         self._skip()
 
     def next(self) -> Any:
-        """The batch in hand, or the next one; raises StopIteration after the last."""
+        """The current batch, or the next one after `advance`; raises StopIteration after the last."""
         assert self._batches is not None
         if not self._current:
             try:
@@ -83,14 +89,14 @@ class BatchSource:
         return self._current[0]
 
     def advance(self) -> None:
-        """The batch in hand is through."""
+        """Mark the current batch as completed."""
         self._current.clear()
         self.n_done += 1
         if self.records_hashes:
             self._now = RandomState(self._devices)
 
     def _skip(self) -> None:
-        """Take the batches that were done before."""
+        """Read and discard the batches that were completed before, and check that they are the same."""
         assert self._batches is not None
         expected = self._hashes[: self.n_done] if self._target is None else array("q", self._target.hashes)
         self._hashes = array("q")
@@ -100,8 +106,8 @@ class BatchSource:
                 batch = next(self._batches)
             except StopIteration:
                 raise ValueError(
-                    f"the loader ends after {index} batches, and the run had taken {self.n_done} of it: give the same "
-                    "loader again"
+                    f"the loader ends after {index} batches, but {self.n_done} were completed before: pass the same "
+                    "loader"
                 ) from None
             if self.records_hashes:
                 found = hash_batch(batch)
@@ -110,11 +116,13 @@ class BatchSource:
                 self._hashes.append(found)
         if first_difference == 0 and is_repeatable(self._loader):
             raise ValueError(
-                "the first batch of the loader is not the one that the run began with: give the same data in the same "
+                "the first batch of the loader differs from the first batch of the run: pass the same data in the same "
                 "order"
             )
         if self.n_done and (first_difference is not None or not is_repeatable(self._loader)):
-            self.notes.append("not bit-reproducible: the loader gave other batches, or cannot be proven to repeat them")
+            self.notes.append(
+                "not bit-reproducible: the loader yields other batches than before, or is not certain to repeat them"
+            )
         if self._target is not None and first_difference is None:
             RandomState.from_arrays(self._target.random_state).restore()
             self._now = RandomState(self._devices)

@@ -1,4 +1,4 @@
-"""A part of a batch's samples, in the batch's own form."""
+"""`take_samples`: some samples of a batch, in the structure of the batch."""
 
 from typing import Any
 
@@ -11,10 +11,18 @@ from simwidget.data.nested import map_tensors
 
 
 def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
-    """The samples `samples` of a batch of the loader; what is not one a sample stays whole.
+    """The samples in the slice `samples` of a batch of n samples, in the same structure.
+
+    Tensors with n entries in the batch dimension, or in the first dimension, are sliced, and so are lists of n images;
+    everything else is returned whole.
+
+    Args:
+        raw: the batch as the loader yields it.
+        batch: the same batch, parsed.
+        samples: a slice with `start` and `stop`.
 
     Raises:
-        RuntimeError: the samples cannot be told apart, in packed sequences or where `forward=` alone knows the batch.
+        RuntimeError: the batch contains a packed sequence.
 
     >>> import torch
     >>> from simwidget.data.parsing import parse_batch
@@ -34,9 +42,9 @@ def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
 
 
 def _slice_image_lists(value: Any, n: int, samples: slice) -> Any:
-    """Lists of images hold a sample in each entry."""
+    """Slice the lists of n images in a nested structure, and leave the rest as it is."""
     if isinstance(value, PackedSequence):
-        raise RuntimeError("a packed sequence is not split: give smaller batches")
+        raise RuntimeError("a packed sequence cannot be split into smaller batches: use a smaller batch size")
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         if len(value) == n and n > 2 and is_image_list(value):
             return type(value)(value[samples])

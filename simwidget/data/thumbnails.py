@@ -1,13 +1,13 @@
-"""Image-like inputs -> small pictures for the eye."""
+"""Input images -> thumbnails."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 MAX_SIDE = 40
-"""Pixels of a thumbnail's longer side, at most."""
+"""The largest height or width of a thumbnail, in pixels."""
 MIN_IMAGE_SIDE = 8
-"""Inputs with a side under this many pixels are not taken for images."""
+"""Pixels. Inputs with a smaller height or width are not treated as images."""
 
 Size = tuple[int, int, int]
 """Height, width and channels."""
@@ -15,9 +15,9 @@ NO_IMAGE: Size = (0, 0, 0)
 
 
 def thumbnail_size(inputs: Tensor) -> Size:
-    """The size of the inputs' thumbnails, in their own ratio and never enlarged; `NO_IMAGE` for other inputs.
+    """The size of thumbnails for input images, with their aspect ratio and never enlarged; `NO_IMAGE` for other inputs.
 
-    Image-like are floating or uint8 tensors (n, c, h, w) with one channel or three, and sides of 8 pixels or more.
+    Images are floating or uint8 tensors (n, c, h, w) with n >= 1, 1 or 3 channels, and at least 8 x 8 pixels.
 
     >>> import torch
     >>> thumbnail_size(torch.zeros(2, 3, 80, 60)), thumbnail_size(torch.zeros(2, 1, 28, 28))
@@ -37,10 +37,10 @@ def thumbnail_size(inputs: Tensor) -> Size:
 
 @torch.no_grad()
 def thumbnails(inputs: Tensor, size: Size) -> Tensor:
-    """Inputs (n, c, H, W) -> uint8 pictures (n, h, w, c), each pixel the mean of its area.
+    """Images (n, c, H, W) -> thumbnails (n, h, w, c) in uint8, each pixel the mean over its area.
 
-    Loaders normalise in ways that are not told, so every picture is scaled by itself: its least value over all pixels
-    and channels becomes 0 and its largest 255. One without contrast, or with values that are not finite, is black.
+    How the loader normalises images is unknown. Each thumbnail is therefore scaled on its own, so that its minimum over
+    all pixels and channels becomes 0 and its maximum 255. Images that are constant or not finite become black.
 
     >>> import torch
     >>> ramp = torch.arange(64.0).reshape(1, 1, 8, 8)

@@ -1,24 +1,27 @@
-"""A batch's tensors on the devices that run on them."""
+"""`Uploads`: copies of a batch's tensors on the devices of the networks."""
 
 import torch
 from torch import Tensor
 
 
 class Uploads:
-    """Brings each tensor of a batch to each device once, for all networks and confounders there.
+    """Copies each tensor of a batch to each device at most once, for all networks and confounders on that device.
 
-    What comes from ordinary memory is waited for by nobody: it has left that memory when the call returns. Pinned
-    memory is read later, when the loader may be writing into it, so that is waited for.
+    Copies from pageable memory to a GPU do not wait for the GPU: the source has been read when the call returns. Copies
+    from pinned memory are synchronous, since otherwise the loader could overwrite the source before it is read.
     """
 
     def __init__(self) -> None:
         self._copies: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
 
     def to(self, tensor: Tensor, device: torch.device) -> Tensor:
-        """The tensor on a device: itself where it is there; whoever writes into it copies it first."""
+        """The tensor on `device`; the tensor itself if it is already there.
+
+        The result is shared: copy it before writing into it.
+        """
         if tensor.device == device:
             return tensor
-        # the tensor is kept as well: while it lives, nothing else has its id
+        # the source is kept too, so that no other tensor can get its id
         key = id(tensor), device
         if key not in self._copies:
             non_blocking = device.type == "cuda" and not (tensor.device.type == "cpu" and tensor.is_pinned())
@@ -26,4 +29,5 @@ class Uploads:
         return self._copies[key][1]
 
     def clear(self) -> None:
+        """Release all copies."""
         self._copies.clear()

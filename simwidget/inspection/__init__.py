@@ -1,6 +1,6 @@
-"""One pair of layers in the latest block: Gram matrices, spectra, and on which samples the two agree.
+"""Details of a pair of layers on the latest batch: Gram matrices, their spectra, and the agreement on single samples.
 
-In:     the stack of Gram matrices of a block and its `Samples`.
+In:     the Gram matrices of all layers on the latest block of batches, and its `Samples`.
 Out:    `Inspection`, a frozen value of NumPy arrays.
 `pair` never imports torch.
 """

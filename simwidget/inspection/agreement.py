@@ -1,7 +1,7 @@
-"""The samples on which two layers agree least and most, kept up batch by batch.
+"""`Extremes`: the samples on which two layers agree least and most, updated batch by batch.
 
-Everything here is tensors on one device and of shapes that do not depend on the numbers, so that no batch waits for
-them; only `RankedSamples.fetch` does, for whoever asks.
+All values are tensors on one device, with shapes that do not depend on the numbers, so that updates never synchronise
+with the device. Only `RankedSamples.fetch` does.
 """
 
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from simwidget.gram.rows import Key
 from simwidget.inspection.pair import Sample
 
 N_EXTREMES = 12
-"""Samples kept at either end."""
+"""The number of samples that are kept at each end."""
 
 
 def agreement(gram_x: Tensor, gram_y: Tensor) -> Tensor:
-    r"""How far two layers agree on each sample: the cosine of its rows of their two centred Gram matrices.
+    r"""The agreement of two layers on each sample: the cosine of the sample's rows in their two centred Gram matrices.
 
     .. math:: a_i = \frac{\sum_j K_{ij} L_{ij}}{\sqrt{\sum_j K_{ij}^2 \sum_j L_{ij}^2}}
 
     Args:
-        gram_x, gram_y: centred Gram matrices (n, n) of the same samples.
+        gram_x, gram_y: the centred Gram matrices K and L (n, n) of the same samples.
 
     Returns:
-        (n,) float64, from -1 to 1; NaN where a row is zero or not finite.
+        (n,) float64, from -1 to 1; NaN if a row is zero or not finite.
 
     >>> import torch
     >>> x = torch.tensor([[2.0, -1, -1], [-1, 1, 0], [-1, 0, 1]])
@@ -39,22 +39,23 @@ def agreement(gram_x: Tensor, gram_y: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class RankedSamples:
-    """Some samples with the agreement of two layers on them, in an order."""
+    """Some samples with the agreement of two layers on each."""
 
     values: Tensor
-    """(k,) float64; NaN where the layers cannot be compared"""
+    """(k,) float64; NaN if undefined"""
     samples: Samples
 
     def first(self, descending: bool) -> "RankedSamples":
-        """The `N_EXTREMES` least or largest values in order; NaN comes last, and of equals the earlier one first."""
+        """The `N_EXTREMES` samples with the smallest or largest values, stably sorted, NaN last."""
         order = (-self.values if descending else self.values).argsort(stable=True)[:N_EXTREMES]
         return RankedSamples(self.values[order], self.samples.take(order))
 
     def join(self, other: "RankedSamples") -> "RankedSamples":
+        """The concatenation of both."""
         return RankedSamples(torch.cat([self.values, other.values]), Samples.join([self.samples, other.samples]))
 
     def fetch(self) -> tuple[Sample, ...]:
-        """The samples that could be compared, for people."""
+        """The samples whose agreement is defined, as Python values; waits for the device."""
         values, places, labels = (part.tolist() for part in (self.values, self.samples.indices, self.samples.labels))
         pictured, pictures = self.samples.has_thumbnail.tolist(), self.samples.thumbnails.cpu().numpy()
         return tuple(
@@ -71,25 +72,26 @@ class RankedSamples:
 
 @dataclass(frozen=True)
 class Extremes:
-    """The samples on which two layers agree least and most. Merging is additive: the order of batches does not matter.
+    """The samples on which two layers agree least and most. The order in which batches are merged does not matter.
 
-    Where fewer than twice `N_EXTREMES` samples were compared, some stand at both ends.
+    If fewer than twice `N_EXTREMES` samples were compared, some are in both lists.
     """
 
     least: RankedSamples
-    """the least agreed first"""
+    """in ascending order of agreement"""
     most: RankedSamples
-    """the most agreed first"""
+    """in descending order of agreement"""
     n_compared: Tensor
-    """(): how many samples had a number"""
+    """(): the number of samples whose agreement is defined"""
 
     @classmethod
     def of(cls, values: Tensor, samples: Samples) -> "Extremes":
-        """Of one batch: agreements (n,) and whose they are."""
+        """The extremes of one batch, from the agreement (n,) on each of its samples."""
         batch = RankedSamples(values, samples)
         return cls(batch.first(descending=False), batch.first(descending=True), (~values.isnan()).sum())
 
     def merge(self, other: "Extremes") -> "Extremes":
+        """The extremes of the samples of both."""
         least, most = self.least.join(other.least), self.most.join(other.most)
         n_compared = self.n_compared + other.n_compared
         return Extremes(least.first(descending=False), most.first(descending=True), n_compared)
@@ -101,11 +103,12 @@ Pair = frozenset[Key]
 
 @dataclass
 class WatchedPair:
-    """A pair of layers that someone looks at, and what its batches have shown since."""
+    """A pair of layers that is being inspected, with its extremes over all batches since then."""
 
     key_x: Key
     key_y: Key
     extremes: Extremes | None = None
 
     def add(self, extremes: Extremes) -> None:
+        """Add the extremes of another batch."""
         self.extremes = extremes if self.extremes is None else self.extremes.merge(extremes)

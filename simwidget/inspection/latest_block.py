@@ -1,4 +1,4 @@
-"""The latest batch of a run: the Gram matrices of all its layers, and whose samples they are."""
+"""`LatestBlock`: the Gram matrices of all layers on the latest batches that were joined, and their samples."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,31 +16,36 @@ from simwidget.inspection.pair import Inspection, effective_dimension, sort_by_l
 
 @dataclass(frozen=True)
 class LatestBlock:
+    """The Gram matrices (m, m) of all rows (layers and confounders) on the latest m samples, and these samples."""
+
     grams: Tensor
-    """(R, m, m): for each row its Gram matrix, centred or not; zeros where it has none"""
+    """(R, m, m): the Gram matrix of each row, centred or not; zeros if the row has none"""
     batches: tuple[BatchSamples, ...]
-    """the batches of the loader whose samples, in this order, begin with those m"""
+    """the batches of the loader that were joined; their first m samples are those of the Gram matrices"""
 
     @cached_property
     def samples(self) -> Samples:
-        """The m samples, on the Gram matrices' device."""
+        """The m samples, on the device of the Gram matrices."""
         all_samples = Samples.join([one.samples(self.grams.device) for one in self.batches])
         return all_samples.take(slice(self.grams.shape[-1]))
 
     def gram(self, row: int) -> Tensor:
-        """A row's centred Gram matrix (m, m)."""
+        """The centred Gram matrix (m, m) of a row."""
         return double_centre(self.grams[row])
 
     def extremes(self, row_x: int, row_y: int) -> Extremes:
-        """The samples of this batch on which two rows agree least and most."""
+        """The samples among these m on which two rows agree least and most."""
         return Extremes.of(agreement(self.gram(row_x), self.gram(row_y)), self.samples)
 
     def inspect(
         self, row_x: int, row_y: int, extremes: Extremes | None, names: tuple[str, str, str, str]
     ) -> Inspection:
-        """What two rows make of this batch's samples; without extremes, those of this batch.
+        """The Gram matrices, spectra and extremes of two rows.
 
-        `names` are the first model's and layer's and the second's.
+        Args:
+            row_x, row_y: the rows.
+            extremes: their extremes over several batches; None: those of these m samples.
+            names: the first model and layer, the second model and layer.
         """
         grams = [self.gram(row).cpu() for row in (row_x, row_y)]
         spectrum_x, spectrum_y = map(gram_spectrum, grams)
@@ -63,23 +68,23 @@ class LatestBlock:
         )
 
     def limited_to(self, max_bytes: int) -> "LatestBlock":
-        """The same, or only its first samples, if the Gram matrices would take more bytes."""
+        """The same, with as many of its first samples as Gram matrices of `max_bytes` allow."""
         if self.grams.nbytes <= max_bytes:
             return self
         m = int((max_bytes / self.grams.element_size() / len(self.grams)) ** 0.5)
         return LatestBlock(self.grams[:, :m, :m].clone(), self.batches)
 
     def make_thumbnails(self) -> None:
-        """Make the thumbnails, and let the loader's tensors go."""
+        """Make the thumbnails of all samples and release the loader's tensors."""
         for one in self.batches:
             one.make_thumbnails()
 
 
 def gram_spectrum(gram: Tensor) -> NDArray[np.float64]:
-    """The eigenvalues (n,) of a centred Gram matrix (n, n) over their sum, the largest first.
+    """The eigenvalues (n,) of a centred Gram matrix (n, n), divided by their sum, in descending order.
 
-    Zeros where there is no variance, NaN where the matrix is not finite. By torch, which keeps to the cores that this
-    thread may use; numpy's own workers would go on waiting awake, and take them from the run.
+    They are zeros if the matrix is zero, and NaN if it is not finite. They are computed by torch, which respects the
+    number of cores of this thread; NumPy's worker threads would keep spinning and slow the run.
 
     >>> gram_spectrum(torch.tensor([1.0, 3.0, 0.0]).diag())
     array([0.75, 0.25, 0.  ])

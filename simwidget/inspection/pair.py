@@ -1,4 +1,4 @@
-"""What two layers make of the samples: the frozen value that displays get. No torch here."""
+"""`Inspection`: the details of a pair of layers, as a frozen value of NumPy arrays. Never imports torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,22 +9,23 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One sample on which two layers agree least or most."""
+    """A sample on which two layers agree least or most."""
 
     index: int
-    """its place in the pass, from 0, among all samples that the loader gave"""
+    """its index among all samples of the loader, from 0"""
     label: int | None
+    """its class label, if the loader yields labels"""
     value: float
-    """how far the layers agree: the cosine of its rows of the two centred Gram matrices, from -1 to 1"""
+    """the agreement: the cosine of the sample's rows in the two centred Gram matrices, from -1 to 1"""
     thumbnail: NDArray[np.uint8] | None
-    """(h, w, c), where the input is an image; its own least and largest value are 0 and 255"""
+    """(h, w, c), if the input is an image; scaled so that its minimum is 0 and its maximum 255"""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
-    """Two layers at one moment of a run: what they make of the m samples of its latest batch, and of single ones.
+    """A pair of layers at one moment of a run: Gram matrices and spectra on the m latest samples, and extreme samples.
 
-    Where the loader gives labels, the Gram matrices are sorted by them, and within a label by place.
+    If all samples have labels, the rows and columns of the Gram matrices are sorted by label, and by index within one.
     """
 
     model_x: str
@@ -32,28 +33,31 @@ class Inspection:
     model_y: str
     layer_y: str
     gram_x: NDArray[np.float32]
-    """(m, m), features centred"""
+    """(m, m): the Gram matrix of the first layer, with centred features"""
     gram_y: NDArray[np.float32]
+    """(m, m): the same for the second layer"""
     samples: NDArray[np.int64]
-    """(m,): the sample of each row, by its place in the pass"""
+    """(m,): for each row of the Gram matrices the index of its sample among all samples of the loader"""
     labels: NDArray[np.int64] | None
-    """(m,)"""
+    """(m,): the label of each row; None if not all samples have labels"""
     spectrum_x: NDArray[np.float64]
-    """(m,): the eigenvalues over their sum, the largest first; NaN where the Gram matrix is not finite"""
+    """(m,): the eigenvalues of `gram_x` divided by their sum, in descending order; NaN if the matrix is not finite"""
     spectrum_y: NDArray[np.float64]
+    """(m,): the same of `gram_y`"""
     dimension_x: float
-    """the effective dimension: the participation ratio of the eigenvalues, from 1 to m - 1; NaN without variance"""
+    """the effective dimension: the participation ratio of the eigenvalues, from 1 to m - 1; NaN if all are zero"""
     dimension_y: float
+    """the same for the second layer"""
     least: tuple[Sample, ...]
-    """up to 12 samples on which the layers agree least, the least agreed first"""
+    """up to 12 samples on which the layers agree least, in ascending order of agreement"""
     most: tuple[Sample, ...]
-    """up to 12 samples on which they agree most, the most agreed first"""
+    """up to 12 samples on which they agree most, in descending order"""
     n_compared: int
-    """samples among which those were found: of the batch at which the pair was first asked for, and of all since"""
+    """the number of samples that `least` and `most` were chosen from: all since the batch at the first inspection"""
 
     @property
     def n_samples(self) -> int:
-        """The m samples on which the Gram matrices and spectra rest."""
+        """The number m of samples in the Gram matrices."""
         return len(self.samples)
 
     def __repr__(self) -> str:
@@ -62,9 +66,9 @@ class Inspection:
 
 
 def sort_by_label(labels: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.int64] | None]:
-    """An order (m,) by label that keeps the order within a label, and the labels in it.
+    """The permutation (m,) that sorts samples by label, stable within a label, and the sorted labels (m,).
 
-    Without a label for every sample (NaN) the order stays as it is, and there are none.
+    If a sample has no label (NaN), the identity permutation and None.
 
     >>> import numpy as np
     >>> sort_by_label(np.array([1.0, 0.0, 1.0, 0.0]))
@@ -77,7 +81,9 @@ def sort_by_label(labels: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArra
 
 
 def effective_dimension(spectrum: Sequence[float] | NDArray[np.float64]) -> float:
-    r"""The participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2`, from 1 to n; NaN without variance.
+    r"""The participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2` of n eigenvalues, from 1 to n.
+
+    NaN if all are zero.
 
     >>> effective_dimension([0.5, 0.5, 0.0])
     2.0

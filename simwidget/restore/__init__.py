@@ -1,5 +1,5 @@
-"""What a run changes outside of itself, and how that is put back: networks, random numbers, threads, torch's switches.
+"""What a run changes outside of itself, and restores: networks, random number generators, threads, torch's settings.
 
 In:     a network, devices.
-Out:    context managers; on every way out all is as it was before.
+Out:    context managers, which restore everything on exit, also after an error.
 """

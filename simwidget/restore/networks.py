@@ -1,4 +1,4 @@
-"""A network in evaluation mode on a device, and afterwards as it was."""
+"""`RestoredNetwork`: puts a network into evaluation mode on a device, and restores it afterwards."""
 
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
@@ -7,15 +7,25 @@ import torch
 from torch import Tensor, nn
 
 LARGE_BUFFER_BYTES = 2**24
-"""Bytes from which on a buffer is watched instead of copied."""
+"""Bytes. Writes into larger buffers are detected, but not undone."""
 
 
 class RestoredNetwork(AbstractContextManager):
-    """A network in evaluation mode on a device; on every way out it is as it was, to the bit.
+    """A context in which a network is in evaluation mode on `device`; on exit it is restored, bit for bit.
 
-    Modes are set on each submodule, so that no `train` or `eval` of the network's own runs: some merge weights there.
-    What moves to another device is put back as the very tensors that it was. Buffers that the forward pass writes into
-    are written back. Parameters are not copied: `modified()` names those that the network itself changed.
+    The attribute `training` is set on each module without calling `train` or `eval`, because some networks override
+    these and merge weights there. If the network is moved to `device`, the original tensors are put back on exit. If
+    not, buffers of up to `LARGE_BUFFER_BYTES` are copied on entry, and their content is restored on exit.
+
+    Parameters are not copied: writes of the forward pass into them are not undone, and `modified()` reports them.
+
+    Args:
+        network: the network. If it is on several devices, it is not moved.
+        model: its name, for error messages.
+        device: where it is to run.
+
+    Raises:
+        RuntimeError: the network cannot be moved to `device`; it is restored first.
     """
 
     def __init__(self, network: nn.Module, model: str, device: torch.device) -> None:
@@ -48,7 +58,7 @@ class RestoredNetwork(AbstractContextManager):
         self._undo.close()
 
     def modified(self) -> list[str]:
-        """Parameters, and very large buffers, that were written into since the start."""
+        """The names of parameters and large buffers that were written into since entry."""
         return [name for name, one, before in self._watched if tensor_version(one) != before]
 
     def _move(self, undo: ExitStack) -> None:
@@ -71,14 +81,15 @@ class RestoredNetwork(AbstractContextManager):
 
 
 def _slots(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any], set[str]]:
+    """The registered parameters and buffers of one module, and the names of non-persistent buffers."""
     return dict(module._parameters), dict(module._buffers), set(module._non_persistent_buffers_set)
 
 
 def _restore_slots(
     module: nn.Module, parameters: dict[str, Any], buffers: dict[str, Any], non_persistent: set[str]
 ) -> None:
-    """The very tensors, in their order; what the forward pass registered is gone."""
-    fixed = isinstance(module, torch.jit.ScriptModule)  # its slots cannot be emptied
+    """Register the original tensors, in their order, and nothing else."""
+    fixed = isinstance(module, torch.jit.ScriptModule)  # entries cannot be removed from it
     for held, before in ((module._parameters, parameters), (module._buffers, buffers)):
         if not fixed:
             held.clear()
@@ -90,25 +101,26 @@ def _restore_slots(
 
 
 def _restore_data(parameter: nn.Parameter, data: Tensor, grad: Tensor | None) -> None:
+    """Moving a module may replace `data` and `grad` of a parameter in place."""
     parameter.data = data
     parameter.grad = grad
 
 
 def _restore_content(buffer: Tensor, copy: Tensor) -> None:
-    """By content: what is written by way of `.data`, NumPy or in inference mode does not count as a version."""
+    """Compare by content, because writes through `.data`, NumPy or in inference mode do not change the version."""
     if not torch.equal(buffer, copy):
         with torch.inference_mode() if buffer.is_inference() else torch.no_grad():
             buffer.copy_(copy)
 
 
 def single_device(network: nn.Module) -> torch.device | None:
-    """The device that holds all of a network; None where there is none, or more than one."""
+    """The device of all tensors of a network; None if it has no tensors or is on several devices."""
     devices = {tensor.device for tensor in [*network.parameters(), *network.buffers()]}
     return devices.pop() if len(devices) == 1 else None
 
 
 def tensor_version(tensor: Tensor | None) -> int | None:
-    """How often a tensor was written into; inference tensors do not count it."""
+    """The version counter of a tensor, which writes increase; None for inference tensors, which have none."""
     return None if tensor is None or tensor.is_inference() else tensor._version
 
 

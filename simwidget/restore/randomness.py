@@ -1,4 +1,4 @@
-"""Random number generators: as they were before a run, and a network's own."""
+"""The states of random number generators: saved and restored, or separate for a network."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,11 @@ from simwidget.text.untrusted import MalformedError
 
 
 class RandomState:
-    """The random number generators of torch, Python and NumPy, as they were when this was made."""
+    """The state of the global random number generators of torch, Python and NumPy at the time of creation.
+
+    Args:
+        devices: the devices whose generators are included, beside the CPU.
+    """
 
     def __init__(self, devices: Sequence[torch.device]) -> None:
         self._torch = torch.get_rng_state()
@@ -24,9 +28,10 @@ class RandomState:
         self._numpy: Any = np.random.get_state()
 
     def restore(self) -> None:
+        """Set the generators to this state; those of devices that this machine lacks are skipped."""
         torch.set_rng_state(self._torch)
         for device, state in self._cuda.items():
-            if (device.index or 0) < torch.cuda.device_count():  # the state may come from another machine
+            if (device.index or 0) < torch.cuda.device_count():  # a checkpoint may come from another machine
                 torch.cuda.set_rng_state(state, device)
         if self._mps is not None and torch.backends.mps.is_available():
             torch.mps.set_rng_state(self._mps)
@@ -34,7 +39,7 @@ class RandomState:
         np.random.set_state(self._numpy)
 
     def arrays(self) -> dict[str, Tensor]:
-        """All of it as tensors, from which `of` makes it again."""
+        """The state as named tensors; `from_arrays` reads them."""
         version, numbers, gauss = self._python
         found = {
             "torch": self._torch,
@@ -51,7 +56,7 @@ class RandomState:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Tensor]) -> "RandomState":
-        """The state that `arrays` told, the rest as it is now. Raises MalformedError for what is none."""
+        """The state in `arrays`, with the present state for missing generators; MalformedError if it is invalid."""
         made = cls([])
         try:
             made._torch = arrays["torch"].clone()
@@ -67,21 +72,25 @@ class RandomState:
                 made._numpy = ("MT19937", np.array(keys, np.uint32), place, has, arrays["numpy_gauss"].item())
                 np.random.RandomState().set_state(made._numpy)
         except (KeyError, RuntimeError, TypeError, ValueError, OverflowError, IndexError) as problem:
-            raise MalformedError(f"its state of the random number generators is not one ({problem})") from problem
+            raise MalformedError(f"its state of the random number generators is invalid ({problem})") from problem
         return made
 
     def is_current(self) -> bool:
-        """Whether torch has drawn nothing since."""
+        """Whether torch has drawn no random numbers since."""
         cuda = all(torch.equal(state, torch.cuda.get_rng_state(device)) for device, state in self._cuda.items())
         mps = self._mps is None or torch.equal(self._mps, torch.mps.get_rng_state())
         return cuda and mps and torch.equal(self._torch, torch.get_rng_state())
 
 
 class OwnRandomStream:
-    """A stream of random numbers of a network's own, beside the one that everything else draws from.
+    """A stream of random numbers for one network, separate from the one that all other code draws from.
 
-    It begins where the generators stand at the first forward pass. That pass also tells whether the network draws any:
-    of one that does not, nothing is put back later, for what other threads draw meanwhile would be drawn again.
+    It starts with the state of the global generators at the first forward pass. The first pass also determines whether
+    the network draws random numbers at all. If it does not, later passes leave the global generators alone: restoring
+    them would also undo what other threads draw in the meantime.
+
+    Args:
+        device: the device of the network.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -90,11 +99,12 @@ class OwnRandomStream:
         self._own: RandomState | None = None
 
     def arrays(self) -> dict[str, Tensor]:
-        """As tensors, from which `restore` makes it again."""
+        """The stream as named tensors; `restore` reads them."""
         draws = {} if self._draws is None else {"draws": torch.tensor(self._draws)}
         return draws if self._own is None else {**draws, **self._own.arrays()}
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
+        """Continue from `arrays()` of another run; raises MalformedError for anything else."""
         draws = arrays.get("draws")
         if draws is not None and draws.shape != ():
             raise MalformedError(f"its array 'draws' has the shape {tuple(draws.shape)}")
@@ -102,6 +112,7 @@ class OwnRandomStream:
         self._own = RandomState.from_arrays(arrays) if "torch" in arrays else None
 
     def run(self, forward: Callable[[], None]) -> None:
+        """Run a forward pass that draws from this stream, and restore the global generators."""
         if self._draws is False:
             forward()
             return
@@ -121,7 +132,7 @@ class OwnRandomStream:
 
 
 class RandomOpDetector(TorchDispatchMode):
-    """Watches this thread for operations of torch that may draw random numbers."""
+    """Detects operations of torch on this thread that may draw random numbers; then `seen` is true."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,7 +145,7 @@ class RandomOpDetector(TorchDispatchMode):
 
 @contextmanager
 def preserved_random_state(devices: Sequence[torch.device]) -> Iterator[None]:
-    """Whatever is drawn inside is drawn again afterwards."""
+    """A context after which the random number generators have the state from before it."""
     before = RandomState(devices)
     try:
         yield

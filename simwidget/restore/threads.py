@@ -1,4 +1,4 @@
-"""Threads beside a run."""
+"""Limits the CPU threads that torch uses beside a run, and takes autocast from one thread to another."""
 
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
@@ -8,17 +8,17 @@ from pathlib import Path
 import torch
 
 _PAUSE_SOFT = 1
-"""OpenMP's omp_pause_soft: threads and memory go, settings stay."""
+"""OpenMP's omp_pause_soft: releases threads and memory, and keeps the settings."""
 
 
 def use_one_core() -> None:
-    """From now on what this thread computes is not spread over others; every other thread is as before.
+    """Let torch compute on one core in the calling thread; other threads keep their number of cores.
 
-    A second pool of workers beside the run's own slows the run far beyond the work that it does: with more threads than
-    cores OpenMP's workers sleep between two parallel regions instead of waiting awake. On two cores a run that was
-    watched took 1.4 times as long. Where torch's OpenMP cannot be found, nothing happens.
+    A second pool of OpenMP workers slows a run much more than the work that it does: with more threads than cores,
+    OpenMP's workers sleep between two parallel regions instead of spinning. On two cores, a run with an open display
+    took 1.4 times as long. If torch's OpenMP library cannot be found, this does nothing.
     """
-    torch.get_num_threads()  # makes torch set this thread up, which would undo the limit later
+    torch.get_num_threads()  # initialises torch's threading here; done later, that would undo the limit
     for library in _openmp():
         library.omp_set_num_threads(1)
         if torch.get_num_threads() == 1:
@@ -26,10 +26,11 @@ def use_one_core() -> None:
 
 
 def release_workers() -> None:
-    """Before another thread computes: end the workers of this one, which gets new ones when it needs them.
+    """End the OpenMP workers of the calling thread, before another thread computes; they are created anew when needed.
 
-    OpenMP counts them although they are idle, and with more threads than cores all workers sleep between two parallel
-    regions: each then took 50 to 80 microseconds longer, a background run on two cores 1.2 times as long.
+    OpenMP counts workers even when they are idle, and with more threads than cores all of them sleep between two
+    parallel regions. Each region then took 50 to 80 microseconds longer, and a background run on two cores 1.2 times as
+    long.
     """
     for library in _openmp():
         if hasattr(library, "omp_pause_resource_all"):
@@ -38,23 +39,23 @@ def release_workers() -> None:
 
 
 def _openmp() -> Iterator[ctypes.CDLL]:
-    """Libraries that may be torch's OpenMP: what the process shows to all, then those beside torch's own.
+    """Candidates for torch's OpenMP library: the global symbols of the process, then the libraries in torch's folder.
 
-    Walking through all loaded libraries would find it too, but calls back into Python with the loader's lock held:
-    while another thread imports a module, both would wait for ever.
+    Iterating over all loaded libraries would find it too, but calls back into Python while the dynamic loader's lock is
+    held. If another thread imports a module at that time, the two threads deadlock.
     """
     beside = sorted(path for path in (Path(torch.__file__).parent / "lib").glob("lib*omp*") if path.is_file())
     for name in (None, *map(str, beside)):
         try:
             library = ctypes.CDLL(name)
             library.omp_set_num_threads.argtypes = [ctypes.c_int]
-        except (OSError, AttributeError, TypeError):  # another system's library, or one without it
+        except (OSError, AttributeError, TypeError):  # for another system, or without these functions
             continue
         yield library
 
 
 def capture_autocast(devices: Sequence[torch.device]) -> Callable[[], AbstractContextManager]:
-    """The autocast of the present thread, to be entered on another one, which has its own."""
+    """A function returning a context with the autocast settings of the calling thread, for use on another thread."""
     kinds = {device.type for device in devices}
     found = [(kind, torch.get_autocast_dtype(kind)) for kind in sorted(kinds) if torch.is_autocast_enabled(kind)]
 

@@ -132,7 +132,7 @@ def test_what_has_no_places():
         positions.drawn_samples()
     assert not told
     places(positions, (4, 4))
-    text = r"^its positions \(5,\) and those of the first layer \(4, 4\) have no places in common: "
+    text = r"^its positions \(5,\) do not correspond to those of the first layer, \(4, 4\): "
     with pytest.raises(RepresentationError, match=text):
         places(positions, (5,))
 

@@ -149,9 +149,9 @@ DIMENSION = (
 )
 LOADER = (
     "the loader must give tensors (n, ...), mappings of them, lists of images (c, h, w), or tuples (input, ...) whose "
-    "first element is one of these; give inputs= to make such a batch of yours"
+    "first element is one of these; or pass inputs= a function that converts the batch"
 )
-CALL = "give inputs= a function that makes its input of the batch, or forward= one that calls it"
+CALL = "pass inputs= a function from the batch to its input, or forward= one that calls it"
 ELSEWHERE = "give batch_dim= where they are elsewhere, or representation= a callable for this layer"
 SCRIPTED = "which runs without hooks: choose other layers, or put the original in its place"
 
@@ -263,7 +263,7 @@ REFUSED = [
     # batches
     ("a mapping with other keys", IN_THE_RUN, TypeError, Text,
      lambda: [{"ids": torch.zeros(N, 5).long(), "more": torch.zeros(N)}], {},
-     "model 'net' knows none of the batch's keys ['ids', 'more']: its forward takes (input_ids, attention_mask); "
+     "model 'net' accepts none of the batch's keys ['ids', 'more']: its forward takes (input_ids, attention_mask); "
      f"{CALL}"),
     ("one input of two", IN_THE_RUN, TypeError, TwoInputs, vectors, {},
      f"model 'net' cannot be called with this batch (missing a required argument: 'text'): its forward takes (image, "
@@ -295,8 +295,8 @@ REFUSED = [
      "confounder 'input' has 24 features in this batch and 18 in those it is joined with: give batches of one shape, "
      "another confounder=, or gram_batch=1 to join none"),
     ("two loaders", AT_ONCE, ValueError, net, lambda: tuple(DataLoader(range(3), shuffle=True) for _ in range(2)), {},
-     "2 loaders were given: shuffled apart they compare different samples. Pass one loader; the same pass over it "
-     "feeds all models"),
+     "2 loaders were given: shuffled independently, they would compare different samples. Pass one loader; "
+     "all models get the same batches from it"),
     # models and layers
     ("an unknown layer", AT_ONCE, ValueError, net, vectors, {"layers": ["stm"]},
      "no layer of 'net' matches 'stm'. Did you mean 'stem'?"),
@@ -369,7 +369,7 @@ WITHOUT_NUMBERS = [
     ("positions of features", Pools, pictures, {"representation": "positions"}, "head",
      "its output (32, 2) has no tokens or positions, only features: choose other layers, or another representation"),
     ("positions of another kind", Pools, pictures, {"representation": "positions"}, "block",
-     "its positions (16,) and those of the first layer (4, 4) have no places in common: compare layers of one kind, or "
+     "its positions (16,) do not correspond to those of the first layer, (4, 4): compare layers of one kind, or "
      "give representation= a callable"),
     ("a layer that never runs", Unused, vectors, {"layers": ["*"]}, "unused", "never ran"),
 ]  # fmt: skip
@@ -395,7 +395,7 @@ def test_a_model_that_is_under_way_elsewhere():
         sw.compare({"other": model}, vectors(), measures="cka", device="cpu").run(progress=False)
 
     text = (
-        "model 'other' is under way in another comparison: wait for that one (`wait()`), stop it, or compare a copy of "
+        "model 'other' is used by another running comparison: wait for it (`wait()`), stop it, or compare a copy of "
         "the model"
     )
     with pytest.raises(RuntimeError) as raised:

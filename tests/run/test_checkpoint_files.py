@@ -46,7 +46,7 @@ def test_other_data_are_refused_when_they_come(tmp_path):
     models = {"a": mlp(0)}
     path = cut(models, DataLoader(Drawing(), batch_size=16), tmp_path)
     comparison = sw.resume(path, models, DataLoader(Drawing(seed=2), batch_size=16), device="cpu")
-    with pytest.raises(ValueError, match="first batch of the loader is not the one that the run began with"):
+    with pytest.raises(ValueError, match="first batch of the loader differs from the first batch of the run"):
         comparison.run(False)
     assert comparison.state == "failed"
     assert comparison.result.n_batches == 4
@@ -60,7 +60,7 @@ def test_a_loader_that_ends_early_is_refused(tmp_path):
         return (batch for batch in LOADERS["a list"]()[:n])
 
     path = cut(models, some(10), tmp_path)
-    with pytest.raises(ValueError, match="the loader ends after 3 batches, and the run had taken 4"):
+    with pytest.raises(ValueError, match="the loader ends after 3 batches, but 4 were completed before"):
         sw.resume(path, models, some(3), device="cpu").run(False)
 
 

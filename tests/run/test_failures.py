@@ -246,7 +246,7 @@ def test_an_iterator_cannot_begin_again():
     comparison = sw.compare({"a": Mendable(0)}, batches(), gram_batch=32, device="cpu")
     with pytest.raises(Trouble):
         comparison.run(False)
-    with pytest.raises(RuntimeError, match="ended with its error and cannot begin again: give a DataLoader"):
+    with pytest.raises(RuntimeError, match="cannot be iterated again after its error: pass a DataLoader"):
         comparison.run(False)
     assert comparison.result.n_samples == 32
 
