@@ -1,6 +1,7 @@
 """Tokens or positions as samples: which of them are drawn, and what each layer has there."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,6 +18,16 @@ MAX_LEADING = 8
 """Tokens that stand before those of the places: a class token, registers."""
 
 
+@dataclass(frozen=True)
+class PositionOptions:
+    """Which positions of a forward pass are its samples."""
+
+    max_positions: int
+    """positions that are drawn from each forward pass"""
+    seed: int
+    """of the draw"""
+
+
 class Positions:
     """The positions of one forward pass that are its samples.
 
@@ -28,12 +39,12 @@ class Positions:
     """
 
     def __init__(
-        self, n: int, masks: Masks, max_positions: int, seed: int, batch: int, on_drawn: Callable[[int], None]
+        self, n: int, masks: Masks, options: PositionOptions, batch: int, on_drawn: Callable[[int], None]
     ) -> None:
         self._n = n
         self._masks = masks
-        self._max_positions = max_positions
-        mixed = np.random.SeedSequence((seed, batch)).generate_state(1)  # torch takes 32 bits of a seed
+        self._max_positions = options.max_positions
+        mixed = np.random.SeedSequence((options.seed, batch)).generate_state(1)  # torch takes 32 bits of a seed
         self._generator = torch.Generator().manual_seed(int(mixed[0]))
         self._on_drawn = on_drawn
         self.grid: Grid | None = None
