@@ -11,8 +11,8 @@ from simwidget.gram.precision import Precision
 from simwidget.plan.confounders import ConfounderOption
 from simwidget.plan.devices import Device
 from simwidget.plan.model import SimilarityModel
-from simwidget.plan.networks import BatchDim
 from simwidget.plan.options import Inputs, Options
+from simwidget.plan.reading_options import BatchDim
 from simwidget.run.comparison import Comparison
 from simwidget.text.suggestions import did_you_mean
 

@@ -1,6 +1,7 @@
 """`Positions`: random tokens or positions of a batch as samples, at the same places in every layer."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +14,16 @@ Grid = tuple[int, ...]
 """The number of positions of an output in each dimension: (tokens,), (height, width), or (depth, height, width)."""
 MAX_LEADING = 8
 """The largest number of leading tokens without a position, such as a class token and registers."""
+
+
+@dataclass(frozen=True)
+class PositionOptions:
+    """Which positions of a forward pass are its samples."""
+
+    max_positions: int
+    """positions that are drawn from each forward pass"""
+    seed: int
+    """of the draw"""
 
 
 class Positions:
@@ -37,12 +48,12 @@ class Positions:
     """
 
     def __init__(
-        self, n: int, masks: Masks, max_positions: int, seed: int, batch: int, on_drawn: Callable[[int], None]
+        self, n: int, masks: Masks, options: PositionOptions, batch: int, on_drawn: Callable[[int], None]
     ) -> None:
         self._n = n
         self._masks = masks
-        self._max_positions = max_positions
-        mixed = np.random.SeedSequence((seed, batch)).generate_state(1)  # torch's generator uses 32 bits
+        self._max_positions = options.max_positions
+        mixed = np.random.SeedSequence((options.seed, batch)).generate_state(1)  # torch takes 32 bits of a seed
         self._generator = torch.Generator().manual_seed(int(mixed[0]))
         self._on_drawn = on_drawn
         self.grid: Grid | None = None

@@ -60,8 +60,8 @@ class BatchSource:
             return
         if self._failed and is_one_shot(self._loader):
             raise RuntimeError(
-                f"the loader, {describe_type(self._loader)}, cannot be iterated again after its error: pass a DataLoader or "
-                "another iterable that can, or use the result so far"
+                f"the loader, {describe_type(self._loader)}, cannot be iterated again after its error: pass a "
+                "DataLoader or another iterable that can, or use the result so far"
             )
         if self._target is not None:
             self._restore(self._target.initial_random_state)

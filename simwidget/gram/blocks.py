@@ -102,6 +102,16 @@ class GramStack:
         return buffer
 
 
+@dataclass(frozen=True)
+class GramOptions:
+    """How Gram matrices are made."""
+
+    gram_batch: int
+    """samples that a Gram matrix has at least: smaller batches are joined"""
+    precision: Precision = "highest"
+    """of the products of features"""
+
+
 class GramBatch:
     """The Gram matrices of one joined batch, by key; `rows` says which row of the stack a key has.
 
@@ -109,14 +119,12 @@ class GramBatch:
     `close()` ends it and says whether the batch is full; then `take()` gives the matrices and starts afresh.
     """
 
-    def __init__(
-        self, gram_batch: int, rows: Mapping[Key, int], device: torch.device, precision: Precision = "highest"
-    ) -> None:
-        self._gram_batch = gram_batch
+    def __init__(self, options: GramOptions, rows: Mapping[Key, int], device: torch.device) -> None:
+        self._gram_batch = options.gram_batch
         self._rows = rows
         self._stack = GramStack(device)
-        self._precision = precision
-        self._kernel: Kernel = LinearKernel(precision)
+        self._precision = options.precision
+        self._kernel: Kernel = LinearKernel(options.precision)
         self._clear()
 
     def _clear(self) -> None:

@@ -95,6 +95,14 @@ def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module
     return tuple(found.values())
 
 
+def confounder_layers(confounders: Sequence[Confounder]) -> dict[str, list[str]]:
+    """The modules that must be hooked for these confounders, by model."""
+    found: dict[str, list[str]] = {}
+    for model, layer in (one.layer for one in confounders if one.layer is not None):
+        found.setdefault(model, []).append(layer.partition("#")[0])
+    return found
+
+
 def _resolve(entry: Any, models: Mapping[str, nn.Module]) -> Confounder:
     if entry == "input":
         return Confounder("input", "input", layer=_first_embedding(models))

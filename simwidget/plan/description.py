@@ -180,7 +180,7 @@ def describe(
     (network,) = plan.networks
     own_batch = network.make_batch(batch, 0)
     drawn_positions = (
-        Positions(own_batch.n, own_batch.masks, positions, seed, 0, lambda _: None) if plan.by_position else None
+        None if plan.positions is None else Positions(own_batch.n, own_batch.masks, plan.positions, 0, lambda _: None)
     )
     context = ReadingContext(own_batch.n, own_batch.masks.to(network.device), drawn_positions)
     found: dict[str, LayerDescription] = {}

@@ -12,15 +12,12 @@ from simwidget.capture.batch_first import sequence_first_layers
 from simwidget.capture.calling import Caller, Forward
 from simwidget.capture.encoder_decoder import encoder_or_decoder
 from simwidget.capture.layers import named_layers
-from simwidget.capture.patterns import check_patterns, matches
 from simwidget.capture.reading import Reading
-from simwidget.capture.representations import BY_POSITION, Named, Representations
 from simwidget.data.batch import Batch
 from simwidget.data.parsing import describe_batch, parse_batch
 from simwidget.plan.model import SimilarityModel
+from simwidget.plan.reading_options import ReadingOptions
 from simwidget.text.errors import add_place
-
-BatchDim = None | int | Mapping[str, int]
 
 
 @dataclass
@@ -71,83 +68,64 @@ class Network:
             ) from problem
 
 
-def networks_of(
-    models: Sequence[SimilarityModel],
-    devices: Mapping[str, torch.device],
-    representations: Representations,
-    batch_dim: BatchDim,
-    inputs: Mapping[str, Callable[[Any], Any] | None],
-    forwards: Mapping[str, Forward | None],
-    confounder_layers: Mapping[str, Sequence[str]],
-    by_position: Named | None = None,
-) -> list[Network]:
-    """Each network once, with the layers that any of its models asks for and those in `confounder_layers`.
+@dataclass(frozen=True)
+class PlannedModel:
+    """One model of the comparison, with the options that are its own."""
+
+    model: SimilarityModel
+    device: torch.device
+    inputs: Callable[[Any], Any] | None
+    """from the loader's batch to the model's own"""
+    forward: Forward | None
+    confounder_layers: Sequence[str]
+    """layers that are hooked as confounders, whether they are chosen or not"""
+
+    @property
+    def name(self) -> str:
+        return self.model.model_name
+
+    @property
+    def module(self) -> nn.Module:
+        return self.model.model
+
+    @property
+    def hooked_layers(self) -> list[str]:
+        return list(dict.fromkeys((*self.model.layer_names, *self.confounder_layers)))
+
+
+def networks_of(models: Sequence[PlannedModel], options: ReadingOptions) -> list[Network]:
+    """Each network once, with the layers that any of its models asks for.
 
     A network under two names is run once, unless the two get different inputs, forwards or representations.
     """
-    _check_batch_dim(batch_dim, models)
-    groups: dict[Any, list[SimilarityModel]] = {}
+    groups: dict[Any, list[PlannedModel]] = {}
     for model in models:
-        name = model.model_name
-        by_name = (
-            name
-            if representations.names_models or (isinstance(batch_dim, Mapping) and ":" in "".join(map(str, batch_dim)))
-            else ""
-        )
-        key = (id(model.model), id(inputs[name]), id(forwards[name]), devices[name], by_name)
+        by_name = model.name if options.names_models else ""
+        key = (id(model.module), id(model.inputs), id(model.forward), model.device, by_name)
         groups.setdefault(key, []).append(model)
-    networks = []
-    for group in groups.values():
-        module, names = group[0].model, tuple(model.model_name for model in group)
-        wanted = [
-            layer for model in group for layer in (*model.layer_names, *confounder_layers.get(model.model_name, ()))
-        ]
-        layers, sequence_first = named_layers(module), sequence_first_layers(module)
-        order, features = list(layers), feature_hints(module)
-        containers = (name for name, layer in layers.items() if next(layer.children(), None) is not None)
-
-        def reading(layer: str) -> Reading:
-            dims, asked_for = _candidate_dims(batch_dim, names[0], layer, layer in sequence_first)  # noqa: B023
-            representation = representations.for_layer(names[0], layer)  # noqa: B023
-            if by_position and representation not in BY_POSITION:  # a confounding layer that no pattern is about
-                representation = by_position
-            return Reading(representation, features[layer], dims, asked_for, encoder_or_decoder(layer, order))  # noqa: B023
-
-        networks.append(
-            Network(
-                module,
-                names,
-                devices[names[0]],
-                Caller(module, names[0], forwards[names[0]]),
-                {layer: reading(layer) for layer in dict.fromkeys(wanted)},
-                {layer: type(layers[layer]).__name__ for layer in dict.fromkeys(wanted)},
-                frozenset(containers),
-                batch_dim if isinstance(batch_dim, int) else int("" in sequence_first),
-                inputs[names[0]],
-            )
-        )
-    return networks
+    return [_network(group, options) for group in groups.values()]
 
 
-def _candidate_dims(batch_dim: BatchDim, model: str, layer: str, sequence_first: bool) -> tuple[tuple[int, ...], bool]:
-    if isinstance(batch_dim, Mapping):
-        for pattern, dim in batch_dim.items():
-            if matches(pattern, model, layer):
-                return (dim,), True
-    elif batch_dim is not None:
-        return tuple(dict.fromkeys((batch_dim, 0))), True
-    return ((1, 0) if sequence_first else (0, 1)), False
+def _network(group: Sequence[PlannedModel], options: ReadingOptions) -> Network:
+    first = group[0]
+    module = first.module
+    layers, sequence_first = named_layers(module), sequence_first_layers(module)
+    order, features = list(layers), feature_hints(module)
+    hooked = list(dict.fromkeys(layer for model in group for layer in model.hooked_layers))
 
+    def reading(layer: str) -> Reading:
+        dims, asked_for = options.dims_of(first.name, layer, layer in sequence_first)
+        representation = options.representation_of(first.name, layer)
+        return Reading(representation, features[layer], dims, asked_for, encoder_or_decoder(layer, order))
 
-def _check_batch_dim(batch_dim: Any, models: Sequence[SimilarityModel]) -> None:
-    given = batch_dim if isinstance(batch_dim, Mapping) else {} if batch_dim is None else {"": batch_dim}
-    for pattern, dim in given.items():
-        if not isinstance(dim, int) or isinstance(dim, bool) or dim < 0:
-            at = f" for {pattern!r}" if isinstance(batch_dim, Mapping) else ""
-            raise ValueError(
-                f"batch_dim={dim!r}{at}: give the dimension that holds the samples, a whole number from 0 on, or a "
-                "mapping from layer patterns to such numbers"
-            )
-    if isinstance(batch_dim, Mapping):
-        layers = {model.model_name: model.layer_names for model in models}
-        check_patterns("batch_dim", list(batch_dim), layers)
+    return Network(
+        module,
+        tuple(model.name for model in group),
+        first.device,
+        Caller(module, first.name, first.forward),
+        {layer: reading(layer) for layer in hooked},
+        {layer: type(layers[layer]).__name__ for layer in hooked},
+        frozenset(name for name, layer in layers.items() if next(layer.children(), None) is not None),
+        options.batch_dim if isinstance(options.batch_dim, int) else int("" in sequence_first),
+        first.inputs,
+    )

@@ -1,7 +1,7 @@
 """What is asked of a comparison, checked against its models before anything runs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -9,15 +9,18 @@ from typing import Any, Literal
 import torch
 
 from simwidget.capture.calling import Forward
-from simwidget.capture.representations import BY_POSITION, RepresentationOption, Representations, callable_name
+from simwidget.capture.positions import PositionOptions
+from simwidget.capture.representations import RepresentationOption, Representations, callable_name
+from simwidget.gram.blocks import GramOptions
 from simwidget.gram.precision import PRECISIONS, Precision
 from simwidget.measures import make_measures
 from simwidget.measures.base import Measure, MeasureOptions
-from simwidget.plan.confounders import Confounder, ConfounderOption, resolve_confounders
+from simwidget.plan.confounders import Confounder, ConfounderOption, confounder_layers, resolve_confounders
 from simwidget.plan.devices import Device, check_device, choose_device
 from simwidget.plan.limits import Limits
 from simwidget.plan.model import SimilarityModel
-from simwidget.plan.networks import BatchDim, Network, networks_of
+from simwidget.plan.networks import Network, PlannedModel, networks_of
+from simwidget.plan.reading_options import BatchDim, ReadingOptions
 from simwidget.text.printable import describe_type
 from simwidget.text.suggestions import did_you_mean
 
@@ -67,6 +70,59 @@ class Options:
                 "measure 'dcka' needs a confounder: give confounder=\"input\" or a callable on the batch, or take "
                 'measures=("cka",)'
             )
+        self._check_values()
+        devices = per_model("device", self.device, names, lambda one: isinstance(one, str | torch.device))
+        for name, device in devices.items():
+            check_device(device, name)
+        devices = {name: choose_device(devices[name], modules[name]) for name in names}
+        representations = Representations.from_option(
+            self.representation, {model.model_name: model.layer_names for model in models}
+        )
+        inputs = per_model("inputs", self.inputs, names, callable)
+        forwards = per_model("forward", self.forward, names, callable)
+        reading = ReadingOptions.of(representations, self.batch_dim, models)
+        layers = confounder_layers(confounders)
+        planned = [
+            PlannedModel(model, devices[name], inputs[name], forwards[name], layers.get(name, ()))
+            for name, model in zip(names, models, strict=True)
+        ]
+        by_position = reading.position_representation is not None
+        as_given = {
+            "measures": [measure.name for measure in measures],
+            "unbiased": self.unbiased,
+            "average": self.average,
+            "remove_negative_eig": self.remove_negative_eig,
+            "gram_batch": self.gram_batch,
+            "max_batches": self.max_batches,
+            **self.limits.as_given(),
+            "precision": self.precision,
+            "confounder": [one.name for one in confounders],
+            "representation": representations.describe(),
+            "batch_dim": dict(self.batch_dim) if isinstance(self.batch_dim, Mapping) else self.batch_dim,
+            **{
+                option: {name: callable_name(function) for name, function in given.items() if function is not None}
+                for option, given in (("inputs", inputs), ("forward", forwards))
+                if any(given.values())
+            },
+            **({"positions": self.positions, "seed": self.seed} if by_position else {}),
+        }
+        return Plan(
+            tuple(models),
+            tuple(networks_of(planned, reading)),
+            measures,
+            confounders,
+            devices[names[0]],
+            GramOptions(self.gram_batch, self.precision),
+            PositionOptions(self.positions, self.seed) if by_position else None,
+            self.limits,
+            None if self.checkpoint is None else CheckpointOptions(self.checkpoint, self.checkpoint_seconds),
+            self.auto_batch,
+            {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) != one.default},
+            as_given,
+        )
+
+    def _check_values(self) -> None:
+        """What can be checked without the models."""
         for option, least in (("gram_batch", 1), ("positions", 4), ("seed", 0)):
             value = getattr(self, option)
             is_valid = isinstance(value, int) and not isinstance(value, bool) and value >= least
@@ -83,66 +139,6 @@ class Options:
             raise ValueError(f"seed={self.seed!r}: give a whole number below 2**31")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision={self.precision!r}: choose {' or '.join(map(repr, PRECISIONS))}")
-        given = per_model("device", self.device, names, lambda one: isinstance(one, str | torch.device))
-        for name, device in given.items():
-            check_device(device, name)
-        devices = {model.model_name: choose_device(given[model.model_name], model.model) for model in models}
-        representations = Representations.from_option(
-            self.representation, {m.model_name: m.layer_names for m in models}
-        )
-        confounder_layers: dict[str, list[str]] = {}
-        for model, layer in (one.layer for one in confounders if one.layer is not None):
-            confounder_layers.setdefault(model, []).append(layer.partition("#")[0])
-        functions = {
-            option: per_model(option, getattr(self, option), names, callable) for option in ("inputs", "forward")
-        }
-        readings = (
-            representations.for_layer(model.model_name, layer) for model in models for layer in model.layer_names
-        )
-        by_position: Any = next((one for one in readings if one in BY_POSITION), None)
-        networks = networks_of(
-            models,
-            devices,
-            representations,
-            self.batch_dim,
-            functions["inputs"],
-            functions["forward"],
-            confounder_layers,
-            by_position,
-        )
-        as_given = {
-            "measures": [measure.name for measure in measures],
-            "unbiased": self.unbiased,
-            "average": self.average,
-            "remove_negative_eig": self.remove_negative_eig,
-            "gram_batch": self.gram_batch,
-            "max_batches": self.max_batches,
-            **self.limits.as_given(),
-            "precision": self.precision,
-            "confounder": [one.name for one in confounders],
-            "representation": representations.describe(),
-            "batch_dim": dict(self.batch_dim) if isinstance(self.batch_dim, Mapping) else self.batch_dim,
-            **{
-                option: {name: callable_name(function) for name, function in given.items() if function is not None}
-                for option, given in functions.items()
-                if any(given.values())
-            },
-            **({"positions": self.positions, "seed": self.seed} if by_position else {}),
-        }
-        return Plan(
-            tuple(models),
-            tuple(networks),
-            measures,
-            confounders,
-            devices[names[0]],
-            self.gram_batch,
-            self.precision,
-            by_position is not None,
-            self.positions,
-            self.seed,
-            self.auto_batch,
-            as_given,
-        )
 
     def _check_checkpoint(self) -> None:
         seconds = self.checkpoint_seconds
@@ -158,6 +154,15 @@ class Options:
 
 
 @dataclass(frozen=True)
+class CheckpointOptions:
+    """Where and how often a run writes its state to disk."""
+
+    path: str | PathLike[str]
+    seconds: float
+    """between two checkpoints, at least"""
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a pass does."""
 
@@ -167,13 +172,14 @@ class Plan:
     confounders: tuple[Confounder, ...]
     device: torch.device
     """where the sums are"""
-    gram_batch: int
-    precision: Precision
-    by_position: bool
-    """whether tokens or positions are the samples"""
-    positions: int
-    seed: int
+    grams: GramOptions
+    positions: PositionOptions | None
+    """None unless tokens or positions are the samples"""
+    limits: Limits
+    checkpoint: CheckpointOptions | None
     auto_batch: bool
+    changed_options: Mapping[str, Any]
+    """the options of `compare` that differ from their defaults, as they were given"""
     as_given: Mapping[str, Any]
     """the options as the provenance tells them"""
 

@@ -46,11 +46,11 @@ class Comparison:
             tuple(model.model_name for model in models), plan.measures, tuple(one.name for one in plan.confounders)
         )
         self._devices = tuple(dict.fromkeys(network.device for network in plan.networks))
-        lengths = (length_of(loader), options.max_batches)
+        lengths = (length_of(loader), plan.limits.max_batches)
         self._n_expected = min((n for n in lengths if n is not None), default=None)
         devices = ", ".join(map(str, self._devices))
         self._given = {"device": devices, "options": dict(plan.as_given), "loader": describe_loader(loader)}
-        self._held = HeldRunner(Runner(models, plan, options, loader, self._queries))
+        self._held = HeldRunner(Runner(plan, loader, self._queries))
         self._lifecycle = Lifecycle()
         self._thread: threading.Thread | None = None
 

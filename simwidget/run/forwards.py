@@ -167,10 +167,10 @@ class Forwards(AbstractContextManager):
     def _new_positions(
         self, batch: Batch, batches: Sequence[Batch], index: int, receiver: Receiver
     ) -> Positions | None:
-        if not self._plan.by_position:
+        if self._plan.positions is None:
             return None
         masks = next((one.masks for one in batches if one.masks.any), NO_MASKS)
-        return Positions(batch.n, masks, self._plan.positions, self._plan.seed, index, receiver.begin)
+        return Positions(batch.n, masks, self._plan.positions, index, receiver.begin)
 
     def _sink(self, position: int) -> Sink:
         network = self._networks[position]

@@ -1,14 +1,13 @@
 """The identity of a run: the models, layers, options and data that a resumed run must share with its checkpoint."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from simwidget.data.loader import describe_loader, length_of
 from simwidget.plan.limits import Limits
-from simwidget.plan.model import SimilarityModel
-from simwidget.plan.options import Options, Plan
+from simwidget.plan.options import Plan
 from simwidget.run.checkpoint import differences
 from simwidget.run.fingerprint import fingerprint
 
@@ -32,7 +31,7 @@ class Identity:
     """the arguments of `compare`, from which `resume` makes the run again"""
 
     @staticmethod
-    def of(models: Sequence[SimilarityModel], plan: Plan, options: Options, loader: Iterable) -> "Identity":
+    def of(plan: Plan, loader: Iterable) -> "Identity":
         about = {
             "models": {
                 model.model_name: {
@@ -40,24 +39,20 @@ class Identity:
                     "weights": fingerprint(model.model),
                     "layers": list(model.layer_names),
                 }
-                for model in models
+                for model in plan.models
             },
             "options": {name: value for name, value in plan.as_given.items() if name not in MAY_DIFFER},
             "loader": describe_loader(loader) | {"batches": length_of(loader)},
         }
-        values = {
-            field.name: getattr(options, field.name)
-            for field in fields(options)
-            if field.name not in MAY_DIFFER and getattr(options, field.name) != field.default
-        }
+        values = {name: value for name, value in plan.changed_options.items() if name not in MAY_DIFFER}
         plain = {name: value for name, value in values.items() if _is_plain(value)}
         given = {
             "layers": {
-                model.model_name: None if model.chosen_by_default else list(model.layer_names) for model in models
+                model.model_name: None if model.chosen_by_default else list(model.layer_names) for model in plan.models
             },
             "options": plain,
             "functions": [name for name in values if name not in plain],
-            "limits": vars(options.limits),
+            "limits": vars(plan.limits),
         }
         # through JSON once, as in the file: tuples become lists
         return Identity(json.loads(json.dumps(about)), json.loads(json.dumps(given)))

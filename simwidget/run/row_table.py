@@ -61,7 +61,7 @@ class RowTable:
         row = self._rows[self._index[key]] if key in self._index else self._add(key)
         if not row.dtype:
             row.n_features, row.dtype = x.shape[1], str(x.dtype).removeprefix("torch.")
-            row.reduced = x.dtype.itemsize < 4 or (self._plan.precision != "highest" and row.dtype == "float32")
+            row.reduced = x.dtype.itemsize < 4 or (self._plan.grams.precision != "highest" and row.dtype == "float32")
         if repeats_child and not self._fixed:
             self._repeating.add(key)
         return True

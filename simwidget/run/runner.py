@@ -1,7 +1,7 @@
 """A run without its thread: batches from the loader, the limits that end it, and its checkpoints."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from functools import partial
@@ -14,8 +14,7 @@ from torch import Tensor
 from simwidget.data.loader_state import LoaderState
 from simwidget.data.source import BatchSource
 from simwidget.plan.memory import out_of_memory_advice
-from simwidget.plan.model import SimilarityModel
-from simwidget.plan.options import Options, Plan
+from simwidget.plan.options import Plan
 from simwidget.run.checkpoint import Checkpoint, Checkpointer
 from simwidget.run.error_watch import ErrorWatch
 from simwidget.run.identity import Identity
@@ -30,21 +29,19 @@ class Runner(AbstractContextManager):
     Use it as a context manager; after a failure it may be entered again, and continues with the batch that failed.
     """
 
-    def __init__(
-        self, models: Sequence[SimilarityModel], plan: Plan, options: Options, loader: Iterable, queries: Queries
-    ) -> None:
+    def __init__(self, plan: Plan, loader: Iterable, queries: Queries) -> None:
         devices = tuple(dict.fromkeys(network.device for network in plan.networks))
         self.single_pass = SinglePass(plan)
         self._source = BatchSource(loader, devices)
         self._queries = queries
-        self._limits = options.limits
-        self._errors = ErrorWatch(options.limits)
+        self._limits = plan.limits
+        self._errors = ErrorWatch(plan.limits)
         self._options_as_given = plan.as_given
         self._checkpointer: Checkpointer | None = None
-        self._identify = partial(Identity.of, models, plan, options, loader)
+        self._identify = partial(Identity.of, plan, loader)
         self._identity: Identity | None = None
-        if options.checkpoint is not None:
-            self._write_to(options.checkpoint, options.checkpoint_seconds)
+        if plan.checkpoint is not None:
+            self._write_to(plan.checkpoint.path, plan.checkpoint.seconds)
         self.started: str | None = None
         self.seconds = 0.0
         self.ended_by: str | None = None

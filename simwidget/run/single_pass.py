@@ -43,7 +43,7 @@ class SinglePass(AbstractContextManager):
         self._state_device = torch.device("cpu") if plan.device.type == "mps" else plan.device
         self._totals = Totals(tuple(dict.fromkeys(measure.rows for measure in plan.measures)))
         self._rows = RowTable(plan)
-        self._grams = GramBatch(plan.gram_batch, self._rows.index, self._state_device, plan.precision)
+        self._grams = GramBatch(plan.grams, self._rows.index, self._state_device)
         self._pending: Grams | None = None
         """the Gram matrices of a complete block that is not in the sums yet"""
         self._taken = 0
@@ -182,14 +182,14 @@ class SinglePass(AbstractContextManager):
     def _check_memory(self) -> None:
         """Warn before the sums are made where they, and the representations kept for joining, may not fit in memory."""
         here = max(1, self._grams.n_samples + self._grams.incoming)
-        n = max(here, self._plan.gram_batch)
+        n = max(here, self._plan.grams.gram_batch)
         wide = self._totals.uses_float64 or any(row.dtype == "float64" for row in self._rows)
         need = estimate_memory(
             len(self._rows),
             n,
             n_row_maps=len(self._totals.row_maps),
             pending_bytes=int(self._waiting * (n - here) / here),
-            joins_batches=here < self._plan.gram_batch,
+            joins_batches=here < self._plan.grams.gram_batch,
             itemsize=8 if wide else 4,
         )
         problem = memory_warning(need, bytes_free(self._state_device), len(self._rows), n)

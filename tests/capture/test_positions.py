@@ -12,13 +12,13 @@ from torch import nn
 
 import simwidget as sw
 from simwidget.capture.outputs import RepresentationError
-from simwidget.capture.positions import Positions
+from simwidget.capture.positions import PositionOptions, Positions
 from simwidget.data.masks import NO_MASKS, Masks
 
 
 def drawing(n=3, masks=NO_MASKS, most=8, seed=0, batch=0):
     told = []
-    return Positions(n, masks, most, seed, batch, told.append), told
+    return Positions(n, masks, PositionOptions(most, seed), batch, told.append), told
 
 
 def numbered(n, grid):

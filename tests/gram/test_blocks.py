@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from simwidget.gram.blocks import GramBatch
+from simwidget.gram.blocks import GramBatch, GramOptions
 from simwidget.gram.centring import double_centre
 from simwidget.gram.kernels import LinearKernel, kernel_gram
 
@@ -11,7 +11,7 @@ A, B = (0, "a"), (0, "b")
 
 
 def gram_batch():
-    return GramBatch(10, {A: 0, B: 1}, torch.device("cpu"))
+    return GramBatch(GramOptions(10), {A: 0, B: 1}, torch.device("cpu"))
 
 
 def taken(grams):
