@@ -14,7 +14,8 @@ from simwidget.plots.marks import Outline, hatch_missing, hatch_unsettled
 from simwidget.plots.pen import Pen, drawable
 from simwidget.plots.text import wrapped
 from simwidget.result.layer_tree import Entry, LayerTree, paths_of
-from simwidget.result.similarity_result import SimilarityResult, View
+from simwidget.result.similarity_result import SimilarityResult
+from simwidget.result.views import View
 from simwidget.text.suggestions import did_you_mean
 
 TITLE = FontProperties(size=10)

@@ -20,7 +20,8 @@ from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options
 from simwidget.restore.randomness import random_state_kept
 from simwidget.restore.threads import autocast_here, release_workers, use_one_core
-from simwidget.result.similarity_result import SimilarityResult, View
+from simwidget.result.similarity_result import SimilarityResult
+from simwidget.result.views import View
 from simwidget.run.checkpoint import Checkpoint
 from simwidget.run.progress import ENDED, Progress, RunState
 from simwidget.run.queries import Queries

@@ -12,7 +12,8 @@ from simwidget.estimate.evaluation import evaluate
 from simwidget.estimate.pass_state import Pair, PassState
 from simwidget.inspection.pair import Inspection
 from simwidget.measures.base import Measure
-from simwidget.result.similarity_result import SimilarityResult, View, positions
+from simwidget.result.similarity_result import SimilarityResult
+from simwidget.result.views import View, positions
 from simwidget.text.suggestions import did_you_mean
 
 
