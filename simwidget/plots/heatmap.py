@@ -14,7 +14,8 @@ from simwidget.plots.layout import axis_nodes
 from simwidget.plots.marks import Outline, hatch_missing, hatch_unsettled
 from simwidget.plots.text import wrap
 from simwidget.result.layer_tree import Entry, LayerTree, paths_of
-from simwidget.result.similarity_result import SimilarityResult, View
+from simwidget.result.similarity_result import SimilarityResult
+from simwidget.result.views import View
 from simwidget.text.suggestions import did_you_mean
 
 TITLE_FONT = FontProperties(size=10)

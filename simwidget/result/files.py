@@ -1,19 +1,16 @@
-"""A result as a file: all of it, and back again; or one view as a table. No torch here."""
+"""A result as a file: all of it, and back again. No torch here."""
 
-import csv
 import json
-import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult, View
+from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
 from simwidget.text.untrusted import (
     check_names,
     check_strings,
@@ -29,8 +26,6 @@ from simwidget.text.untrusted import (
 )
 
 FORMAT = 1
-FORMULA_STARTS = ("=", "+", "-", "@")
-"""What a formula begins with in a spreadsheet."""
 KINDS = ("similarity", "distance", "difference")
 PARTS = ("values", "stderr", "dominated")
 ARRAY_NAME = re.compile(rf"(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/({'|'.join(PARTS)})")
@@ -62,7 +57,7 @@ def write_result(result: SimilarityResult, path: str | PathLike[str] | BinaryIO)
     # half of a surrogate pair is no text: it is written as the six letters of its escape
     text = re.sub(r"[\ud800-\udfff]", lambda half: rf"\\u{ord(half[0]):x}", json.dumps(header, ensure_ascii=False))
     content = save(arrays, {"simwidget": text})
-    with _open(path, "wb") as file:
+    with open_for_writing(path, "wb") as file:
         file.write(content)
 
 
@@ -165,32 +160,6 @@ def _cells(
     return found
 
 
-def write_csv(result: SimilarityResult, path: str | PathLike[str] | TextIO, view: View) -> None:
-    """See `SimilarityResult.to_csv`."""
-    model_x, model_y = (result.models[position] for position in result.positions(view))
-    columns = {}
-    for measure in (*result.measures, *result.differences):
-        columns[measure] = result.matrix(measure, view).ravel().tolist()
-        columns[f"{measure}_stderr"] = result.stderr(measure, view).ravel().tolist()
-    rows = zip(*columns.values(), strict=True)
-    with _open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["model_x", "layer_x", "model_y", "layer_y", *map(_escape_formula, columns)])
-        for layer_x in result.layers(model_x):
-            for layer_y in result.layers(model_y):
-                cell = map(_escape_formula, (model_x, layer_x, model_y, layer_y))
-                writer.writerow([*cell, *("" if math.isnan(value) else repr(value) for value in next(rows))])
-
-
-def _escape_formula(name: str) -> str:
-    """A name that no spreadsheet takes for a formula, and that no program ends at a NUL."""
-    name = name.replace("\0", "\\x00")
-    # spreadsheets pass over spaces and letters that are not seen, and some take full-width signs for the usual ones
-    first = next((letter for letter in name if letter.isprintable() and not letter.isspace()), "")
-    formula = unicodedata.normalize("NFKC", first).startswith(FORMULA_STARTS) or name.startswith(("\t", "\r", "\n"))
-    return f"'{name}" if formula else name
-
-
-def _open(path: Any, mode: str, **options: Any) -> AbstractContextManager[Any]:
+def open_for_writing(path: Any, mode: str, **options: Any) -> AbstractContextManager[Any]:
     """The file at a path, or one that is open already and stays so."""
     return nullcontext(path) if hasattr(path, "write") else open(path, mode, **options)

@@ -1,6 +1,6 @@
 """The one value that leaves a run: labelled matrices, their errors, and where they come from. No torch here."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, BinaryIO, TextIO
@@ -8,10 +8,9 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from simwidget.result.views import View, position, positions
 from simwidget.text.printable import printable
 from simwidget.text.suggestions import did_you_mean
-
-View = str | tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -197,29 +196,15 @@ class SimilarityResult:
 
     def to_dataframe(self, view: View = "xy") -> Any:
         """One row a cell: layer_x, layer_y, value and standard error of every measure and difference. Needs pandas."""
-        import pandas as pd
+        from simwidget.result.tables import to_dataframe
 
-        x, y = self.positions(view)
-        index = pd.MultiIndex.from_product([self._layers[x], self._layers[y]], names=["layer_x", "layer_y"])
-        columns: dict[str, Any] = {}
-        for measure in self._info:
-            columns[measure] = self.matrix(measure, view).ravel()
-            columns[f"{measure}_stderr"] = self.stderr(measure, view).ravel()
-        return pd.DataFrame(columns, index=index).reset_index()
+        return to_dataframe(self, view)
 
     def to_xarray(self, view: View = "xy") -> Any:
         """A Dataset over (layer_x, layer_y) with a variable for every measure and its error. Needs xarray."""
-        import xarray as xr
+        from simwidget.result.tables import to_xarray
 
-        x, y = self.positions(view)
-        dims = ("layer_x", "layer_y")
-        variables: dict[str, Any] = {}
-        for measure in self._info:
-            about = {"long_name": self.title(measure), "kind": self.kind(measure)}
-            variables[measure] = (dims, self.matrix(measure, view), about)
-            variables[f"{measure}_stderr"] = (dims, self.stderr(measure, view))
-        coords = {"layer_x": list(self._layers[x]), "layer_y": list(self._layers[y])}
-        return xr.Dataset(variables, coords, {"model_x": self.models[x], "model_y": self.models[y]})
+        return to_xarray(self, view)
 
     def to_csv(self, path: str | PathLike[str] | TextIO, view: View = "xy") -> None:
         """Write one row a cell: the models and layers, then every measure and difference with its standard error.
@@ -231,7 +216,7 @@ class SimilarityResult:
             path: the file to write, in UTF-8; or an open text file.
             view: as in `matrix`.
         """
-        from simwidget.result.files import write_csv
+        from simwidget.result.tables import write_csv
 
         write_csv(self, path, view)
 
@@ -274,7 +259,7 @@ class SimilarityResult:
         return self._info[name]
 
     def _position(self, model: str) -> int:
-        return _position(self.models, model)
+        return position(self.models, model)
 
     def positions(self, view: View) -> tuple[int, int]:
         """The places in `models` of the two models of a view."""
@@ -289,20 +274,3 @@ class SimilarityResult:
         if (name, y, x) in self._cells:
             return self._cells[name, y, x].swapped
         raise ValueError(f"{name} of {self.models[x]!r} and {self.models[y]!r} is not in this result")
-
-
-def positions(models: Sequence[str], view: View) -> tuple[int, int]:
-    """The places of the two models of a view: "xy", "xx", "yy", "yx" for the first two, or a pair of names."""
-    if isinstance(view, str):
-        letters = {"x": 0, "y": min(1, len(models) - 1)}
-        if len(view) != 2 or not set(view) <= set(letters):
-            raise ValueError(f'view={view!r}: choose "xy", "xx", "yy", "yx" or a pair of model names')
-        return letters[view[0]], letters[view[1]]
-    first, second = view
-    return _position(models, first), _position(models, second)
-
-
-def _position(models: Sequence[str], model: str) -> int:
-    if model not in models:
-        raise ValueError(f"there is no model {model!r} here.{did_you_mean(str(model), tuple(models))}")
-    return models.index(model)

@@ -15,7 +15,8 @@ from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options
 from simwidget.restore.randomness import preserved_random_state
 from simwidget.restore.threads import use_one_core
-from simwidget.result.similarity_result import SimilarityResult, View
+from simwidget.result.similarity_result import SimilarityResult
+from simwidget.result.views import View
 from simwidget.run.background import start_in_background
 from simwidget.run.bar import show_bar
 from simwidget.run.checkpoint import Checkpoint

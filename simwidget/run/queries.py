@@ -13,7 +13,8 @@ from simwidget.estimate.pass_state import PassState
 from simwidget.inspection.agreement import Pair
 from simwidget.inspection.pair import Inspection
 from simwidget.measures.base import Measure
-from simwidget.result.similarity_result import SimilarityResult, View, positions
+from simwidget.result.similarity_result import SimilarityResult
+from simwidget.result.views import View, positions
 from simwidget.text.suggestions import did_you_mean
 
 

@@ -5,7 +5,8 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from simwidget.result.similarity_result import SimilarityResult, View
+from simwidget.result.similarity_result import SimilarityResult
+from simwidget.result.views import View
 from simwidget.widget.encoding import axes_of, encode_snapshot, info_of
 from simwidget.widget.front_end import built
 from simwidget.widget.protocol import Detail, Scale, Selection

@@ -12,7 +12,7 @@ from results import made
 
 import simwidget as sw
 from simwidget.capture.representations import NAMES
-from simwidget.result import report
+from simwidget.result import compare_call
 
 PAIR = {"a": reference.mlp([6, 8, 4], seed=0), "b": reference.mlp([6, 8, 4], seed=1)}
 BATCHES = [torch.randn(16, 6, generator=torch.Generator().manual_seed(b)) for b in range(4)]
@@ -68,12 +68,12 @@ def test_a_loader_and_a_sampler():
 def test_the_defaults_are_those_of_compare():
     defaults = {name: one.default for name, one in inspect.signature(sw.compare).parameters.items()}
     as_recorded = {**defaults, "measures": list(defaults["measures"]), "confounder": [defaults["confounder"]]}
-    assert {name: as_recorded[name] for name in report.DEFAULTS} == report.DEFAULTS
-    assert report.REPRESENTATIONS == NAMES
+    assert {name: as_recorded[name] for name in compare_call.DEFAULTS} == compare_call.DEFAULTS
+    assert compare_call.REPRESENTATIONS == NAMES
     recorded = {"measures", "unbiased", "average", "remove_negative_eig", "gram_batch", "max_batches", "precision"}
     recorded |= {"confounder", "representation", "batch_dim"}
     assert set(run().provenance["options"]) == recorded
-    assert set(report.DEFAULTS) == recorded - {"remove_negative_eig"} | {"positions", "seed"}
+    assert set(compare_call.DEFAULTS) == recorded - {"remove_negative_eig"} | {"positions", "seed"}
 
 
 def double(batch):

@@ -1,7 +1,5 @@
 """The value that leaves a run."""
 
-import csv
-import io
 import json
 import subprocess
 import sys
@@ -10,7 +8,6 @@ import numpy as np
 import pytest
 import reference
 import torch
-from results import made
 from scipy import stats
 
 import simwidget as sw
@@ -102,79 +99,6 @@ def test_arrays_cannot_be_written(result):
 def test_unknown_names(result, call, message):
     with pytest.raises(ValueError, match=message):
         call(result)
-
-
-def test_tables(result):
-    frame = result.to_dataframe()
-    assert list(frame.columns) == [
-        "layer_x",
-        "layer_y",
-        *(f"{m}{part}" for m in ("cka", "dcka", "cka-dcka") for part in ("", "_stderr")),
-    ]
-    cell = frame[(frame.layer_x == "0") & (frame.layer_y == "2")]
-    assert cell.cka.item() == result.matrix("cka")[0, 1]
-    data = result.to_xarray("yy")
-    assert data.dcka.sel(layer_x="2", layer_y="0").item() == result.matrix("dcka", "yy")[1, 0]
-    assert data.attrs == {"model_x": "β <b>", "model_y": "β <b>"}
-
-
-def read(path):
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_a_table_has_every_number_to_its_last_digit(result, tmp_path):
-    for view in ("xy", "yx", "yy", ("β <b>", "a")):
-        result.to_csv(tmp_path / "r.csv", view)
-        rows = read(tmp_path / "r.csv")
-        x, y = (result.models[i] for i in result.positions(view))
-        pairs = [(x, i, y, j) for i in result.layers(x) for j in result.layers(y)]
-        assert [tuple(row[k] for k in ("model_x", "layer_x", "model_y", "layer_y")) for row in rows] == pairs
-        for measure in ("cka", "dcka", "cka-dcka"):
-            values = np.array([float(row[measure]) for row in rows])
-            errors = np.array([float(row[f"{measure}_stderr"]) for row in rows])
-            assert np.array_equal(values, result.matrix(measure, view).ravel())
-            assert np.array_equal(errors, result.stderr(measure, view).ravel())
-    assert len(rows[0]) == 4 + 2 * 3
-
-
-def test_a_missing_number_is_empty(tmp_path):
-    made(["a", "lost"], ["b"], missing=["lost"]).to_csv(tmp_path / "r.csv")
-    first, second = read(tmp_path / "r.csv")
-    assert float(first["cka"]) > 0
-    assert {name: text for name, text in second.items() if not name.startswith(("model", "layer"))} == {
-        f"{measure}{part}": "" for measure in ("cka", "dcka", "cka-dcka") for part in ("", "_stderr")
-    }
-
-
-def test_no_name_is_a_formula(tmp_path):
-    odd = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "a=1", 'say "x", y', "two\nlines", "\ud800", "שכבה"]
-    made(odd, odd, models=("=cmd|' /C calc'!A0", "-")).to_csv(tmp_path / "r.csv")
-    rows = read(tmp_path / "r.csv")
-    assert rows[0]["model_x"] == "'=cmd|' /C calc'!A0"
-    assert rows[0]["model_y"] == "'-"
-    written = [
-        "'=1+1",
-        "'+1",
-        "'-1",
-        "'@SUM(A1)",
-        "'\t=1",
-        "'\r=1",
-        "a=1",
-        'say "x", y',
-        "two\nlines",
-        "\\ud800",
-        "שכבה",
-    ]
-    assert [row["layer_y"] for row in rows[: len(odd)]] == written
-    assert [row["layer_x"] for row in rows[:: len(odd)]] == written
-
-
-def test_a_table_goes_into_an_open_file(result, tmp_path):
-    text = io.StringIO(newline="")
-    result.to_csv(text, "xx")
-    result.to_csv(tmp_path / "r.csv", "xx")
-    assert text.getvalue().encode() == (tmp_path / "r.csv").read_bytes()
 
 
 def test_provenance_lets_a_colleague_repeat_the_run(result):

@@ -1,0 +1,68 @@
+"""One view of a result as a table: CSV, a pandas DataFrame or an xarray Dataset. No torch here."""
+
+import csv
+import math
+import unicodedata
+from os import PathLike
+from typing import Any, TextIO
+
+from simwidget.result.files import open_for_writing
+from simwidget.result.similarity_result import SimilarityResult
+from simwidget.result.views import View
+
+FORMULA_STARTS = ("=", "+", "-", "@")
+"""What a formula begins with in a spreadsheet."""
+
+
+def to_dataframe(result: SimilarityResult, view: View) -> Any:
+    """See `SimilarityResult.to_dataframe`."""
+    import pandas as pd
+
+    x, y = result.positions(view)
+    index = pd.MultiIndex.from_product([result._layers[x], result._layers[y]], names=["layer_x", "layer_y"])
+    columns: dict[str, Any] = {}
+    for measure in result._info:
+        columns[measure] = result.matrix(measure, view).ravel()
+        columns[f"{measure}_stderr"] = result.stderr(measure, view).ravel()
+    return pd.DataFrame(columns, index=index).reset_index()
+
+
+def to_xarray(result: SimilarityResult, view: View) -> Any:
+    """See `SimilarityResult.to_xarray`."""
+    import xarray as xr
+
+    x, y = result.positions(view)
+    dims = ("layer_x", "layer_y")
+    variables: dict[str, Any] = {}
+    for measure in result._info:
+        about = {"long_name": result.title(measure), "kind": result.kind(measure)}
+        variables[measure] = (dims, result.matrix(measure, view), about)
+        variables[f"{measure}_stderr"] = (dims, result.stderr(measure, view))
+    coords = {"layer_x": list(result._layers[x]), "layer_y": list(result._layers[y])}
+    return xr.Dataset(variables, coords, {"model_x": result.models[x], "model_y": result.models[y]})
+
+
+def write_csv(result: SimilarityResult, path: str | PathLike[str] | TextIO, view: View) -> None:
+    """See `SimilarityResult.to_csv`."""
+    model_x, model_y = (result.models[position] for position in result.positions(view))
+    columns = {}
+    for measure in (*result.measures, *result.differences):
+        columns[measure] = result.matrix(measure, view).ravel().tolist()
+        columns[f"{measure}_stderr"] = result.stderr(measure, view).ravel().tolist()
+    rows = zip(*columns.values(), strict=True)
+    with open_for_writing(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["model_x", "layer_x", "model_y", "layer_y", *map(_escape_formula, columns)])
+        for layer_x in result.layers(model_x):
+            for layer_y in result.layers(model_y):
+                cell = map(_escape_formula, (model_x, layer_x, model_y, layer_y))
+                writer.writerow([*cell, *("" if math.isnan(value) else repr(value) for value in next(rows))])
+
+
+def _escape_formula(name: str) -> str:
+    """A name that no spreadsheet takes for a formula, and that no program ends at a NUL."""
+    name = name.replace("\0", "\\x00")
+    # spreadsheets pass over spaces and letters that are not seen, and some take full-width signs for the usual ones
+    first = next((letter for letter in name if letter.isprintable() and not letter.isspace()), "")
+    formula = unicodedata.normalize("NFKC", first).startswith(FORMULA_STARTS) or name.startswith(("\t", "\r", "\n"))
+    return f"'{name}" if formula else name
