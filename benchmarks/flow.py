@@ -31,7 +31,7 @@ def result_of(n, count):
     )
 
 def acknowledged(publisher, sent):
-    clients = list(publisher._clients.values())
+    clients = list(publisher._pacing.clients.values())
     return publisher.seq > sent and all(client.seq == publisher.seq for client in clients)
 
 def feed(widget, n, hertz, seconds):

@@ -53,7 +53,7 @@ def report():
     # into a file, as asking through the page would make the page remember the question
     while True:
         publisher, state = widget._publisher, comparison.state
-        seen = [client.seq for client in list(publisher._clients.values())]
+        seen = [client.seq for client in list(publisher._pacing.clients.values())]
         told = {{
             "at": time.time(), "pid": os.getpid(), "threads": threading.active_count(),
             "state": state, "batches": comparison.n_batches, "frames": publisher.seq, "queued": len(events),

@@ -12,7 +12,7 @@ import anywidget
 import traitlets
 
 from simwidget.result.similarity_result import SimilarityResult
-from simwidget.text.suggestions import did_you_mean
+from simwidget.widget import checks
 from simwidget.widget.encoding import axes_of, encode_snapshot, info_of, measures_of
 from simwidget.widget.files import FORMATS, MIMES, Look, file_name, file_of
 from simwidget.widget.front_end import built
@@ -22,9 +22,6 @@ from simwidget.widget.sources import Source, Still, source_of
 from simwidget.widget.still_output import StillOutput
 
 COMMANDS = ("start", "pause", "resume", "stop")
-SCALES = ("unit", "range", "log")
-PALETTES = ("magma", "viridis", "cividis")
-MAX_PINNED = 4
 
 
 class SimilarityHeatmap(anywidget.AnyWidget):
@@ -292,62 +289,25 @@ class SimilarityHeatmap(anywidget.AnyWidget):
 
     @traitlets.validate("measure")
     def _check_measure(self, proposal: Any) -> str:
-        known, _ = self._known
-        if proposal["value"] not in known:
-            raise ValueError(
-                f"this heatmap has no measure {proposal['value']!r}.{did_you_mean(proposal['value'], known)}"
-            )
-        return proposal["value"]
+        return checks.check_measure(proposal["value"], self._known[0])
 
     @traitlets.validate("view")
     def _check_view(self, proposal: Any) -> tuple[int, int]:
-        _, n = self._known
-        if not all(0 <= position < n for position in proposal["value"]):
-            raise ValueError(f"view={proposal['value']}: give the positions of two of the {n} models, from 0 on")
-        if isinstance(self._source, Still):
-            result = self._source.snapshot()
-            x, y = (result.models[position] for position in proposal["value"])
-            result.matrix(None, (x, y))  # a result may hold only some pairs
-        return proposal["value"]
+        still = self._source.snapshot() if isinstance(self._source, Still) else None
+        return checks.check_view(proposal["value"], self._known[1], still)
 
     @traitlets.validate("selection")
     def _check_selection(self, proposal: Any) -> Selection | None:
-        return None if proposal["value"] is None else self._known_pair("selection", proposal["value"])
+        return None if proposal["value"] is None else checks.check_pair("selection", proposal["value"], self.axes)
 
     @traitlets.validate("pinned")
     def _check_pinned(self, proposal: Any) -> list[Selection]:
-        pairs = [self._known_pair("pinned", pair) for pair in proposal["value"]]
-        if len(pairs) > MAX_PINNED:
-            raise ValueError(f"pinned: {len(pairs)} pairs, and at most {MAX_PINNED} curves are compared")
-        # the pin rule of js/state/pinned.ts: the same two layers are one pair, whichever of them is the row
-        layers = [{(pair["model_x"], pair["layer_x"]), (pair["model_y"], pair["layer_y"])} for pair in pairs]
-        for k, one in enumerate(layers):
-            if one in layers[:k]:
-                raise ValueError(f"pinned: pairs {layers.index(one) + 1} and {k + 1} are of the same two layers")
-        return pairs
-
-    def _known_pair(self, trait: str, pair: Any) -> Selection:
-        layers = {axis["model"]: axis["layers"] for axis in self.axes}
-        for side in "xy":
-            model, layer = pair.get(f"model_{side}"), pair.get(f"layer_{side}")
-            if model not in layers:
-                raise ValueError(f"{trait}: there is no model {model!r}.{did_you_mean(str(model), tuple(layers))}")
-            if layer not in layers[model]:
-                raise ValueError(f"{trait}: {model!r} has no layer {layer!r}.{did_you_mean(str(layer), layers[model])}")
-        return {key: pair[key] for key in ("model_x", "layer_x", "model_y", "layer_y")}  # type: ignore[return-value]
+        return checks.check_pinned(proposal["value"], self.axes)
 
     @traitlets.validate("scale")
     def _check_scale(self, proposal: Any) -> dict[str, Any]:
-        scale = proposal["value"]
-        if scale.get("mode") not in SCALES:
-            raise ValueError(f"scale={scale!r}: mode is one of {', '.join(SCALES)}")
-        palette = scale.get("palette") or PALETTES[0]
-        if palette not in PALETTES:
-            raise ValueError(f"scale={scale!r}: palette is one of {', '.join(PALETTES)}")
-        return {"mode": scale["mode"], "limits": dict(scale.get("limits") or {}), "palette": palette}
+        return checks.check_scale(proposal["value"])
 
     @traitlets.validate("threshold")
     def _check_threshold(self, proposal: Any) -> float:
-        if not proposal["value"] >= 0:
-            raise ValueError(f"threshold={proposal['value']}: give a standard error from 0 on")
-        return proposal["value"]
+        return checks.check_threshold(proposal["value"])

@@ -87,7 +87,8 @@ def test_details_take_only_a_share_of_the_run_s_time_together(sender, monkeypatc
     publisher.ready("one", "", 0)
     assert page.wait_for(lambda: told(page, other("one")) and told(page, PAIR))
     for costs, again in (((1e5, 0.0), False), ((0.0, 1e5), False), ((0.0, 0.0), True)):
-        publisher._detail_costs = {module.key_of(pair): cost for pair, cost in zip((PAIR, other("one")), costs)}
+        for pair, cost in zip((PAIR, other("one")), costs):
+            publisher._details.note_cost(pair, cost)
         n, frames = len(page.of("detail")), len(page.of("frame"))
         publisher.acknowledge("one", publisher.seq, False)
         source.step()
@@ -103,7 +104,7 @@ def test_details_of_a_run_that_holds_are_the_present_ones(sender, state):
     page.selection = PAIR
     publisher.ready("one", "", 0)
     assert page.wait_for(lambda: told(page, PAIR))
-    publisher._detail_costs[module.key_of(PAIR)] = 1e5
+    publisher._details.note_cost(PAIR, 1e5)
     publisher.acknowledge("one", publisher.seq, False)
     source.step(state)
     assert page.wait_for(lambda: len(told(page, PAIR)) > 1)

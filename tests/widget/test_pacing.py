@@ -4,6 +4,7 @@ import pytest
 from publishing import Page, Source, frames
 
 from simwidget.widget import publisher as module
+from simwidget.widget.pacing import LOST_AFTER
 from simwidget.widget.publisher import Publisher
 
 
@@ -84,7 +85,7 @@ def test_a_slow_link_gets_fewer_frames_and_never_a_backlog(played, hidden):
     link = Link("slow", 3.0, hidden)
     played.come(link)
     played.play(60)
-    assert link.longest <= module.LOST_AFTER + 2  # until it is known how slow it is
+    assert link.longest <= LOST_AFTER + 2  # until it is known how slow it is
     link.longest, link.lags = 0, []
     played.play(300)
     assert link.longest == 1

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from publishing import PAIR, SECONDS, Page, Source, frames
 
+from simwidget.widget import pacing
 from simwidget.widget import publisher as module
 from simwidget.widget.publisher import Publisher
 
@@ -26,7 +27,7 @@ def test_a_page_that_comes_gets_what_is_shown(sender, result):
 
 
 def test_without_acknowledgement_there_is_no_second_frame_and_no_backlog(sender, monkeypatch):
-    monkeypatch.setattr(module, "ACKNOWLEDGED_WITHIN", 1000)
+    monkeypatch.setattr(pacing, "ACKNOWLEDGED_WITHIN", 1000)
     publisher, page, source = sender
     publisher.ready("one", "", 0)
     assert page.wait_for(lambda: page.of("frame"))
@@ -41,7 +42,7 @@ def test_without_acknowledgement_there_is_no_second_frame_and_no_backlog(sender,
 
 
 def test_a_hidden_page_holds_nobody_back(sender, monkeypatch):
-    monkeypatch.setattr(module, "ACKNOWLEDGED_WITHIN", 1000)
+    monkeypatch.setattr(pacing, "ACKNOWLEDGED_WITHIN", 1000)
     publisher, page, source = sender
     for client in ("seen", "hidden"):
         publisher.ready(client, "", 0)
@@ -55,7 +56,7 @@ def test_a_hidden_page_holds_nobody_back(sender, monkeypatch):
 
 
 def test_a_page_that_is_gone_is_forgotten(sender, monkeypatch):
-    monkeypatch.setattr(module, "ACKNOWLEDGED_WITHIN", 0.01)
+    monkeypatch.setattr(pacing, "ACKNOWLEDGED_WITHIN", 0.01)
     publisher, page, source = sender
     for client in ("here", "gone"):
         publisher.ready(client, "", 0)
@@ -63,11 +64,11 @@ def test_a_page_that_is_gone_is_forgotten(sender, monkeypatch):
         assert page.wait_for(lambda k=k: len(page.of("frame")) >= k)
         publisher.acknowledge("here", page.of("frame")[-1]["seq"], False)
         source.step()
-    assert page.wait_for(lambda: set(publisher._clients) == {"here"})
+    assert page.wait_for(lambda: set(publisher._pacing.clients) == {"here"})
 
 
 def test_the_last_frame_always_goes_out(sender, monkeypatch):
-    monkeypatch.setattr(module, "ACKNOWLEDGED_WITHIN", 0.02)
+    monkeypatch.setattr(pacing, "ACKNOWLEDGED_WITHIN", 0.02)
     publisher, page, source = sender
     publisher.ready("deaf", "", 0)
     for _ in range(30):
@@ -155,7 +156,7 @@ def test_a_page_that_has_the_latest_frame_is_not_sent_it_again(sender):
 
 
 def test_a_failing_channel_does_not_end_the_sender(sender, caplog, monkeypatch):
-    monkeypatch.setattr(module, "ACKNOWLEDGED_WITHIN", 0.01)
+    monkeypatch.setattr(pacing, "ACKNOWLEDGED_WITHIN", 0.01)
     publisher, page, source = sender
     page.fails = 2
     publisher.ready("one", "", 0)
@@ -173,10 +174,10 @@ def test_evaluating_takes_only_a_share_of_the_run_s_time(sender, monkeypatch):
     publisher._cost = 40.0
     source.step()
     (at,) = [when for job, when in publisher._pending(0.0) if job == publisher._frame]
-    assert at == pytest.approx(publisher._sent_at + 40.0 / module.SHARE)
+    assert at == pytest.approx(publisher._pacing.sent_at + 40.0 / module.SHARE)
     source.progress = replace(source.progress, state="finished")
     (at,) = [when for job, when in publisher._pending(0.0) if job == publisher._frame]
-    assert at < publisher._sent_at + 1
+    assert at < publisher._pacing.sent_at + 1
 
 
 def test_what_a_run_has_ended_with_is_stored_at_the_end_of_a_cell(sender):
