@@ -20,10 +20,12 @@ class Watched:
         def page(content: dict, buffers: Any = None) -> None:
             if content["type"] == "frame":
                 self.n_frames += 1
-                widget._hear(widget, {"type": "ack", "client": "page", "seq": content["seq"], "hidden": False}, [])
+                widget._on_message(
+                    widget, {"type": "ack", "client": "page", "seq": content["seq"], "hidden": False}, []
+                )
 
         widget.send = page
-        widget._hear(widget, {"type": "ready", "client": "page", "run_id": "", "have_seq": 0}, [])
+        widget._on_message(widget, {"type": "ready", "client": "page", "run_id": "", "have_seq": 0}, [])
         layers = [axis["layers"][-1] for axis in widget.axes]
         widget.select(layers[0], layers[1])
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from simwidget.widget import SimilarityHeatmap
-from simwidget.widget.sources import Still
+from simwidget.widget.sources import StaticSource
 
 LOG = logging.getLogger("simwidget")
 UPDATE_SECONDS = 0.5
@@ -134,7 +134,7 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
         if pair is None or inspection is None:
             for line in lines:
                 line.visible = False
-            return "a result has no Gram matrices" if isinstance(widget.source, Still) else ""
+            return "a result has no Gram matrices" if isinstance(widget.source, StaticSource) else ""
         for line, side, spectrum in zip(lines, "xy", (inspection.spectrum_x, inspection.spectrum_y), strict=True):
             eigenvalues = spectrum[:MAX_EIGENVALUES]
             _set_points(line, np.arange(1, len(eigenvalues) + 1), eigenvalues)

@@ -1,4 +1,4 @@
-"""One pair of layers -> what a page is told of it: every measure with its curve, and the layers' Gram matrices."""
+"""The message about one pair of layers: every measure with its curve, Gram matrices, spectra and samples."""
 
 import math
 from collections.abc import Iterable
@@ -13,17 +13,22 @@ from simwidget.widget.protocol import Curve, Detail, Inside, PairMeasure, Sample
 from simwidget.widget.sources import Source
 
 MAX_ROWS = 128
-"""Of larger Gram matrices as many rows are shown, evenly spaced."""
+"""The largest number of rows of a Gram matrix that are sent; of a larger one, evenly spaced rows."""
 MAX_SHARES = 64
-"""Eigenvalues that travel; the effective dimension rests on all."""
+"""The largest number of eigenvalues that are sent. The effective dimension is computed from all of them."""
 NO_PICTURE = 128
-"""The grey of a sample without a thumbnail, where others have one."""
+"""The grey value of a sample that has no thumbnail, where others have one."""
 
 
 def encode_detail(
     source: Source, run_id: str, seq: int, pair: Selection, inside: bool
 ) -> tuple[Detail, list[bytes] | None]:
-    """The message and its buffers; a layer that is not there any more has no numbers."""
+    """The message and its buffers.
+
+    Args:
+        pair: the two layers by name; without numbers in the message if they do not exist any more.
+        inside: whether Gram matrices, spectra and samples are included.
+    """
     view = (pair["model_x"], pair["model_y"])
     try:
         curves = source.convergence(pair["layer_x"], pair["layer_y"], view)
@@ -43,7 +48,7 @@ def encode_detail(
 
 
 def encode_inside(inspection: Inspection) -> tuple[Inside, list[bytes]]:
-    """What two layers make of the samples, and its buffers: both Gram matrices and all thumbnails."""
+    """Gram matrices, spectra and samples of a pair; the buffers are both Gram matrices and all thumbnails."""
     m = inspection.n_samples
     shown = np.linspace(0, m - 1, min(m, MAX_ROWS)).round().astype(int)
     grams = [gram[shown][:, shown].astype("<f4").tobytes() for gram in (inspection.gram_x, inspection.gram_y)]
@@ -65,7 +70,7 @@ def encode_inside(inspection: Inspection) -> tuple[Inside, list[bytes]]:
 
 
 def _pictures(samples: Iterable[Inspected]) -> tuple[tuple[int, int, int] | None, bytes]:
-    """The thumbnails' common size and their bytes, one after the other; none where no sample has one."""
+    """The common shape (h, w, c) of the thumbnails and their concatenated bytes; None where no sample has one."""
     thumbnails = [one.thumbnail for one in samples]
     shape = next((one.shape for one in thumbnails if one is not None), None)
     if shape is None:
@@ -86,10 +91,10 @@ def _sample(one: Inspected) -> Sample:
 
 
 def _shares(spectrum: NDArray[np.float64]) -> list[float]:
-    """The first shares; none of a Gram matrix that is not finite, as JSON has no NaN."""
+    """The first eigenvalues, as shares; empty for a Gram matrix that is not finite, since JSON has no NaN."""
     return spectrum[:MAX_SHARES].tolist() if np.isfinite(spectrum).all() else []
 
 
 def number(value: float) -> float | None:
-    """JSON has no NaN."""
+    """A number, or None for one that is not finite, since JSON has no NaN."""
     return float(value) if math.isfinite(value) else None

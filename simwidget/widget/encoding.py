@@ -1,4 +1,4 @@
-"""A result -> what travels: a frame of the shown numbers, or a compact snapshot of all of them."""
+"""Results as messages: a frame holds the numbers that are shown, a snapshot all numbers in compact form."""
 
 import time
 import zlib
@@ -12,18 +12,21 @@ from simwidget.run.progress import Progress
 from simwidget.widget.protocol import Axis, BlockInfo, Frame, MeasureInfo, RunInfo, SnapshotMeta
 
 STEPS = 65534
+"""Steps of the 16-bit scale of a snapshot."""
 MISSING = 65535
+"""The code of NaN."""
 FINE_CELLS = 150_000
-"""Cells of all measures and pairs up to which every step is used."""
+"""The largest number of cells, over all measures and pairs, for which all steps are used."""
 COARSE = 1.9e-4
-"""The size of a step beyond that: numbers are off by less than 1e-4."""
+"""The size of a step above that number: values are rounded by less than 1e-4."""
 LEAST_STEPS = 64
-"""However coarse, as many steps lie between the extremes."""
+"""The smallest number of steps between the extremes, however coarse they are."""
 SNAPSHOT_CELLS = 2_000_000
-"""Cells of all measures and pairs that a saved notebook may hold; the pairs beyond are left out."""
+"""The largest number of cells, over all measures and pairs, in a saved notebook; further pairs are left out."""
 
 
 def axes_of(result: SimilarityResult) -> list[Axis]:
+    """The models with their layers."""
     return [
         {"model": model, "layers": list(result.layers(model)), "kinds": list(result.kinds(model))}
         for model in result.models
@@ -31,6 +34,7 @@ def axes_of(result: SimilarityResult) -> list[Axis]:
 
 
 def measures_of(result: SimilarityResult) -> list[MeasureInfo]:
+    """The measures, then the differences."""
     return [about(result, name) for name in (*result.measures, *result.differences)]
 
 
@@ -44,7 +48,7 @@ def about(result: SimilarityResult, measure: str) -> MeasureInfo:
 def encode_frame(
     result: SimilarityResult, run_id: str, seq: int, measure: str, view: tuple[int, int]
 ) -> tuple[Frame, list[bytes]]:
-    """The message and its buffers."""
+    """The message of a frame; its buffers are the values and the standard errors as float32."""
     pair = (result.models[view[0]], result.models[view[1]])
     parts = [np.ascontiguousarray(one(measure, pair), dtype="<f4") for one in (result.matrix, result.stderr)]
     frame: Frame = {
@@ -64,10 +68,10 @@ def encode_frame(
 def encode_snapshot(
     result: SimilarityResult, run_id: str, seq: int, first: tuple[int, int] = (0, 0)
 ) -> tuple[bytes, SnapshotMeta]:
-    """Every measure on every pair of models, deflated; pairs beyond `SNAPSHOT_CELLS` are left out, `first` never.
+    """Every measure on every pair of models, quantised to 16 bits and deflated.
 
-    Values and errors are off by less than 1e-5 of their range; where there are more than `FINE_CELLS`, by less than
-    1e-4, which takes half the room.
+    Pairs beyond `SNAPSHOT_CELLS` are left out, but never the pair `first`. Values and errors are rounded by less than
+    1e-5 of their range; above `FINE_CELLS` by less than 1e-4, which halves the size.
     """
     measures = (*result.measures, *result.differences)
     pairs = _with_room(result, first, SNAPSHOT_CELLS // len(measures)) if result.n_samples else []
@@ -106,7 +110,7 @@ def encode_snapshot(
 
 
 def _with_room(result: SimilarityResult, first: tuple[int, int], room: int) -> list[tuple[tuple[int, int], int]]:
-    """The pairs that are stored, with the number of their cells: the first one, and others while there is room."""
+    """The pairs that fit into `room` cells, each with its number of cells; the first one always."""
     found: list[tuple[tuple[int, int], int]] = []
     for x, y in _in_order(result, first):
         cells = len(result.layers(result.models[x])) * len(result.layers(result.models[y]))
@@ -118,7 +122,7 @@ def _with_room(result: SimilarityResult, first: tuple[int, int], room: int) -> l
 
 
 def _in_order(result: SimilarityResult, first: tuple[int, int]) -> Iterable[tuple[int, int]]:
-    """The pairs of the result: the shown one, then those of different models, then the others."""
+    """The pairs in order of importance: the shown one, those of different models, those within one model."""
     position = {name: index for index, name in enumerate(result.models)}
     pairs = [(position[x], position[y]) for x, y in result.views()]
     return sorted(pairs, key=lambda pair: (set(pair) != set(first), pair[0] == pair[1]))
@@ -129,10 +133,10 @@ def _stored(numbers: NDArray[np.float64], symmetric: bool) -> NDArray[np.float64
 
 
 def _quantised(numbers: NDArray[np.float64], coarse: float, low: float | None = None) -> tuple[bytes, float, float]:
-    """Bytes, the number of step 0, and that of the last step; the data need not reach it.
+    """The codes as bytes, the value of code 0 and that of the last code, which the data need not reach.
 
-    Steps are a `STEPS`-th of the range, or `coarse` if that is more, but at most a `LEAST_STEPS`-th. All low bytes come
-    before all high ones: the high ones hardly differ, so they deflate to little.
+    A step is the range divided by `STEPS`, or `coarse` if that is larger, but at most the range divided by
+    `LEAST_STEPS`. All low bytes are stored before all high bytes, which differ little and deflate well.
     """
     missing = np.isnan(numbers)
     least = most = low or 0.0

@@ -1,4 +1,4 @@
-"""A heatmap with a search for layers above it and room for other widgets beside it."""
+"""`SimilarityExplorer`: a heatmap with two boxes for layer names above it and room for other widgets beside it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,13 +9,13 @@ from simwidget.widget.heatmap import SimilarityHeatmap
 
 
 class SimilarityExplorer(ipywidgets.HBox):
-    """A `SimilarityHeatmap` to put beside your own widgets: `heatmap` is the one inside, `beside` a box for yours.
+    """An ipywidgets layout of a `SimilarityHeatmap` (`heatmap`) and a box for other widgets (`beside`).
 
-    Two boxes above it take layer names: the pair is held in the map, and a pair held in the map is named in them.
+    The two text boxes above the map show the selected pair of layers; typing layer names there selects a pair.
 
     Args:
         shown: a `Comparison` or a `SimilarityResult`.
-        beside: widgets to the right of the map, below it where the page is narrow.
+        beside: widgets to the right of the map, or below it on a narrow page.
         options: passed to `SimilarityHeatmap`.
 
     >>> import simwidget as sw
@@ -50,7 +50,7 @@ class SimilarityExplorer(ipywidgets.HBox):
         self.layer_y.observe(self._hold, "value")
 
     def _offer(self, _: Any = None) -> None:
-        """The layers of the two models that are shown."""
+        """Offer the layers of the two models that are shown."""
         for box, position in zip((self.layer_x, self.layer_y), self.heatmap.view, strict=True):
             axis = self.heatmap.axes[position]
             if box.options != tuple(axis["layers"]):
@@ -60,22 +60,24 @@ class SimilarityExplorer(ipywidgets.HBox):
             box.description = axis["model"]
 
     def _name(self, change: Any) -> None:
+        """Write the selected pair into the boxes."""
         pair = change["new"]
         models = [self.heatmap.axes[position]["model"] for position in self.heatmap.view]
         if pair is not None and [pair["model_x"], pair["model_y"]] == models:
             self.layer_x.value, self.layer_y.value = pair["layer_x"], pair["layer_y"]
 
     def _hold(self, _: Any) -> None:
+        """Select the pair that is in the boxes."""
         x, y = self.layer_x.value, self.layer_y.value
         held = self.heatmap.selection
         if x and y and (held is None or (held["layer_x"], held["layer_y"]) != (x, y)):
             self.heatmap.select(x, y)
 
     def close(self) -> None:
-        """Take everything out of every page; the run goes on."""
+        """Remove all of its widgets from every page; the run goes on."""
         if hasattr(self, "heatmap"):
             self.heatmap.close()
-            # ipywidgets keeps every widget that is open, and the boxes for names keep this one, which hears of them
+            # ipywidgets keeps every open widget alive, and the boxes keep this one alive, which observes them
             for part in self._parts:
                 part.close()
         super().close()
@@ -84,4 +86,4 @@ class SimilarityExplorer(ipywidgets.HBox):
         from IPython.display import display
 
         display(self._repr_mimebundle_(**options), raw=True)
-        self.heatmap.accompany()
+        self.heatmap.show_still_output()

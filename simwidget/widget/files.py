@@ -1,4 +1,4 @@
-"""What a heatmap shows, as a file: a picture, a table, the result, or a page of its own."""
+"""Files of what a heatmap shows: a picture, a table, the result, or an HTML page."""
 
 import io
 import re
@@ -10,7 +10,7 @@ from simwidget.result.layer_tree import LayerTree
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.widget.details import encode_detail
 from simwidget.widget.page import page_of
-from simwidget.widget.protocol import Scale, Selection
+from simwidget.widget.protocol import Fetched, Scale, Selection
 from simwidget.widget.sources import Source
 
 PICTURES = ("png", "svg", "pdf")
@@ -19,8 +19,8 @@ FORMATS = (*PICTURES, *MIMES)
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a heatmap shows of its numbers; each as the trait of that name."""
+class Appearance:
+    """The traits of a heatmap that determine what is shown, under their own names."""
 
     measure: str
     view: tuple[int, int]
@@ -33,15 +33,15 @@ class Look:
     threshold: float
 
     @classmethod
-    def of(cls, heatmap: Any) -> "Look":
-        """The present one of a heatmap."""
+    def of(cls, heatmap: Any) -> "Appearance":
+        """The present values of a heatmap's traits."""
         return cls(**{one.name: getattr(heatmap, one.name) for one in fields(cls)})
 
 
 def file_of(
-    kind: str, source: Source, look: Look, *, dpi: float = 200, figsize: tuple[float, float] = (7.6, 6.6)
+    kind: str, source: Source, appearance: Appearance, *, dpi: float = 200, figsize: tuple[float, float] = (7.6, 6.6)
 ) -> bytes:
-    """A file of one of the `FORMATS`.
+    """The content of a file in one of the `FORMATS`.
 
     Raises:
         ValueError: another kind.
@@ -49,7 +49,7 @@ def file_of(
     if kind not in FORMATS:
         raise ValueError(f"a heatmap makes no {kind!r} files, but {', '.join(FORMATS)}")
     result = source.snapshot()
-    view = (result.models[look.view[0]], result.models[look.view[1]])
+    view = (result.models[appearance.view[0]], result.models[appearance.view[1]])
     if kind == "csv":
         table = io.StringIO(newline="")
         result.to_csv(table, view)
@@ -58,49 +58,61 @@ def file_of(
     if kind == "simw":
         result.save(file)
     elif kind == "html":
-        pairs = [*([] if look.selection is None else [look.selection]), *look.pinned]
+        pairs = [*([] if appearance.selection is None else [appearance.selection]), *appearance.pinned]
         details = [encode_detail(source, "page", 1, pair, inside=True) for pair in pairs]
         known = [(message, buffers) for message, buffers in details if message["measures"]]
-        page = page_of(result, details=known, **(vars(look) | {"view": view}))
+        page = page_of(result, details=known, **(vars(appearance) | {"view": view}))
         file.write(page.encode())
     else:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=figsize, layout="constrained")
-        result.plot(look.measure, figure.subplots(), view=view, **style_of(look, result, view))
+        result.plot(appearance.measure, figure.subplots(), view=view, **style_of(appearance, result, view))
         figure.savefig(file, format=kind, dpi=dpi)
     return file.getvalue()
 
 
-def style_of(look: Look, result: SimilarityResult, view: tuple[str, str]) -> dict[str, Any]:
-    """The keywords of `plots.heatmap` that give the heatmap's look."""
-    errors = look.shows == "errors"
-    diverging = result.kind(look.measure) == "difference" and not errors
-    mode, limits = look.scale["mode"], look.scale["limits"]
-    # the page keeps the frozen limits of errors under a name of their own
-    frozen = limits.get(f"{look.measure} ±" if errors else look.measure) if mode == "range" else None
+def fetch(kind: str, source: Source, appearance: Appearance, models: Sequence[str]) -> tuple[Fetched, list[bytes]]:
+    """The answer to a page that asks for a file: its name and content, or the error."""
+    fetched: Fetched = {"type": "fetched", "client": "", "id": 0, "name": "", "mime": "", "error": None}
+    try:
+        if kind not in MIMES:
+            raise ValueError(f"this heatmap sends no {kind!r} files")
+        content = file_of(kind, source, appearance)
+    except Exception as error:  # the page must show any error
+        return {**fetched, "error": str(error) or type(error).__name__}, []
+    return {**fetched, "name": file_name(models, kind), "mime": MIMES[kind]}, [content]
+
+
+def style_of(appearance: Appearance, result: SimilarityResult, view: tuple[str, str]) -> dict[str, Any]:
+    """Keyword arguments with which `plots.heatmap` draws what the widget shows."""
+    errors = appearance.shows == "errors"
+    diverging = result.kind(appearance.measure) == "difference" and not errors
+    mode, limits = appearance.scale["mode"], appearance.scale["limits"]
+    # the front end keeps the limits of the errors under a key with ±
+    frozen = limits.get(f"{appearance.measure} ±" if errors else appearance.measure) if mode == "range" else None
     low, high = frozen or (None, None)
     return {
         "stderr": errors,
-        "threshold": look.threshold,
+        "threshold": appearance.threshold,
         "log": mode == "log" and not (errors or diverging),
         "vmin": low,
         "vmax": high,
-        "cmap": None if diverging else look.scale["palette"],
-        "open_x": _open(result, view[0], look.open_x),
-        "open_y": _open(result, view[1], look.open_y),
-        "selection": _held(look.selection, view),
+        "cmap": None if diverging else appearance.scale["palette"],
+        "open_x": _open(result, view[0], appearance.open_x),
+        "open_y": _open(result, view[1], appearance.open_y),
+        "selection": _held(appearance.selection, view),
     }
 
 
 def _open(result: SimilarityResult, model: str, chosen: dict[str, list[str]]) -> list[str]:
-    """The blocks of a model that stand open: those chosen, as far as they are there, else the usual ones."""
+    """A model's open blocks: those that the user chose and that exist, or the default ones."""
     tree = LayerTree(result.layers(model))
     return [path for path in chosen[model] if path in tree.blocks] if model in chosen else tree.default_open()
 
 
 def _held(pair: Selection | None, view: tuple[str, str]) -> tuple[str, str] | None:
-    """The held layers of the rows and of the columns, if these models are shown, whichever way round."""
+    """The selected layers of the rows and of the columns; None if the selection is of other models."""
     if pair is not None and (pair["model_x"], pair["model_y"]) == view:
         return pair["layer_x"], pair["layer_y"]
     if pair is not None and (pair["model_y"], pair["model_x"]) == view:
@@ -109,7 +121,7 @@ def _held(pair: Selection | None, view: tuple[str, str]) -> tuple[str, str] | No
 
 
 def file_name(models: Sequence[str], kind: str) -> str:
-    """A file's name from the models' names, with nothing in it that a file system minds.
+    """A file name made of the models' names, with only characters that every file system allows.
 
     >>> file_name(["ResNet 18", "../<b>"], "csv")
     'ResNet_18-.._b_.csv'

@@ -1,4 +1,4 @@
-"""The built front end."""
+"""The files of the built front end."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ STATIC = Path(__file__).parent.parent / "static"
 
 
 def built(name: str) -> str:
-    """A file of the front end."""
+    """The text of a file of the built front end. Raises FileNotFoundError where it was not built."""
     path = STATIC / name
     if not path.exists():
         raise FileNotFoundError(

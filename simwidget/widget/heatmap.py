@@ -1,4 +1,4 @@
-"""The heatmap as a Jupyter widget: what it shares with its pages, and what they may tell it. No torch here."""
+"""`SimilarityHeatmap`: the Jupyter widget, its synced traits, and the messages that it gets. Never imports torch."""
 
 import contextvars
 import weakref
@@ -14,29 +14,29 @@ import traitlets
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.widget import checks
 from simwidget.widget.encoding import axes_of, encode_snapshot, info_of, measures_of
-from simwidget.widget.files import FORMATS, MIMES, Look, file_name, file_of
+from simwidget.widget.files import FORMATS, Appearance, fetch, file_of
 from simwidget.widget.front_end import built
-from simwidget.widget.protocol import Fetched, Selection
+from simwidget.widget.protocol import Selection
 from simwidget.widget.publisher import Publisher
-from simwidget.widget.sources import Source, Still, source_of
+from simwidget.widget.sources import Source, StaticSource, source_of
 from simwidget.widget.still_output import StillOutput
 
 COMMANDS = ("start", "pause", "resume", "stop")
 
 
 class SimilarityHeatmap(anywidget.AnyWidget):
-    """An interactive heatmap of a run, live while it goes on, or of a result.
+    """An interactive heatmap of a result, or of a run while it goes on.
 
-    Click a cell to hold its pair of layers; `selection` then names it, in every view and in Python. Colours run from 0
-    to 1 whatever the data, unless `scale` says otherwise. Cells without a number are hatched and say why. What is shown
-    travels as float32; what a notebook saves is off by less than 1e-4.
+    Clicking a cell selects its pair of layers, which is then in `selection`, in every view and in Python. The colour
+    limits are 0 and 1 for any data, unless `scale` says otherwise. Cells without a number are hatched; hovering shows
+    the reason. Shown values have float32 precision; those that a notebook saves are rounded by less than 1e-4.
 
     Args:
-        shown: a `Comparison` (not started by this; showing the comparison itself does that) or a `SimilarityResult`.
-        measure: which of its measures or differences first.
-        view: which pair of models first, as in `SimilarityResult.matrix`.
-        frames_per_second: at most this many updates; there are fewer while a page is slow, or evaluating them would
-            take more than 1.5 % of the run's time.
+        shown: a `Comparison`, which is not started by this, or a `SimilarityResult`.
+        measure: the measure or difference that is shown at first; by default the first one.
+        view: the pair of models that is shown at first, as in `SimilarityResult.matrix`.
+        frames_per_second: the largest number of updates per second; there are fewer for a slow page, and where
+            computing them would take more than 1.5 % of the run's time.
 
     Raises:
         TypeError: `shown` is something else.
@@ -62,21 +62,21 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     run = traitlets.Dict().tag(sync=True)
     """state, progress and notes"""
     snapshot = traitlets.Bytes().tag(sync=True)
-    """all numbers, deflated; written now and then, when the run holds, and at its end"""
+    """all numbers, deflated; written every few seconds, when the run is paused, and at its end"""
     snapshot_meta = traitlets.Dict().tag(sync=True)
     measure = traitlets.Unicode().tag(sync=True)
     view = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
     """the positions of the two models that are shown"""
     shows = traitlets.Enum(("values", "errors"), "values").tag(sync=True)
-    """what the map's colours are"""
+    """whether the colours show the values or their standard errors"""
     selection: traitlets.Dict = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
-    """the pair of layers that is held, by name: model_x, layer_x, model_y, layer_y"""
+    """the selected pair of layers, by name: model_x, layer_x, model_y, layer_y"""
     pinned: traitlets.List = traitlets.List(traitlets.Dict()).tag(sync=True)
     """up to four pairs, each like `selection`, whose curves are compared"""
     open_x = traitlets.Dict().tag(sync=True)
-    """model -> the blocks that stand open where it is the rows; others are open to about 25 rows"""
+    """model -> its open blocks where it is on the rows; a model without an entry is open to about 25 rows"""
     open_y = traitlets.Dict().tag(sync=True)
-    """the same where it is the columns"""
+    """the same for the columns"""
     scale = traitlets.Dict({"mode": "unit", "limits": {}, "palette": "magma"}).tag(sync=True)
     """how values become colours: `mode` is "unit" (0 to 1), "range" (frozen `limits` for each measure) or "log";
     `palette` is "magma", "viridis" or "cividis"; differences are always red and blue"""
@@ -110,7 +110,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
             measure=measure,
             view=pair,
         )
-        self.on_msg(self._hear)
+        self.on_msg(self._on_message)
         self.observe(lambda _: self._publisher.ask(), ["measure", "view"])
         self.observe(lambda change: self._publisher.ask_detail(change["new"]), "selection")
         self.observe(self._ask_pinned, "pinned")
@@ -122,7 +122,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
 
     @property
     def source(self) -> Any:
-        """The `Comparison` that is shown, or a still of a result."""
+        """What is shown: the `Comparison`, or a source that holds the result."""
         return self._source
 
     @property
@@ -134,12 +134,12 @@ class SimilarityHeatmap(anywidget.AnyWidget):
 
     @property
     def result(self) -> SimilarityResult:
-        """The result of this moment."""
+        """The result so far."""
         return self._source.snapshot()
 
     def show(self, result: SimilarityResult) -> None:
-        """Show another result, or a later moment of the same one, in every view of this widget."""
-        if not isinstance(self._source, Still):
+        """Show another result in every view of this widget. Raises TypeError for a widget that shows a comparison."""
+        if not isinstance(self._source, StaticSource):
             raise TypeError("this heatmap shows a comparison, which updates it; make another one for a result")
         names = [one["name"] for one in measures_of(result)]
         with self._lock:
@@ -156,7 +156,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
                 self.write(axes=axes_of(result), snapshot=snapshot, snapshot_meta=meta, **state)
 
     def select(self, layer_x: str | None, layer_y: str | None = None) -> None:
-        """Hold the pair of a layer of the view's first model and one of its second; None for no pair."""
+        """Select a layer of the view's first model and one of its second; None clears the selection."""
         if layer_x is None or layer_y is None:
             self.selection = None  # type: ignore[assignment]
             return
@@ -164,13 +164,13 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         self.selection = {"model_x": x["model"], "layer_x": layer_x, "model_y": y["model"], "layer_y": layer_y}
 
     def export(self, path: str | PathLike[str], *, dpi: float = 200, figsize: tuple[float, float] = (7.6, 6.6)) -> None:
-        """Write what is shown to a file; its ending says what kind.
+        """Write what is shown to a file, in the format of its ending.
 
         Args:
-            path: ".png", ".svg" or ".pdf" for a picture of the map, drawn by matplotlib as the traits say; ".csv" for
-                every number of the two models with its error; ".simw" for the result, see `SimilarityResult.load`;
-                ".html" for a page of its own that opens like this heatmap.
-            dpi: dots an inch of a picture; of a vector one those of the cells.
+            path: ".png", ".svg" or ".pdf" for a picture of the map, drawn by matplotlib; ".csv" for all numbers of the
+                two models with their errors; ".simw" for the result, see `SimilarityResult.load`; ".html" for an
+                interactive page that opens with the same view.
+            dpi: dots per inch of a picture; in a vector format, those of the cells.
             figsize: width and height of a picture in inches.
 
         Raises:
@@ -179,44 +179,41 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         ending = Path(path).suffix
         if ending[1:].lower() not in FORMATS:
             raise ValueError(f"{Path(path).name!r}: a heatmap is exported to .{', .'.join(FORMATS)}")
-        Path(path).write_bytes(file_of(ending[1:].lower(), self._source, Look.of(self), dpi=dpi, figsize=figsize))
+        Path(path).write_bytes(file_of(ending[1:].lower(), self._source, Appearance.of(self), dpi=dpi, figsize=figsize))
 
     def close(self) -> None:
-        """Take the widget out of every page and let the comparison go.
-
-        A run goes on. The heatmap still knows the comparison while others hold it, but holds nothing of it any more.
-        """
+        """Remove the widget from every page and drop its reference to the comparison, whose run goes on."""
         if hasattr(self, "_publisher"):
             self._publisher.close()
             self._still.close()
             source = self._shown()
-            if source is not None and not isinstance(source, Still):
+            if source is not None and not isinstance(source, StaticSource):
                 self._shown = weakref.ref(source)
         super().close()
 
     def _ipython_display_(self, **options: Any) -> None:
-        """Two outputs: the live view, and a still one that a notebook shows without a kernel."""
+        """Show two outputs: the live view, and a static one for notebooks without a kernel."""
         from IPython.display import display
 
         data, metadata = self._repr_mimebundle_(**options)  # type: ignore[misc]
         display(data, metadata=metadata, raw=True)
-        self.accompany()
+        self.show_still_output()
 
-    def accompany(self) -> None:
-        """Put the still output below this cell's, for a heatmap that is shown inside another widget."""
+    def show_still_output(self) -> None:
+        """Add the static output to the running cell, for a heatmap that is shown inside another widget."""
         self._still.show(self._source.snapshot())
         self._publisher.begin()
 
     # --- one lock around everything that goes to a page or comes from one --------------------------------------------
 
     def write(self, **state: Any) -> None:
-        """Set synced traits, in one message."""
+        """Set synced traits, all in one message."""
         with self._lock, self.hold_sync():
             for name, value in state.items():
                 setattr(self, name, value)
 
     def keep(self, result: SimilarityResult) -> None:
-        """Put the result into the output that needs no kernel."""
+        """Put a result into the output that needs no kernel."""
         self._still.update(result)
 
     def _send(self, msg: Any, buffers: Any = None) -> None:
@@ -232,14 +229,14 @@ class SimilarityHeatmap(anywidget.AnyWidget):
             super().set_state(sync_data)
 
     def open(self) -> None:
-        """Open the channel to the pages, so that their messages are heard while a cell runs."""
+        """Open the comm to the pages, so that their messages are handled while a cell runs."""
         super().open()
-        # ipykernel 7.4 sends answers to the subshell that spoke last, which may be the main one, busy with a cell
+        # ipykernel 7.4 routes messages to the subshell that sent last, which may be the main one, busy with a cell
         if hasattr(self.comm, "_reply_subshell_for"):
             self.comm._reply_subshell_for = lambda data, default: default
 
-    def _hear(self, _: Any, content: Any, buffers: Any) -> None:
-        """A message from a page: set flags, nothing that takes long."""
+    def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
+        """Handle a message from a page; this only sets flags and starts threads."""
         kind = content.get("type") if isinstance(content, dict) else None
         if kind == "ready":
             self._publisher.ready(str(content["client"]), str(content["run_id"]), int(content["have_seq"]))
@@ -250,18 +247,18 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         elif kind == "need":
             self._publisher.ask_detail(content.get("pair"))
         elif kind == "command":
-            self.send({"type": "reply", "id": content.get("id"), "error": self._obey(str(content.get("name")))})
+            self.send({"type": "reply", "id": content.get("id"), "error": self._run_command(str(content.get("name")))})
         elif kind == "fetch":
             given = str(content["client"]), int(content["id"]), str(content["format"])
-            # a file may take seconds; Python waits for this thread at its end, since it may be inside torch
+            # a file may take seconds; the thread is no daemon, since Python must wait for it at its exit
             Thread(target=contextvars.copy_context().run, args=(self._fetch, *given), name="simwidget file").start()
 
     def _ask_pinned(self, change: Any) -> None:
         for pair in change["new"]:
             self._publisher.ask_detail(pair)
 
-    def _obey(self, name: str) -> str | None:
-        """Steer the run; what went wrong, if something did."""
+    def _run_command(self, name: str) -> str | None:
+        """Run a command on the comparison. Returns the error for the page, or None."""
         if name not in COMMANDS or not hasattr(self._source, name):
             return f"this heatmap cannot {name}"
         try:
@@ -271,18 +268,11 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         return None
 
     def _fetch(self, client: str, number: int, kind: str) -> None:
-        """Send a file to a page, or say why there is none."""
-        fetched: Fetched = {"type": "fetched", "client": client, "id": number, "name": "", "mime": "", "error": None}
-        buffers: list[bytes] = []
-        try:
-            if kind not in MIMES:
-                raise ValueError(f"this heatmap sends no {kind!r} files")
-            look = Look.of(self)
-            models = [self.axes[position]["model"] for position in look.view]
-            buffers = [file_of(kind, self._source, look)]
-            fetched |= {"name": file_name(models, kind), "mime": MIMES[kind]}
-        except Exception as error:  # a page must hear of it
-            fetched["error"] = str(error) or type(error).__name__
+        """Send a file to a page, or the reason why there is none."""
+        appearance = Appearance.of(self)
+        models = [self.axes[position]["model"] for position in appearance.view]
+        fetched, buffers = fetch(kind, self._source, appearance, models)
+        fetched |= {"client": client, "id": number}
         self.send(fetched, buffers)
 
     # --- what may be set ---------------------------------------------------------------------------------------------
@@ -293,7 +283,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
 
     @traitlets.validate("view")
     def _check_view(self, proposal: Any) -> tuple[int, int]:
-        still = self._source.snapshot() if isinstance(self._source, Still) else None
+        still = self._source.snapshot() if isinstance(self._source, StaticSource) else None
         return checks.check_view(proposal["value"], self._known[1], still)
 
     @traitlets.validate("selection")

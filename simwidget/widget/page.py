@@ -1,4 +1,4 @@
-"""A result as a page of its own: the same front end, no kernel, no network."""
+"""A result as an HTML page with the same front end, which needs no kernel and no network."""
 
 import json
 from base64 import b64encode
@@ -50,13 +50,13 @@ def page_of(
     threshold: float = 0.02,
     details: Iterable[tuple[Detail, Sequence[bytes] | None]] = (),
 ) -> str:
-    """The page's HTML; everything is inside.
+    """The HTML of the page, which loads nothing from elsewhere.
 
     Args:
         result: what to show.
-        measure, view, shows, selection, pinned, open_x, open_y, scale, threshold: as the heatmap's traits, for what the
-            page shows first.
-        details: what the inspector shows of pairs, as messages of the run "page" with their buffers.
+        measure, view, shows, selection, pinned, open_x, open_y, scale, threshold: as the traits of the heatmap: what the
+            page shows at first.
+        details: for the inspector, messages about pairs of layers with their buffers, with the run id "page".
     """
     measure = result.measures[0] if measure is None else measure
     result.matrix(measure, view)  # an unknown measure or view fails here
@@ -87,8 +87,8 @@ def page_of(
         ],
     }
     title = " × ".join(result.models) if len(result.models) < 4 else f"{len(result.models)} models"
-    # inside a script element only `<` could end it
+    # only `<` could end the script element
     text = json.dumps(given).replace("<", "\\u003c")
-    # half of a surrogate pair, which no file can hold, is given by its number
+    # a lone surrogate cannot be encoded in UTF-8, so it is written as a character reference
     title = escape(title).encode("utf-8", "xmlcharrefreplace").decode()
     return PAGE.format(title=title, css=built("heatmap.css"), given=text)

@@ -1,4 +1,7 @@
-"""What Python and the page share, typed once here and once in `js/state/model.ts`; a test holds that both agree."""
+"""The types of the synced state and of the messages between Python and the page.
+
+The same types are in `js/state/model.ts`; a test checks that both agree.
+"""
 
 from typing import Literal, TypedDict
 
@@ -19,14 +22,14 @@ class Axis(TypedDict):
 
 
 class RunInfo(TypedDict):
-    """How far the run is, as of the moment `at`."""
+    """How far the run is, at the time `at`."""
 
     state: RunState
     n_batches: int
     n_batches_expected: int | None
     n_samples: int
     rate: float | None
-    """samples a second"""
+    """samples per second"""
     seconds_left: float | None
     notes: list[str]
     error: str | None

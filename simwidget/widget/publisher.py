@@ -1,8 +1,8 @@
-"""The one sender: what the page gets, and when. The computing thread never waits for a page.
+"""The one thread that sends to the pages of a widget. The computing thread never waits for a page.
 
-There is no queue. What is new is only a flag, and what is sent is evaluated when it is its turn, so a slow page gets
-fewer frames and never old ones, and the last one always goes out. Nor may one come about elsewhere: a slow link keeps
-what it has not yet carried, and a notebook's server all that is sent to a page that is gone, until it comes back.
+There is no queue: a change only raises a flag, and a frame is computed when it is sent. So a slow page gets fewer
+frames, never old ones, and the last one is always sent. Queues elsewhere are avoided too: a slow link buffers what it
+has not carried yet, and the notebook server buffers everything for a page that is gone, so both are sent little.
 """
 
 import atexit
@@ -20,27 +20,32 @@ from simwidget.widget.encoding import axes_of, encode_frame, encode_snapshot, in
 from simwidget.widget.pacing import ACKNOWLEDGED_WITHIN, Pacing
 from simwidget.widget.pending_details import PendingDetails
 from simwidget.widget.protocol import Selection
-from simwidget.widget.sources import Source, Still
+from simwidget.widget.sources import Source, StaticSource
 
 LOG = logging.getLogger("simwidget")
 
 BEAT_EVERY = 2.0
+"""Seconds between two signs of life."""
 SAVE_EVERY = 10.0
-DEAF_AFTER = 5.0
-"""Seconds without any acknowledgement until frames are taken to be lost and the saved state stands in for them."""
-DEAF_SAVE_EVERY = 2.0
+"""Seconds between two updates of the saved state."""
+UNACKNOWLEDGED_AFTER = 5.0
+"""Seconds without any acknowledgement after which frames are taken to be lost, and the saved state replaces them."""
+UNACKNOWLEDGED_SAVE_EVERY = 2.0
 SETTLED_AFTER = 0.2
-"""Seconds without a change after which a run that holds is saved."""
-STILL_AFTER = 1.0
-"""The same for a result: others may be shown in its place, many a second."""
+"""Seconds without a change after which a paused or ended run is saved."""
+STATIC_SETTLED_AFTER = 1.0
+"""The same for a result, which may be replaced many times a second."""
 DETAIL_EVERY = 0.5
+"""Seconds between two updates of the details."""
 SHARE = 0.015
-"""Share of the time that frames may take while the run computes."""
+"""The largest share of the time that computing frames may take while the run computes."""
 DETAIL_SHARE = 0.01
-"""The same for the details of the held pair and the pinned ones."""
+"""The same for the details of the selected and the pinned pairs."""
 
 
 class Publisher:
+    """Sends frames, details, signs of life and saved states of a source through a channel, from its own thread."""
+
     def __init__(self, channel: Channel, source: Source, frames_per_second: float = 10.0) -> None:
         self._channel = channel
         self._source = source
@@ -52,13 +57,13 @@ class Publisher:
         self._leave: Callable[[], None] = source.watch(self.changed)
         self.run_id = uuid4().hex[:12]
         self._pacing = Pacing()
-        # what is to be done
+        # what is to be sent or saved
         self._new = False
         self._asked = False
         self._unsaved = False
         self._unkept = False
         self._details = PendingDetails()
-        # what was done
+        # when it was last done, and what it cost
         self._saved_at = self._beat_at = self._detail_at = self._changed_at = -math.inf
         self._cost = 0.0
         self._notes: list[str] = []
@@ -71,13 +76,13 @@ class Publisher:
 
     @property
     def running(self) -> bool:
-        """Whether pages are sent anything."""
+        """Whether the thread has been started and not closed."""
         return self._thread is not None and not self._closed
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """A page will be there: start to send."""
+        """Start the thread, since there will be a page."""
         with self._wake:
             if self._thread is None and not self._closed:
                 run = contextvars.copy_context().run
@@ -87,7 +92,7 @@ class Publisher:
             self._wake.notify_all()
 
     def changed(self) -> None:
-        """The source has something new."""
+        """The source has changed. Called by the source."""
         with self._wake:
             self._new = self._unsaved = self._unkept = True
             self._changed_at = time.monotonic()
@@ -96,14 +101,14 @@ class Publisher:
             self._wake.notify_all()
 
     def ask(self) -> None:
-        """What is shown is another thing now: send it at once."""
+        """Send a frame at once, since another measure or view is shown now."""
         with self._wake:
             if not self._closed:
                 self._asked = True
                 self._ask_details(self._followed())
 
     def ask_detail(self, pair: Selection | None) -> None:
-        """Send what is known of a pair, held or not; nothing for none."""
+        """Send the details of a pair; does nothing for None."""
         if pair is not None:
             self._ask_details([pair])
 
@@ -113,40 +118,41 @@ class Publisher:
             self._wake.notify_all()
 
     def _followed(self) -> list[Selection]:
-        """The pairs whose details follow the run: the held one, then the pinned ones."""
+        """The pairs whose details are updated during the run: the selected one, then the pinned ones."""
         held, pinned = self._channel.selection, self._channel.pinned
         return [*([] if held is None else [held]), *(pair for pair in pinned if pair != held)]
 
     def ready(self, client: str, run_id: str, have_seq: int) -> None:
-        """A page has come, or come back."""
+        """A page has been opened, or is back; `have_seq` is the latest frame that it has."""
         with self._wake:
             self._pacing.add(client, time.monotonic())
         self.begin()
-        # one that has seen the latest frame has missed nothing, but details are never saved
+        # a page that has the latest frame lacks only the details, which are never saved
         if run_id == self.run_id and 0 < self.seq <= have_seq and not self._new:
             self._ask_details(self._followed())
         else:
             self.ask()
 
     def acknowledge(self, client: str, seq: int, hidden: bool) -> None:
+        """A page has drawn frame `seq`; `hidden` if nobody can see that page now."""
         with self._wake:
             self._pacing.acknowledge(client, seq, hidden, time.monotonic())
             self._wake.notify_all()
 
     def settle(self) -> None:
-        """Store what a run has ended with before this returns, whatever the sender is at."""
+        """Save the result of a run that has ended, before this returns."""
         with self._storing:
             if not self._closed and self._source.progress.ended:
                 self._save()
                 self._keep()
 
     def close(self) -> None:
-        """Send nothing any more, and let the source go; the thread does so at its end, as it may be asking it."""
+        """Stop sending, and drop the source; where there is a thread, it drops the source when it ends."""
         with self._wake:
             if self._closed:
                 return
             self._closed = True
-            leave = self._leave  # the thread may let go of it before it is called
+            leave = self._leave  # the thread may delete the attribute before the call
             self._wake.notify_all()
         leave()
         if self._thread is None:
@@ -157,7 +163,7 @@ class Publisher:
             del self._source, self._leave
 
     def _finish(self) -> None:
-        """When Python ends: a thread that is inside torch then would take the process down."""
+        """At Python's exit: wait for the thread, which would crash the process if it were still inside torch."""
         self.close()
         if self._thread is not None:
             self._thread.join(5.0)
@@ -179,9 +185,9 @@ class Publisher:
             try:
                 jobs[0]()
                 self._failing = False
-            except Exception:  # a display's trouble is not the run's, and may pass
+            except Exception:  # an error in a display must not end the run, and may be temporary
                 if not self._failing:
-                    LOG.exception("a heatmap could not be updated; it is tried again every second")
+                    LOG.exception("a heatmap could not be updated; the next try is in a second")
                 self._failing = True
                 with self._wake:
                     self._new = True
@@ -190,7 +196,7 @@ class Publisher:
         self._release()
 
     def _pending(self, now: float) -> list[tuple[Callable[[], None], float]]:
-        """What there is to do and from when on, the most pressing first."""
+        """What there is to do and the time from which it may be done, the most urgent first."""
         progress = self._source.progress
         live = not progress.ended
         holds = not live or progress.state == "paused"
@@ -205,14 +211,14 @@ class Publisher:
             found.append((self._detail, -math.inf))
         settled = self._settled_at() if holds else math.inf
         if self._unsaved and self._pacing.begun is not None:
-            deaf_at = math.inf if self._pacing.heard_any or not live else self._pacing.begun + DEAF_AFTER
+            lost_at = math.inf if self._pacing.heard_any or not live else self._pacing.begun + UNACKNOWLEDGED_AFTER
             wait = (
-                DEAF_SAVE_EVERY
-                if now >= deaf_at
+                UNACKNOWLEDGED_SAVE_EVERY
+                if now >= lost_at
                 else max([SAVE_EVERY, *(10 * one.took for one in self._pacing.observed)])
             )
             saved_at = max(self._saved_at, self._pacing.begun)
-            at = min(saved_at + max(wait, self._pacing.silence(saved_at)), deaf_at if deaf_at > now else math.inf)
+            at = min(saved_at + max(wait, self._pacing.silence(saved_at)), lost_at if lost_at > now else math.inf)
             found.append((self._save, min(at, settled)))
         if self._unkept and holds:
             found.append((self._keep, settled))
@@ -221,14 +227,14 @@ class Publisher:
         return found
 
     def _settled_at(self) -> float:
-        """From when on what holds now may be saved: a result may have another put in its place, many a second."""
-        if not isinstance(self._source, Still):
+        """The time from which a paused or ended run, or a result, may be saved."""
+        if not isinstance(self._source, StaticSource):
             return self._changed_at + SETTLED_AFTER
         drawn_at = self._pacing.sent_at + ACKNOWLEDGED_WITHIN if self._pacing.behind else self._pacing.heard_at
-        return math.inf if self._new else max(self._changed_at, drawn_at) + STILL_AFTER
+        return math.inf if self._new else max(self._changed_at, drawn_at) + STATIC_SETTLED_AFTER
 
     def _frame(self) -> None:
-        """Send what is shown, and how far the run is."""
+        """Send the numbers that are shown, and the progress of the run."""
         with self._wake:
             self._new = self._asked = False
             self._pacing.begin_frame()
@@ -252,7 +258,7 @@ class Publisher:
             self._ask_details(followed)
 
     def _detail(self) -> None:
-        """Send what is known of one pair, of the held one first, and of that also what the layers make of samples."""
+        """Send the details of one pending pair, the selected one first; of that also Gram matrices and samples."""
         held = self._channel.selection
         with self._wake:
             pair = self._details.pop(held)
@@ -263,11 +269,12 @@ class Publisher:
         self._detail_at = time.monotonic()
 
     def _beat(self) -> None:
+        """Send a sign of life."""
         self._beat_at = time.monotonic()
         self._channel.send({"type": "beat", "seq": self.seq})
 
     def _save(self) -> None:
-        """Put everything into the saved state."""
+        """Write all numbers into the traits that a notebook saves."""
         with self._storing:
             if not self._take("_unsaved"):
                 return
@@ -281,13 +288,13 @@ class Publisher:
             self._saved_at = time.monotonic()
 
     def _keep(self) -> None:
-        """Put what holds into the output that needs no kernel."""
+        """Update the output that needs no kernel."""
         with self._storing:
             if self._take("_unkept"):
                 self._channel.keep(self._source.snapshot())
 
     def _take(self, flag: str) -> bool:
-        """Whether the flag was up; it is down then."""
+        """Clear a flag; whether it was set."""
         with self._wake:
             was = getattr(self, flag)
             setattr(self, flag, False)

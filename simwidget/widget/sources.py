@@ -1,4 +1,4 @@
-"""What a heatmap can show: a run, or a result that is there already."""
+"""The sources of a heatmap's numbers: a run, or a fixed result."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -10,32 +10,38 @@ from simwidget.run.progress import Progress, RunState
 
 @runtime_checkable
 class Source(Protocol):
-    """Numbers as of this moment, and word of their changes. Every method may be called from any thread."""
+    """Numbers as of now, and a callback when they change. `Comparison` is one. Methods may be called from any thread."""
 
     @property
-    def progress(self) -> Progress: ...
+    def progress(self) -> Progress:
+        """How far the run is."""
+        ...
 
     def snapshot(
         self, measures: Sequence[str] | None = None, pairs: Iterable[tuple[int, int]] | None = None
-    ) -> SimilarityResult: ...
+    ) -> SimilarityResult:
+        """The present result, for some of the measures and pairs of models; all of them by default."""
+        ...
 
     def convergence(self, layer_x: str, layer_y: str, view: tuple[str, str]) -> Mapping[str, Any]:
-        """Measure -> its curve over batches; nothing where there is none."""
+        """Measure -> its curve over the batches; empty where none is known."""
         ...
 
     def inspect(self, layer_x: str, layer_y: str, view: tuple[str, str]) -> Inspection | None:
-        """What two layers make of the samples; None where that is not known."""
+        """Gram matrices, spectra and samples of two layers; None where they are not known."""
         ...
 
-    def watch(self, callback: Callable[[], None]) -> Callable[[], None]: ...
+    def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call a function at every change; returns the function that ends this."""
+        ...
 
     def _on_display_thread(self) -> None:
-        """Called once on a thread of a display: what that asks for from now on must not slow the run."""
+        """Called once on the thread of a display, whose computations must not slow the run."""
         ...
 
 
-class Still:
-    """A result that changes only when another one is put in its place."""
+class StaticSource:
+    """A result; it changes only when `replace` puts another one in its place."""
 
     def __init__(self, result: SimilarityResult) -> None:
         self._result = result
@@ -50,6 +56,7 @@ class Still:
         return Progress(state, result.n_batches, None, result.n_samples, float(seconds) if known else 0.0)
 
     def replace(self, result: SimilarityResult) -> None:
+        """Show another result from now on."""
         self._result = result
         for callback in tuple(self._watchers):
             callback()
@@ -74,9 +81,12 @@ class Still:
 
 
 def source_of(shown: Any) -> Source:
-    """The run itself, or a still of a result. A run is known by what it can do: its module brings torch."""
+    """A result as a `StaticSource`, and a run as itself. Raises TypeError for anything else.
+
+    A run is recognised by its methods, since importing its class would import torch.
+    """
     if isinstance(shown, SimilarityResult):
-        return Still(shown)
+        return StaticSource(shown)
     if isinstance(shown, Source):
         return shown
     raise TypeError(f"a heatmap shows a Comparison or a SimilarityResult, and was given: {type(shown).__name__}")

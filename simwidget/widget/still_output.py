@@ -1,4 +1,4 @@
-"""The output that needs no kernel: a picture below the live view, hidden while that is there."""
+"""The static output: a picture below the live view that needs no kernel and is hidden while the view is live."""
 
 import contextvars
 import logging
@@ -13,11 +13,11 @@ LOG = logging.getLogger("simwidget")
 
 
 class StillOutput:
-    """A second output of every cell that shows a heatmap: HTML, PNG and text of the last held result.
+    """A second output of each cell that shows a heatmap: the latest stored result as HTML, PNG and text.
 
-    Saved with the notebook, it is what people see with no kernel, in a converted page, and on a code-hosting site. The
-    live view hides it by its class, `simwidget-still-<run_id>`. `cell_ended` is called at the end of every cell: a
-    notebook that is run as a whole may be closed right after its last one.
+    It is saved with the notebook and is what is seen without a kernel, in a converted page and on a code-hosting site.
+    The live view hides it by its CSS class, `simwidget-still-<run_id>`. `cell_ended` is called at the end of every
+    cell, since a notebook that is executed as a whole may be closed right after its last cell.
     """
 
     def __init__(self, run_id: str, cell_ended: Callable[[], None]) -> None:
@@ -27,7 +27,7 @@ class StillOutput:
         self._cell_ended = cell_ended
 
     def show(self, result: SimilarityResult) -> None:
-        """Put it below the output of this cell."""
+        """Add the static output to the cell that is running."""
         from IPython import get_ipython
         from IPython.display import display
 
@@ -40,27 +40,28 @@ class StillOutput:
     def _after_cell(self, _: Any) -> None:
         try:
             self._cell_ended()
-        except Exception:  # a display's trouble is not the cell's
+        except Exception:  # an error in a display must not fail the cell
             LOG.exception("what a heatmap shows could not be stored in the notebook")
 
     def close(self) -> None:
+        """End the calls of `cell_ended`."""
         if self._shell is not None:
             self._shell.events.unregister("post_run_cell", self._after_cell)
             self._shell = None
 
     def update(self, result: SimilarityResult) -> None:
-        """Put another result into all of them."""
+        """Replace the result in every cell that has this output."""
         from IPython.display import update_display
 
         if self._ids:
             bundle = still_bundle(result, self._class)
         for display_id in self._ids:
-            # an empty context: the message then belongs to the cell that runs now, which every front end listens to
+            # an empty context makes it a message of the running cell, which every front end listens to
             contextvars.Context().run(update_display, bundle, raw=True, display_id=display_id)
 
 
 def still_bundle(result: SimilarityResult, name: str) -> dict[str, Any]:
-    """The result as HTML, PNG and text; text alone before there are numbers."""
+    """The MIME bundle of a result: HTML, PNG and text; without a picture before there are numbers."""
     if not result.n_samples:
         text = f"{_title(result)}: no numbers yet. The live view needs its kernel."
         html = f'<div class="simwidget-still {name}"><p>{escape(text)}</p></div>'
@@ -79,7 +80,7 @@ def still_bundle(result: SimilarityResult, name: str) -> dict[str, Any]:
 
 
 def picture_of(result: SimilarityResult) -> bytes:
-    """All measures of the first two models beside each other, as PNG; without pyplot, since threads call it."""
+    """A PNG of all measures of the first two models, side by side. Without pyplot, which is not thread-safe."""
     import io
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg

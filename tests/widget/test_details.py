@@ -11,7 +11,7 @@ from simwidget.inspection.pair import Sample
 from simwidget.widget import publisher as module
 from simwidget.widget.details import NO_PICTURE, encode_inside
 from simwidget.widget.publisher import Publisher
-from simwidget.widget.sources import Still
+from simwidget.widget.sources import StaticSource
 
 
 def test_detail_of_the_held_pair_follows_the_run(sender, monkeypatch):
@@ -176,7 +176,7 @@ def test_a_sample_without_a_picture_among_others_is_grey():
 def test_a_result_has_nothing_inside(result):
     page = Page()
     page.selection = {**PAIR, "layer_y": "stage1.0"}
-    publisher = Publisher(page, Still(result))
+    publisher = Publisher(page, StaticSource(result))
     publisher.ready("one", "", 0)
     assert page.wait_for(lambda: page.of("detail"))
     assert page.of("detail")[0]["inside"] is None

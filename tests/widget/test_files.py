@@ -14,7 +14,7 @@ from results import made, resnet
 
 import simwidget as sw
 from simwidget.result.layer_tree import LayerTree
-from simwidget.widget.files import Look, file_name, style_of
+from simwidget.widget.files import Appearance, file_name, style_of
 
 PAIR = {"model_x": "seed 0", "layer_x": "stage1.0", "model_y": "seed 1", "layer_y": "stage2.0"}
 OTHER = {"model_x": "seed 0", "layer_x": "stem.0", "model_y": "seed 0", "layer_y": "stage1.0"}
@@ -94,7 +94,7 @@ def test_every_setting_reaches_the_picture(heatmap, state, style):
         setattr(heatmap, name, value)
     result = heatmap.result
     view = tuple(result.models[position] for position in heatmap.view)
-    found = style_of(Look.of(heatmap), result, view)
+    found = style_of(Appearance.of(heatmap), result, view)
     usual = LayerTree(result.layers(view[0])).default_open()
     assert {name: found[name] for name in style} == {k: usual if v == "usual" else v for k, v in style.items()}
     result.plot(heatmap.measure, view=view, **found)
@@ -207,7 +207,7 @@ def fetch(heatmap, monkeypatch):
 
     def fetch(kind):
         arrived.clear()
-        heatmap._hear(None, {"type": "fetch", "client": "page", "id": 7, "format": kind}, [])
+        heatmap._on_message(None, {"type": "fetch", "client": "page", "id": 7, "format": kind}, [])
         assert arrived.wait(60)
         return answers.pop()
 
@@ -248,9 +248,9 @@ def test_making_a_file_holds_nothing_up(heatmap, fetch, monkeypatch):
         return snapshot(self)
 
     monkeypatch.setattr(type(heatmap.source), "snapshot", slow)
-    heatmap._hear(None, {"type": "fetch", "client": "page", "id": 1, "format": "csv"}, [])
+    heatmap._on_message(None, {"type": "fetch", "client": "page", "id": 1, "format": "csv"}, [])
     heatmap.measure = "dcka"  # neither the page's other messages nor Python wait for it
-    heatmap._hear(None, {"type": "need", "client": "page", "what": "frame", "pair": None}, [])
+    heatmap._on_message(None, {"type": "need", "client": "page", "what": "frame", "pair": None}, [])
     go_on.set()
     assert fetch("csv")[0]["error"] is None
     assert all(in_time)
@@ -282,7 +282,7 @@ def test_pinned_pairs_are_asked_for(heatmap, monkeypatch):
 
 def test_a_large_picture_has_no_more_rows_than_are_open(tmp_path):
     heatmap = sw.SimilarityHeatmap(made(resnet(), resnet()))
-    look = Look.of(heatmap)
+    look = Appearance.of(heatmap)
     ax = heatmap.result.plot(**style_of(look, heatmap.result, ("x", "y")))
     assert max(ax.images[0].get_array().shape) <= 40
     heatmap.close()

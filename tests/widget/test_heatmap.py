@@ -64,11 +64,11 @@ def heard(widget, monkeypatch):
 def test_pages_steer_the_run(fresh, monkeypatch):
     widget = sw.SimilarityHeatmap(fresh)
     sent = heard(widget, monkeypatch)
-    widget._hear(None, {"type": "command", "id": 1, "name": "start"}, [])
+    widget._on_message(None, {"type": "command", "id": 1, "name": "start"}, [])
     fresh.wait(timeout=60)
-    widget._hear(None, {"type": "command", "id": 2, "name": "start"}, [])
-    widget._hear(None, {"type": "command", "id": 3, "name": "explode"}, [])
-    widget._hear(None, {"type": "command", "id": 4, "name": "_begin"}, [])
+    widget._on_message(None, {"type": "command", "id": 2, "name": "start"}, [])
+    widget._on_message(None, {"type": "command", "id": 3, "name": "explode"}, [])
+    widget._on_message(None, {"type": "command", "id": 4, "name": "_begin"}, [])
     replies = {one["id"]: one["error"] for one in sent if one["type"] == "reply"}
     assert replies[1] is None
     assert "runs once" in replies[2]
@@ -81,7 +81,7 @@ def test_nonsense_from_a_page_is_ignored(result, monkeypatch):
     widget = sw.SimilarityHeatmap(result)
     sent = heard(widget, monkeypatch)
     for content in (None, 3, "ack", {}, {"type": "what"}, []):
-        widget._hear(None, content, [])
+        widget._on_message(None, content, [])
     assert sent == []
     widget.close()
 

@@ -44,7 +44,7 @@ class Shown:
         self.heatmap = getattr(self.widget, "heatmap", self.widget)
         self.framed = threading.Event()
         self.heatmap.send = self._page
-        self.heatmap._hear(None, {"type": "ready", "client": "page", "run_id": "", "have_seq": 0}, [])
+        self.heatmap._on_message(None, {"type": "ready", "client": "page", "run_id": "", "have_seq": 0}, [])
         self.heatmap.select("0", "2")
         self.comparison.start()
         self.comparison.wait_for_batches(1, SECONDS)
@@ -57,7 +57,7 @@ class Shown:
     def _page(self, content, buffers=None):
         if content["type"] == "frame":
             ack = {"type": "ack", "client": "page", "seq": content["seq"], "hidden": False}
-            self.heatmap._hear(None, ack, [])
+            self.heatmap._on_message(None, ack, [])
             self.framed.set()
 
     def end(self, how=None):

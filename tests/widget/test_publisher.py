@@ -120,8 +120,8 @@ def test_beats_while_the_run_goes_on_and_not_after(sender, monkeypatch):
 
 
 def test_without_any_acknowledgement_the_saved_state_stands_in(sender, monkeypatch):
-    monkeypatch.setattr(module, "DEAF_AFTER", 0.1)
-    monkeypatch.setattr(module, "DEAF_SAVE_EVERY", 0.02)
+    monkeypatch.setattr(module, "UNACKNOWLEDGED_AFTER", 0.1)
+    monkeypatch.setattr(module, "UNACKNOWLEDGED_SAVE_EVERY", 0.02)
     publisher, page, source = sender
     publisher.begin()
     saved = lambda: [state for state in page.written if "snapshot" in state]  # noqa: E731
@@ -132,8 +132,8 @@ def test_without_any_acknowledgement_the_saved_state_stands_in(sender, monkeypat
 
 
 def test_with_acknowledgements_it_is_not_needed(sender, monkeypatch):
-    monkeypatch.setattr(module, "DEAF_AFTER", 0.05)
-    monkeypatch.setattr(module, "DEAF_SAVE_EVERY", 0.01)
+    monkeypatch.setattr(module, "UNACKNOWLEDGED_AFTER", 0.05)
+    monkeypatch.setattr(module, "UNACKNOWLEDGED_SAVE_EVERY", 0.01)
     publisher, page, source = sender
     publisher.ready("one", "", 0)
     assert page.wait_for(lambda: page.of("frame"))
