@@ -113,7 +113,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         self.on_msg(self._on_message)
         self.observe(lambda _: self._publisher.ask(), ["measure", "view"])
         self.observe(lambda change: self._publisher.ask_detail(change["new"]), "selection")
-        self.observe(self._ask_pinned, "pinned")
+        self.observe(lambda change: [self._publisher.ask_detail(pair) for pair in change["new"]], "pinned")
 
     def __repr__(self) -> str:
         return f"<SimilarityHeatmap {self.measure} of {' × '.join(axis['model'] for axis in self.axes)}>"
@@ -252,10 +252,6 @@ class SimilarityHeatmap(anywidget.AnyWidget):
             given = str(content["client"]), int(content["id"]), str(content["format"])
             # a file may take seconds; the thread is no daemon, since Python must wait for it at its exit
             Thread(target=contextvars.copy_context().run, args=(self._fetch, *given), name="simwidget file").start()
-
-    def _ask_pinned(self, change: Any) -> None:
-        for pair in change["new"]:
-            self._publisher.ask_detail(pair)
 
     def _run_command(self, name: str) -> str | None:
         """Run a command on the comparison. Returns the error for the page, or None."""

@@ -54,8 +54,8 @@ def page_of(
 
     Args:
         result: what to show.
-        measure, view, shows, selection, pinned, open_x, open_y, scale, threshold: as the traits of the heatmap: what the
-            page shows at first.
+        measure, view, shows, selection, pinned, open_x, open_y, scale, threshold: the heatmap's traits, which
+            the page starts with.
         details: for the inspector, messages about pairs of layers with their buffers, with the run id "page".
     """
     measure = result.measures[0] if measure is None else measure

@@ -57,13 +57,11 @@ class Publisher:
         self._leave: Callable[[], None] = source.watch(self.changed)
         self.run_id = uuid4().hex[:12]
         self._pacing = Pacing()
-        # what is to be sent or saved
         self._new = False
         self._asked = False
         self._unsaved = False
         self._unkept = False
         self._details = PendingDetails()
-        # when it was last done, and what it cost
         self._saved_at = self._beat_at = self._detail_at = self._changed_at = -math.inf
         self._cost = 0.0
         self._notes: list[str] = []

@@ -10,7 +10,7 @@ from simwidget.run.progress import Progress, RunState
 
 @runtime_checkable
 class Source(Protocol):
-    """Numbers as of now, and a callback when they change. `Comparison` is one. Methods may be called from any thread."""
+    """The present numbers, and a callback when they change. Methods may be called from any thread."""
 
     @property
     def progress(self) -> Progress:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from simwidget.widget import protocol
+from simwidget.widget.checks import PALETTES, SCALES
 from simwidget.widget.files import MIMES
-from simwidget.widget.heatmap import COMMANDS, PALETTES, SCALES, SimilarityHeatmap
+from simwidget.widget.heatmap import COMMANDS, SimilarityHeatmap
 from simwidget.widget.page import page_of
 
 ROOT = Path(__file__).parents[2]
