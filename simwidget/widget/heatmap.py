@@ -113,7 +113,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         self.on_msg(self._on_message)
         self.observe(lambda _: self._publisher.ask(), ["measure", "view"])
         self.observe(lambda change: self._publisher.ask_detail(change["new"]), "selection")
-        self.observe(lambda change: [self._publisher.ask_detail(pair) for pair in change["new"]], "pinned")
+        self.observe(lambda change: self._publisher.ask_details(change["new"]), "pinned")
 
     def __repr__(self) -> str:
         return f"<SimilarityHeatmap {self.measure} of {' × '.join(axis['model'] for axis in self.axes)}>"

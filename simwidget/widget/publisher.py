@@ -103,14 +103,14 @@ class Publisher:
         with self._wake:
             if not self._closed:
                 self._asked = True
-                self._ask_details(self._followed())
+                self.ask_details(self._followed())
 
     def ask_detail(self, pair: Selection | None) -> None:
         """Send the details of a pair; does nothing for None."""
         if pair is not None:
-            self._ask_details([pair])
+            self.ask_details([pair])
 
-    def _ask_details(self, pairs: Iterable[Selection]) -> None:
+    def ask_details(self, pairs: Iterable[Selection]) -> None:
         with self._wake:
             self._details.add(pairs)
             self._wake.notify_all()
@@ -127,7 +127,7 @@ class Publisher:
         self.begin()
         # a page that has the latest frame lacks only the details, which are never saved
         if run_id == self.run_id and 0 < self.seq <= have_seq and not self._new:
-            self._ask_details(self._followed())
+            self.ask_details(self._followed())
         else:
             self.ask()
 
@@ -253,7 +253,7 @@ class Publisher:
         holds = progress.ended or progress.state == "paused"
         pause = 0.0 if holds else max(DETAIL_EVERY, cost / DETAIL_SHARE)
         if self._pacing.sent_at >= self._detail_at + pause:
-            self._ask_details(followed)
+            self.ask_details(followed)
 
     def _detail(self) -> None:
         """Send the details of one pending pair, the selected one first; of that also Gram matrices and samples."""
