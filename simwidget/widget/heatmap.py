@@ -6,12 +6,13 @@ from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from threading import RLock, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
 from simwidget.result.similarity_result import SimilarityResult
+from simwidget.result.views import View
 from simwidget.widget import checks
 from simwidget.widget.encoding import axes_of, encode_snapshot, info_of, measures_of
 from simwidget.widget.files import FORMATS, MIMES, Look, file_name, file_of
@@ -20,6 +21,9 @@ from simwidget.widget.protocol import Fetched, Selection
 from simwidget.widget.publisher import Publisher
 from simwidget.widget.sources import Source, Still, source_of
 from simwidget.widget.still_output import StillOutput
+
+if TYPE_CHECKING:
+    from simwidget.run.comparison import Comparison
 
 COMMANDS = ("start", "pause", "resume", "stop")
 
@@ -57,7 +61,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     _css = traitlets.Unicode().tag(sync=True)
 
     run_id = traitlets.Unicode().tag(sync=True)
-    axes: traitlets.List = traitlets.List().tag(sync=True)
+    axes: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     """for each model its name and layers"""
     run = traitlets.Dict().tag(sync=True)
     """state, progress and notes"""
@@ -71,7 +75,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     """what the map's colours are"""
     selection: traitlets.Dict = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     """the pair of layers that is held, by name: model_x, layer_x, model_y, layer_y"""
-    pinned: traitlets.List = traitlets.List(traitlets.Dict()).tag(sync=True)
+    pinned: "traitlets.List[Any]" = traitlets.List(traitlets.Dict()).tag(sync=True)
     """up to four pairs, each like `selection`, whose curves are compared"""
     open_x = traitlets.Dict().tag(sync=True)
     """model -> the blocks that stand open where it is the rows; others are open to about 25 rows"""
@@ -84,7 +88,12 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     """cells with a larger standard error are hatched"""
 
     def __init__(
-        self, shown: Any, measure: str | None = None, view: Any = "xy", *, frames_per_second: float = 10.0
+        self,
+        shown: "Comparison | SimilarityResult",
+        measure: str | None = None,
+        view: View = "xy",
+        *,
+        frames_per_second: float = 10.0,
     ) -> None:
         self._lock = RLock()
         source = source_of(shown)
@@ -121,7 +130,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     # --- what people call --------------------------------------------------------------------------------------------
 
     @property
-    def source(self) -> Any:
+    def source(self) -> Source:
         """The `Comparison` that is shown, or a still of a result."""
         return self._source
 
@@ -199,7 +208,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         from IPython.display import display
 
         data, metadata = self._repr_mimebundle_(**options)  # type: ignore[misc]
-        display(data, metadata=metadata, raw=True)
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         self.accompany()
 
     def accompany(self) -> None:
