@@ -1,39 +1,40 @@
 """`compare`: what people ask for -> a run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from simwidget.capture.calling import Forward
+from torch import nn
+
 from simwidget.capture.representations import RepresentationOption
 from simwidget.gram.precision import Precision
 from simwidget.plan.confounders import ConfounderOption
-from simwidget.plan.devices import Device
 from simwidget.plan.model import SimilarityModel
-from simwidget.plan.options import Inputs, Options
+from simwidget.plan.options import DeviceOption, ForwardOption, InputsOption, Options
 from simwidget.plan.reading_options import BatchDim
 from simwidget.run.comparison import Comparison
 from simwidget.text.suggestions import did_you_mean
 
+Model = nn.Module | SimilarityModel
 Layers = Sequence[str] | str | None
 
 
 def compare(
-    model_x: Any,
-    model_y: Any = None,
-    loader: Any = None,
+    model_x: Model | Mapping[str, Model],
+    model_y: Model | Iterable[Any] | None = None,
+    loader: Iterable[Any] | None = None,
     *,
     measures: Sequence[str] | str = ("cka", "dcka"),
     layers_x: Layers = None,
     layers_y: Layers = None,
     layers: Layers | Mapping[str, Layers] = None,
     names: Sequence[str] | None = None,
-    device: Device | Sequence[Device] | Mapping[str, Device] = None,
+    device: DeviceOption = None,
     representation: RepresentationOption = "flatten",
     confounder: ConfounderOption = "input",
-    forward: Forward | Sequence[Forward | None] | Mapping[str, Forward] | None = None,
-    inputs: Inputs | Sequence[Inputs | None] | Mapping[str, Inputs] | None = None,
+    forward: ForwardOption = None,
+    inputs: InputsOption = None,
     batch_dim: BatchDim = None,
     unbiased: bool = True,
     gram_batch: int = 64,
@@ -118,10 +119,12 @@ def compare(
     >>> result.matrix("cka").diagonal().round(6)
     array([1., 1.])
     """
+    named: dict[str, Any]
+    batches: Any
     if isinstance(model_x, Mapping):
         if loader is not None or layers_x is not None or layers_y is not None or names is not None:
             raise TypeError("with a mapping of models: compare(models, loader, layers=...); their names are its keys")
-        named, loader = dict(model_x), model_y
+        named, batches = dict(model_x), model_y
         if not named:
             raise ValueError("the mapping of models is empty")
         layers_of = {name: layers.get(name) if isinstance(layers, Mapping) else layers for name in named}
@@ -132,6 +135,7 @@ def compare(
         if model_y is None or loader is None:
             raise TypeError("compare takes two models and a loader, or a mapping of named models and a loader")
         named = dict(zip(_two_names(model_x, model_y, names), (model_x, model_y), strict=True))
+        batches = loader
         _check_names(layers, tuple(named))
         for_all = [layers.get(name) if isinstance(layers, Mapping) else layers for name in named]
         per_model = [layers_x if layers_x is not None else for_all[0], layers_y if layers_y is not None else for_all[1]]
@@ -165,7 +169,7 @@ def compare(
         raise ValueError(
             f"checkpoint={path!r} exists: go on with its run, simwidget.resume({path!r}, ...), or remove it first"
         )
-    return Comparison(models, loader, options)
+    return Comparison(models, batches, options)
 
 
 def _two_names(model_x: Any, model_y: Any, names: Sequence[str] | None) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
 
     def update() -> str:
         pair = widget.selection
-        curves = {}
+        curves: Mapping[str, Any] = {}
         if pair is not None:
             view = (pair["model_x"], pair["model_y"])
             curves = widget.source.convergence(pair["layer_x"], pair["layer_y"], view)

@@ -3,9 +3,11 @@
 Representations are (n, p) arrays or tensors of the same n samples; products follow the same path as in a run.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from simwidget.capture.pooling import flatten
@@ -16,7 +18,7 @@ from simwidget.measures import make_measures
 from simwidget.measures.base import MeasureOptions
 
 
-def cka(x: Any, y: Any, *, unbiased: bool = True) -> float:
+def cka(x: "Tensor | ArrayLike", y: "Tensor | ArrayLike", *, unbiased: bool = True) -> float:
     """Linear CKA of two representations (n, p) and (n, q) of the same n samples.
 
     Returns about 0 for unrelated representations and 1 for equal ones; unbiased estimates may be negative. NaN when
@@ -30,7 +32,13 @@ def cka(x: Any, y: Any, *, unbiased: bool = True) -> float:
     return _evaluate("cka", x, y, [], unbiased)
 
 
-def dcka(x: Any, y: Any, confounder: Any, *, unbiased: bool = True) -> float:
+def dcka(
+    x: "Tensor | ArrayLike",
+    y: "Tensor | ArrayLike",
+    confounder: "Tensor | ArrayLike | Sequence[Tensor | ArrayLike]",
+    *,
+    unbiased: bool = True,
+) -> float:
     """Deconfounded linear CKA: CKA of what the confounder's Gram matrix does not explain of the two Gram matrices.
 
     `confounder` is one array (n, ...), or a list of several. NaN when it explains a representation.

@@ -1,10 +1,10 @@
 """`resume`: a checkpoint, the models and the loader -> the run that goes on where the checkpoint was written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import Any
 
-from simwidget.api import compare
+from simwidget.api import Model, compare
 from simwidget.run.checkpoint import read_checkpoint
 from simwidget.run.comparison import Comparison
 from simwidget.run.identity import AnotherRunError
@@ -12,7 +12,11 @@ from simwidget.text.untrusted import errors_name_file, expect, short_repr, short
 
 
 def resume(
-    path: str | PathLike[str], model_x: Any, model_y: Any = None, loader: Any = None, **options: Any
+    path: str | PathLike[str],
+    model_x: Model | Mapping[str, Model],
+    model_y: Model | Iterable[Any] | None = None,
+    loader: Iterable[Any] | None = None,
+    **options: Any,
 ) -> Comparison:
     """Go on with a run that wrote a checkpoint: `compare(..., checkpoint=path)`.
 

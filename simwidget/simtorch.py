@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from simwidget.result.similarity_result import SimilarityResult
 from simwidget.run.comparison import Comparison
 from simwidget.text.printable import describe_type
 from simwidget.text.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class BaseSimilarity:
@@ -57,7 +60,7 @@ class BaseSimilarity:
         self._options = {"unbiased": unbiased, "average": average, "gram_batch": resolved_gram_batch, **options}
         self._comparison([])  # wrong options fail here, not after the data have been loaded
 
-    def compute(self, dataloader: Iterable) -> NDArray[np.float64]:
+    def compute(self, dataloader: Iterable[Any]) -> NDArray[np.float64]:
         """Run both models over the loader; returns S (layers of the first, layers of the second), float64.
 
         S[i, j] is the similarity of layer i of the first model and layer j of the second.
@@ -66,7 +69,7 @@ class BaseSimilarity:
         self.sim_matrix = self.result.matrix(self.measure).copy()
         return self.sim_matrix
 
-    def _comparison(self, dataloader: Iterable) -> Comparison:
+    def _comparison(self, dataloader: Iterable[Any]) -> Comparison:
         first, second = self.sim_model1, self.sim_model2
         if first.model_name == second.model_name:
             first, second = first.renamed(f"{first.model_name} (x)"), second.renamed(f"{second.model_name} (y)")
@@ -81,7 +84,7 @@ class BaseSimilarity:
         savefig: bool = False,
         save_path: str | Path = "../output",
         plot_cmap: str = "magma",
-    ) -> Any:
+    ) -> "Axes":
         """Draw the matrix with matplotlib and return the Axes; the axis labels carry the models' names.
 
         With `savefig`, the picture is also written into the folder `save_path`, named after the title.
@@ -99,7 +102,8 @@ class BaseSimilarity:
         )
         if savefig:
             os.makedirs(save_path, exist_ok=True)
-            ax.figure.savefig(os.path.join(save_path, "_".join(title.split()).replace(os.sep, "_") + ".png"), dpi=200)
+            path = os.path.join(save_path, "_".join(title.split()).replace(os.sep, "_") + ".png")
+            ax.figure.savefig(path, dpi=200)  # type: ignore[union-attr]  # `plot` made it: no subfigure
         return ax
 
 

@@ -15,6 +15,7 @@ import simwidget
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = {
+    "simwidget/py.typed",
     "simwidget/static/heatmap.js",
     "simwidget/static/heatmap.css",
     "simwidget/demo/images.npz",

@@ -4,6 +4,7 @@ Two of the networks were trained from different seeds, one was not trained at al
 everything from the original files; `LICENSE` is the data set's.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ _FILES = {"seed 0": "seed0", "seed 1": "seed1", "untrained": "untrained"}
 
 class Demo(NamedTuple):
     models: dict[str, FashionNet]
-    loader: DataLoader
+    loader: DataLoader[tuple[Tensor, ...]]
     """batches of (images (n, 1, 28, 28) in 0 to 1, labels (n,)), in a random order that is always the same"""
     labels: Tensor
     """(1000,) classes in the data set's own order; `CLASS_NAMES` names them"""
@@ -54,7 +55,7 @@ class _FixedOrder(torch.utils.data.Sampler[int]):
     def __init__(self, order: list[int]) -> None:
         self._order = order
 
-    def __iter__(self):  # noqa: ANN204
+    def __iter__(self) -> Iterator[int]:
         return iter(self._order)
 
     def __len__(self) -> int:

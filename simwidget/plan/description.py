@@ -5,14 +5,18 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
+from torch import nn
+
 from simwidget.capture.hooks import Capture
 from simwidget.capture.layers import named_layers
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.positions import Positions
 from simwidget.capture.reading import ReadingContext
+from simwidget.capture.representations import RepresentationOption
 from simwidget.plan.memory import MemoryEstimate, bytes_free, estimate_memory, format_bytes, memory_warning
 from simwidget.plan.model import SimilarityModel
-from simwidget.plan.options import Options
+from simwidget.plan.options import DeviceOption, ForwardOption, InputsOption, Options
+from simwidget.plan.reading_options import BatchDim
 from simwidget.restore.randomness import preserved_random_state
 
 COLUMNS = ("layer", "module", "calls", "output", "dtype", "features", "chosen")
@@ -124,14 +128,14 @@ class Description:
 
 
 def describe(
-    model: Any,
+    model: nn.Module | SimilarityModel,
     batch: Any,
     *,
-    representation: Any = "flatten",
-    forward: Any = None,
-    inputs: Any = None,
-    batch_dim: Any = None,
-    device: Any = None,
+    representation: RepresentationOption = "flatten",
+    forward: ForwardOption = None,
+    inputs: InputsOption = None,
+    batch_dim: BatchDim = None,
+    device: DeviceOption = None,
     gram_batch: int = 64,
     positions: int = 256,
     seed: int = 0,

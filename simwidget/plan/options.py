@@ -25,6 +25,9 @@ from simwidget.text.printable import describe_type
 from simwidget.text.suggestions import did_you_mean
 
 Inputs = Callable[[Any], Any]
+DeviceOption = Device | Sequence[Device] | Mapping[str, Device]
+ForwardOption = Forward | Sequence[Forward | None] | Mapping[str, Forward] | None
+InputsOption = Inputs | Sequence[Inputs | None] | Mapping[str, Inputs] | None
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,11 @@ class Options:
     """The options of `compare`, as they were given; see there."""
 
     measures: Sequence[str] | str = ("cka", "dcka")
-    device: Device | Sequence[Device] | Mapping[str, Device] = None
+    device: DeviceOption = None
     representation: RepresentationOption = "flatten"
     confounder: ConfounderOption = "input"
-    forward: Forward | Sequence[Forward | None] | Mapping[str, Forward] | None = None
-    inputs: Inputs | Sequence[Inputs | None] | Mapping[str, Inputs] | None = None
+    forward: ForwardOption = None
+    inputs: InputsOption = None
     batch_dim: BatchDim = None
     unbiased: bool = True
     gram_batch: int = 64

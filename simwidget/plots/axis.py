@@ -175,12 +175,13 @@ class LayerNames(Artist):
 
     @property
     def _box(self) -> Bbox:
-        return self._axis.axes.bbox
+        box: Bbox = self._axis.axes.bbox
+        return box
 
     @property
     def _pixels_per_point(self) -> float:
         """Pixels a point."""
-        return self._axis.figure.dpi / 72
+        return float(self._axis.figure.dpi) / 72
 
     def _text_width(self, text: str, emphasized: bool = False) -> float:
         return self._figure_text.size(text, FONTS[emphasized])[0]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import FuncNorm, Normalize
+from matplotlib.colors import Colormap, FuncNorm, Normalize
 from numpy.typing import NDArray
 
 PALETTE, DIVERGING = "magma", "RdBu_r"
@@ -18,7 +18,7 @@ DEFAULT_THRESHOLD = 0.02
 class Colours:
     """The colours of one map."""
 
-    palette: Any
+    palette: str | Colormap
     norm: Normalize
     ticks: tuple[float, ...] | None
     """of the colour bar, where they are not matplotlib's"""
@@ -33,7 +33,14 @@ class Colours:
 
 
 def colours_of(
-    kind: str, *, stderr: bool, log: bool, cmap: Any, vmin: float | None, vmax: float | None, threshold: float | None
+    kind: str,
+    *,
+    stderr: bool,
+    log: bool,
+    cmap: str | Colormap | None,
+    vmin: float | None,
+    vmax: float | None,
+    threshold: float | None,
 ) -> Colours:
     """The colours of a measure of this kind, or of its errors."""
     diverging = kind == "difference" and not stderr

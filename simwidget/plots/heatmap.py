@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
 from matplotlib.font_manager import FontProperties
 
 from simwidget.plots.axis import LayerNames, available_size
@@ -29,7 +31,7 @@ def heatmap(
     measure: str | None = None,
     *,
     view: View = "xy",
-    ax: Any = None,
+    ax: Axes | None = None,
     stderr: bool = False,
     open_x: Collection[str] | None = None,
     open_y: Collection[str] | None = None,
@@ -38,12 +40,12 @@ def heatmap(
     title: str | None = None,
     xlabel: str | None = None,
     ylabel: str | None = None,
-    cmap: Any = None,
+    cmap: str | Colormap | None = None,
     vmin: float | None = None,
     vmax: float | None = None,
     log: bool = False,
     colorbar: bool = True,
-) -> Any:
+) -> Axes:
     """One matrix: rows are the layers of the view's first model, from the top; columns those of its second.
 
     The colour limits are those given, 0 to 1 by default and -1 to 1 for a difference, never the data's; a colour bar

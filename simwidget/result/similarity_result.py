@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from simwidget.result.views import View, position, positions
 from simwidget.text.printable import printable
 from simwidget.text.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,7 @@ class SimilarityResult:
 
     # --- elsewhere ---------------------------------------------------------------------------------------------------
 
-    def plot(self, measure: str | None = None, ax: Any = None, *, view: View = "xy", **style: Any) -> Any:
+    def plot(self, measure: str | None = None, ax: "Axes | None" = None, *, view: View = "xy", **style: Any) -> "Axes":
         """Draw one matrix with matplotlib and return the Axes; see `simwidget.plots.heatmap` for the keywords."""
         from simwidget.plots import heatmap
 

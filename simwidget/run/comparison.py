@@ -4,6 +4,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class Comparison:
     `close()`, it keeps references to the models and the loader. A run that ended otherwise has dropped them.
     """
 
-    def __init__(self, models: Sequence[SimilarityModel], loader: Iterable, options: Options) -> None:
+    def __init__(self, models: Sequence[SimilarityModel], loader: Iterable[Any], options: Options) -> None:
         plan = options.plan(models)
         loader = check_loader(loader)
         self._queries = Queries(

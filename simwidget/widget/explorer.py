@@ -1,14 +1,18 @@
 """`SimilarityExplorer`: a heatmap with two boxes for layer names above it and room for other widgets beside it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from simwidget.result.similarity_result import SimilarityResult
 from simwidget.widget.heatmap import SimilarityHeatmap
 
+if TYPE_CHECKING:
+    from simwidget.run.comparison import Comparison
 
-class SimilarityExplorer(ipywidgets.HBox):
+
+class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
     """An ipywidgets layout of a `SimilarityHeatmap` (`heatmap`) and a box for other widgets (`beside`).
 
     The two text boxes above the map show the selected pair of layers; typing layer names there selects a pair.
@@ -30,7 +34,12 @@ class SimilarityExplorer(ipywidgets.HBox):
 
     _parts: tuple[ipywidgets.Widget, ...] = ()
 
-    def __init__(self, shown: Any, beside: Sequence[ipywidgets.Widget] = (), **options: Any) -> None:
+    def __init__(
+        self,
+        shown: "Comparison | SimilarityResult",
+        beside: Sequence[ipywidgets.Widget] = (),
+        **options: Any,
+    ) -> None:
         self.heatmap = SimilarityHeatmap(shown, **options)
         wide = ipywidgets.Layout(width="auto", flex="1 1 220px")
         box = {"ensure_option": True, "continuous_update": False, "placeholder": "layer", "layout": wide}
@@ -85,5 +94,5 @@ class SimilarityExplorer(ipywidgets.HBox):
     def _ipython_display_(self, **options: Any) -> None:
         from IPython.display import display
 
-        display(self._repr_mimebundle_(**options), raw=True)
+        display(self._repr_mimebundle_(**options), raw=True)  # type: ignore[no-untyped-call]
         self.heatmap.show_still_output()

@@ -6,22 +6,24 @@ from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from threading import RLock, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
 from simwidget.result.similarity_result import SimilarityResult
+from simwidget.result.views import View
 from simwidget.widget import checks
 from simwidget.widget.encoding import axes_of, encode_snapshot, info_of, measures_of
 from simwidget.widget.files import FORMATS, Appearance, fetch, file_of
 from simwidget.widget.front_end import built
 from simwidget.widget.protocol import Selection
 from simwidget.widget.publisher import Publisher
-from simwidget.widget.sources import Source, StaticSource, source_of
+from simwidget.widget.sources import Source, StaticSource, run_command, source_of
 from simwidget.widget.still_output import StillOutput
 
-COMMANDS = ("start", "pause", "resume", "stop")
+if TYPE_CHECKING:
+    from simwidget.run.comparison import Comparison
 
 
 class SimilarityHeatmap(anywidget.AnyWidget):
@@ -57,7 +59,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     _css = traitlets.Unicode().tag(sync=True)
 
     run_id = traitlets.Unicode().tag(sync=True)
-    axes: traitlets.List = traitlets.List().tag(sync=True)
+    axes: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     """for each model its name and layers"""
     run = traitlets.Dict().tag(sync=True)
     """state, progress and notes"""
@@ -71,7 +73,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     """whether the colours show the values or their standard errors"""
     selection: traitlets.Dict = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     """the selected pair of layers, by name: model_x, layer_x, model_y, layer_y"""
-    pinned: traitlets.List = traitlets.List(traitlets.Dict()).tag(sync=True)
+    pinned: "traitlets.List[Any]" = traitlets.List(traitlets.Dict()).tag(sync=True)
     """up to four pairs, each like `selection`, whose curves are compared"""
     open_x = traitlets.Dict().tag(sync=True)
     """model -> its open blocks where it is on the rows; a model without an entry is open to about 25 rows"""
@@ -84,7 +86,12 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     """cells with a larger standard error are hatched"""
 
     def __init__(
-        self, shown: Any, measure: str | None = None, view: Any = "xy", *, frames_per_second: float = 10.0
+        self,
+        shown: "Comparison | SimilarityResult",
+        measure: str | None = None,
+        view: View = "xy",
+        *,
+        frames_per_second: float = 10.0,
     ) -> None:
         self._lock = RLock()
         source = source_of(shown)
@@ -121,7 +128,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     # --- what people call --------------------------------------------------------------------------------------------
 
     @property
-    def source(self) -> Any:
+    def source(self) -> Source:
         """What is shown: the `Comparison`, or a source that holds the result."""
         return self._source
 
@@ -196,7 +203,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         from IPython.display import display
 
         data, metadata = self._repr_mimebundle_(**options)  # type: ignore[misc]
-        display(data, metadata=metadata, raw=True)
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         self.show_still_output()
 
     def show_still_output(self) -> None:
@@ -247,21 +254,13 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         elif kind == "need":
             self._publisher.ask_detail(content.get("pair"))
         elif kind == "command":
-            self.send({"type": "reply", "id": content.get("id"), "error": self._run_command(str(content.get("name")))})
+            self.send(
+                {"type": "reply", "id": content.get("id"), "error": run_command(self._source, str(content.get("name")))}
+            )
         elif kind == "fetch":
             given = str(content["client"]), int(content["id"]), str(content["format"])
             # a file may take seconds; the thread is no daemon, since Python must wait for it at its exit
             Thread(target=contextvars.copy_context().run, args=(self._fetch, *given), name="simwidget file").start()
-
-    def _run_command(self, name: str) -> str | None:
-        """Run a command on the comparison. Returns the error for the page, or None."""
-        if name not in COMMANDS or not hasattr(self._source, name):
-            return f"this heatmap cannot {name}"
-        try:
-            getattr(self._source, name)()
-        except Exception as error:  # a page must hear of it
-            return str(error)
-        return None
 
     def _fetch(self, client: str, number: int, kind: str) -> None:
         """Send a file to a page, or the reason why there is none."""

@@ -90,3 +90,18 @@ def source_of(shown: Any) -> Source:
     if isinstance(shown, Source):
         return shown
     raise TypeError(f"a heatmap shows a Comparison or a SimilarityResult, and was given: {type(shown).__name__}")
+
+
+COMMANDS = ("start", "pause", "resume", "stop")
+"""What a page may ask of a comparison."""
+
+
+def run_command(source: Source, name: str) -> str | None:
+    """Run one of the `COMMANDS` on a source. Returns the error for the page, or None."""
+    if name not in COMMANDS or not hasattr(source, name):
+        return f"this heatmap cannot {name}"
+    try:
+        getattr(source, name)()
+    except Exception as error:  # the page must show any error
+        return str(error)
+    return None

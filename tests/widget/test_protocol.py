@@ -12,8 +12,9 @@ import pytest
 from simwidget.widget import protocol
 from simwidget.widget.checks import PALETTES, SCALES
 from simwidget.widget.files import MIMES
-from simwidget.widget.heatmap import COMMANDS, SimilarityHeatmap
+from simwidget.widget.heatmap import SimilarityHeatmap
 from simwidget.widget.page import page_of
+from simwidget.widget.sources import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 
