@@ -275,7 +275,7 @@ def test_file_names_are_the_models_made_safe(models, name, tmp_path):
 
 def test_pinned_pairs_are_asked_for(heatmap, monkeypatch):
     asked = []
-    monkeypatch.setattr(heatmap._publisher, "ask_detail", asked.append)
+    monkeypatch.setattr(heatmap._publisher, "ask_details", asked.extend)
     heatmap.pinned = [PAIR, OTHER]
     assert asked == [PAIR, OTHER]
 
