@@ -13,7 +13,8 @@ from simwidget.estimate.pass_state import PassState, tolerances
 from simwidget.gram.centring import MIN_RESIDUAL_SHARE
 from simwidget.measures import make_differences
 from simwidget.measures.base import Measure, RowSelection
-from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
+from simwidget.result.cells import Cells, MeasureInfo
+from simwidget.result.similarity_result import SimilarityResult
 
 
 def evaluate(

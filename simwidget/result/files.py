@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
+from simwidget.result.cells import Cells, MeasureInfo
+from simwidget.result.similarity_result import SimilarityResult
 from simwidget.text.untrusted import (
     check_names,
     check_strings,
