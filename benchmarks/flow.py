@@ -17,7 +17,8 @@ TESTS = Path(__file__).parent.parent / "tests"
 KERNEL = """
 import threading, time
 import numpy as np
-from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
+from simwidget.result.cells import Cells, MeasureInfo
+from simwidget.result.similarity_result import SimilarityResult
 from simwidget.widget import SimilarityHeatmap
 
 def result_of(n, count):

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
+from simwidget.result.cells import Cells, MeasureInfo
+from simwidget.result.similarity_result import SimilarityResult
 
 TESTS = Path(__file__).parent.parent / "tests"
 WATCH = """() => {

@@ -146,23 +146,23 @@ def _draw_packages(ax, top: str, imports: list[Import]) -> None:
             x, y = (index + 0.5) / len(packages), -floor
             place[package] = x, y
             width = 0.94 / len(packages)
-            ax.text(x, y + 0.13, package, ha="center", va="center", weight="bold", size=10)
-            ax.text(x, y - 0.08, _wrapped(files[package], int(width * 90)), ha="center", va="center", size=7)
-            box = (x - width / 2, y - 0.25), width, 0.5
-            ax.add_patch(_box(*box))
+            ax.text(x, y + 0.22, package, ha="center", va="center", weight="bold", size=10, zorder=4)
+            text = _wrapped(files[package], int(width * 90))
+            ax.text(x, y - 0.07, text, ha="center", va="center", size=6.5, zorder=4)
+            ax.add_patch(_box((x - width / 2, y - 0.32), width, 0.64))
     for source, target in needed(downward(imports)):
         (x, y), (to_x, to_y) = place[source], place[target]
         ax.annotate(
-            "", (to_x, to_y + 0.26), (x, y - 0.26), arrowprops={"arrowstyle": "->", "color": "0.45", "shrinkA": 0}
+            "", (to_x, to_y + 0.33), (x, y - 0.32), arrowprops={"arrowstyle": "->", "color": "0.45", "shrinkA": 0}
         )
-    ax.set(xlim=(0, 1), ylim=(0.4 - len(levels), 0.45), title=f"{top}/")
+    ax.set(xlim=(0, 1), ylim=(0.55 - len(levels), 0.45), title=f"{top}/")
     ax.axis("off")
 
 
 def _box(corner: tuple[float, float], width: float, height: float):
     from matplotlib.patches import Rectangle
 
-    return Rectangle(corner, width, height, facecolor="none", edgecolor="0.3", linewidth=0.8)
+    return Rectangle(corner, width, height, facecolor="white", edgecolor="0.3", linewidth=0.8, zorder=3)
 
 
 def _wrapped(names: list[str], width: int) -> str:

@@ -1,6 +1,7 @@
-"""The measures on arrays, without models.
+"""CKA and dCKA of arrays, without models.
 
-Representations are (n, p) arrays or tensors of the same n samples; products follow the same path as in a run.
+Representations are arrays or tensors (n, p) of the same n samples. The values are computed by the same code as in a
+run, with all n samples in one block.
 """
 
 from collections.abc import Sequence
@@ -19,10 +20,25 @@ from simwidget.measures.base import MeasureOptions
 
 
 def cka(x: "Tensor | ArrayLike", y: "Tensor | ArrayLike", *, unbiased: bool = True) -> float:
-    """Linear CKA of two representations (n, p) and (n, q) of the same n samples.
+    r"""Linear CKA of two representations of the same samples (Kornblith et al. 2019).
 
-    Returns about 0 for unrelated representations and 1 for equal ones; unbiased estimates may be negative. NaN when
-    one is constant. Raises ValueError for unequal n, or fewer than 4 samples (2 for the biased estimator).
+    .. math:: \mathrm{CKA} = \frac{\operatorname{HSIC}(K, L)}
+              {\sqrt{\operatorname{HSIC}(K, K) \operatorname{HSIC}(L, L)}}
+
+    for the Gram matrices K and L of the centred features.
+
+    Args:
+        x: representation (n, p), an array or a tensor; further dimensions are flattened.
+        y: representation (n, q) of the same n samples.
+        unbiased: use HSIC_1 (Song et al. 2012); otherwise the biased HSIC_0.
+
+    Returns:
+        1 for representations that are equal up to rotation, translation and scale. For unrelated ones the unbiased
+        estimate is about 0 and may be negative; the biased one is near 0 only if n is much larger than p and q. NaN if
+        a representation is constant.
+
+    Raises:
+        ValueError: the numbers of samples differ, or are below 4 (2 for the biased estimator).
 
     >>> x = [[0.0, 1.0], [2.0, 1.0], [1.0, 5.0], [4.0, 4.0], [0.0, 0.0]]
     >>> rotated = [[-b, a] for a, b in x]
@@ -39,9 +55,22 @@ def dcka(
     *,
     unbiased: bool = True,
 ) -> float:
-    """Deconfounded linear CKA: CKA of what the confounder's Gram matrix does not explain of the two Gram matrices.
+    """Deconfounded linear CKA of two representations of the same samples (Cui et al. 2022).
 
-    `confounder` is one array (n, ...), or a list of several. NaN when it explains a representation.
+    The centred Gram matrices of `x` and `y` are regressed on those of the confounders, and dCKA is the CKA of the
+    residuals.
+
+    Args:
+        x: representation (n, p), an array or a tensor; further dimensions are flattened.
+        y: representation (n, q) of the same n samples.
+        confounder: an array (n, ...) for the same samples, such as the input, or a list of several.
+        unbiased: as for `cka`.
+
+    Returns:
+        As for `cka`; NaN also if the confounders explain a representation.
+
+    Raises:
+        ValueError: as for `cka`.
 
     >>> import torch
     >>> generator = torch.Generator().manual_seed(0)
@@ -58,9 +87,9 @@ def _evaluate(name: str, x: Any, y: Any, confounders: list[Any], unbiased: bool)
     tensors = [_representation(array) for array in (*confounders, x, y)]
     n = len(tensors[-1])
     if any(len(tensor) != n for tensor in tensors):
-        raise ValueError(f"representations of {[len(t) for t in tensors]} samples: all must be of the same samples")
+        raise ValueError(f"representations of {[len(t) for t in tensors]} samples: give all for the same samples")
     if n < measure.rows.min_samples:
-        raise ValueError(f"{n} samples: this estimator needs {measure.rows.min_samples}")
+        raise ValueError(f"{n} samples: this estimator needs at least {measure.rows.min_samples}")
     grams = [linear_gram(tensor) for tensor in tensors]
     dtype = torch.float64 if any(gram.dtype == torch.float64 for gram in grams) else torch.float32
     state = GramAccumulator(len(grams), measure.rows.factor, grams[0].device)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
+from simwidget.result.cells import Cells, MeasureInfo
+from simwidget.result.similarity_result import SimilarityResult
 
 MEASURES = {"cka": ("CKA", "similarity"), "dcka": ("dCKA", "similarity"), "cka-dcka": ("CKA − dCKA", "difference")}
 

@@ -35,6 +35,6 @@ def test_symmetry_and_invariances(measure):
 def test_errors_name_the_numbers():
     with pytest.raises(ValueError, match=r"\[40, 39\] samples"):
         cka(X, Y[1:])
-    with pytest.raises(ValueError, match="3 samples: this estimator needs 4"):
+    with pytest.raises(ValueError, match="3 samples: this estimator needs at least 4"):
         cka(X[:3], Y[:3])
     assert np.isnan(cka(X, np.ones((40, 3))))

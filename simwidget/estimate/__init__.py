@@ -1,6 +1,6 @@
-"""From rows to numbers: additive sums in groups, and the estimates and standard errors that follow from them.
+"""From rows to results: sums over blocks of samples in groups, estimates, and jackknife standard errors.
 
-In:     Gram matrices of one block after the other.
-Out:    `PassState`, the sums at one moment; of that `evaluate` makes a `SimilarityResult`.
-Everything that is summed is additive, so that parts computed apart can be merged by adding them.
+In:     the Gram matrices of one block of samples after the other.
+Out:    `PassState`, a snapshot of the sums; `evaluate` computes a `SimilarityResult` from it.
+The state is additive: sums of different parts of the data can be merged by adding them.
 """

@@ -1,4 +1,4 @@
-"""The additive state: sums over batches of the products of all rows, in groups for the jackknife."""
+"""The additive state: sums over blocks of the inner products of all rows, in groups for the jackknife."""
 
 from dataclasses import dataclass
 
@@ -8,25 +8,26 @@ from torch import Tensor
 from simwidget.gram.products import Products, mirror
 
 N_GROUPS = 16
-"""Partial sums kept for the jackknife."""
+"""Number of partial sums kept for the jackknife."""
 CHUNK_ELEMENTS = 2**22
-"""Elements of the rows that are turned into float64 at a time."""
+"""Elements of the rows that are converted to float64 at a time, which bounds the scratch memory."""
 
 
 @dataclass(frozen=True)
 class Sums:
-    """The accumulator's content at one moment."""
+    """A copy of an accumulator's state."""
 
     products: Tensor
-    """(G, R, R) float64: for each group the weighted sum of the rows' products"""
+    """(G, R, R) float64: for each group the sum of the products of the rows"""
     weights: Tensor
-    """(G,) float64 on the CPU: the weight that went into each group"""
+    """(G,) float64 on the CPU: for each group the sum of the weights"""
 
 
 class GramAccumulator:
-    """S += factor U U^T for each batch's rows U (R, m), in `N_GROUPS` partial sums.
+    """Sums factor U U^T over blocks of samples with rows U (R, m), in `n_groups` partial sums.
 
-    Batch b goes to group b mod G. The state is additive: merging two accumulators of the same rows is a sum.
+    Block b goes to group b mod `n_groups`. The state is additive: two accumulators of the same rows are merged by
+    adding their sums.
 
     >>> import torch
     >>> state = GramAccumulator(n_rows=2, factor=2.0)
@@ -44,14 +45,15 @@ class GramAccumulator:
         self._weights = torch.zeros(n_groups, dtype=torch.float64)
 
     def add(self, rows: Tensor, weight: float, batch: int) -> None:
-        """Add one batch: rows (R, m), the batch's weight and its global index.
+        """Add one block: its rows (R, m), its weight and its index among all blocks.
 
-        The product is float64, so its rounding is far under that of the rows and TF32 never touches it.
+        The product is computed in float64, so that its rounding error is far below that of the rows and TF32 is not
+        used.
         """
         self.add_product(self.product(rows), weight, batch)
 
     def product(self, rows: Tensor) -> Tensor:
-        """What rows (R, m) would add, (R, R); nothing is added."""
+        """The product factor U U^T (R, R) of rows U (R, m); the sums are not changed."""
         product = torch.zeros_like(self._products[0])
         width = max(1, CHUNK_ELEMENTS // max(len(rows), 1))
         for chunk in rows.split(width, dim=1):
@@ -60,17 +62,21 @@ class GramAccumulator:
         return product.mul_(self.factor)
 
     def add_product(self, product: Tensor, weight: float, batch: int) -> None:
-        """Add what `product` gave for the rows of a batch."""
+        """Add the result of `product` for the rows of a block, its weight and its index."""
         group = batch % len(self._weights)
         self._products[group] += product
         self._weights[group] += weight
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state itself: who writes into it changes it."""
+        """The tensors of the state themselves, not copies: writing into them changes the state."""
         return {"products": self._products, "weights": self._weights}
 
     def merge(self, other: "GramAccumulator") -> None:
-        """Add another accumulator's sums of the same rows, for example of another shard of the data."""
+        """Add the sums of another accumulator of the same rows, for example of another shard of the data.
+
+        Raises:
+            ValueError: the shapes or the factors differ.
+        """
         if self._products.shape != other._products.shape or self.factor != other.factor:
             raise ValueError(
                 f"cannot merge sums of shape {tuple(other._products.shape)} into {tuple(self._products.shape)}: "
@@ -80,9 +86,9 @@ class GramAccumulator:
         self._weights += other._weights
 
     def sums(self) -> Sums:
-        """A copy of the state that later batches do not change."""
+        """A copy of the state, which later blocks do not change."""
         return Sums(self._products.clone(), self._weights.clone())
 
     def total(self) -> tuple[Tensor, float]:
-        """The products (R, R) and the weight of all groups together."""
+        """The products (R, R) and the weight, summed over the groups."""
         return self._products.sum(0), self._weights.sum().item()

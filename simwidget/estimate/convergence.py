@@ -1,4 +1,4 @@
-"""How the numbers of one pair of layers came about: every measure over the batches, with its error."""
+"""Convergence curves: every measure of one pair of layers as a function of the number of batches, with its error."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,21 +19,24 @@ from simwidget.measures.base import Measure
 
 @dataclass(frozen=True)
 class Curve:
-    """One measure of one pair of layers after some of the batches; the last point is the present one."""
+    """One measure of one pair of layers after increasing numbers of batches; the last point is the present estimate."""
 
     n_batches: NDArray[np.int64]
+    """(k,): batches after which each value was computed"""
     values: NDArray[np.float64]
+    """(k,): NaN where the layers have no numbers"""
     stderr: NDArray[np.float64]
-    """one standard error for each value; NaN before two groups of batches"""
+    """(k,): one standard error for each value; NaN with fewer than two groups of batches"""
 
 
 def convergence(
     pass_state: PassState, measures: Sequence[Measure], confounders: Sequence[str], row_x: int, row_y: int
 ) -> dict[str, Curve]:
-    """The curve of every measure and difference for two rows.
+    """The curve of every measure and difference for two rows of the sums, by name.
 
-    The last point is the same jackknife estimate as the matrix'. Earlier ones come from the kept moments: what was
-    added between two of them is an independent block of batches, and up to 16 such blocks are left out in turn.
+    The last point is the estimate that the matrix of the result shows. Earlier points come from the history of the
+    sums: what was added between two points of the history is a group of batches, independent of the others, and the
+    jackknife leaves out up to 16 such groups in turn.
     """
     c = len(confounders)
     selected = _select_rows(pass_state, [*range(c), row_x, row_y])
@@ -61,7 +64,7 @@ def convergence(
 
 
 def _select_rows(pass_state: PassState, rows: Sequence[int]) -> PassState:
-    """The pass as if it had only these rows."""
+    """A copy of the pass state with only these rows, on the CPU."""
     index = torch.tensor(rows)
     return PassState(
         sums={
@@ -83,7 +86,11 @@ def _select_rows(pass_state: PassState, rows: Sequence[int]) -> PassState:
 def _past_estimates(
     evaluation: MeasureEvaluation, products: list[Tensor], weights: list[float], c: int
 ) -> list[PseudoValues]:
-    """The estimate at every moment, from blocks of batches that follow each other."""
+    """The pseudo-values at each point of the history, from groups of consecutive batches.
+
+    `products` are k matrices (R, R) and `weights` k numbers, both cumulative; the first `c` rows are the confounders',
+    and rows c and c + 1 are the pair.
+    """
     if not products:
         return []
     zero = torch.zeros_like(products[0])

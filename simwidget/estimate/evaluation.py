@@ -1,4 +1,4 @@
-"""The sums of a pass -> the result that people see."""
+"""Evaluation: from the sums of a pass to a `SimilarityResult`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations_with_replacement
@@ -13,7 +13,8 @@ from simwidget.estimate.pass_state import PassState, tolerances
 from simwidget.gram.centring import MIN_RESIDUAL_SHARE
 from simwidget.measures import make_differences
 from simwidget.measures.base import Measure, RowSelection
-from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
+from simwidget.result.cells import Cells, MeasureInfo
+from simwidget.result.similarity_result import SimilarityResult
 
 
 def evaluate(
@@ -27,7 +28,18 @@ def evaluate(
     notes: Sequence[str] = (),
     provenance: Mapping[str, Any] | None = None,
 ) -> SimilarityResult:
-    """Every measure on the given pairs of models (all by default), with differences, errors, reasons and notes."""
+    """Every measure and difference on some pairs of models, with standard errors, reasons and notes.
+
+    Args:
+        pass_state: the sums.
+        names: of the models.
+        measures: what to evaluate.
+        confounders: names of the confounders, whose rows come first in the sums.
+        pairs: positions of the models of each pair; by default all pairs, each model with itself included.
+        complete: whether the run has finished.
+        notes: added to those of the pass.
+        provenance: how the result was made.
+    """
     pairs = list(combinations_with_replacement(range(len(names)), 2) if pairs is None else pairs)
     differences = make_differences(measures)
     evaluations = {measure.name: MeasureEvaluation(pass_state, measure, confounders) for measure in measures}
@@ -69,10 +81,13 @@ def evaluate(
 
 
 class MeasureEvaluation:
-    """One measure over one frozen pass: which rows have numbers, why the others have none, and the numbers.
+    """One measure on the sums of a pass: its values, and why some rows have none.
 
-    `df`, the degrees of freedom of the t intervals, follows from the weights of the groups of batches, so that it is
-    the same for every pair of rows; NaN with fewer than two groups.
+    Attributes:
+        reasons: index of a row -> why it has no values.
+        notes: what readers must know about the confounders.
+        df: degrees of freedom of the t intervals. They follow from the weights of the groups of batches alone, so they
+            are the same for every pair of rows; NaN with fewer than two groups.
     """
 
     def __init__(self, pass_state: PassState, measure: Measure, confounders: Sequence[str]) -> None:
@@ -99,7 +114,7 @@ class MeasureEvaluation:
             self._check_confounders(pass_state, confounders)
 
     def _find_reasons(self, pass_state: PassState, variance: torch.Tensor, explained: torch.Tensor) -> None:
-        """The rows without numbers, each with its first cause."""
+        """Find the rows without values; where several reasons apply, the first is kept."""
         undefined_in = pass_state.undefined[self._measure.rows]
         not_finite, undefined, counts = (
             batches.tolist() for batches in (undefined_in.not_finite, undefined_in.no_row, undefined_in.n_not_finite)
@@ -120,7 +135,7 @@ class MeasureEvaluation:
                 self.reasons[index] = "explained by the confounder"
 
     def _check_confounders(self, pass_state: PassState, confounders: Sequence[str]) -> None:
-        """Name the confounders without variance; one that is not finite leaves nothing to call deconfounded."""
+        """Note the confounders without variance; if one is not finite, the measure has no values at all."""
         not_finite = pass_state.undefined[self._measure.rows].not_finite
         for index, name in enumerate(confounders):
             if not_finite[index] >= 0:
@@ -131,6 +146,7 @@ class MeasureEvaluation:
                 self.notes.append(f"confounder {name!r} does not vary over these samples and is left out")
 
     def pseudo_values(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> PseudoValues:
+        """The jackknife pseudo-values of the matrix (a, b) of rows_x (a) and rows_y (b); NaN before the first block."""
         if self._sums is None:
             shape = (len(rows_x), len(rows_y))
             nan = torch.full(shape, torch.nan, dtype=torch.float64)
@@ -138,7 +154,7 @@ class MeasureEvaluation:
         return pseudo_values(self.evaluator(rows_x, rows_y), self._sums)
 
     def evaluator(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> Callable[[Tensor, Tensor], Tensor]:
-        """Products and weight -> values (a, b)."""
+        """A function of products (R, R) and weight () that returns the values (a, b) of rows_x (a) and rows_y (b)."""
         device = self._tolerance.device
         x, y = (torch.tensor(rows, dtype=torch.long, device=device) for rows in (rows_x, rows_y))
         selection = RowSelection(x, y, self._tolerance, self._n_confounders)
@@ -146,7 +162,7 @@ class MeasureEvaluation:
 
 
 def _cells(found: PseudoValues, rows_x: Sequence[int], rows_y: Sequence[int], reasons: Mapping[int, str]) -> Cells:
-    """The estimate as arrays; cells of rows that have a reason are NaN."""
+    """The estimate as NumPy arrays; NaN in the cells of rows that are in `reasons`."""
     x, y = (torch.tensor([row in reasons for row in rows], dtype=torch.bool) for rows in (rows_x, rows_y))
     undefined = x[:, None] | y
     estimate = found.estimate()
@@ -155,7 +171,7 @@ def _cells(found: PseudoValues, rows_x: Sequence[int], rows_y: Sequence[int], re
 
 
 def point_estimate(measure: Measure, sums: Sums, n_confounders: int) -> float:
-    """The measure of the last two rows, without an error."""
+    """The measure of the last two rows of the sums, without a standard error."""
     products, weight = sums.products.sum(0), sums.weights.sum()
     rows = torch.arange(len(products), device=products.device)
     tolerance = torch.full((len(products),), MIN_RESIDUAL_SHARE, dtype=torch.float64, device=products.device)

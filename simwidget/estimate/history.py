@@ -1,4 +1,4 @@
-"""What the sums were after some of the batches, for curves over batches."""
+"""Earlier values of the sums, kept for convergence curves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,23 +9,28 @@ from torch import Tensor
 from simwidget.text.untrusted import MalformedError
 
 MAX_POINTS = 200
-"""Moments kept at most."""
+"""Largest number of points of a history."""
 MIN_POINTS = 16
-"""Moments kept at least, however many rows there are; half of them when the memory is full."""
+"""Points that a history may have for any number of rows, even beyond `MAX_POINTS_BYTES`. When the limit is reached,
+half of the points are removed."""
 MAX_POINTS_BYTES = 32 * 2**20
-"""Bytes that the moments may take, if `MIN_POINTS` of them fit."""
+"""Bytes that the points may take, if `MIN_POINTS` of them fit."""
 
 
 @dataclass(frozen=True)
 class HistoryPoint:
+    """The sums after some of the batches."""
+
     n_batches: int
-    """batches of the loader that were through"""
+    """batches of the loader that had gone through the models"""
     products: Tensor
-    """float32: the upper triangle, row by row, of the products (R, R) summed over all groups; or float64 (R, R)"""
+    """summed over all groups: the upper triangle (R (R + 1) / 2,) of the products (R, R), row by row, in float32; after
+    `select` the full matrix in float64"""
     weight: float
+    """the sum of the weights of the blocks"""
 
     def select(self, rows: Tensor) -> "HistoryPoint":
-        """The moment with the products (k, k) of some rows."""
+        """The same point with the products (k, k) of the rows with these indices (k,), in float64 on the CPU."""
         n = int(((8 * len(self.products) + 1) ** 0.5 - 1) / 2)
         i, j = torch.minimum(rows[:, None], rows), torch.maximum(rows[:, None], rows)
         at = (i * n - i * (i + 1) // 2 + j).to(self.products.device)
@@ -33,7 +38,14 @@ class HistoryPoint:
 
 
 class History:
-    """The sums after every k-th Gram matrix; k doubles, and every other moment goes, when the memory is full.
+    """The sums after every k-th block of samples.
+
+    When the history is full, every other point is removed and k doubles, so that the points stay evenly spaced.
+
+    Args:
+        n_rows: R, the number of rows of the sums.
+        device: of the sums.
+        max_points: fewer are kept when they would take more than `MAX_POINTS_BYTES`, but at least `MIN_POINTS`.
 
     >>> import torch
     >>> history = History(n_rows=1, max_points=4)
@@ -54,12 +66,12 @@ class History:
         self.points: tuple[HistoryPoint, ...] = ()
 
     def count_gram(self) -> bool:
-        """Count one Gram matrix; whether the sums after it are to be kept."""
+        """Count one block of samples; True if `append` must be called with the sums after it."""
         self._seen += 1
         return self._seen % self._every == 0
 
     def append(self, n_batches: int, products: Tensor, weight: float) -> None:
-        """Keep the sums of this moment: products (R, R) and their weight."""
+        """Append a point: the batches so far, the products (R, R) and the weight summed over the groups."""
         point = HistoryPoint(n_batches, products.flatten()[self._triangle].float(), weight)
         self.points = (*self.points, point)
         if len(self.points) >= self._max_points:
@@ -67,7 +79,7 @@ class History:
             self._every *= 2
 
     def arrays(self) -> dict[str, Tensor]:
-        """All of it as tensors, from which `restore` makes it again."""
+        """The state as tensors, for `restore`."""
         arrays = {"counts": torch.tensor([self._seen, self._every, *(point.n_batches for point in self.points)])}
         if self.points:
             arrays["products"] = torch.stack([point.products for point in self.points])
@@ -75,7 +87,7 @@ class History:
         return arrays
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """Raises MalformedError for arrays that are no history of as many rows."""
+        """Set the state from the tensors of `arrays`; raises MalformedError if they do not fit this number of rows."""
         try:
             seen, every, *batches = arrays["counts"].tolist()
             products = arrays.get("products", torch.zeros(0, len(self._triangle)))
@@ -86,7 +98,7 @@ class History:
             if not is_valid or products.shape != size or len(weights) != len(batches) or seen < 0 or every < 1:
                 raise ValueError(f"{tuple(products.shape)} is not {size}")
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
-            raise MalformedError(f"its history is not one of this run ({problem})") from problem
+            raise MalformedError(f"its history does not fit this run ({problem})") from problem
         self._seen, self._every = seen, every
         moved = products.to(self._triangle.device)
         self.points = tuple(HistoryPoint(*values) for values in zip(batches, moved, weights, strict=True))

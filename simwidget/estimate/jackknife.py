@@ -1,4 +1,4 @@
-"""Standard errors of any function of the sums: the weighted delete-one-group jackknife."""
+"""Standard errors of functions of the sums by the weighted delete-one-group jackknife."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,39 +9,49 @@ from torch import Tensor
 from simwidget.estimate.accumulators import Sums
 
 DOMINANT_SHARE = 0.5
-"""One group that makes more than this share of a cell's variance dominates it."""
+"""A group dominates a cell when it contributes more than this share of the cell's variance."""
 MIN_GROUPS_TO_DOMINATE = 4
+"""With fewer groups no cell is marked, since one group contributes a large share by chance."""
 
 
 @dataclass(frozen=True)
 class Estimate:
+    """Values with standard errors, all of the same shape."""
+
     values: Tensor
     stderr: Tensor
     """standard errors, NaN with fewer than two groups"""
     df: float
     """degrees of freedom of the t interval, NaN with fewer than two groups"""
     dominated: Tensor
-    """bool: cells whose error rests on one group"""
+    """bool: cells of which one group contributes more than half of the variance"""
 
 
 @dataclass(frozen=True)
 class PseudoValues:
-    """What an estimate would be without each group in turn; those of two estimates subtract."""
+    """The jackknife pseudo-values of an estimate; the difference of two gives the estimate of the difference."""
 
     values: Tensor
+    """(...): the estimate from all groups"""
     taus: Tensor
-    """(G, ...) pseudo-values of the groups that are not empty; none with fewer than two of these"""
+    """(G, ...): one pseudo-value for each group that is not empty; G = 0 with fewer than two such groups"""
     inflation: tuple[float, ...]
-    """(G,) the whole weight over that of the group"""
+    """(G,): for each group h = total weight / weight of the group"""
     df: float
+    """degrees of freedom of the t interval, NaN with fewer than two groups"""
 
     def __sub__(self, other: "PseudoValues") -> "PseudoValues":
-        """Those of the difference, whose error knows that both rest on the same batches."""
+        """The pseudo-values of the difference. Its standard error accounts for the correlation of the two estimates.
+
+        Raises:
+            ValueError: the estimates are from different groups of batches.
+        """
         if self.inflation != other.inflation:
             raise ValueError("pseudo-values of different groups of batches cannot be subtracted")
         return PseudoValues(self.values - other.values, self.taus - other.taus, self.inflation, self.df)
 
     def estimate(self) -> Estimate:
+        """Values, standard errors, degrees of freedom and dominated cells; see `jackknife` for the formula."""
         if not self.inflation:
             nan = torch.full_like(self.values, torch.nan)
             return Estimate(self.values, nan, self.df, torch.zeros_like(self.values, dtype=torch.bool))
@@ -53,7 +63,7 @@ class PseudoValues:
 
 
 def jackknife(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> Estimate:
-    r"""Estimate and standard error of `evaluate(products, weight)`.
+    r"""Estimate and standard error of `evaluate(products, weight)`, a function of products (R, R) and weight ().
 
     With group weights :math:`w_g`, :math:`W = \sum w_g`, :math:`h_g = W / w_g`, the pseudo-values are
     :math:`\tau_g = h_g \hat\theta - (h_g - 1) \hat\theta_{(g)}` and
@@ -62,7 +72,8 @@ def jackknife(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> Estim
               \quad \bar\tau = \sum_g \tfrac{w_g}{W} \tau_g,
               \quad \mathrm{df} = \min\left(G, \frac{W^2}{\sum w_g^2}\right) - 1
 
-    over the G groups that are not empty (Busing, Meijer and Van der Leeden 1999, delete-m_j jackknife).
+    over the G groups that are not empty, where :math:`\hat\theta` is the estimate from all groups and
+    :math:`\hat\theta_{(g)}` that without group g (Busing, Meijer and Van der Leeden 1999, delete-m_j jackknife).
     """
     return pseudo_values(evaluate, sums).estimate()
 
@@ -85,9 +96,10 @@ def pseudo_values(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> P
 
 
 def degrees_of_freedom(weights: Tensor) -> float:
-    """Degrees of freedom of the t interval for groups of these weights (G,); NaN with fewer than two that are not 0.
+    """Degrees of freedom of the t interval for groups with these weights (G,); NaN if fewer than two are not 0.
 
-    They depend on the weights alone: every function of the same sums has as many. See `jackknife` for the formula.
+    They depend on the weights alone, so they are the same for every function of the same sums. See `jackknife` for the
+    formula.
     """
     n_filled = int(weights.count_nonzero())
     if n_filled < 2:

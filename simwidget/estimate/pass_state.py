@@ -1,4 +1,4 @@
-"""The pass at one moment: what evaluations and displays get of it."""
+"""A snapshot of a pass over the data, from which results and displays are computed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,28 +19,34 @@ from simwidget.inspection.latest_block import LatestBlock
 
 @dataclass(frozen=True)
 class PassState:
-    """The pass at one moment; nothing in it changes any more."""
+    """The state of a pass at one moment; it does not change later."""
 
     sums: dict[RowMap, Sums]
+    """for each row map the sums of the rows' products"""
     undefined: dict[RowMap, Undefined]
+    """for each row map where rows were not defined"""
     rows: tuple[Row, ...]
+    """(R,): those of the confounders first"""
     layers: tuple[tuple[int, ...], ...]
     """for each model the indices of its rows, in execution order"""
     n_batches: int
+    """batches of the loader that have gone through the models"""
     n_samples: int
+    """samples in the sums"""
     notes: tuple[str, ...]
+    """what readers of the result must know"""
     history: dict[RowMap, tuple[HistoryPoint, ...]] = field(default_factory=dict)
-    """what the sums were after some of the batches"""
+    """for each row map the sums after some of the batches, in order"""
     latest: LatestBlock | None = None
-    """the Gram matrices of the latest batch"""
+    """the Gram matrices of the latest block of samples"""
     watched: dict[Pair, Extremes | None] = field(default_factory=dict)
-    """on which samples the layers of the watched pairs agree least and most"""
+    """for each watched pair the samples on which its layers agree least and most"""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """what the pass found out, for the provenance"""
+    """facts about models and layers that the pass found, for the provenance"""
 
 
 def tolerances(rows: Sequence[Row]) -> Tensor:
-    """The share of each row's variance that must be left beside the confounders."""
+    """(R,) float64: the share of each row's variance that must remain after regression on the confounders."""
     return torch.tensor(
         [MIN_RESIDUAL_SHARE_REDUCED if row.reduced else MIN_RESIDUAL_SHARE for row in rows], dtype=torch.float64
     )

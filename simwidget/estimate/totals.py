@@ -1,4 +1,4 @@
-"""All that a pass adds up: for each distinct row map its sums, their history, and which rows were not defined."""
+"""Everything that a pass sums: for each row map the products, their history, and where rows were not defined."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,16 +14,17 @@ from simwidget.text.untrusted import MalformedError
 
 @dataclass(frozen=True)
 class Undefined:
-    """For each row (R,): where it had no numbers."""
+    """Where rows were not defined, for each of R rows."""
 
     not_finite: Tensor
-    """the first batch of the loader with values that are not finite; -1 for none"""
+    """(R,): index of the first batch of the loader with values that are not finite; -1 if there is none"""
     no_row: Tensor
-    """the first batch in which the row map had no row of it; -1 for none"""
+    """(R,): index of the first batch in which the row map gave NaN; -1 if there is none"""
     n_not_finite: Tensor
-    """in how many Gram matrices there were values that are not finite"""
+    """(R,): number of Gram matrices with values that are not finite"""
 
     def select(self, rows: Tensor) -> "Undefined":
+        """The entries of the rows with these indices (k,)."""
         return Undefined(self.not_finite[rows], self.no_row[rows], self.n_not_finite[rows])
 
     def clone(self) -> "Undefined":
@@ -32,19 +33,22 @@ class Undefined:
 
 @dataclass(frozen=True)
 class Addition:
-    """What one batch's Gram matrices add; made before anything is added, so that a failure leaves all sums alike."""
+    """What one block of samples adds to the sums of all row maps.
+
+    It is computed in full before anything is added, so that an error leaves the sums of all row maps consistent.
+    """
 
     products: Mapping[RowMap, Tensor]
     """(R, R) float64"""
     weights: Mapping[RowMap, float]
     finite: Tensor
-    """(R,) bool"""
+    """(R,) bool: whether the Gram matrix has only finite values"""
     defined: Mapping[RowMap, Tensor]
-    """(R,) bool"""
+    """(R,) bool: whether the row map gave a row without NaN"""
 
 
 class Totals:
-    """The sums of a pass. There are none until the rows are known: see `allocate`."""
+    """The sums of a pass. They exist once the number of rows is known and `allocate` was called."""
 
     def __init__(self, row_maps: Sequence[RowMap]) -> None:
         self.row_maps = tuple(row_maps)
@@ -54,15 +58,16 @@ class Totals:
         self._history: dict[RowMap, History] = {}
 
     def __bool__(self) -> bool:
+        """Whether the sums exist."""
         return bool(self._accumulators)
 
     @property
     def uses_float64(self) -> bool:
-        """Whether a row map makes a double copy of the Gram matrices."""
+        """Whether a row map converts the Gram matrices to float64, which needs memory for a copy of them."""
         return any(isinstance(row_map, UnitRows) for row_map in self.row_maps)
 
     def allocate(self, n_rows: int, device: torch.device) -> None:
-        """Make room for so many rows, for good."""
+        """Create the sums for this number of rows, which is final."""
         for row_map in self.row_maps:
             never = torch.full((n_rows,), -1, device=device)
             self._undefined[row_map] = Undefined(never, never.clone(), torch.zeros_like(never))
@@ -70,7 +75,7 @@ class Totals:
             self._history[row_map] = History(n_rows, device)
 
     def compute_addition(self, stack: Tensor, n_confounders: int) -> Addition:
-        """What the Gram matrices (R, n, n) of one batch add; the sums stay as they are."""
+        """Compute what the Gram matrices (R, n, n) of one block add; the sums are not changed."""
         products, weights, defined = {}, {}, {}
         for row_map in self.row_maps:
             rows = row_map(stack, n_confounders)
@@ -81,7 +86,13 @@ class Totals:
         return Addition(products, weights, stack.diagonal(dim1=1, dim2=2).sum(1).isfinite(), defined)
 
     def add(self, addition: Addition, index: int, n_batches: int) -> None:
-        """Add what one batch weighs: Gram matrix number `index`, with which `n_batches` of the loader are through."""
+        """Add one block to the sums.
+
+        Args:
+            addition: from `compute_addition`.
+            index: of the block, which determines its jackknife group.
+            n_batches: batches of the loader that have gone through the models, the present one included.
+        """
         for row_map in self.row_maps:
             history, undefined = self._history[row_map], self._undefined[row_map]
             state = self._accumulators[row_map]
@@ -103,7 +114,7 @@ class Totals:
         return {row_map: history.points for row_map, history in self._history.items()}
 
     def arrays(self) -> dict[str, Tensor]:
-        """All of it as tensors, from which `restore` makes it again, to the last bit."""
+        """The state as tensors, from which `restore` sets it again, exact to the last bit."""
         arrays = {}
         for k, row_map in enumerate(self.row_maps):
             sums, undefined = self._accumulators[row_map].sums(), self._undefined[row_map]
@@ -117,7 +128,11 @@ class Totals:
         return arrays
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """After `allocate`, with the arrays of totals of the same rows. Raises MalformedError for others."""
+        """Set the state from the tensors of `arrays`; `allocate` must have been called with the same number of rows.
+
+        Raises:
+            MalformedError: a tensor is missing, has another shape or dtype, or holds values that are not finite.
+        """
         for k, row_map in enumerate(self.row_maps):
             prefix = f"sums/{k}/"
             tensors = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
@@ -125,7 +140,7 @@ class Totals:
             for name, target in {**state.tensors(), **vars(undefined)}.items():
                 given = tensors.get(name)
                 if given is None or given.shape != target.shape or given.dtype != target.dtype:
-                    raise MalformedError(f"its array {prefix + name!r} is not one of this run")
+                    raise MalformedError(f"its array {prefix + name!r} does not fit this run")
                 if not given.isfinite().all():
                     raise MalformedError(f"its array {prefix + name!r} holds values that are not finite")
                 target.copy_(given)

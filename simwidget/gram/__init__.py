@@ -1,6 +1,6 @@
-"""From a representation to a row: Gram matrices, their centring, and what a row is of.
+"""From representations to rows: Gram matrices, their centring, and the row maps whose inner products are the measures.
 
 In:     representations (n, p) of one block of samples, each under its `Key`.
-Out:    `Grams`, the stack (R, n, n) of one Gram matrix for each row; row maps that make rows (R, m) of it.
-Knows nothing of networks, loaders or measures.
+Out:    `Grams`, a stack (R, n, n) with one Gram matrix for each layer or confounder; row maps turn it into rows (R, m).
+Depends on no network, loader or measure.
 """

@@ -1,8 +1,8 @@
-"""Representations -> the Gram matrices of one batch.
+"""The Gram matrices of one block of samples: representations of consecutive forward passes are joined until it is full.
 
-A Gram matrix of a few samples says next to nothing, so the representations of consecutive forward passes are joined
-until `gram_batch` samples are there. This is the one bounded copy of activations in the program; a batch that is large
-enough by itself is reduced inside the hook and never copied.
+A Gram matrix of a few samples carries little information, so representations are collected until `gram_batch` samples
+are there. This is the only place where activations are copied, and the copies are bounded by `gram_batch`. A forward
+pass with enough samples of its own is turned into Gram matrices inside the hook, and nothing is copied.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,25 +18,28 @@ from simwidget.gram.rows import Key
 
 @dataclass(frozen=True)
 class Grams:
-    """The Gram matrices of one batch."""
+    """The Gram matrices of one block of samples."""
 
     n: int
-    """samples"""
+    """number of samples"""
     stack: Tensor
-    """(R, n, n): one for each row, centred or not, and zeros where `present` has none"""
+    """(R, n, n): one Gram matrix for each row, centred or not; zeros for rows whose key is not in `present`"""
     present: frozenset[Key]
-    """what ran in every forward pass"""
+    """keys that had a representation in every forward pass of the block"""
 
 
 @dataclass(frozen=True)
 class StackBuffer:
+    """Preallocated memory for the Gram matrices of one block, and views of its parts."""
+
     grams: Tensor
     """(R, n, n)"""
     squares: Tensor
-    """(R,): the squared norms of the offsets"""
+    """(R,): the squared norms of the offsets that the kernels subtracted from the features"""
     gram: Sequence[Tensor]
-    """each of them by itself"""
+    """views of `grams`, one (n, n) for each row"""
     square: Sequence[Tensor]
+    """views of `squares`, one () for each row"""
 
     @staticmethod
     def allocate(n_rows: int, n: int, dtype: torch.dtype, device: torch.device) -> "StackBuffer":
@@ -46,9 +49,9 @@ class StackBuffer:
 
 
 class GramStack:
-    """Room for the Gram matrices of a batch, one after the other, so that each is written where it will be read.
+    """Collects the Gram matrices of a block in one tensor, so that each is written where it will be read.
 
-    Of how many there will be, the first batch tells; until then the room doubles.
+    How many rows there are is known after the first block; until then the buffer doubles when it is full.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -58,23 +61,23 @@ class GramStack:
         self._buffer: StackBuffer | None = None
 
     def write(self, row: int, x: Tensor, kernel: Kernel) -> None:
-        """The Gram matrix of a representation (n, p) becomes that of a row."""
+        """Compute the Gram matrix of a representation x (n, p) and store it as that of a row."""
         dtype = working_dtype(x.dtype)
         buffer = self._buffer_for(row, x.shape[0], dtype)
         if buffer.grams.dtype == dtype and buffer.grams.device == x.device:
             kernel(x, buffer.gram[row], buffer.square[row])
-        else:  # what is constant is told by the rounding of the type that it was multiplied in
+        else:  # a constant representation is recognised by the rounding of the dtype that it was multiplied in
             buffer.gram[row].copy_(kernel_gram(x, kernel))
 
     def repeat(self, row: int, original: int) -> None:
-        """A row's Gram matrix is that of another row."""
+        """Copy the Gram matrix of the row `original` to another row."""
         assert self._buffer is not None
         buffer = self._buffer_for(row, self._buffer.grams.shape[1], self._dtype)
         buffer.gram[row].copy_(buffer.gram[original])
         buffer.square[row].copy_(buffer.square[original])
 
     def take(self, n_rows: int, n: int) -> Tensor:
-        """The Gram matrices (n_rows, n, n) of n samples, with which the room goes."""
+        """Return the Gram matrices (n_rows, n, n) of the block of n samples and release the buffer."""
         buffer = self._buffer_for(n_rows - 1, n, self._dtype)
         self._n_rows = max(1, n_rows)
         self._buffer = None
@@ -83,10 +86,11 @@ class GramStack:
         return grams
 
     def clear(self) -> None:
+        """Discard what was written."""
         self._buffer = None
 
     def _buffer_for(self, row: int, n: int, dtype: torch.dtype) -> "StackBuffer":
-        """Room of the widest type that was needed so far, for this row as well."""
+        """The buffer, enlarged where necessary to hold this row in the widest dtype that was needed so far."""
         buffer = self._buffer
         if buffer is not None and buffer.grams.dtype == dtype and row < len(buffer.gram):
             return buffer
@@ -113,10 +117,17 @@ class GramOptions:
 
 
 class GramBatch:
-    """The Gram matrices of one joined batch, by key; `rows` says which row of the stack a key has.
+    """Joins the representations of consecutive forward passes into blocks and computes their Gram matrices.
 
-    `open(n)` announces a forward pass over n samples, `put(key, x)` takes one of its representations (n, p), and
-    `close()` ends it and says whether the batch is full; then `take()` gives the matrices and starts afresh.
+    Call `open(n)` before a forward pass over n samples, `put(key, x)` for each of its representations (n, p), and
+    `close()` after it. Once `close()` returns True the block is full: `take()` returns its Gram matrices and begins a
+    new block.
+
+    Args:
+        gram_batch: a block is full when it has at least this many samples.
+        rows: the row of each key in the stack; entries may be added while representations arrive.
+        device: where the Gram matrices are stored.
+        precision: of the products, "highest" or "high".
     """
 
     def __init__(self, options: GramOptions, rows: Mapping[Key, int], device: torch.device) -> None:
@@ -138,18 +149,26 @@ class GramBatch:
 
     @property
     def incoming(self) -> int:
-        """Samples of the open forward pass."""
+        """Number of samples of the open forward pass."""
         return self._incoming
 
     def open(self, n: int) -> None:
+        """Begin a forward pass over n samples."""
         self._incoming = n
         self._parts_before = dict(self._parts)
 
     def put(self, key: Key, x: Tensor, original: Key | None = None, kernel: Kernel | None = None) -> None:
-        """One representation of the open forward pass; its memory may be overwritten once this returns.
+        """Take one representation of the open forward pass; its memory may be overwritten once this returns.
 
-        `original` is the key of the same forward pass whose representation is the same tensor, if there is one; the
-        two then share their copy and their Gram matrix. A `kernel` of its own makes this key's Gram matrix.
+        Args:
+            key: the layer or confounder.
+            x: its representation (n, p).
+            original: another key of this forward pass whose representation is the same tensor, if there is one; the
+                two keys then share one copy and one product.
+            kernel: computes this key's Gram matrix instead of the linear kernel.
+
+        Raises:
+            ValueError: the number of features differs from that of the forward passes it is joined with.
         """
         if kernel is not None:
             self._kernels[key] = kernel
@@ -176,7 +195,7 @@ class GramBatch:
                 self._reduce(key, torch.cat([*parts, x]) if parts else x)
 
     def close(self) -> bool:
-        """End the forward pass; whether the batch is full."""
+        """End the forward pass and return whether the block is full."""
         is_full = self._fills_batch
         self.n_samples += self._incoming
         self._incoming = 0
@@ -184,7 +203,7 @@ class GramBatch:
         return is_full
 
     def abandon(self) -> None:
-        """Forget the open forward pass; what was joined before it stays."""
+        """Discard the open forward pass; the representations of earlier ones stay."""
         self._incoming = 0
         if self._parts_before is not None:
             self._parts = self._parts_before
@@ -192,11 +211,11 @@ class GramBatch:
         self._stack.clear()
 
     def drop_scratch(self) -> None:
-        """Give back the scratch memory."""
+        """Release the scratch memory of the kernel."""
         self._kernel = LinearKernel(self._precision)
 
     def take(self) -> Grams:
-        """The Gram matrices of the keys that ran in every forward pass; starts afresh."""
+        """Return the Gram matrices of the keys that ran in every forward pass, and begin a new block."""
         n = self.n_samples
         for key, parts in self._parts.items():
             if sum(map(len, parts)) == n:
@@ -211,5 +230,5 @@ class GramBatch:
 
     @property
     def _fills_batch(self) -> bool:
-        """Whether the open forward pass makes the batch full."""
+        """Whether the block is full once the open forward pass ends."""
         return self.n_samples + self._incoming >= self._gram_batch

@@ -1,9 +1,9 @@
-"""Representation -> Gram matrix.
+"""Kernels: they compute the Gram matrix of one representation.
 
-An offset near the mean is taken from the features before the product, always: a Gram matrix of representations as they
-are loses in their common offset the digits that the measures need (errors of 2e-3 to 8e-3 in dCKA, in float32). That
-goes by chunks of features that stay near the cache, in memory that is used again, so that it costs little more than the
-product alone.
+An offset near the mean is always subtracted from the features before the product. Without that, a large common offset
+of the features takes up the digits that the measures need (errors of 2e-3 to 8e-3 in dCKA in float32). The subtraction
+works on chunks of features that fit into the cache, in scratch memory that is reused, so that it costs little more than
+the product alone.
 """
 
 from typing import Protocol
@@ -16,27 +16,30 @@ from simwidget.gram.precision import Precision, effective_precision, matmul_prec
 from simwidget.gram.products import Products, mirror
 
 CHUNK_ELEMENTS = {"cpu": 2**21}
-"""Elements of a representation that are centred at a time: near a CPU's cache; elsewhere bounded scratch."""
+"""By device type, elements of a representation that are centred at a time: about the size of a CPU's cache."""
 DEFAULT_CHUNK_ELEMENTS = 2**24
+"""The same for other device types, where it only bounds the scratch memory."""
 
 OFFSET_SAMPLES_RANGE = (4, 8)
-"""The offset is the mean of n / 16 samples, within these limits: that leaves a quarter more spread in at most, about,
-where the mean of all samples would cost another pass over the representation."""
+"""The offset is the mean of n / 16 samples, but of no fewer and no more than these. Compared with the mean of all
+samples it leaves at most about a quarter more spread, and it saves a second pass over the representation."""
 
 PADDING = 16
-"""Elements between the rows of the scratch memory: rows a power of two apart share the same few places of a cache."""
+"""Unused elements between the rows of the scratch memory: rows whose distance is a power of two would evict each other
+from the cache."""
 
 MAX_SHAPES = 1024
-"""Of so many shapes it is kept how they are multiplied."""
+"""Largest number of shapes for which a kernel keeps its scratch views and the plan of the product."""
 
 CONSTANT_TOLERANCE = 8
-"""A representation whose spread is under this many rounding errors of its mean is constant."""
+"""A representation is constant when its spread is less than this many rounding errors of its mean."""
 
 
 class Kernel(Protocol):
-    """Writes what `finish_grams` makes the Gram matrix of a representation x (n, p) into `gram` (n, n).
+    """Writes at least the lower triangle of the Gram matrix of a representation x (n, p) into `gram` (n, n).
 
-    Into `square` () goes the squared norm of what was taken from the features, where anything was.
+    The squared norm of the offset that was subtracted from the features is written into `square` (); a kernel that
+    subtracts none leaves it at 0. `finish_grams` completes the matrix.
     """
 
     def __call__(self, x: Tensor, gram: Tensor, square: Tensor, /) -> None: ...
@@ -48,12 +51,16 @@ def working_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 class LinearKernel:
-    r"""The Gram matrix of the features less an offset c near their mean; its scratch memory is used again.
+    r"""Linear kernel: the Gram matrix of the features minus an offset c near their mean.
 
     .. math:: G = (x - c)(x - c)^\top
 
-    Whoever centres G has the Gram matrix of the centred features, to rounding, for any c: what c is decides how many
-    digits are left, and near the mean nearly all of them are. `offset_samples` is how many samples it is the mean of.
+    Centring G gives the Gram matrix of the centred features for any c, up to rounding; the closer c is to the mean, the
+    smaller the rounding error. The scratch memory is kept for the next call.
+
+    Args:
+        precision: of the products, "highest" or "high"; see `matmul_precision`.
+        offset_samples: the number of samples whose mean is c; chosen by n if None.
     """
 
     def __init__(self, precision: Precision = "highest", offset_samples: int | None = None) -> None:
@@ -66,7 +73,7 @@ class LinearKernel:
     def __call__(self, x: Tensor, gram: Tensor, square: Tensor) -> None:
         device_type = x.device.type
         precision = effective_precision(self._precision, device_type, x.shape[0])
-        with matmul_precision("highest", device_type):  # what is constant must be so to rounding
+        with matmul_precision("highest", device_type):  # else a constant representation would have a spread
             offset = self._offset(x, gram.dtype)
             torch.dot(offset, offset, out=square)
             if precision == "highest":
@@ -78,7 +85,7 @@ class LinearKernel:
     def _multiply(self, x: Tensor, offset: Tensor, gram: Tensor) -> None:
         n, p = x.shape
         width = CHUNK_ELEMENTS.get(x.device.type, DEFAULT_CHUNK_ELEMENTS) // n
-        width = max(1, width - width % PADDING)  # which splits into parts
+        width = max(1, width - width % PADDING)  # a multiple of PADDING can be split into equal parts
         if p <= width:
             self._multiply_chunk(x, offset, gram, add=False)
             return
@@ -93,7 +100,7 @@ class LinearKernel:
         products.write(gram, add)
 
     def _scratch_products(self, n: int, p: int, like: Tensor) -> tuple[Tensor, Products]:
-        """Scratch memory (n, p), which every other call overwrites, and the products of its rows."""
+        """Scratch memory (n, p) like `like`, which the next call overwrites, and the products of its rows."""
         key = like.device, like.dtype, n, p
         found = self._prepared.get(key)
         if found is None:
@@ -119,9 +126,10 @@ class LinearKernel:
 
 
 def finish_grams(grams: Tensor, squares: Tensor) -> None:
-    """Make Gram matrices (R, n, n), in place, of what the kernels wrote: whole, and zero where it is rounding.
+    """Complete the Gram matrices (R, n, n) that kernels wrote, in place.
 
-    That is where the trace is rounding beside the squared offset (R,): the representation is constant.
+    The upper triangle is filled in. A matrix whose trace is no more than the rounding error of the squared norm of its
+    offset, `squares` (R,), belongs to a constant representation and is set to zero.
     """
     mirror(grams)
     n = grams.shape[-1]
@@ -131,7 +139,7 @@ def finish_grams(grams: Tensor, squares: Tensor) -> None:
 
 
 def kernel_gram(x: Tensor, kernel: Kernel) -> Tensor:
-    """The Gram matrix (n, n) that a kernel makes of one representation, in the type that it is multiplied in."""
+    """The Gram matrix (n, n) of one representation x (n, p) by a kernel, in the dtype of `working_dtype`."""
     grams = torch.zeros(1, len(x), len(x), dtype=working_dtype(x.dtype), device=x.device)
     squares = grams.new_zeros(1)
     kernel(x, grams[0], squares[0])
@@ -160,7 +168,7 @@ def linear_gram(x: Tensor) -> Tensor:
 
 
 def same_class_kernel(labels: Tensor, gram: Tensor, square: Tensor) -> None:
-    """Class labels (n, 1) -> the centred Gram matrix (n, n) of their indicators: K_ij = 1 in one class, 0 across.
+    """Kernel of class labels (n, 1): the centred Gram matrix of K_ij = 1 where i and j have the same label, else 0.
 
     >>> kernel_gram(torch.tensor([[3], [3], [5], [5]]), same_class_kernel)[0]
     tensor([ 0.5000,  0.5000, -0.5000, -0.5000])

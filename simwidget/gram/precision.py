@@ -1,7 +1,7 @@
-"""The precision of our own products, whatever the process is set to.
+"""The precision of simwidget's own matrix products, independent of the settings of the process.
 
-Libraries switch TF32 or bf16 products on for the whole process, and a model may run under autocast. Neither may reach
-a Gram matrix: the settings are those that were asked for around our own products alone, and are put back at once.
+Libraries enable TF32 or bfloat16 products for the whole process, and a model may run under autocast. Neither must
+affect a Gram matrix, so the settings are changed around simwidget's own products only and restored at once.
 """
 
 from collections.abc import Iterator
@@ -17,35 +17,37 @@ Precision = Literal["highest", "high"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 UNSET = "none"
+"""PyTorch's name for a device type that has no setting of its own."""
 _ACCEPTED: dict[tuple[Precision, str], tuple[str, ...]] = {
     ("highest", "cuda"): ("ieee", UNSET),
     ("highest", "cpu"): ("ieee", UNSET),
     ("high", "cuda"): ("tf32",),
     ("high", "cpu"): ("bf16",),
 }
-"""By type of device the settings that are left as they are; others become the first of these."""
+"""By precision and device type, the settings that need no change; any other setting is changed to the first of
+these."""
 _NO_CHANGE = nullcontext()
 
 
 BFLOAT16_MIN_SAMPLES = 256
-"""From so many samples on, products of bfloat16 save more than the conversion costs."""
+"""With at least this many samples, bfloat16 products save more time than the conversion costs."""
 
 
 def effective_precision(precision: Precision, device_type: str, n: int) -> Precision:
-    """The precision in which products of n samples are made: on a CPU, "high" only where that is the faster one."""
+    """The precision for products of n samples: on a CPU, "high" becomes "highest" where it would be slower."""
     if device_type == "cpu" and not (n >= BFLOAT16_MIN_SAMPLES and multiplies_bfloat16()):
         return "highest"
     return precision
 
 
 def matmul_precision(precision: Precision, device_type: str) -> AbstractContextManager:
-    """Run the float32 products inside at a precision, without autocast, and restore both afterwards.
+    """Context manager: float32 products inside use this precision and no autocast; both are restored afterwards.
 
-    "highest" is IEEE float32. "high" rounds the factors, to TF32 on CUDA and to bfloat16 on a CPU, and adds up in
-    float32.
+    "highest" is IEEE float32. "high" rounds the factors, to TF32 on CUDA and to bfloat16 on a CPU, and accumulates in
+    float32. Other device types are not affected.
 
-    PyTorch keeps these settings for the whole process, so the switch is held only as long as the products take and is
-    not touched where it already asks for what is wanted.
+    PyTorch keeps these settings for the whole process, so other threads see the change. It is therefore made only
+    around the products, and not at all where the setting already has this precision.
 
     >>> import torch
     >>> torch.set_float32_matmul_precision("high")
@@ -75,7 +77,7 @@ def _with_setting(device_type: str, before: str, setting: str) -> Iterator[None]
 
 
 def matmul_setting(device_type: str) -> str:
-    """What the process asks of float32 products there: "ieee", "none", "tf32" or "bf16"."""
+    """The process-wide setting of float32 products on a device type: "ieee", "none", "tf32" or "bf16"."""
     if device_type not in ("cuda", "cpu"):
         return UNSET
     backend = _backend(device_type)
@@ -94,9 +96,9 @@ def _set_matmul_setting(device_type: str, setting: str) -> None:
 
 @cache
 def _backend(device_type: str) -> Any:
-    """What holds the setting of a type of device, in newer releases of PyTorch: older ones have one for all of them.
+    """The object with the setting of one device type, or None in older PyTorch releases, which have one for all types.
 
-    Those who mix the two get an error there.
+    Newer releases raise an error when the older interface is used after the newer one.
     """
     backends: Any = torch.backends
     backend = getattr(backends.cuda if device_type == "cuda" else backends.mkldnn, "matmul", None)

@@ -1,4 +1,4 @@
-"""What the CPU is, where that decides how it multiplies fastest."""
+"""Properties of the CPU that decide which way of multiplying is fastest."""
 
 import platform
 from functools import cache
@@ -7,13 +7,13 @@ from pathlib import Path
 
 @cache
 def is_from_intel() -> bool:
-    """Whether MKL takes the CPU for one of Intel's, for which it splits products that it leaves whole on others."""
+    """Whether the CPU is made by Intel: MKL splits some products between threads on these CPUs only."""
     return "GenuineIntel" in (_cpu_info() or platform.processor())
 
 
 @cache
 def multiplies_bfloat16() -> bool:
-    """Whether it has units for products of bfloat16; without them the conversion costs more than it saves."""
+    """Whether the CPU has units for bfloat16 products; without them the conversion costs more than it saves."""
     return "amx_bf16" in _cpu_info()
 
 

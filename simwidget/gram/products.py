@@ -1,6 +1,6 @@
-"""Rows of features -> their inner products, in the way that the processor does best.
+"""The matrix of inner products of rows, computed in the way that is fastest on the processor.
 
-The matrix is symmetric: it is made in blocks of rows, each up to the diagonal, and mirrored once for all.
+The matrix is symmetric: only its lower triangle is computed, in blocks of rows, and mirrored at the end.
 """
 
 import itertools
@@ -13,19 +13,21 @@ from torch import Tensor
 from simwidget.gram.processor import is_from_intel
 
 MIN_BLOCK_ROWS = {"cpu": 32}
-"""A block has at least so many rows; elsewhere there is one."""
+"""By device type, the smallest number of rows of a block; on other device types the matrix is one block."""
 MAX_BLOCKS = 4
+"""Largest number of blocks of rows."""
 BLOCKS_BY_WORK = ((2**24, 2), (2**26, MAX_BLOCKS))
-"""From so many multiplications on in how many blocks: what each costs must be less than what half the work saves."""
+"""(multiplications, blocks): products with at least so many multiplications are computed in so many blocks. With fewer,
+the blocks cost more time than computing half of the matrix saves."""
 
 MIN_PART_FEATURES = 2048
-"""Features that a part of a product has at least."""
+"""Smallest number of features of a part of a product."""
 
 
 class Products:
-    """The inner products of rows (n, p) that lie in one place, as often as they change there.
+    """Computes the inner products of rows (n, p) in a fixed place of memory, as often as their values change.
 
-    What is worked out from their shape is worked out once.
+    How the product is split depends on the shape alone and is decided once, when the object is made.
     """
 
     def __init__(self, rows: Tensor) -> None:
@@ -39,7 +41,10 @@ class Products:
         self._blocks = [(low, high, split[..., low:high, :], split[..., :high, :].mT) for low, high in blocks]
 
     def write(self, gram: Tensor, add: bool) -> None:
-        """Write them into the blocks up to the diagonal of a matrix (n, n), or add them to what is there."""
+        """Write the lower triangle of the inner products into `gram` (n, n), or add it to the present values.
+
+        Elements above the diagonal may be written as well; `mirror` overwrites them.
+        """
         for low, high, left, right in self._blocks:
             out = gram if self._whole else gram[low:high, :high]
             if not self._in_parts:
@@ -54,9 +59,10 @@ class Products:
 
 
 def mirror(grams: Tensor) -> None:
-    """Complete matrices of inner products (..., n, n), in place, from what is below the diagonal.
+    """Make matrices (..., n, n) symmetric, in place, by copying the lower triangle to the upper one.
 
-    Within a block as well, where what is above it may differ in the last bit: no library promises a symmetric product.
+    This includes the elements within a block, where a product may be unsymmetric in the last bit: no library guarantees
+    a symmetric result.
     """
     for low, high in row_blocks(grams.shape[-1], grams.device.type):
         grams[..., :low, low:high] = grams[..., low:high, :low].mT
@@ -66,9 +72,10 @@ def mirror(grams: Tensor) -> None:
 
 @cache
 def row_blocks(n: int, device_type: str, max_blocks: int = MAX_BLOCKS) -> tuple[tuple[int, int], ...]:
-    """The rows from `low` to `high` that are multiplied at a time, with all rows before `high`.
+    """The blocks of rows [low, high), at most `max_blocks`; each is multiplied with all rows before `high`.
 
-    They begin and end where some of the most blocks do, so that these may stand for fewer of them.
+    Their boundaries are a subset of those of the finest division, into `MAX_BLOCKS` blocks, so that `mirror` can always
+    use the finest one.
     """
     min_rows = MIN_BLOCK_ROWS.get(device_type)
     count = 1 if min_rows is None else max(1, min(MAX_BLOCKS, n // min_rows))
@@ -78,9 +85,10 @@ def row_blocks(n: int, device_type: str, max_blocks: int = MAX_BLOCKS) -> tuple[
 
 
 def max_parts(device_type: str) -> int:
-    """In how many parts the features are multiplied: a power of two, no fewer than a CPU's threads, or one.
+    """Number of parts into which the features are split: a power of two no smaller than the number of threads, or 1.
 
-    MKL runs a product of a few rows on one thread alone unless the CPU is Intel's; parts keep all of them busy.
+    Unless the CPU is made by Intel, MKL computes a product of a few rows on a single thread; the parts are computed in
+    parallel. On other device types, and without MKL, the features are not split.
     """
     if device_type != "cpu" or not torch.backends.mkl.is_available() or is_from_intel():
         return 1

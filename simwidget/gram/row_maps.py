@@ -1,8 +1,8 @@
-"""Gram matrix -> row. The measures are inner products of these rows.
+"""Row maps: they turn the Gram matrices of one block of samples into rows, whose inner products are the measures.
 
-A row map takes the stack of one batch's Gram matrices, confounders first, and gives one row each. It says how much a
-batch of n samples weighs and from how many samples on it is defined. Two measures with equal row maps share one
-accumulator. A row that is undefined (no variance, or nothing left beside the confounder) is NaN.
+A row map takes the stack of a block's Gram matrices, confounders first, and returns one row for each. It also defines
+the weight of a block of n samples and the smallest n it can be used for. Measures with equal row maps share one
+accumulator. A row that is undefined (no variance, or no residual beside the confounders) is NaN.
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,20 @@ from simwidget.gram.centring import MIN_RESIDUAL_SHARE, double_centre, positive_
 
 
 class RowMap(Protocol):
-    """One batch's Gram matrices (R, n, n) -> rows (R, m)."""
+    """Maps the Gram matrices (R, n, n) of one block, confounders first, to rows (R, m)."""
 
     @property
     def factor(self) -> float:
-        """The inner product of two rows times this is the quantity that is summed."""
+        """The quantity that is summed over blocks is this factor times the inner product of two rows."""
         ...
 
     @property
-    def min_samples(self) -> int: ...
+    def min_samples(self) -> int:
+        """The smallest block for which the rows are defined."""
+        ...
 
     def weight(self, n: int) -> float:
-        """The weight of a batch of n samples."""
+        """The weight of a block of n samples in the sums."""
         ...
 
     def __call__(self, grams: Tensor, n_confounders: int) -> Tensor: ...
@@ -34,7 +36,10 @@ class RowMap(Protocol):
 
 @dataclass(frozen=True)
 class UCentredRows:
-    """Strict triangles of U-centred Gram matrices: their products are n (n - 3) times the unbiased HSIC_1."""
+    """Strict triangles of U-centred Gram matrices.
+
+    The factor times the inner product of two rows is n (n - 3) times the unbiased HSIC_1.
+    """
 
     factor: float = 2.0
     min_samples: int = 4
@@ -54,7 +59,10 @@ class UCentredRows:
 
 @dataclass(frozen=True)
 class CentredRows:
-    """Triangles, diagonal included, of centred Gram matrices: their products are (n - 1)^2 times the biased HSIC_0."""
+    """Triangles with diagonal of centred Gram matrices.
+
+    The factor times the inner product of two rows is (n - 1)^2 times the biased HSIC_0.
+    """
 
     factor: float = 2.0
     min_samples: int = 2
@@ -74,10 +82,11 @@ class CentredRows:
 
 @dataclass(frozen=True)
 class UnitRows:
-    """Rows of unit length, so that the sum over batches is a sum of per-batch ratios; every batch weighs one.
+    """Rows of unit length, so that the sum over blocks is a sum of each block's own ratio; every block has weight 1.
 
-    `deconfounded` takes from each row what this batch's confounder rows explain of it, by least squares;
-    `positive` then sets the negative eigenvalues of what is left to zero and centres again, as simtorch does.
+    With `deconfounded` each matrix is replaced by its least-squares residual on the confounders' matrices of the same
+    block. With `positive` the negative eigenvalues of the residual are then set to zero and it is centred again, as
+    simtorch does. The computation is in float64.
     """
 
     base: UCentredRows | CentredRows

@@ -1,4 +1,9 @@
-"""The measures by name."""
+"""Measures of similarity: CKA and dCKA by name, one file for each family.
+
+In:     names and options of `compare`; products (R, R) of rows, summed over blocks of samples.
+Out:    `Measure`, a row map with an evaluator that turns the products into values.
+Depends on no network, loader or run.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +15,7 @@ MEASURES: dict[str, Callable[[MeasureOptions], Measure]] = {"cka": cka, "dcka": 
 
 
 def make_measures(names: Sequence[str], options: MeasureOptions) -> tuple[Measure, ...]:
-    """The measures of these names, in order; an unknown name raises ValueError with the nearest ones."""
+    """The measures of these names, in this order and each once; raises ValueError for an unknown name or for none."""
     if isinstance(names, str):
         names = (names,)
     if not names:
@@ -22,6 +27,6 @@ def make_measures(names: Sequence[str], options: MeasureOptions) -> tuple[Measur
 
 
 def make_differences(measures: Sequence[Measure]) -> tuple[Difference, ...]:
-    """The differences worth a look: CKA less dCKA is what the confounders make of it."""
+    """The differences that are reported with these measures: CKA minus dCKA, the part of CKA due to the confounders."""
     known = {measure.name: measure for measure in measures}
     return (Difference(known["cka"], known["dcka"]),) if {"cka", "dcka"} <= set(known) else ()

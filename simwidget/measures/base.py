@@ -1,4 +1,4 @@
-"""What a measure is: a row map, and an evaluator over the summed products of the rows."""
+"""The interface of a measure: a row map, and an evaluator of the summed products of its rows."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -10,65 +10,69 @@ from simwidget.gram.row_maps import RowMap
 
 @dataclass(frozen=True)
 class ConfounderBasis:
-    """The directions of confounder space that every evaluation regresses on."""
+    """The directions in the space of the confounders on which every evaluation regresses."""
 
     transform: Tensor
-    """(C, k): rows of the products, C confounders, to k kept directions"""
+    """(C, k): maps the C confounders to the k directions that are kept"""
     dropped: tuple[int, ...]
-    """confounders without variance"""
+    """indices of the confounders without variance"""
 
 
 @dataclass(frozen=True)
 class RowSelection:
-    """The part of the matrix to evaluate, and what its evaluation needs to know of the rows."""
+    """The rows and columns of the matrix to evaluate, and what the evaluation needs to know about all rows."""
 
     x: Tensor
-    """(a,) indices of the rows of the first side"""
+    """(a,): indices of the rows of the sums that become the rows of the matrix"""
     y: Tensor
-    """(b,) indices of the rows of the second side"""
+    """(b,): indices of the rows of the sums that become its columns"""
     tolerance: Tensor
-    """(R,) share of a row's variance below which nothing is left beside the confounders"""
+    """(R,): a row whose residual has less than this share of its variance counts as explained by the confounders"""
     n_confounders: int
-    """the first rows are the confounders'"""
+    """C: the first C rows are those of the confounders"""
 
 
 class Evaluator(Protocol):
+    """Computes the values of a measure from the products (R, R) of all rows, summed over blocks of samples."""
+
     @property
-    def uses_confounder(self) -> bool: ...
+    def uses_confounder(self) -> bool:
+        """Whether the measure needs the rows of the confounders."""
+        ...
 
     def basis(self, products: Tensor, n_confounders: int) -> ConfounderBasis | None:
-        """What is read off the whole sum once and then kept in every leave-out."""
+        """The directions of the confounders, from the sum over all groups; every leave-one-out uses them too."""
         ...
 
     def explained(
         self, products: Tensor, tolerance: Tensor, n_confounders: int, basis: ConfounderBasis | None
     ) -> Tensor:
-        """Bool (R,): rows of which the confounders leave less than the tolerance."""
+        """Bool (R,): whether the residual of each row has less than the share `tolerance` (R,) of its variance."""
         ...
 
     def __call__(
         self, products: Tensor, weight: Tensor, selection: RowSelection, basis: ConfounderBasis | None
     ) -> Tensor:
-        """The measure's values (a, b) from products (R, R) that carry `weight`; NaN where undefined."""
+        """The values (a, b) of the measure from products (R, R) of total weight `weight` (); NaN where undefined."""
         ...
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A named measure. Measures with equal `rows` share one accumulator."""
+    """A measure with its name. Measures with equal `rows` share one accumulator."""
 
     name: str
     title: str
-    """how displays write it"""
+    """how displays write the name"""
     kind: Literal["similarity", "distance"]
-    """whether high or low means alike"""
+    """whether high values ("similarity") or low values ("distance") mean that two layers are alike"""
     rows: RowMap
     evaluate: Evaluator
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One measure less another, with an error of its own: the two rest on the same batches."""
+    """One measure minus another. It has its own standard error, since both are computed from the same batches."""
 
     minuend: Measure
     subtrahend: Measure
@@ -84,7 +88,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class MeasureOptions:
-    """The options of `compare` that shape its measures."""
+    """The options of `compare` that define its measures; see `compare`."""
 
     unbiased: bool = True
     average: Literal["hsic", "cka"] = "hsic"

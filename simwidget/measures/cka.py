@@ -1,12 +1,13 @@
 r"""Centred kernel alignment and its deconfounded form, with linear kernels.
 
-CKA (Kornblith et al. 2019) of two layers with Gram matrices K and L, over batches b (Nguyen, Raghu and Kornblith 2021):
+CKA (Kornblith et al. 2019) of two layers with Gram matrices K and L, over blocks b of samples with weights w_b (Nguyen,
+Raghu and Kornblith 2021):
 
 .. math:: \mathrm{CKA} = \frac{\sum_b w_b \operatorname{HSIC}(K_b, L_b)}
           {\sqrt{\sum_b w_b \operatorname{HSIC}(K_b, K_b) \sum_b w_b \operatorname{HSIC}(L_b, L_b)}}
 
-dCKA (Cui et al. 2022) is the same after the centred Gram matrices have been regressed on those of the confounders: the
-cosine on the Schur complement :math:`S_{ll} - S_{lc} S_{cc}^{-1} S_{cl}` of the summed products.
+dCKA (Cui et al. 2022) is CKA after the centred Gram matrices of the layers (l) have been regressed on those of the
+confounders (c): the cosine on the Schur complement :math:`S_{ll} - S_{lc} S_{cc}^{-1} S_{cl}` of the summed products S.
 """
 
 from dataclasses import dataclass
@@ -18,12 +19,12 @@ from simwidget.gram.row_maps import CentredRows, RowMap, UCentredRows, UnitRows
 from simwidget.measures.base import ConfounderBasis, Measure, MeasureOptions, RowSelection
 
 MIN_EIGENVALUE = 1e-6
-"""Eigenvalues of the scaled confounder products under this times the number of confounders are dropped."""
+"""Eigenvalues of the scaled products of the confounders below this times the number of confounders are dropped."""
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """S_xy / sqrt(S_xx S_yy)."""
+    """Evaluator: S_xy / sqrt(S_xx S_yy)."""
 
     uses_confounder: bool = False
 
@@ -44,12 +45,12 @@ class Cosine:
 
 @dataclass(frozen=True)
 class DeconfoundedCosine:
-    """The cosine on the Schur complement of the confounders' rows."""
+    """Evaluator: the cosine on the Schur complement of the confounders' rows."""
 
     uses_confounder: bool = True
 
     def basis(self, products: Tensor, n_confounders: int) -> ConfounderBasis:
-        """Scale the confounders to unit diagonal and keep the directions in which they vary."""
+        """Scale the confounders' products to unit diagonal and keep the eigenvectors with large eigenvalues."""
         c = products[:n_confounders, :n_confounders]
         variance = c.diagonal()
         is_varying = variance > 0
@@ -83,7 +84,7 @@ class DeconfoundedCosine:
 
 
 class _SchurComplement:
-    """The Schur complement of the confounders' rows in the products, part by part."""
+    """Parts of the Schur complement of the confounders' rows in the products (R, R), computed on request."""
 
     def __init__(self, products: Tensor, n_confounders: int, basis: ConfounderBasis | None) -> None:
         assert basis is not None
@@ -94,16 +95,18 @@ class _SchurComplement:
         self._inverse = torch.linalg.pinv(among_confounders, hermitian=True)
 
     def cross(self, x: Tensor, y: Tensor) -> Tensor:
+        """The elements (a, b) for rows x (a,) and y (b,)."""
         return self._products[x][:, y] - self._loadings[x] @ self._inverse @ self._loadings[y].T
 
     def diagonal(self, rows: Tensor) -> Tensor:
+        """The diagonal elements (k,) of some rows (k,): their residual variances."""
         loadings = self._loadings[rows]
         return self._products.diagonal()[rows] - ((loadings @ self._inverse) * loadings).sum(1)
 
 
 @dataclass(frozen=True)
 class MeanRatio:
-    """S / weight: the mean of the batches' own ratios, whose rows have unit length."""
+    """Evaluator: S_xy / weight. For rows of unit length (`UnitRows`) this is the mean of the blocks' own ratios."""
 
     uses_confounder: bool = False
 
@@ -125,14 +128,17 @@ class MeanRatio:
 
 
 def _ratio(cross: Tensor, variance_x: Tensor, variance_y: Tensor) -> Tensor:
-    """Cross / sqrt(variance_x variance_y), NaN where a variance is not positive. Never clamped."""
+    """Ratio cross (a, b) / sqrt(variance_x (a,) variance_y (b,)), not clamped; NaN if a variance is not positive."""
     scale_x = torch.where(variance_x > 0, variance_x, torch.nan).rsqrt()
     scale_y = torch.where(variance_y > 0, variance_y, torch.nan).rsqrt()
     return cross * scale_x[:, None] * scale_y
 
 
 def cka(options: MeasureOptions) -> Measure:
-    """Centred kernel alignment, a similarity: 1 for representations equal up to rotation and scale, 0 for unrelated."""
+    """Centred kernel alignment, a similarity.
+
+    1 for representations that are equal up to rotation, translation and scale, about 0 for unrelated ones.
+    """
     base = _base_rows(options)
     if options.average == "cka":
         return Measure("cka", "CKA", "similarity", UnitRows(base), MeanRatio())
@@ -140,7 +146,7 @@ def cka(options: MeasureOptions) -> Measure:
 
 
 def dcka(options: MeasureOptions) -> Measure:
-    """Deconfounded CKA, a similarity: CKA of what the confounders do not explain of the two Gram matrices."""
+    """Deconfounded CKA, a similarity: CKA of the residuals after regression on the confounders' Gram matrices."""
     base = _base_rows(options)
     if options.average == "cka":
         rows: RowMap = UnitRows(base, deconfounded=True, positive=options.remove_negative_eig)

@@ -1,6 +1,6 @@
-"""What a run gives: estimates, standard errors, reasons and provenance, as NumPy arrays.
+"""The result of a run: estimates, standard errors, reasons for missing numbers and provenance, in NumPy.
 
 In:     arrays and text.
-Out:    `SimilarityResult`, the frozen value that every display gets; files, tables and a report made of it.
-Never imports torch, so a result can be opened where torch is not installed.
+Out:    `SimilarityResult`, the immutable value that all displays read; files, tables and a report of it.
+Never imports torch, so that results can be opened where torch is not installed.
 """

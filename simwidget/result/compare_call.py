@@ -1,4 +1,4 @@
-"""The call of `compare` that makes a result again, as Python text. No torch here."""
+"""The call of `compare` that repeats the run of a result, as Python code."""
 
 import builtins
 import keyword
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from simwidget.result.similarity_result import SimilarityResult
 
 LINE_WIDTH = 100
+"""Longest line, in characters."""
 DEFAULTS: dict[str, Any] = {
     "measures": ["cka", "dcka"],
     "representation": "flatten",
@@ -25,19 +26,19 @@ DEFAULTS: dict[str, Any] = {
     "positions": 256,
     "seed": 0,
 }
-"""The options of `compare` that are values, as a provenance has them when nothing else is asked for."""
+"""The default values of options of `compare`, in the form in which a provenance records them."""
 FUNCTIONS = ("inputs", "forward")
-"""The options that are functions, model by model."""
+"""Options of `compare` whose values are functions, one for each model."""
 REPRESENTATIONS = ("flatten", "mean", "cls", "last", "tokens", "positions")
-"""Those that have a name; any other name is that of a function."""
+"""Names of built-in representations; a provenance records any other representation by the name of its function."""
 
 
 def compare_call(result: "SimilarityResult") -> list[str]:
-    """Lines of Python: the options that differ from the defaults, and comments on what cannot be told."""
+    """Lines of Python: an import, comments on what is not recorded, and the call without default options."""
     options = get_mapping(result.provenance, "options")
     functions: list[str] = []
     recorded = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
-    # without a measure that has a use for one, the run had no confounder, whatever was asked for
+    # [] is recorded if no measure needs a confounder, whatever the option was: the default gives the same run
     given = {key: recorded[key] for key in DEFAULTS if key in recorded and recorded[key] not in (DEFAULTS[key], [])}
     if not result.complete and result.n_batches:
         given["max_batches"] = result.n_batches
@@ -52,7 +53,7 @@ def compare_call(result: "SimilarityResult") -> list[str]:
     if not options:
         lines += _comment("the options were not recorded; these are the defaults")
     if not result.complete and result.n_batches:
-        lines += _comment(f"the result is partial; max_batches={result.n_batches} are the batches that it had seen")
+        lines += _comment(f"the result is partial; max_batches={result.n_batches} is the number of batches it had seen")
     if functions:
         called = ", ".join(dict.fromkeys(map(printable, functions)))
         lines += _comment(f"of functions only the names are recorded: {called}")
@@ -72,7 +73,7 @@ def _comment(text: str) -> list[str]:
 
 
 def _option_as_python(key: str, value: Any, result: "SimilarityResult", functions: list[str]) -> str:
-    """An option's value as Python; names of functions among it are collected."""
+    """The value of an option as Python code; names of functions in it are appended to `functions`."""
     if key == "confounder" and isinstance(value, list):
         each = [_as_python(one) if _is_confounder(one, result) else _function_name(one, functions) for one in value]
         return each[0] if len(each) == 1 else f"[{', '.join(each)}]"
@@ -88,20 +89,20 @@ def _option_as_python(key: str, value: Any, result: "SimilarityResult", function
 
 
 def _is_confounder(name: Any, result: "SimilarityResult") -> bool:
-    """Whether this is a choice or a layer, as far as one can tell; otherwise it is a function's name."""
+    """Whether a recorded confounder is a built-in choice or a layer; otherwise it is the name of a function."""
     layers = {layer for model in result.models for own in result.layers(model) for layer in (own, f"{model}:{own}")}
     return name in ("input", "labels") or (isinstance(name, str) and ("." in name or ":" in name or name in layers))
 
 
 def _function_name(name: Any, functions: list[str]) -> str:
-    """The name itself where that can be one of the reader's own functions."""
+    """The name of a function if it can be used as a variable, else a placeholder; it is appended to `functions`."""
     functions.append(str(name))
-    usable = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
-    return name if usable and not hasattr(builtins, name) else "your_function"
+    is_usable = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
+    return name if is_usable and not hasattr(builtins, name) else "your_function"
 
 
 def _as_python(value: Any) -> str:
-    """The value as Python, with double quotes where that takes no escape."""
+    """The value as Python code, with double quotes if the text contains no quotes."""
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_as_python(key)}: {_as_python(one)}' for key, one in value.items())}}}"
     if isinstance(value, tuple):
@@ -111,6 +112,6 @@ def _as_python(value: Any) -> str:
 
 
 def get_mapping(about: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """What is under a key, or nothing where that is something else: a provenance may be anyone's."""
+    """The mapping under a key, or an empty one if there is none: the provenance of a file may hold anything."""
     found = about.get(key)
     return found if isinstance(found, Mapping) else {}

@@ -1,4 +1,4 @@
-"""A result as a file: all of it, and back again. No torch here."""
+"""Saving a result to a file and loading it: arrays in the safetensors format and one JSON header."""
 
 import json
 import re
@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
+from simwidget.result.cells import Cells, MeasureInfo
+from simwidget.result.similarity_result import SimilarityResult
 from simwidget.text.untrusted import (
     check_names,
     check_strings,
@@ -29,7 +30,7 @@ FORMAT = 1
 KINDS = ("similarity", "distance", "difference")
 PARTS = ("values", "stderr", "dominated")
 ARRAY_NAME = re.compile(rf"(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/({'|'.join(PARTS)})")
-"""An array's name: the place of its measure in `info`, those of its models, and what it holds."""
+"""The name of an array: position of its measure in `info`, positions of its two models, and one of `PARTS`."""
 
 
 def write_result(result: SimilarityResult, path: str | PathLike[str] | BinaryIO) -> None:
@@ -54,7 +55,7 @@ def write_result(result: SimilarityResult, path: str | PathLike[str] | BinaryIO)
         "notes": result.notes,
         "provenance": result.provenance,
     }
-    # half of a surrogate pair is no text: it is written as the six letters of its escape
+    # UTF-8 cannot encode one half of a surrogate pair: it is written as the six characters of its escape
     text = re.sub(r"[\ud800-\udfff]", lambda half: rf"\\u{ord(half[0]):x}", json.dumps(header, ensure_ascii=False))
     content = save(arrays, {"simwidget": text})
     with open_for_writing(path, "wb") as file:
@@ -77,11 +78,11 @@ def _result(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Si
     expect(measures, "it has no measures")
     layers = _check_by_model(get_field(header, "layers", list), models, "layers", check_names)
     info = _info(get_field(header, "info", dict), measures, dict(zip(models, layers, strict=True)))
-    # there are none in files of before there were kinds
+    # older files have no kinds
     kinds: tuple[tuple[str, ...], ...] = ()
     if header.get("kinds", []) != []:
         kinds = _check_by_model(get_field(header, "kinds", list), models, "kinds", check_strings)
-        expect(list(map(len, kinds)) == list(map(len, layers)), "kinds are not one for each layer")
+        expect(list(map(len, kinds)) == list(map(len, layers)), "kinds does not have one entry for each layer")
     return SimilarityResult(
         models=models,
         measures=measures,
@@ -100,14 +101,14 @@ def _result(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Si
 def _check_by_model(
     values: list[Any], models: Sequence[str], what: str, read: Callable[[Any, str], tuple[str, ...]]
 ) -> tuple[tuple[str, ...], ...]:
-    expect(len(values) == len(models), f"{what} are of {len(values)} models, not of {len(models)}")
+    expect(len(values) == len(models), f"{what} has entries for {len(values)} models, not for {len(models)}")
     return tuple(read(one, f"{what} of {short_repr(model)}") for one, model in zip(values, models, strict=True))
 
 
 def _info(
     values: dict[str, Any], measures: Sequence[str], layers: Mapping[str, Sequence[str]]
 ) -> dict[str, MeasureInfo]:
-    """What is said of the measures, and of differences between them."""
+    """The description of every measure and difference by name, from the header's `info`."""
     check_names(list(values), "info")
     layer_names = {model: frozenset(own) for model, own in layers.items()}
     measure_names = frozenset(measures)
@@ -117,37 +118,36 @@ def _info(
         info = get_field(values, name, dict, "info")
         title, kind = get_field(info, "title", str, where), get_field(info, "kind", str, where)
         check_names([title], where)
-        expect(kind in KINDS, f"kind in {where} is {short_repr(kind)}: none of {', '.join(KINDS)}")
-        expect((kind == "difference") != (name in measure_names), f"{where} is neither a measure's nor a difference's")
+        expect(kind in KINDS, f"kind in {where} is {short_repr(kind)}, not one of {', '.join(KINDS)}")
+        is_measure = name in measure_names
+        problem = f"{where} has kind {kind!r}, but {short_repr(name)} is {'' if is_measure else 'not '}in measures"
+        expect((kind == "difference") != is_measure, problem)
         reasons = get_field(info, "reasons", dict, where)
         for model in reasons:
-            expect(model in layer_names, f"reasons in {where} are of {short_repr(model)}, which is no model of it")
+            expect(model in layer_names, f"reasons in {where} name {short_repr(model)}, which is not one of its models")
             for layer in get_field(reasons, model, dict, f"reasons in {where}"):
                 expect(
                     layer in layer_names[model],
-                    f"reasons in {where} are of {short_repr(layer)}, no layer of {short_repr(model)}",
+                    f"reasons in {where} name {short_repr(layer)}, which is not a layer of {short_repr(model)}",
                 )
                 get_field(reasons[model], layer, str, f"reasons in {where}")
         found[name] = MeasureInfo(title, kind, get_number(info, "df", where), reasons)
     for name in measures:
-        expect(name in found, f"info has nothing on the measure {short_repr(name)}")
+        expect(name in found, f"info has no entry for the measure {short_repr(name)}")
     return found
 
 
 def _cells(
     arrays: Mapping[str, NDArray[Any]], measures: Sequence[str], sizes: Sequence[int]
 ) -> dict[tuple[str, int, int], Cells]:
-    """The arrays as cells: every measure of the same pairs of models, each pair one way round."""
+    """The cells from the arrays: every measure and difference has the same pairs of models, each in one order."""
     pairs = set()
     for name in arrays:
-        expect(ARRAY_NAME.fullmatch(name), f"it has an array {short_repr(name)}")
+        expect(ARRAY_NAME.fullmatch(name), f"it has an array with the unknown name {short_repr(name)}")
         m, x, y = map(int, name.split("/")[:3])
-        expect(
-            m < len(measures) and max(x, y) < len(sizes), f"array {short_repr(name)} is of no measure or model of it"
-        )
-        expect(
-            x == y or (y, x) not in pairs, f"array {short_repr(name)} is of a pair that it has the other way round too"
-        )
+        is_known = m < len(measures) and max(x, y) < len(sizes)
+        expect(is_known, f"array {short_repr(name)} is of a measure or model that it does not have")
+        expect(x == y or (y, x) not in pairs, f"array {short_repr(name)} is of a pair it also has in the other order")
         pairs.add((x, y))
     expect(pairs, "it has no arrays")
     found = {}
@@ -161,5 +161,5 @@ def _cells(
 
 
 def open_for_writing(path: Any, mode: str, **options: Any) -> AbstractContextManager[Any]:
-    """The file at a path, or one that is open already and stays so."""
+    """Context manager: the file at `path`, opened; or `path` itself if it is an open file, which then stays open."""
     return nullcontext(path) if hasattr(path, "write") else open(path, mode, **options)

@@ -1,25 +1,26 @@
-"""Layer names -> blocks, and which layers stand on an axis when some blocks are folded. No torch here."""
+"""The blocks of a network from the dotted names of its layers, and the rows of an axis when some blocks are folded."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_ROWS = 25
-"""An axis opens with at most so many rows, if folding can do that."""
+"""Largest number of rows that an axis shows at first, if folding can achieve that."""
 MIN_ROWS = 12
-"""With fewer an axis opens some blocks of the next level too."""
+"""If opening whole levels of blocks gives fewer rows than this, some blocks of the next level are opened too."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A module with layers inside it, as far as they are on the axis."""
+    """A module that contains at least two layers of the axis."""
 
     path: str
+    """dotted name"""
     members: tuple[int, ...]
-    """positions of its layers, its own output among them"""
+    """positions of its layers, its own output included"""
     representative: int
-    """the layer that stands for it when it is folded: its own output, else its last layer"""
+    """position of the layer shown when the block is folded: its own output if that is a layer, else its last layer"""
     depth: int
-    """how many blocks it lies in"""
+    """number of blocks that contain it"""
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,14 @@ class Entry:
     """One row of an axis."""
 
     index: int
-    """position of its layer"""
+    """position of the layer"""
     folded: str | None = None
-    """the block that it stands for, if that is folded"""
+    """path of the folded block that this row represents, if it represents one"""
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """The run of rows that an open block covers."""
+    """The range of consecutive rows that belong to an open block; both ends included."""
 
     path: str
     first: int
@@ -43,10 +44,11 @@ class Bracket:
 
 
 class LayerTree:
-    """The blocks of some layers, from their dotted names.
+    """The blocks of a list of layers, from their dotted names.
 
-    A block is a part of a name under which at least two layers stand. Of several blocks with the same layers only the
-    innermost is kept. `js/map/tree.ts` does the same in the page; both are held by `tests/layer_trees.json`.
+    A block is a prefix of names, ending at a dot or at the end, that at least two layers share. Of several blocks with
+    the same layers only the innermost is kept. `js/map/tree.ts` implements the same for the page, and
+    `tests/layer_trees.json` tests both.
 
     >>> tree = LayerTree(["stem", "one.conv", "one.norm", "one", "two.conv", "two.norm"])
     >>> [block.path for block in tree.blocks.values()]
@@ -76,17 +78,18 @@ class LayerTree:
 
     @property
     def depth(self) -> int:
-        """How many levels of blocks there are."""
+        """Number of levels of blocks."""
         return max((block.depth + 1 for block in self.blocks.values()), default=0)
 
     def to_depth(self, depth: int) -> list[str]:
-        """The blocks that are open when `depth` levels are."""
+        """Paths of the blocks of the outermost `depth` levels."""
         return [block.path for block in self.blocks.values() if block.depth < depth]
 
     def default_open(self) -> list[str]:
-        """The blocks to open first, for about 25 rows.
+        """Paths of the blocks that are open at first, which gives about 25 rows.
 
-        All levels that fit into `MAX_ROWS`; if that gives fewer than `MIN_ROWS`, the smallest blocks of the next one.
+        As many whole levels as fit into `MAX_ROWS` rows; if that gives fewer than `MIN_ROWS` rows, also the smallest
+        blocks of the next level, as far as they fit.
         """
         fitting = [k for k in range(self.depth + 1) if len(self.entries(self.to_depth(k))) <= MAX_ROWS]
         depth = max(fitting, default=0)
@@ -99,7 +102,7 @@ class LayerTree:
         return opened
 
     def entries(self, open_blocks: Iterable[str]) -> list[Entry]:
-        """The rows of the axis: layers in no folded block, and for each folded block the layer that stands for it."""
+        """The rows of the axis: layers outside folded blocks, and for each folded block its representative."""
         opened = set(open_blocks)
         found = []
         for index, name in enumerate(self.names):
@@ -111,7 +114,7 @@ class LayerTree:
         return found
 
     def brackets(self, entries: Sequence[Entry]) -> list[Bracket]:
-        """The runs of at least two rows in the same open block, the outer ones first."""
+        """The ranges of at least two consecutive rows in one open block, in order of rows, outer blocks first."""
         found: list[Bracket] = []
         started: dict[str, int] = {}
         for position in range(len(entries) + 1):
@@ -132,7 +135,7 @@ class LayerTree:
 
 
 def paths_of(name: str) -> list[str]:
-    """The parts of a name that end at a dot, and the name itself.
+    """All prefixes of a dotted name that end before a dot, and the name itself.
 
     >>> paths_of("a.b.c")
     ['a', 'a.b', 'a.b.c']

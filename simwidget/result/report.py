@@ -1,4 +1,4 @@
-"""What a result says of how it was made, as text to read, and as a call that makes it again. No torch here."""
+"""The report of a result: how it was made, as text."""
 
 import math
 import textwrap
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NOT_RECORDED = "not recorded"
 MAX_LABEL_WIDTH = 26
-"""Letters that labels may take before their text goes on a line of its own."""
+"""Characters of a label; a longer one has its text on the next line."""
 OPTION_TEXTS = {
     ("unbiased", True): "yes: HSIC_1, with zeroed diagonals",
     ("unbiased", False): "no: HSIC_0",
@@ -22,12 +22,13 @@ OPTION_TEXTS = {
     ("precision", "highest"): "highest: products in float32",
     ("precision", "high"): "high: factors in TF32 or bfloat16, sums in float32",
     ("max_batches", None): "no limit",
-    ("batch_dim", None): "found by itself",
+    ("batch_dim", None): "detected automatically",
 }
 IN_OTHER_SECTIONS = {"simwidget", "torch", "python", "options", "loader", "n_batches", "n_samples", "models"}
-"""What of the provenance stands under a heading of its own."""
+"""Keys of the provenance that the section "run" leaves to other sections."""
 
 Rows = Iterable[tuple[str, str]]
+"""Labels with their texts: the lines of a section."""
 
 
 def format_report(result: "SimilarityResult") -> str:
@@ -54,7 +55,7 @@ def format_report(result: "SimilarityResult") -> str:
     return "\n".join(parts)
 
 
-# --- what was recorded -----------------------------------------------------------------------------------------------
+# --- sections --------------------------------------------------------------------------------------------------------
 
 
 def _run(about: Mapping[str, Any]) -> Rows:
@@ -97,7 +98,7 @@ def _options(about: Mapping[str, Any]) -> Rows:
 
 
 def _reasons(result: "SimilarityResult") -> Rows:
-    """Layers without numbers, those with the same reason together."""
+    """Layers without numbers, grouped by their reason."""
     for measure in result.measures:
         for model in result.models:
             together: dict[str, list[str]] = {}
@@ -107,10 +108,11 @@ def _reasons(result: "SimilarityResult") -> Rows:
                 yield f"{result.title(measure)}, {model}", f"{reason}: {', '.join(layers)}"
 
 
-# --- words and lines -------------------------------------------------------------------------------------------------
+# --- values and lines as text ----------------------------------------------------------------------------------------
 
 
 def _recorded(about: Mapping[str, Any], key: str) -> str:
+    """The value of a key as text, or "not recorded"."""
     return _as_text(about[key]) if key in about else NOT_RECORDED
 
 
@@ -127,6 +129,7 @@ def _as_text(value: Any) -> str:
 
 
 def _seconds(value: Any) -> str:
+    """A duration as "3.2 s" or "4 min 5 s"; a provenance may also hold other values there."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
     if not known:
         return _as_text(value)
@@ -135,7 +138,7 @@ def _seconds(value: Any) -> str:
 
 
 def _section(title: str, rows: Rows) -> list[str]:
-    """A heading and, below it, labels with their texts beside them; no heading without rows."""
+    """The lines of a section: a heading, then each label with its text beside it; no lines if there are no rows."""
     labelled = [(printable(label), printable(text)) for label, text in rows]
     if not labelled:
         return []

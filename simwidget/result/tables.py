@@ -1,4 +1,4 @@
-"""One view of a result as a table: CSV, a pandas DataFrame or an xarray Dataset. No torch here."""
+"""Tables of one view of a result: CSV, a pandas DataFrame or an xarray Dataset."""
 
 import csv
 import math
@@ -11,7 +11,7 @@ from simwidget.result.similarity_result import SimilarityResult
 from simwidget.result.views import View
 
 FORMULA_STARTS = ("=", "+", "-", "@")
-"""What a formula begins with in a spreadsheet."""
+"""Characters with which a formula begins in a spreadsheet."""
 
 
 def to_dataframe(result: SimilarityResult, view: View) -> Any:
@@ -60,9 +60,9 @@ def write_csv(result: SimilarityResult, path: str | PathLike[str] | TextIO, view
 
 
 def _escape_formula(name: str) -> str:
-    """A name that no spreadsheet takes for a formula, and that no program ends at a NUL."""
+    """The name with an apostrophe if a spreadsheet could take it for a formula, and with NUL characters escaped."""
     name = name.replace("\0", "\\x00")
-    # spreadsheets pass over spaces and letters that are not seen, and some take full-width signs for the usual ones
+    # spreadsheets skip leading spaces and invisible characters, and some treat full-width signs like ASCII ones
     first = next((letter for letter in name if letter.isprintable() and not letter.isspace()), "")
     formula = unicodedata.normalize("NFKC", first).startswith(FORMULA_STARTS) or name.startswith(("\t", "\r", "\n"))
     return f"'{name}" if formula else name

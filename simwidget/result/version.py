@@ -1,3 +1,3 @@
-"""The version of simwidget, as results, files and the package itself tell it."""
+"""The version of simwidget, in one place for the package, results and files."""
 
 __version__ = "0.1.0"

@@ -1,6 +1,6 @@
-"""Words in and out: names made printable, near matches, errors with their place, values read from untrusted files.
+"""Text: printable names, "did you mean" suggestions, where an error occurred, and the reading of untrusted files.
 
-In:     strings, exceptions and parsed JSON from anywhere.
-Out:    strings that are safe to print, or an error that says what is wrong.
-Imports nothing of simwidget, and no torch.
+In:     strings, exceptions and files from any source.
+Out:    strings that are safe to print; checked values of a file, or an error that says what is wrong with it.
+Imports no other package of simwidget, and no torch.
 """

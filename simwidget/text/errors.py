@@ -1,20 +1,31 @@
-"""Where an error came from, and how it is told to a reader."""
+"""Exceptions: the place where one occurred is attached to it, and both are described in one line of text."""
 
 PREFIX = "simwidget: "
+"""Marks the notes of an exception that `add_place` wrote."""
 
 
 def add_place(error: BaseException, place: str) -> None:
-    """Tell with an error where it came from, once; Python 3.11 and later show that below the message."""
+    """Attach the place where an error occurred, such as a layer or a batch, unless it is already attached.
+
+    The place is kept as a note of the exception, which tracebacks show below the message in Python 3.11 and later.
+    """
     notes = getattr(error, "__notes__", [])
     if PREFIX + place not in notes:
         error.__notes__ = [*notes, PREFIX + place]  # type: ignore[attr-defined]
 
 
 def places_of(error: BaseException) -> list[str]:
+    """The places that `add_place` attached to an error, in the order in which they were attached."""
     return [note.removeprefix(PREFIX) for note in getattr(error, "__notes__", ()) if note.startswith(PREFIX)]
 
 
 def describe_error(error: BaseException) -> str:
-    """An error for a reader who has no traceback: what it is and where it came from."""
+    """The type, the message and the places of an error in one line, for readers who see no traceback.
+
+    >>> error = ValueError("3 features, not 4")
+    >>> add_place(error, "layer 'fc' of model 'a'")
+    >>> describe_error(error)
+    "ValueError: 3 features, not 4 [layer 'fc' of model 'a']"
+    """
     places = places_of(error)
     return f"{type(error).__name__}: {error}" + (f" [{'; '.join(places)}]" if places else "")

@@ -1,12 +1,13 @@
-"""Any text or type as something to print."""
+"""Text and types in a form that is safe to print."""
 
 from typing import Any
 
 
 def printable(text: str) -> str:
-    r"""The text with an escape for every character that would be obeyed, or not be seen, instead of being shown.
+    r"""The text with every non-printable character (control codes, line breaks, direction marks) as an escape sequence.
 
-    A name from a stranger's file then moves no cursor and turns no line around.
+    A terminal acts on such characters instead of showing them. The names in a file may contain them, for example to
+    move the cursor or to reverse the order of letters.
 
     >>> print(printable("a\nb\x1b[2J\u202ec"))
     a\nb\x1b[2J\u202ec
@@ -17,7 +18,7 @@ def printable(text: str) -> str:
 
 
 def describe_type(value: Any) -> str:
-    """How a message calls a value of the wrong type.
+    """The type of a value with its article, for messages about a wrong type.
 
     >>> describe_type([]), describe_type(5)
     ('a list', 'an int')

@@ -1,11 +1,13 @@
-"""What an error about an unknown name offers instead."""
+"""Suggestions for an unknown name, to be put at the end of an error message."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """' Did you mean ...?' with the names closest to a mistyped one, or the first few where none is close.
+    """' Did you mean ...?' with up to three known names close to `name`; ' Known: ...' with the first eight if none is.
+
+    The text begins with a space, so that it can follow the sentence of an error message.
 
     >>> did_you_mean("layer3.9", ["layer3.0", "layer4.0", "fc"])
     " Did you mean 'layer3.0', 'layer4.0'?"

@@ -1,8 +1,8 @@
-"""Files from anywhere: opened, and what they say checked before it is believed. No torch here.
+"""Reading untrusted files: results and checkpoints are checked in full before any of their values is used.
 
-A file of ours is a safetensors file with one JSON header under the metadata key "simwidget". `read_file` opens it, and
-the getters below take values out of the header. What they object to is a `MalformedError`; `refusing` makes of
-it the ValueError that people see, which names the file.
+A simwidget file is a safetensors file with one JSON header under the metadata key "simwidget". `read_file` opens it,
+and the getters below take checked values out of its header and arrays. They raise `MalformedError`; `errors_name_file`
+turns that into the ValueError that users see, which names the file. Nothing here imports torch.
 """
 
 import json
@@ -22,37 +22,42 @@ from simwidget.text.printable import printable
 T = TypeVar("T", str, int, bool, list, dict)
 
 MAX_HEADER_BYTES = 64 * 2**20
-"""Bytes; fifty networks of a thousand layers take less than a tenth of it."""
+"""Largest accepted header, in bytes; fifty networks of a thousand layers take less than a tenth of it."""
 MAX_VALUES = 2_000_000
-"""In one header: a value of three letters takes a hundred bytes of memory, so that its length alone is no limit."""
+"""Most values in a header. A value of three characters takes a hundred bytes of memory once it is parsed, so a limit on
+the header's length alone would not bound the memory."""
 MAX_DEPTH = 32
-"""Lists in lists in a header: whatever walks through it later may do so by recursion."""
+"""Deepest nesting of lists and objects in a header, so that code that walks through it may be recursive."""
 MAX_DIGITS = 100
-"""Digits of a whole number: to read or write one of millions takes Python hours, or is refused."""
+"""Most digits of a whole number: Python takes hours to convert one of millions of digits, or refuses to."""
 MAX_NAME_LENGTH = 1000
-"""A layer is in as many blocks as its name has dots, each of them with a name of its own."""
+"""Most characters of a name. A layer lies in as many blocks as its name has dots, and each block's name is stored, so
+the memory grows with the square of the length."""
 MAX_MESSAGE_LENGTH = 200
-"""Letters of a message that is not ours: it may quote the file."""
+"""Most characters that are quoted of an error message of another library, which may itself quote the file."""
 MAX_ABSOLUTE = 1e30
-"""No measure comes near it, and displays can still subtract and round such numbers."""
+"""Largest accepted absolute value of a number. No measure comes near it, and displays can subtract and round it."""
 MAX_COUNT = 2**53
-"""A count up to which pages can count."""
+"""Largest accepted count: JavaScript represents every whole number up to it exactly."""
 TYPE_NAMES = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
 
 
 class MalformedError(ValueError):
-    """What is wrong with a file."""
+    """The content of a file is not what it should be. The message is a clause about "it", the file."""
 
 
 def expect(condition: Any, problem: str) -> None:
-    """Raises MalformedError unless the condition holds."""
+    """Raise MalformedError with the text `problem` unless the condition is true."""
     if not condition:
         raise MalformedError(problem)
 
 
 @contextmanager
 def errors_name_file(path: str | PathLike[str], file_type: str) -> Iterator[None]:
-    """Inside, a MalformedError becomes the ValueError that this file is no `file_type` of ours, and why."""
+    """Context manager: a MalformedError raised inside becomes a ValueError that names the file.
+
+    Its message is "PATH is not a simwidget FILE_TYPE: PROBLEM".
+    """
     try:
         yield
     except MalformedError as problem:
@@ -60,14 +65,18 @@ def errors_name_file(path: str | PathLike[str], file_type: str) -> Iterator[None
 
 
 def read_file(path: str | PathLike[str], file_type: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The header and the arrays of a file of ours; no more memory is asked for than the file's size warrants.
+    """The header and the arrays of a simwidget file; memory use is bounded by the size of the file.
 
     Args:
         path: the file.
-        file_type: what it should be, "result" or "checkpoint".
+        file_type: "result" or "checkpoint", as error messages call it.
+
+    Returns:
+        The header as a dict of JSON values, and the arrays by name. Their content is not checked yet: use the getters
+        of this module.
 
     Raises:
-        ValueError: it is something else, or malformed; with the file's name and the reason.
+        ValueError: it is not a safetensors file with a simwidget header; the message names the file and the reason.
         OSError: it cannot be read.
     """
     from safetensors import safe_open
@@ -80,26 +89,31 @@ def read_file(path: str | PathLike[str], file_type: str) -> tuple[dict[str, Any]
                 return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
         except (MalformedError, OSError, MemoryError):
             raise
-        except Exception as problem:  # which ones, of a file that numpy has no types for, is safetensors' own affair
+        except Exception as problem:  # safetensors does not document which errors it raises for dtypes that NumPy lacks
             raise MalformedError(shorten(problem)) from problem
 
 
 def _check_header_length(path: str | PathLike[str]) -> None:
     status = os.stat(path)
-    # opening a pipe would wait for its other end
-    expect(stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode), "it is no regular file")
+    # opening a pipe would block until another process writes to it
+    expect(stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode), "it is not a regular file")
     with open(path, "rb") as file:
         start = file.read(8)
     expect(len(start) == 8, "it is too short")
     length = int.from_bytes(start, "little")
-    expect(length <= status.st_size - 8, "it ends before its header does, or does not begin with one")
+    expect(length <= status.st_size - 8, "it ends before the end of its header, or does not begin with a header")
     expect(length <= MAX_HEADER_BYTES, f"its header has {length:,} bytes, more than {MAX_HEADER_BYTES:,}")
 
 
 def parse_header(text: str | None) -> dict[str, Any]:
-    """A header from its JSON: raises MalformedError if it is no object, ambiguous, too large, too deep or no text."""
+    """The header from its JSON text.
+
+    Raises:
+        MalformedError: the text is missing or not JSON, not an object, has a key twice, too many values or too long
+            numbers, nests too deeply, or contains characters that cannot be encoded as UTF-8.
+    """
     if text is None:
-        raise MalformedError("it has no header of simwidget's")
+        raise MalformedError("it has no simwidget header")
     expect(sum(map(text.count, ",[{")) <= MAX_VALUES, f"its header has more than {MAX_VALUES:,} values")
     try:
         header = json.loads(text, object_pairs_hook=_without_duplicates, parse_int=_parse_int)
@@ -114,7 +128,7 @@ def parse_header(text: str | None) -> dict[str, Any]:
     for _ in range(MAX_DEPTH):
         for value in level:
             if isinstance(value, str) and not _is_encodable(value):
-                raise MalformedError(f"its header has {short_repr(value)}, which is no text")
+                raise MalformedError(f"its header contains {short_repr(value)}, which cannot be encoded as text")
         level = [child for value in level for child in _children(value)]
     expect(not level, "its header is nested too deeply")
     return header
@@ -124,14 +138,14 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     header: dict[str, Any] = {}
     for key, value in pairs:
         if key in header:
-            raise MalformedError(f"its header has {short_repr(key)} twice")
+            raise MalformedError(f"its header has the key {short_repr(key)} twice")
         header[key] = value
     return header
 
 
 def _parse_int(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
-        raise MalformedError(f"its header has a number of {len(digits):,} digits")
+        raise MalformedError(f"its header has a number with {len(digits):,} digits, more than {MAX_DIGITS}")
     return int(digits)
 
 
@@ -142,26 +156,31 @@ def _children(value: Any) -> list[Any]:
 
 
 def _is_encodable(value: str) -> bool:
-    """Half of a surrogate pair is a character to Python and JSON, and to no encoding."""
+    """Whether UTF-8 can encode the text: unlike Python and JSON, it rejects one half of a surrogate pair."""
     return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
 
 
-# --- what a header says ----------------------------------------------------------------------------------------------
+# --- values of a header ----------------------------------------------------------------------------------------------
 
 
 def shorten(problem: object) -> str:
-    """A message that is not ours, which may quote the file."""
+    """The message of another library's exception, printable and cut to `MAX_MESSAGE_LENGTH`: it may quote the file."""
     return printable(str(problem)[:MAX_MESSAGE_LENGTH])
 
 
 def short_repr(value: Any) -> str:
-    """The value as a message quotes it: short, and on one line."""
+    """The repr of a value, shortened and on one line, for error messages."""
     return reprlib.repr(value)
 
 
 def get_field(mapping: Mapping[str, Any], key: str, kind: type[T], where: str = "its header") -> T:
-    """The value of a key, which must be there and be of this type; a whole number is no truth value."""
-    if key not in mapping:  # not `expect`: it wants its message made, and large files have a million fields
+    """The value of a key, which must exist and have the type `kind`; a bool does not count as an int.
+
+    `where` is what error messages call the mapping.
+    """
+    if (
+        key not in mapping
+    ):  # not with `expect`, which would build its message for each of a million fields of a large file
         raise MalformedError(f"{where} has no {short_repr(key)}")
     value = mapping[key]
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
@@ -170,41 +189,41 @@ def get_field(mapping: Mapping[str, Any], key: str, kind: type[T], where: str = 
 
 
 def get_int(mapping: Mapping[str, Any], key: str, where: str = "its header", minimum: int = 0) -> int:
-    """A whole number from `minimum` up to 2**53."""
+    """A whole number from `minimum` to `MAX_COUNT`."""
     value = get_field(mapping, key, int, where)
     is_valid = minimum <= value <= MAX_COUNT
-    expect(is_valid, f"{key} in {where} is {short_repr(value)}, not a whole number from {minimum} on")
+    expect(is_valid, f"{key} in {where} is {short_repr(value)}, not a whole number from {minimum} to {MAX_COUNT}")
     return value
 
 
 def get_number(mapping: Mapping[str, Any], key: str, where: str = "its header") -> float:
-    """A number, which may be NaN but not infinite."""
+    """A number of at most `MAX_ABSOLUTE`; it may be NaN but not infinite."""
     expect(key in mapping, f"{where} has no {short_repr(key)}")
     value = mapping[key]
     is_valid = isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) > MAX_ABSOLUTE
-    expect(is_valid, f"{key} in {where} is {short_repr(value)}, not a number")
+    expect(is_valid, f"{key} in {where} is {short_repr(value)}, not a number, or too large")
     return float(value)
 
 
 def check_strings(values: Any, where: str) -> tuple[str, ...]:
-    """A list of strings."""
+    """The values, which must be a list of strings."""
     if not isinstance(values, list):
         raise MalformedError(f"{where} is {short_repr(values)}, not a list of text")
     for value in values:
         if not isinstance(value, str):
-            raise MalformedError(f"{where} has {short_repr(value)} in it, which is not text")
+            raise MalformedError(f"{where} contains {short_repr(value)}, which is not text")
     return tuple(values)
 
 
 def check_names(values: Any, where: str) -> tuple[str, ...]:
-    """A list of names, each once and of sensible length."""
+    """The values, which must be a list of different strings of at most `MAX_NAME_LENGTH` characters."""
     found = check_strings(values, where)
     seen: set[str] = set()
     for name in found:
         if len(name) > MAX_NAME_LENGTH:
-            raise MalformedError(f"{where} has a name of {len(name):,} letters, {short_repr(name)}")
+            raise MalformedError(f"{where} has a name of {len(name):,} characters, {short_repr(name)}")
         if name in seen:
-            raise MalformedError(f"{where} has {short_repr(name)} twice")
+            raise MalformedError(f"{where} contains {short_repr(name)} twice")
         seen.add(name)
     return found
 
@@ -213,17 +232,20 @@ def check_names(values: Any, where: str) -> tuple[str, ...]:
 
 
 def get_float_array(arrays: Mapping[str, NDArray[Any]], name: str, shape: Sequence[int]) -> NDArray[np.float64]:
-    """An array of floating numbers as float64; each may be NaN, none infinite."""
-    found = _array(arrays, name, shape, "f", "floating numbers").astype(np.float64, copy=False)
-    expect(not (np.abs(found) > MAX_ABSOLUTE).any(), f"array {short_repr(name)} has numbers beyond {MAX_ABSOLUTE:g}")
+    """A floating-point array of this shape as float64; its values may be NaN but not infinite."""
+    found = _array(arrays, name, shape, "f", "floating-point numbers").astype(np.float64, copy=False)
+    expect(
+        not (np.abs(found) > MAX_ABSOLUTE).any(),
+        f"array {short_repr(name)} has infinite values or values beyond {MAX_ABSOLUTE:g}",
+    )
     return found
 
 
 def get_bool_array(arrays: Mapping[str, NDArray[Any]], name: str, shape: Sequence[int]) -> NDArray[np.bool_]:
-    """An array of truth values."""
-    found = _array(arrays, name, shape, "b", "truth values")
-    # any byte of a file can be said to be one, but numpy reckons with nothing but 0 and 1
-    expect(not (found.view(np.uint8) > 1).any(), f"array {short_repr(name)} has bytes that are no truth values")
+    """A boolean array of this shape."""
+    found = _array(arrays, name, shape, "b", "booleans")
+    # a file may declare any bytes to be booleans, but NumPy is only defined for the bytes 0 and 1
+    expect(not (found.view(np.uint8) > 1).any(), f"array {short_repr(name)} has bytes other than 0 and 1")
     return found
 
 

@@ -301,7 +301,8 @@ def test_pinned_pairs_are_compared(finished):
 
 HOSTILE = """
 import numpy as np
-from simwidget.result.similarity_result import Cells, MeasureInfo, SimilarityResult
+from simwidget.result.cells import Cells, MeasureInfo
+from simwidget.result.similarity_result import SimilarityResult
 hurts = "<img src=x onerror=\\"window.hurt=1\\">"
 script = "<script>window.hurt=1</script>"
 names = (hurts, "x" * 300, "שכבה.ראשונה", "a.<b>bold</b>", "a.$x^2$", "=1+1", "", "..", "a b\\nc")

@@ -9,7 +9,7 @@ from map_pages import Map
 from text_boxes import overlaps
 
 import simwidget as sw
-from simwidget.result.similarity_result import Cells
+from simwidget.result.cells import Cells
 
 ROOT = Path(__file__).parents[2]
 WIDTHS = (700, 1000, 1600)
