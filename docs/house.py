@@ -152,9 +152,8 @@ def _draw_packages(ax, top: str, imports: list[Import]) -> None:
             ax.add_patch(_box((x - width / 2, y - 0.32), width, 0.64))
     for source, target in needed(downward(imports)):
         (x, y), (to_x, to_y) = place[source], place[target]
-        ax.annotate(
-            "", (to_x, to_y + 0.33), (x, y - 0.32), arrowprops={"arrowstyle": "->", "color": "0.45", "shrinkA": 0}
-        )
+        arrow = {"arrowstyle": "->", "color": "0.45", "shrinkA": 0}
+        ax.annotate("", (to_x, to_y + 0.33), (x, y - 0.32), arrowprops=arrow, zorder=1)
     ax.set(xlim=(0, 1), ylim=(0.55 - len(levels), 0.45), title=f"{top}/")
     ax.axis("off")
 
