@@ -1,6 +1,7 @@
-"""Which layers of one PyTorch network behave like which layers of another, while the data still stream.
+"""Live similarity of the layers of PyTorch networks: CKA and dCKA with standard errors, during one pass over the data.
 
-Names are imported at first use, so that importing this package is quick and needs only what is used.
+Start with `compare` (a run), `describe` (the layers of one network) or `SimilarityResult.load` (a saved result).
+Each name is imported when it is first used: importing this package is quick, and reading a result needs no torch.
 """
 
 from importlib import import_module

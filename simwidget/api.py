@@ -1,4 +1,4 @@
-"""`compare`: what people ask for -> a run."""
+"""`compare`: checks what is asked for and makes the run, a `Comparison`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
@@ -51,65 +51,73 @@ def compare(
     checkpoint: str | PathLike[str] | None = None,
     checkpoint_seconds: float = 60.0,
 ) -> Comparison:
-    """Compare the layers of two models, or of any number of named ones, in one pass over the data.
+    """Compare the layers of two models, or of any number of named models, in one pass over the data.
 
-    Nothing runs yet: call `run()` to block until the result is there, or `start()` to work in the background.
+    This call checks its arguments and computes nothing. On the `Comparison` that it returns, call `run()` to block
+    until the result is there, or `start()` to compute in the background; in a notebook, showing it starts it.
 
     Args:
-        model_x, model_y: `nn.Module` or `SimilarityModel`. Or, as the first argument, a mapping from names to such
-            models, followed by the loader: all models share one pass and one state.
-        loader: gives the batches, and the same batch feeds all models. A tensor (n, ...); a mapping (`BatchEncoding`
-            too), whose entries go to the parameters of these names; a list of images; or a tuple whose first element
-            is one of these and whose second may be class labels. A model that needs k inputs gets the first k.
-        measures: "cka", "dcka".
-        layers_x, layers_y: exact module names and globs (`"layer3.*"`) for each of two models. By default layers with
-            parameters of their own and block outputs.
-        layers: the same for all models, or a mapping from model names.
-        names: the two models' names; by default those of the `SimilarityModel`s, or the class names.
-        device: where the models run, one for all or one for each; by default the accelerator that a model is on, else
-            CUDA, then MPS, then the CPU. Models return to where they were.
-        representation: what a layer's output (n, ...) is to its representation (n, p):
-            "flatten": all of it;
-            "mean": its mean over space or tokens, of real tokens where the batch has a mask ("attention_mask", or
-            torch's "src_key_padding_mask");
-            "cls", "last": the first and the last real token;
-            "tokens" or "positions", the same thing under two names: every token or place is a sample, see `positions`;
-            a callable from the output (n, ...) to (n, p);
-            or a mapping from layer patterns ("*.attn", "model:layer") to these; the first that matches counts.
-        confounder: what dCKA removes: "input"; "labels" (samples of one class are alike); a layer ("embeddings", or
-            "model:embeddings"); a callable from the loader's batch to a tensor (n, ...); or a list of these. None when
-            no measure needs one. Where the input holds token ids, "input" is the output of the first embedding.
-        forward: a function called as forward(model, batch) where calling the model needs more; for all models, or one
-            for each. It gets the whole batch, on the device.
-        inputs: a function from the loader's batch to a model's own batch, for all models or one for each, so that one
-            pass feeds models with different preprocessing.
-        batch_dim: where the samples lie in outputs and in the batch, when that is not the first dimension; or a mapping
-            from layer patterns. torch's `batch_first=False` modules are known.
-        unbiased: HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
-        gram_batch: representations of consecutive forward passes are joined until a Gram matrix has this many samples.
+        model_x, model_y: two models, each an `nn.Module` or a `SimilarityModel`. For any number of models, pass a
+            mapping from names to models as the first argument and the loader as the second.
+        loader: an iterable of batches; every batch is fed to all models. A batch is a tensor (n, ...); a mapping
+            (such as a `BatchEncoding`), whose entries are passed to the parameters of the same names; a list of
+            images; or a tuple whose first element is one of these and whose second may be class labels. A model whose
+            forward requires k inputs gets the first k elements of a tuple.
+        measures: "cka", "dcka", or both.
+        layers_x, layers_y: the layers of each of two models: exact module names and globs (`"layer3.*"`). By default
+            the modules that have parameters of their own, and the outputs of blocks.
+        layers: the layers of all models, or a mapping from model names to layers.
+        names: names of the two models. By default those of the `SimilarityModel`s, else the class names.
+        device: the device on which the models run: one for all, or one for each. By default the accelerator that holds
+            the model, else CUDA, else MPS, else the CPU. After the run each model is back on its own device.
+        representation: how a layer's output (n, ...) becomes its representation (n, p):
+            "flatten": all values of a sample;
+            "mean": the mean over space or tokens; padded tokens are left out where the batch has a mask
+            ("attention_mask", or torch's "src_key_padding_mask");
+            "cls", "last": the first token, the last token that is not padding;
+            "tokens" or "positions" (synonyms): every token or position is a sample of its own, see `positions`;
+            a callable from the output (n, ...) to a tensor (n, p);
+            or a mapping from layer patterns ("*.attn", "model:layer") to these, of which the first match counts.
+        confounder: what dCKA removes: "input"; "labels" (two samples are similar if they have the same class); a layer
+            ("embeddings", or "model:embeddings"); a callable from the loader's batch to a tensor (n, ...); or a list of
+            these. Where the input holds token ids, "input" means the output of the first `nn.Embedding`. May be None
+            when "dcka" is not among the measures.
+        forward: a function called as forward(model, batch) in place of model(input), with the whole batch on the
+            model's device: one for all models, or one for each.
+        inputs: a function from the loader's batch to the batch of one model, for models with different preprocessing:
+            one for all models, or one for each.
+        batch_dim: the dimension that holds the samples, in outputs and in the batch, when it is not the first; or a
+            mapping from layer patterns to dimensions. torch's own `batch_first=False` modules are recognised.
+        unbiased: use the unbiased estimator HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
+        gram_batch: the least number of samples of a Gram matrix: representations of consecutive forward passes are
+            joined until they have this many.
         average: "hsic" sums HSIC over the batches and takes the ratio once (Nguyen et al. 2021); "cka" takes the mean
-            of the batches' own ratios, for comparison with published numbers.
-        precision: of the products of float32 features: "highest" is float32; "high" rounds the centred features to TF32
-            on CUDA, and to bfloat16 on a CPU with units for it from 256 samples on, where that is faster, and adds up
-            in float32. The setting is local to these products: the models run as they do without.
-        positions: with "tokens" or "positions", how many of them are drawn from each forward pass, without replacement
-            and in the same places for every layer; a layer of another resolution is read in the cell that covers one.
-        seed: of that draw.
-        max_batches, max_samples, max_seconds: the run has enough after so many batches of the loader, samples or
-            seconds; time in pauses does not count.
-        until: the run has enough when the standard error of every cell of every measure is below this, but not before
-            16 groups of batches have data. The time left is then an estimate of that moment.
-        until_quantile: the share of cells whose error must be below `until`.
-        auto_batch: where a forward pass runs out of memory, take the batch in halves, quarters, ... from then on. Needs
-            unbiased estimates, which do not depend on how the samples are divided.
-        checkpoint: a file to which the state of the run is written, at most every `checkpoint_seconds` (0 for after
-            every batch), when it is paused and when it ends: `simwidget.resume` goes on from there. A file that exists
-            is not written over.
+            of the ratios of the batches, for comparison with published numbers.
+        precision: precision of the products of float32 features. "highest" is float32. "high" rounds the centred
+            features before the product and adds up in float32: to TF32 on CUDA; to bfloat16 on a CPU that has
+            instructions for it, for 256 samples or more. The models themselves run as they would without it.
+        positions: with representation "tokens" or "positions", the number of positions that are drawn from each forward
+            pass, without replacement. All layers are read at the same positions; in a layer of another resolution, the
+            cell that covers a position is read.
+        seed: seed of that draw.
+        max_batches, max_samples, max_seconds: end the run after this many batches of the loader, samples or seconds
+            (without pauses).
+        until: end the run when the standard error of every cell of every measure is below this value. Errors are first
+            checked when all 16 groups of batches (of the jackknife) have data.
+        until_quantile: the share of cells whose standard error must be below `until`.
+        auto_batch: after a forward pass that runs out of memory, split this batch and all later ones into halves,
+            quarters, and so on. Needs unbiased estimates, which do not depend on how the samples are split.
+        checkpoint: path of a file for the state of the run, from which `simwidget.resume` continues. It is written at
+            most every `checkpoint_seconds` (after every batch for 0), at a pause and at the end. The file must not
+            exist yet.
+
+    Returns:
+        A `Comparison` in the state "ready".
 
     Raises:
-        ValueError: an unknown layer, measure or option, with near names; paired loaders of unprovable order; a
-            checkpoint that exists.
-        TypeError: models or a loader of the wrong kind.
+        ValueError: an unknown layer, measure or option (the message suggests similar names); two loaders that cannot
+            be shown to have the same order; a checkpoint file that exists.
+        TypeError: models or a loader of a type that cannot be used.
 
     >>> import torch, simwidget as sw
     >>> _ = torch.manual_seed(0)
@@ -123,10 +131,13 @@ def compare(
     batches: Any
     if isinstance(model_x, Mapping):
         if loader is not None or layers_x is not None or layers_y is not None or names is not None:
-            raise TypeError("with a mapping of models: compare(models, loader, layers=...); their names are its keys")
+            raise TypeError(
+                "the first argument is a mapping of models: call compare(models, loader, layers=...); the names are "
+                "its keys"
+            )
         named, batches = dict(model_x), model_y
         if not named:
-            raise ValueError("the mapping of models is empty")
+            raise ValueError("the mapping of models is empty: give at least one model")
         layers_of = {name: layers.get(name) if isinstance(layers, Mapping) else layers for name in named}
         _check_names(layers, tuple(named))
     else:
@@ -167,7 +178,8 @@ def compare(
     if isinstance(checkpoint, str | PathLike) and Path(checkpoint).exists():
         path = str(checkpoint)
         raise ValueError(
-            f"checkpoint={path!r} exists: go on with its run, simwidget.resume({path!r}, ...), or remove it first"
+            f"checkpoint={path!r} exists: continue its run with simwidget.resume({path!r}, ...), or remove the file "
+            "first"
         )
     return Comparison(models, batches, options)
 

@@ -1,7 +1,7 @@
-"""bqplot figures bound to a heatmap's traits, for dashboards that people build themselves. No torch here.
+"""Live bqplot figures that follow a `SimilarityHeatmap`, for dashboards of your own. Needs the extra "charts".
 
-Each function returns a live `bqplot.Figure`: it follows the heatmap's selection, measure and run, with at most two
-updates a second, until the heatmap is closed. Needs the extra `charts`.
+Each function returns a `bqplot.Figure`, updated when the selection, the measure or the run of the heatmap changes, at
+most twice a second, until the heatmap is closed. This module does not import torch.
 """
 
 import contextvars
@@ -18,17 +18,17 @@ from simwidget.widget.sources import StaticSource
 
 LOG = logging.getLogger("simwidget")
 UPDATE_SECONDS = 0.5
-"""Seconds between two updates at least."""
+"""Least number of seconds between two updates of a figure."""
 COLOURS = ("#1664c0", "#d9480f")
 MAX_EIGENVALUES = 50
 
 
 def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
-    """Every measure of the held pair over the batches, with bands of one standard error.
+    """Every measure of the selected pair of layers against the number of batches, with bands of one standard error.
 
     Args:
-        widget: the heatmap whose selection is followed.
-        options: passed to `bqplot.Figure`.
+        widget: the heatmap whose `selection` is shown.
+        options: keyword arguments of `bqplot.Figure`.
 
     >>> import simwidget as sw
     >>> models, loader, _ = sw.demo.load()
@@ -82,11 +82,11 @@ def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
 
 
 def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
-    """The held pair's row and column of the map: each of its layers against all layers of the other model.
+    """The row and the column of the selected cell: each of its two layers against all layers of the other model.
 
     Args:
-        widget: the heatmap whose selection and measure are followed.
-        options: passed to `bqplot.Figure`.
+        widget: the heatmap whose `selection` and `measure` are shown.
+        options: keyword arguments of `bqplot.Figure`.
     """
     bq = _bqplot()
     scales = {"x": bq.LinearScale(), "y": bq.LinearScale()}
@@ -115,13 +115,14 @@ def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
 
 
 def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
-    r"""The eigenvalues of the held pair's two Gram matrices in the latest batch, each over their sum.
+    r"""The eigenvalues of the two selected layers' centred Gram matrices in the latest batch, as shares of their sum.
 
-    The title gives the effective dimensions, the participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2`.
+    The title has the effective dimension of each layer, the participation ratio
+    :math:`(\sum \lambda)^2 / \sum \lambda^2` of its eigenvalues.
 
     Args:
-        widget: the heatmap of a comparison; a result alone has no Gram matrices, and the figure stays empty.
-        options: passed to `bqplot.Figure`.
+        widget: a heatmap that shows a `Comparison`. A `SimilarityResult` has no Gram matrices: its figure stays empty.
+        options: keyword arguments of `bqplot.Figure`.
     """
     bq = _bqplot()
     scales = {"x": bq.LinearScale(), "y": bq.LinearScale(min=0.0)}
@@ -150,7 +151,10 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
 
 
 class _ThrottledUpdate:
-    """Calls `update` after changes, one at a time and not too often; the last change is never lost."""
+    """Calls `update` after changes, never twice at once and at most once in `UPDATE_SECONDS`.
+
+    A change that comes too early starts a timer, so that `update` is always called after the last change.
+    """
 
     def __init__(self, update: Callable[[], None]) -> None:
         self._update = update
@@ -185,7 +189,7 @@ class _ThrottledUpdate:
 
 
 def _follow(widget: SimilarityHeatmap, figure: Any, update: Callable[[], str]) -> Any:
-    """The figure, updated from now on; its title is what `update` returns."""
+    """Update the figure now and after every change of the heatmap, until it is closed. `update` returns the title."""
 
     def update_figure() -> None:
         figure.title = update()
@@ -233,7 +237,7 @@ def _axes(bq: Any, scales: dict[str, Any], x: str, y: str) -> list[Any]:
 
 
 def _set_points(mark: Any, x: Any, y: Any) -> None:
-    """Show the points that have numbers; one that is NaN would upset the figure's scales."""
+    """Give a mark its points, without those that are NaN, which would make the scales of the figure NaN."""
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     known = np.isfinite(y) if y.ndim == 1 else np.isfinite(y).all(0)
     with mark.hold_sync():

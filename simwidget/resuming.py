@@ -1,4 +1,4 @@
-"""`resume`: a checkpoint, the models and the loader -> the run that goes on where the checkpoint was written."""
+"""`resume`: continues a run from its checkpoint."""
 
 from collections.abc import Iterable, Mapping
 from os import PathLike
@@ -18,26 +18,27 @@ def resume(
     loader: Iterable[Any] | None = None,
     **options: Any,
 ) -> Comparison:
-    """Go on with a run that wrote a checkpoint: `compare(..., checkpoint=path)`.
+    """Continue a run that wrote a checkpoint, `compare(..., checkpoint=path)`, from its last checkpoint.
 
-    The models, the loader and the options must be those of the run; the options come from the file. The batches that
-    the run had are read again and passed over, so that what follows is the same: on the CPU of the same machine, with
-    as many threads and the same libraries, the run ends with the same numbers to the last bit. A loader that cannot be
-    proven to repeat its batches is taken as well; the result then says "not bit-reproducible". The run's random numbers
-    are set as they were, also where it runs in the background.
+    The models, their weights and the loader must be those of the first run; its options are read from the file. The
+    loader is read from its beginning and the batches that the checkpoint contains are skipped. The random number
+    generators are set to their state at the checkpoint, in a background run too. So on the CPU of the same machine,
+    with the same number of threads and the same libraries, the result is equal to the last bit to that of a run without
+    interruption. A loader that cannot be shown to repeat its batches is accepted; the result then has the note "not
+    bit-reproducible".
 
     Args:
-        path: the checkpoint; it is written to again while the run goes on.
-        model_x, model_y, loader: as `compare` had them.
-        options: of `compare`. Those that a file cannot hold, functions, must be given again; `device` and limits
-            (`max_batches`, `until`, ...) may be others than before.
+        path: the checkpoint. The continued run writes its own checkpoints to the same file.
+        model_x, model_y, loader: as they were passed to `compare`.
+        options: keyword arguments of `compare`. Functions (`forward`, `inputs`, ...) cannot be stored in a file and
+            must be given again. `device` and the limits (`max_batches`, `until`, ...) may differ from the first run's.
 
     Returns:
-        A run that is ready: call `run()` or `start()`, or show it.
+        A `Comparison` in the state "ready": call `run()` or `start()`, or show it.
 
     Raises:
-        ValueError: the checkpoint is of other models, layers, options or data (the text says what differs), or the file
-            is no checkpoint, or a damaged one. Whether the data are the same shows when the run starts.
+        ValueError: the file is not a checkpoint or is damaged; or it belongs to other models, layers or options (the
+            message says what differs). A loader with other data raises only when the run starts.
 
     >>> import tempfile, torch, simwidget as sw
     >>> _ = torch.manual_seed(0)

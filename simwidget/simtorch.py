@@ -1,4 +1,4 @@
-"""The interface of simtorch: measures as classes over two `SimilarityModel`s."""
+"""`CKA` and `DeltaCKA` with the interface of the package simtorch: one class for each measure."""
 
 import os
 from collections.abc import Iterable
@@ -23,10 +23,21 @@ if TYPE_CHECKING:
 
 
 class BaseSimilarity:
-    """Two models and a measure; `compute` runs it over a loader, `plot_similarity` draws the matrix.
+    """The base of `CKA` and `DeltaCKA`: two models and one measure.
 
-    Subclasses set `measure`; further options are those of `compare`. After `compute`, `sim_matrix` holds the matrix and
-    `result` the whole `SimilarityResult`, with errors, layer names and notes.
+    `compute` runs both models over a loader, `plot_similarity` draws the matrix. After `compute`, `sim_matrix` is the
+    matrix and `result` the `SimilarityResult`, which also has standard errors, layer names and notes. Subclasses set
+    `measure` and `similarity_name`.
+
+    Args:
+        sim_model1, sim_model2: the models whose layers are the rows and the columns of the matrix.
+        device: the device on which both run.
+        unbiased, average, gram_batch: as in `compare`. With average="cka", batches are not joined by default.
+        options: other keyword arguments of `compare`.
+
+    Raises:
+        TypeError: a model that is not a `SimilarityModel`, or an unknown option.
+        ValueError: as `compare`.
     """
 
     measure: str
@@ -51,19 +62,19 @@ class BaseSimilarity:
         self.device = device
         self.sim_matrix: NDArray[np.float64] | None = None
         self.result: SimilarityResult | None = None
-        # the mean of per-batch ratios is about the loader's own batches, so these are not joined
+        # a mean of per-batch ratios refers to the batches of the loader, so these are not joined
         resolved_gram_batch = gram_batch if gram_batch is not None else 1 if average == "cka" else 64
         known = [field.name for field in fields(Options)]
         for option in options:
             if option not in known:
                 raise TypeError(f"unknown option {option!r}.{did_you_mean(option, known)}")
         self._options = {"unbiased": unbiased, "average": average, "gram_batch": resolved_gram_batch, **options}
-        self._comparison([])  # wrong options fail here, not after the data have been loaded
+        self._comparison([])  # raises for wrong options now rather than after the data are loaded
 
     def compute(self, dataloader: Iterable[Any]) -> NDArray[np.float64]:
-        """Run both models over the loader; returns S (layers of the first, layers of the second), float64.
+        """Run both models over the loader and return the matrix S (layers of model 1, layers of model 2), float64.
 
-        S[i, j] is the similarity of layer i of the first model and layer j of the second.
+        S[i, j] is the similarity of layer i of `sim_model1` and layer j of `sim_model2`; NaN where it is undefined.
         """
         self.result = self._comparison(dataloader).run()
         self.sim_matrix = self.result.matrix(self.measure).copy()
@@ -85,9 +96,13 @@ class BaseSimilarity:
         save_path: str | Path = "../output",
         plot_cmap: str = "magma",
     ) -> "Axes":
-        """Draw the matrix with matplotlib and return the Axes; the axis labels carry the models' names.
+        """Draw the matrix with matplotlib and return the Axes. Raises RuntimeError before `compute`.
 
-        With `savefig`, the picture is also written into the folder `save_path`, named after the title.
+        Args:
+            title, xlabel, ylabel: by default the measure and the names of the models.
+            savefig: also write the picture as a PNG file, with the title as its name, into the folder `save_path`.
+            save_path: that folder; it is made if it does not exist.
+            plot_cmap: a matplotlib colour map.
         """
         if self.result is None:
             raise RuntimeError("nothing to plot yet: call compute(dataloader) first")
@@ -103,15 +118,23 @@ class BaseSimilarity:
         if savefig:
             os.makedirs(save_path, exist_ok=True)
             path = os.path.join(save_path, "_".join(title.split()).replace(os.sep, "_") + ".png")
-            ax.figure.savefig(path, dpi=200)  # type: ignore[union-attr]  # `plot` made it: no subfigure
+            ax.figure.savefig(path, dpi=200)  # type: ignore[union-attr]  # `plot` makes a whole figure
         return ax
 
 
 class CKA(BaseSimilarity):
-    """Centred kernel alignment of the layers of two models.
+    """Linear centred kernel alignment of the layers of two models (Kornblith et al. 2019).
 
-    Unbiased by default: HSIC_1 is summed over the batches and the ratio is taken once. `unbiased=False,
-    average="cka"` gives the mean of the batches' biased CKA, as simtorch and many published figures do.
+    CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) for the Gram matrices K and L of two layers. By default, the unbiased
+    HSIC_1 is summed over the batches and the ratio is taken once. `unbiased=False, average="cka"` gives the mean of the
+    biased CKA of the batches, as simtorch and many published figures have it. Arguments: see `BaseSimilarity`.
+
+    >>> import torch, simwidget as sw
+    >>> _ = torch.manual_seed(0)
+    >>> net = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
+    >>> cka = sw.CKA(sw.SimilarityModel(net, "a"), sw.SimilarityModel(net, "b"))
+    >>> cka.compute([torch.randn(64, 8) for _ in range(4)]).shape
+    (2, 2)
     """
 
     measure = "cka"
@@ -140,10 +163,17 @@ class CKA(BaseSimilarity):
 
 
 class DeltaCKA(BaseSimilarity):
-    """Deconfounded CKA (Cui et al. 2022): CKA of what the input's Gram matrix does not explain of the layers'.
+    """Deconfounded CKA of the layers of two models (Cui et al. 2022).
 
-    `remove_negative_eig` sets the negative eigenvalues of each batch's residual to zero, as simtorch offers; it needs
-    `unbiased=False, average="cka"`.
+    CKA of the residuals of a linear regression of each layer's Gram matrix on that of the confounder, by default the
+    input.
+
+    Args:
+        remove_negative_eig: set the negative eigenvalues of the residual of each batch to zero, as simtorch can. Needs
+            `unbiased=False, average="cka"`.
+        confounder: as in `compare`.
+
+    The other arguments are those of `BaseSimilarity`.
     """
 
     measure = "dcka"

@@ -1,7 +1,7 @@
 """The embedded example: a thousand Fashion-MNIST test images and three small CNNs of one architecture.
 
-Two of the networks were trained from different seeds, one was not trained at all. `make.py` beside this file makes
-everything from the original files; `LICENSE` is the data set's.
+Two of the networks were trained from different seeds; the third is not trained. `make.py` makes all files of the
+example from the original data set, whose licence is the file `LICENSE`.
 """
 
 from collections.abc import Iterator
@@ -22,15 +22,20 @@ _FILES = {"seed 0": "seed0", "seed 1": "seed1", "untrained": "untrained"}
 
 
 class Demo(NamedTuple):
+    """What `load` returns."""
+
     models: dict[str, FashionNet]
     loader: DataLoader[tuple[Tensor, ...]]
-    """batches of (images (n, 1, 28, 28) in 0 to 1, labels (n,)), in a random order that is always the same"""
+    """batches (images (n, 1, 28, 28) with values in [0, 1], labels (n,)), in one fixed shuffled order"""
     labels: Tensor
-    """(1000,) classes in the data set's own order; `CLASS_NAMES` names them"""
+    """class labels (1000,) in the order of the data set, not of the loader; indices of `CLASS_NAMES`"""
 
 
 def load(batch_size: int = 64) -> Demo:
-    """The three networks by name, a loader of the thousand images, and their labels.
+    """The three networks by name, a loader of the thousand images, and the labels of these images.
+
+    Args:
+        batch_size: images in a batch; the last batch may have fewer.
 
     >>> models, loader, labels = load()
     >>> list(models), len(loader.dataset)
@@ -50,7 +55,7 @@ def load(batch_size: int = 64) -> Demo:
 
 
 class _FixedOrder(torch.utils.data.Sampler[int]):
-    """The same order on every pass, so that the demo's numbers are always the same."""
+    """Samples in the same given order on every pass, so that the numbers of the example never change."""
 
     def __init__(self, order: list[int]) -> None:
         self._order = order

@@ -1,6 +1,7 @@
-"""The main job on the embedded example: `python -m simwidget.demo NOTEBOOK [--out FOLDER]`.
+"""Runs the quickstart notebook on the embedded example: `python -m simwidget.demo NOTEBOOK [--out FOLDER]`.
 
-Runs the notebook in a kernel of its own, with the folder as its working directory, and says what came of it.
+The notebook runs in a new kernel whose working directory is the folder. Then a few numbers of its result are printed
+and a picture is drawn.
 """
 
 import argparse
@@ -17,7 +18,7 @@ PAIRS = (("seed 0", "seed 1"), ("seed 0", "untrained"))
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("notebook", type=Path, help="the quickstart notebook")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for what the notebook writes")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the files that the notebook writes")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     execute(arguments.notebook, arguments.out)
@@ -29,7 +30,7 @@ def main() -> None:
 
 
 def execute(notebook: Path, out: Path) -> None:
-    """Run the notebook in a real kernel; what it shows is saved in `out`."""
+    """Run the notebook in a kernel and save it with its outputs in the folder `out`."""
     import nbformat
     from nbclient import NotebookClient
 
@@ -40,7 +41,7 @@ def execute(notebook: Path, out: Path) -> None:
 
 
 def describe(result: sw.SimilarityResult) -> None:
-    """A few numbers of the two pairs of models."""
+    """Print CKA and dCKA with standard errors for a few layers of the two pairs of models, and the notes."""
     print(f"\n{result.n_samples} images, {len(result.layers('seed 0'))} layers a network; same layer, value ± error:\n")
     print(f"{'':16}" + "".join(f"{' × '.join(pair):^40}" for pair in PAIRS))
     print(f"{'layer':16}" + f"{'CKA':^20}{'dCKA':^20}" * len(PAIRS))
@@ -60,7 +61,7 @@ def describe(result: sw.SimilarityResult) -> None:
 
 
 def draw(result: sw.SimilarityResult, path: Path) -> None:
-    """CKA and dCKA of the two pairs."""
+    """Draw the matrices of CKA and dCKA of the two pairs of models into one PNG file."""
     import matplotlib
 
     matplotlib.use("Agg")

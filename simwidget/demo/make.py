@@ -1,8 +1,8 @@
-"""Make the embedded example from the Fashion-MNIST files: `python -m simwidget.demo.make`.
+"""Makes the files of the embedded example from the Fashion-MNIST data set: `python -m simwidget.demo.make`.
 
-Reads the four files of Debian's package `dataset-fashion-mnist`, writes a thousand test images and three networks
-beside this file, and prints each network's accuracy on the nine thousand test images that are not shipped. It fails
-if a trained network stays under 80 % there.
+Reads the four files of Debian's package `dataset-fashion-mnist`, trains two networks, and writes a thousand test images
+and the weights of three networks beside this file. Prints the accuracy of each network on the nine thousand test images
+that are not shipped, and fails if that of a trained network is under 80 %.
 """
 
 import argparse
@@ -30,10 +30,12 @@ def read_idx(path: Path) -> Tensor:
 
 
 def as_input(images: Tensor) -> Tensor:
+    """Images (n, 28, 28) of bytes as the input (n, 1, 28, 28) of the networks, with values in [0, 1]."""
     return images.unsqueeze(1).float() / 255
 
 
 def train(seed: int, images: Tensor, labels: Tensor, epochs: int) -> FashionNet:
+    """A network trained with AdamW on batches of 128, from a seed for its weights and the order of the images."""
     torch.manual_seed(seed)
     net = FashionNet().train()
     optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=1e-2)
@@ -53,6 +55,7 @@ def train(seed: int, images: Tensor, labels: Tensor, epochs: int) -> FashionNet:
 
 @torch.no_grad()
 def accuracy(net: FashionNet, images: Tensor, labels: Tensor) -> float:
+    """The share of images that the network classifies correctly."""
     n_correct = sum(
         (net(as_input(x)).argmax(1) == y).sum().item()
         for x, y in zip(images.split(500), labels.split(500), strict=True)
@@ -83,7 +86,7 @@ def main() -> None:
         score = accuracy(net, test_images[N_SHIPPED:], test_labels[N_SHIPPED:])
         print(f"{name}: {score:.1%} on {len(test_images) - N_SHIPPED} images that are not shipped")
         if name != "untrained" and score < 0.8:
-            raise SystemExit(f"{name} stayed under 80 %: train for more than {arguments.epochs} epochs")
+            raise SystemExit(f"the accuracy of {name} is under 80 %: train for more than {arguments.epochs} epochs")
         save_file(
             {key: value.contiguous() for key, value in net.state_dict().items()}, arguments.out / f"{name}.safetensors"
         )

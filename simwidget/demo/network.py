@@ -1,4 +1,4 @@
-"""The architecture that the three embedded networks share."""
+"""The architecture of the three embedded networks: a small residual CNN."""
 
 from torch import Tensor, nn
 
@@ -8,7 +8,7 @@ CLASS_NAMES = (
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions and a shortcut; the ReLUs work in place, as they do in most published networks."""
+    """Two 3 x 3 convolutions and a shortcut. The ReLUs work in place, as in most published residual networks."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class ResidualBlock(nn.Module):
 
 
 class FashionNet(nn.Module):
-    """A residual CNN of about 100,000 parameters for 1 x 28 x 28 images."""
+    """A residual CNN with about 100,000 parameters: images (n, 1, 28, 28) -> logits (n, n_classes)."""
 
     def __init__(self, widths: tuple[int, int, int] = (12, 24, 48), n_classes: int = 10) -> None:
         super().__init__()

@@ -1,5 +1,7 @@
-"""From what people ask for to a checked `Plan`: options, devices, networks, confounders, limits, memory.
+"""The options of a comparison, checked against its models before anything runs.
 
-In:     the keyword arguments of `compare`, and the models.
-Out:    `Plan`, frozen. Whatever is wrong with a request is raised here, before anything runs.
+In:     the keyword arguments of `compare`, as an `Options`, and the models.
+Out:    a frozen `Plan`: the networks with their devices and readings, the confounders, the limits, and one small frozen
+        value for each consumer (`GramOptions`, `PositionOptions`, `CheckpointOptions`).
+Every error about an argument is raised here. `describe` runs one batch through one network by such a plan.
 """

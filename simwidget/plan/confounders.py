@@ -1,4 +1,4 @@
-"""What dCKA is asked to remove."""
+"""The option `confounder`: the variables whose Gram matrices dCKA removes from those of the layers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,28 +22,28 @@ CHOICES = (
 
 @dataclass(frozen=True)
 class Confounder:
-    """One thing to remove."""
+    """One confounding variable, and where its values (n, ...) come from."""
 
     name: str
     kind: Literal["input", "labels", "layer", "batch"]
     layer: tuple[str, str] | None = None
-    """a model and a layer of it; of "input": what stands in for token ids"""
+    """the model and the layer that give the values; for "input", the embedding that is used in place of token ids"""
     function: Callable[[Any], Tensor] | None = None
 
     def uses_layer(self, batch: Batch) -> bool:
-        """Whether its values come out of a layer, for batches like this one."""
+        """Whether its values are a layer's output, rather than a part of the batch, for batches like this one."""
         if self.kind == "input" and _holds_tokens(batch):
             if self.layer is None:
                 raise ValueError(
                     f"the input is {_dtype_name(batch)}, whose inner products mean nothing, and no model has an "
-                    "nn.Embedding to take in its place: give confounder= a layer, or a callable from the batch to a "
-                    'float tensor, or take measures=("cka",)'
+                    "nn.Embedding to use in its place: give confounder= a layer, or a callable from the batch to a "
+                    'float tensor, or use measures=("cka",)'
                 )
             return True
         return self.kind == "layer"
 
     def note(self) -> str:
-        """What a reader must know when the first embedding stands in for the input."""
+        """The note of the result when the first embedding is used in place of the input."""
         assert self.layer is not None
         model, layer = self.layer
         return (
@@ -52,13 +52,13 @@ class Confounder:
         )
 
     def values(self, batch: Batch) -> Tensor:
-        """The confounder's values (n, ...) for one batch; raises ValueError when there are none."""
+        """The values (n, ...) for one batch, as floats. Raises ValueError for a batch that does not give them."""
         if self.kind == "input":
             tensor = batch.input_tensor
             if tensor is None:
                 raise ValueError(
-                    "the batch's input is no one tensor (n, ...): give confounder= a callable from the batch to one, "
-                    'or take measures=("cka",)'
+                    "the batch's input is not one tensor (n, ...): give confounder= a callable from the batch to a "
+                    'tensor, or use measures=("cka",)'
                 )
             return _as_float(tensor)
         if self.kind == "labels":
@@ -73,17 +73,21 @@ class Confounder:
         if not isinstance(values, Tensor) or values.ndim < 1 or len(values) != batch.n:
             shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise ValueError(
-                f"confounder {self.name!r} gave {shape}; it must give a tensor ({batch.n}, ...), one row a sample"
+                f"confounder {self.name!r} returned {shape}; it must return a tensor ({batch.n}, ...), one row a sample"
             )
         if values.layout != torch.strided:
             raise ValueError(
-                f"confounder {self.name!r} gave a {describe_type(values)} tensor; it must give a dense one"
+                f"confounder {self.name!r} returned a {describe_type(values)} tensor; it must return a dense one"
             )
         return _as_float(values.detach())
 
 
 def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module]) -> tuple[Confounder, ...]:
-    """The confounders of an option, in order; raises ValueError for one that is unknown or not unique."""
+    """The confounders that the option names, in its order.
+
+    Two callables of one name become "name" and "name#1". Raises ValueError for an unknown confounder, or one that is
+    given twice.
+    """
     found: dict[str, Confounder] = {}
     entries = option if isinstance(option, list | tuple) else [] if option is None else [option]
     for entry in entries:
@@ -96,7 +100,7 @@ def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module
 
 
 def confounder_layers(confounders: Sequence[Confounder]) -> dict[str, list[str]]:
-    """The modules that must be hooked for these confounders, by model."""
+    """For each model, the names of the modules whose outputs are confounders."""
     found: dict[str, list[str]] = {}
     for model, layer in (one.layer for one in confounders if one.layer is not None):
         found.setdefault(model, []).append(layer.partition("#")[0])
@@ -142,7 +146,7 @@ def _named_layer(name: str, models: Mapping[str, nn.Module]) -> tuple[str, str]:
         raise ValueError(f"confounder={name!r} is no layer of any model.{did_you_mean(name, everything)} Or {CHOICES}")
     if len({id(models[model]) for model in owners}) > 1:
         choices = " or ".join(repr(f"{model}:{name}") for model in owners)
-        raise ValueError(f"confounder={name!r} is a layer of {len(owners)} models: say which, {choices}")
+        raise ValueError(f"confounder={name!r} is a layer of {len(owners)} models: give {choices}")
     return owners[0], name
 
 

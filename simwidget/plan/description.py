@@ -1,4 +1,4 @@
-"""What a network's layers look like for one batch, before anything is compared."""
+"""`describe`: the layers of one network, as one batch shows them, before anything is compared."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -25,26 +25,27 @@ ALIGNMENTS = ("left", "left", "right", "left", "left", "right", "left")
 
 @dataclass(frozen=True)
 class LayerDescription:
-    """One layer of a network, as one batch shows it."""
+    """One layer of a network in one forward pass: its output, its representation, and whether it is chosen."""
 
     name: str
     module: str
-    """the class of its module"""
+    """class name of its module"""
     calls: int
-    """how often it runs in one forward pass; each call is a row of its own in a result"""
+    """how often it runs in one forward pass; a result has one row for each call"""
     output: tuple[int, ...] | None
-    """the shape of the tensor that is compared, samples first; None where there is none"""
+    """shape of the tensor that is compared, samples first; None if there is no such tensor"""
     dtype: str
     n_features: int | None
-    """p of its representation (n, p)"""
+    """p, the number of features of its representation (n, p)"""
     chosen: bool
-    """whether a comparison takes it when nothing else is asked for"""
+    """whether it is compared by default"""
     reason: str | None = None
-    """why it would have no numbers"""
+    """why it would have no numbers in a result; None if it would have some"""
     repeats: str | None = None
-    """the layer before it whose very tensor it returns, which is why a default choice leaves it out"""
+    """an earlier layer whose output tensor it returns unchanged: such a layer is not chosen by default"""
 
     def cells(self) -> tuple[str, ...]:
+        """The texts of its row in the printed table, one for each of `COLUMNS`."""
         shape = "" if self.output is None else " × ".join(map(str, self.output))
         chosen = "yes" if self.chosen else ""
         if self.repeats is not None:
@@ -56,29 +57,30 @@ class LayerDescription:
 
 @dataclass(frozen=True)
 class Description:
-    """The layers of one network in execution order; those that did not run come last."""
+    """The layers of one network in execution order; layers that did not run come last. Made by `describe`."""
 
     model: str
     n_samples: int
     layers: tuple[LayerDescription, ...]
     memory: MemoryEstimate
-    """what comparing the chosen layers takes, for one measure, beside the model and its own activations"""
+    """memory of a comparison of the chosen layers by one measure, without the model and its activations"""
     warning: str | None
-    """said when that will hardly fit"""
+    """a warning, when that is more than the free memory allows"""
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The layers that are compared when nothing else is asked for."""
+        """The names of the layers that are compared by default."""
         return tuple(layer.name for layer in self.layers if layer.chosen)
 
     def __getitem__(self, name: str) -> LayerDescription:
+        """The layer of this name; raises KeyError if there is none."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
         raise KeyError(name)
 
     def to_dataframe(self) -> Any:
-        """The table for pandas (the extra "frames"), one row a layer."""
+        """The table as a `pandas.DataFrame`, one row for each layer. Needs the extra "frames"."""
         try:
             import pandas
         except ImportError as problem:
@@ -142,16 +144,17 @@ def describe(
 ) -> Description:
     """Run one batch through a network and list all its layers in execution order.
 
-    For each: the shape of the output that is compared, the number p of features of its representation (n, p), how
-    often it runs in a forward pass, whether a comparison would take it by default, and why it would have no numbers.
-    The network is left as it was. Options mean what they mean in `compare`.
+    For each layer: how often it runs in the forward pass, the shape of the output that is compared, the number p of
+    features of its representation (n, p), whether it is compared by default, and, if it would have no numbers, why.
+    The network is not changed.
 
     Args:
-        model: an `nn.Module`, or a `SimilarityModel`, whose own choice of layers then counts as the default.
-        batch: one batch, as the loader gives it.
+        model: an `nn.Module`, or a `SimilarityModel`. The layers of a `SimilarityModel` count as the default choice.
+        batch: one batch, as a loader would give it.
+        representation, forward, inputs, batch_dim, device, gram_batch, positions, seed: as in `compare`.
 
     Raises:
-        ValueError, TypeError: as `compare`.
+        ValueError, TypeError: for the same reasons as `compare`.
 
     >>> import torch
     >>> from torch import nn
@@ -207,7 +210,7 @@ def describe(
                 layer, LayerDescription(layer, network.kinds[layer], 0, None, "", None, listed, str(problem))
             )
             return
-        # a container that returns what the chosen layer before it gave is no layer of its own
+        # a container that returns the output of the chosen layer before it would only repeat that layer's row
         repeats_child = (
             layer in chosen and context.repeat_detector.is_repeat(tensor.source) and layer in network.containers
         )
@@ -228,7 +231,7 @@ def describe(
         capture.forward(own_batch)
     n = own_batch.n if drawn_positions is None else len(drawn_positions.drawn_samples())
     n_in_gram = max(n, gram_batch)
-    n_rows = sum(calls[layer.name] for layer in found.values() if layer.chosen) + 1  # and a confounder
+    n_rows = sum(calls[layer.name] for layer in found.values() if layer.chosen) + 1  # one for a confounder
     estimate = estimate_memory(
         n_rows,
         n_in_gram,

@@ -1,4 +1,4 @@
-"""On which device a network runs."""
+"""The option `device`: on which device each network runs."""
 
 import torch
 
@@ -20,23 +20,24 @@ def choose_device(device: Device, network: torch.nn.Module | None = None) -> tor
 
 
 def check_device(device: Device, model: str) -> None:
+    """Raise ValueError for a name that torch does not know, or a device that this machine does not have."""
     if device is None:
         return
     try:
         found = torch.device(device)
     except RuntimeError as problem:
         raise ValueError(
-            f"device={device!r} of {model!r} is no device of torch: give 'cpu', 'cuda', 'cuda:1' or 'mps'"
+            f"device={device!r} of {model!r} is not a device of torch: give 'cpu', 'cuda', 'cuda:1' or 'mps'"
         ) from problem
     missing = (found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count()) or (
         found.type == "mps" and not torch.backends.mps.is_available()
     )
     if missing:
-        raise ValueError(f"device={device!r} of {model!r} is not on this machine: give another, or leave device= out")
+        raise ValueError(f"device={device!r} of {model!r}: this machine has no such device; give another one, or none")
 
 
 def _with_index(device: torch.device) -> torch.device:
-    """ "cuda" as the device that it now stands for: tensors have "cuda:0", and the two are not equal."""
+    """ "cuda" with the index of the current device, as tensors have it: "cuda" and "cuda:0" compare unequal."""
     if device.type == "cuda" and device.index is None and torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     return device

@@ -1,4 +1,4 @@
-"""When a run has enough: batches, samples, seconds, or standard errors that are small enough."""
+"""The limits that end a run: a number of batches, samples or seconds, or a standard error."""
 
 import math
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Limits:
-    """The first one that is reached ends a run; None for no limit."""
+    """The run ends at the first limit that is reached. None is no limit."""
 
     max_batches: int | None = None
     max_samples: int | None = None
     max_seconds: float | None = None
     until: float | None = None
-    """a standard error"""
+    """the standard error below which cells are precise enough"""
     until_quantile: float = 1.0
-    """the share of cells that must be below it"""
+    """the share of cells that must be that precise, in (0, 1]"""
 
     def check(self) -> None:
-        """Raises ValueError for what is no limit."""
+        """Raise ValueError for a value that cannot be a limit."""
         for name in ("max_batches", "max_samples"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
@@ -26,7 +26,7 @@ class Limits:
         for name in ("max_seconds", "until"):
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and 0 < value < float("inf")):
-                what = "a number of seconds" if name == "max_seconds" else "a standard error, 0.01 say"
+                what = "a number of seconds" if name == "max_seconds" else "a standard error, such as 0.01"
                 raise ValueError(f"{name}={value!r}: give {what}, above 0")
         if not (_is_number(self.until_quantile) and 0 < self.until_quantile <= 1):
             raise ValueError(
@@ -35,12 +35,12 @@ class Limits:
             )
 
     def as_given(self) -> dict[str, Any]:
-        """Those that were asked for, beside `max_batches`."""
+        """The limits that were given, without `max_batches`, for the provenance of the result."""
         asked = {name: value for name, value in vars(self).items() if value is not None and name != "max_batches"}
         return asked if "until" in asked else {name: one for name, one in asked.items() if name != "until_quantile"}
 
     def reached(self, n_batches: int, n_samples: int, seconds: float) -> str | None:
-        """Which of the limits on length is reached, as the option says it."""
+        """The limit on length that is reached, as "max_batches=100"; None while there is none."""
         for name, value in (("max_batches", n_batches), ("max_samples", n_samples), ("max_seconds", seconds)):
             limit = getattr(self, name)
             if limit is not None and value >= limit:
@@ -48,7 +48,10 @@ class Limits:
         return None
 
     def batches_needed(self, n_batches: int, n_samples: int, seconds: float, by_errors: int | None) -> int | None:
-        """An estimate of how many batches it takes to reach the first limit, at the present pace."""
+        """An estimate of how many batches the run takes in all until it reaches a limit, at its present pace.
+
+        `by_errors` is the estimate for the standard errors. `max_batches` is not among these limits: it is known.
+        """
         needed = [] if by_errors is None else [by_errors]
         if self.max_samples is not None and n_samples:
             needed.append(math.ceil(n_batches * self.max_samples / n_samples))

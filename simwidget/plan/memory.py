@@ -1,4 +1,4 @@
-"""How much memory a run takes, beside its models and their own activations."""
+"""Estimates of the memory of a run, without its models and their activations, and advice when it does not fit."""
 
 import os
 from collections.abc import Mapping
@@ -12,19 +12,19 @@ from simwidget.estimate.accumulators import N_GROUPS
 from simwidget.estimate.history import MAX_POINTS, MAX_POINTS_BYTES, MIN_POINTS
 
 SAFE_SHARE = 0.8
-"""The share of the free memory that a run may take without a warning."""
+"""A run that needs more than this share of the free memory gets a warning."""
 
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes at the peak."""
+    """Bytes that a run needs at its peak, by purpose."""
 
     sums: int
-    """the additive state, once more while it is looked at, and its history"""
+    """the sums of products, a copy of them for displays, and their history"""
     grams: int
-    """the Gram matrices of one batch, the latest ones, and their rows"""
+    """the Gram matrices of one block, their centred copy and rows, and the latest ones, which displays read"""
     joined: int
-    """representations that wait to be joined to a Gram matrix"""
+    """representations of batches that wait to be joined into a Gram matrix"""
 
     @property
     def total(self) -> int:
@@ -41,9 +41,15 @@ class MemoryEstimate:
 def estimate_memory(
     n_rows: int, n: int, *, n_row_maps: int = 1, pending_bytes: int = 0, joins_batches: bool = False, itemsize: int = 4
 ) -> MemoryEstimate:
-    """The memory of a run with this many rows (layers and confounders) and samples in a Gram matrix.
+    """The memory of a run whose Gram matrices are (n, n).
 
-    `pending_bytes` are the bytes of all representations of one Gram matrix's samples; they wait where `joins_batches`.
+    Args:
+        n_rows: layers and confounders.
+        n: samples of a Gram matrix.
+        n_row_maps: row maps (of Gram matrices to rows) that the measures use; each has its own sums.
+        pending_bytes: bytes of all representations of the n samples.
+        joins_batches: whether several batches are joined into a Gram matrix, so that these representations wait.
+        itemsize: bytes of a number in a Gram matrix.
 
     >>> estimate_memory(n_rows=50, n=64).total < 2**24 < estimate_memory(n_rows=1000, n=64).total
     True
@@ -57,7 +63,7 @@ def estimate_memory(
 
 
 def bytes_free(device: torch.device) -> int | None:
-    """Bytes that a device has left; None where that cannot be told."""
+    """Free memory of a device in bytes; None if it is unknown."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -68,7 +74,7 @@ def bytes_free(device: torch.device) -> int | None:
 
 
 def _cpu_bytes_free() -> list[int]:
-    """What the system has free, and what is left of this container's limit."""
+    """Upper bounds of the free memory: that of the system, and what is left of the container's limit."""
     found = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -87,7 +93,7 @@ def _cpu_bytes_free() -> list[int]:
 
 
 def memory_warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: int) -> str | None:
-    """What to tell the user when a run will hardly fit; None when it will."""
+    """The warning, with the most effective remedy, for a run that needs too much of the `free` bytes, else None."""
     if free is None or estimate.total <= SAFE_SHARE * free:
         return None
     parts = {
@@ -103,7 +109,7 @@ def memory_warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: i
 
 
 def out_of_memory_advice(n: int, options: Mapping[str, Any]) -> str:
-    """What to do when a forward pass of n samples did not fit."""
+    """What to do when a forward pass of n samples ran out of memory, given the options of `compare`."""
     unbiased = options.get("unbiased") and options.get("average") == "hsic"
     halves = f"batches of {n // 2} samples" if n > 1 else "a smaller input"
     joined = " (gram_batch= joins them again)" if n > 1 else ""
@@ -114,7 +120,7 @@ def out_of_memory_advice(n: int, options: Mapping[str, Any]) -> str:
 
 
 def format_bytes(n_bytes: int) -> str:
-    """Bytes for a reader: "3.2 GB".
+    """A number of bytes as text, in decimal units.
 
     >>> format_bytes(3_200_000_000), format_bytes(45_000)
     ('3.2 GB', '45 kB')

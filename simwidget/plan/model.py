@@ -1,4 +1,4 @@
-"""A network under a name, with the layers that are to be compared."""
+"""`SimilarityModel`: a network with a name and the layers that are compared."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,22 +19,23 @@ from simwidget.text.printable import describe_type
 
 
 class SimilarityModel:
-    """A network, its name and its layers.
+    """A network with a name and the layers that are compared.
+
+    The network itself is not changed: hooks exist only while a comparison runs.
 
     Args:
-        model: the network. Of a compiled or parallel model the original module is used, since its hooks fire.
-        model_name: the name in results and on axes; the class name by default.
-        layers_to_include: substrings of module names, as in simtorch.
-        device: where `representations` runs the network; a comparison has a device of its own.
-        layers: exact module names and globs (`"layer3.*"`), instead of `layers_to_include`.
-
-    With neither given, the layers are those with parameters of their own and the outputs of blocks. The network
-    itself is not changed: hooks exist only while a comparison runs.
+        model: the network. For a compiled or data-parallel model, the module inside it is used, because only its hooks
+            are called.
+        model_name: the name in results and on axes; by default the class name.
+        layers_to_include: the layers whose module names contain one of these substrings, as in simtorch.
+        device: the device on which `representations` runs the network. A comparison has its own `device` option.
+        layers: the layers as exact module names and globs (`"layer3.*"`), instead of `layers_to_include`. If neither
+            is given, the layers are the modules that have parameters of their own, and the outputs of blocks.
 
     Raises:
-        ValueError: a substring or pattern matches no module; the text offers near names.
-            Or a layer is not initialised yet, as lazy modules are before their first batch.
-        TypeError: the model is not an `nn.Module`, or a TorchScript module, whose submodules run without hooks.
+        ValueError: a substring or pattern that matches no module (the message suggests similar names); or a layer that
+            is not initialised, such as a lazy module before its first batch.
+        TypeError: the model is not an `nn.Module`, or all its layers are TorchScript, which runs without hooks.
 
     >>> from torch import nn
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -78,7 +79,7 @@ class SimilarityModel:
 
     @staticmethod
     def name_of(model: nn.Module) -> str:
-        """The name a network gets when it is given none: that of its class."""
+        """The default name of a network: its class name."""
         return type(unwrap(SimilarityModel._require_module(model))).__name__
 
     @staticmethod
@@ -88,7 +89,7 @@ class SimilarityModel:
         return model
 
     def renamed(self, name: str, layers: Sequence[str] | None = None) -> "SimilarityModel":
-        """The same network under another name, with the same layers or others."""
+        """The same network with another name and, if given, other layers."""
         if layers is not None:
             return SimilarityModel(self.model, name, device=self.device, layers=layers)
         other = copy(self)
@@ -97,13 +98,13 @@ class SimilarityModel:
 
     @property
     def n_layers(self) -> int:
-        """The number of modules chosen; a module that runs several times in a forward pass gives more rows."""
+        """The number of chosen modules. A module that runs several times in a forward pass has as many rows."""
         return len(self.layer_names)
 
     def representations(self, inputs: Any) -> dict[str, Tensor]:
-        """Copies of the chosen layers' outputs (n, ...) for one batch, in execution order.
+        """Copies of the outputs (n, ...) of the chosen layers for one batch, in execution order.
 
-        A comparison never keeps these; this is for looking at a few samples by hand.
+        For looking at a few samples by hand: all copies are in memory at once, which a comparison avoids.
         """
         outputs: dict[str, Tensor] = {}
         batch = parse_batch(inputs, 0)

@@ -1,4 +1,4 @@
-"""The networks of a comparison, each once for every way in which it is run."""
+"""The networks of a comparison: each module once, unless two of its names are run in different ways."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,33 +22,38 @@ from simwidget.text.errors import add_place
 
 @dataclass
 class Network:
-    """One network, however many models of the comparison it stands for."""
+    """One network and how it is run and read. Several models of the comparison may share it."""
 
     module: nn.Module
     models: tuple[str, ...]
     device: torch.device
     caller: Caller
     readings: Mapping[str, Reading]
-    """for each layer that is hooked, in the order of the modules, how its output is read"""
+    """for each hooked layer, in module order, how its output becomes a representation"""
     kinds: Mapping[str, str]
-    """for each layer the class of its module"""
+    """for each hooked layer, the class name of its module"""
     containers: frozenset[str]
+    """the layers that have submodules"""
     batch_dim: int
-    """where the samples lie in the tensors of its batches"""
+    """the dimension of the samples in the tensors of its batches"""
     prepare: Callable[[Any], Any] | None = None
-    """makes its own batch of the loader's"""
+    """makes its batch from the loader's batch; None to use the loader's"""
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of its hooked layers."""
         return tuple(self.readings)
 
     @property
     def model(self) -> str:
-        """The name that messages call it by."""
+        """The name for messages: that of its first model."""
         return self.models[0]
 
     def make_batch(self, raw: Any, index: int) -> Batch:
-        """Its own batch of what the loader gave."""
+        """Its `Batch` from batch number `index` of the loader.
+
+        Raises TypeError if that, or what `prepare` makes of it, holds no input for a network.
+        """
         model_input = raw
         if self.prepare is not None:
             try:
@@ -70,15 +75,15 @@ class Network:
 
 @dataclass(frozen=True)
 class PlannedModel:
-    """One model of the comparison, with the options that are its own."""
+    """One model of the comparison, with the options that are given for each model."""
 
     model: SimilarityModel
     device: torch.device
     inputs: Callable[[Any], Any] | None
-    """from the loader's batch to the model's own"""
+    """makes the model's batch from the loader's batch"""
     forward: Forward | None
     confounder_layers: Sequence[str]
-    """layers that are hooked as confounders, whether they are chosen or not"""
+    """layers whose outputs are confounders, compared or not"""
 
     @property
     def name(self) -> str:
@@ -90,13 +95,15 @@ class PlannedModel:
 
     @property
     def hooked_layers(self) -> list[str]:
+        """The chosen layers and the confounder layers, each once."""
         return list(dict.fromkeys((*self.model.layer_names, *self.confounder_layers)))
 
 
 def networks_of(models: Sequence[PlannedModel], options: ReadingOptions) -> list[Network]:
-    """Each network once, with the layers that any of its models asks for.
+    """The networks to run, each with the layers that any of its models needs.
 
-    A network under two names is run once, unless the two get different inputs, forwards or representations.
+    Models that share a module share its network and are run once, unless they differ in `inputs`, `forward` or device,
+    or a pattern of `representation` or `batch_dim` is about the layers of one model.
     """
     groups: dict[Any, list[PlannedModel]] = {}
     for model in models:

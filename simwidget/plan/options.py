@@ -1,4 +1,4 @@
-"""What is asked of a comparison, checked against its models before anything runs."""
+"""`Options`: the keyword arguments of `compare`. `Plan`: the same, checked against the models and resolved."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -32,7 +32,7 @@ InputsOption = Inputs | Sequence[Inputs | None] | Mapping[str, Inputs] | None
 
 @dataclass(frozen=True)
 class Options:
-    """The options of `compare`, as they were given; see there."""
+    """The keyword arguments of `compare` as they were given; `compare` documents each."""
 
     measures: Sequence[str] | str = ("cka", "dcka")
     device: DeviceOption = None
@@ -62,7 +62,10 @@ class Options:
         return Limits(self.max_batches, self.max_samples, self.max_seconds, self.until, self.until_quantile)
 
     def plan(self, models: Sequence[SimilarityModel]) -> "Plan":
-        """Check everything; raises ValueError or TypeError with what to do instead."""
+        """Check every option against the models and resolve it.
+
+        Raises ValueError or TypeError for the first option that is wrong; the message says what to give instead.
+        """
         names = tuple(model.model_name for model in models)
         modules = {model.model_name: model.model for model in models}
         measures = make_measures(self.measures, MeasureOptions(self.unbiased, self.average, self.remove_negative_eig))
@@ -70,7 +73,7 @@ class Options:
         confounders = resolve_confounders(self.confounder, modules) if uses_confounder else ()
         if uses_confounder and not confounders:
             raise ValueError(
-                "measure 'dcka' needs a confounder: give confounder=\"input\" or a callable on the batch, or take "
+                "measure 'dcka' needs a confounder: give confounder=\"input\" or a callable on the batch, or use "
                 'measures=("cka",)'
             )
         self._check_values()
@@ -125,7 +128,7 @@ class Options:
         )
 
     def _check_values(self) -> None:
-        """What can be checked without the models."""
+        """Check the options that do not depend on the models."""
         for option, least in (("gram_batch", 1), ("positions", 4), ("seed", 0)):
             value = getattr(self, option)
             is_valid = isinstance(value, int) and not isinstance(value, bool) and value >= least
@@ -134,8 +137,8 @@ class Options:
         self.limits.check()
         if self.auto_batch and not (self.unbiased and self.average == "hsic"):
             raise ValueError(
-                "auto_batch=True splits batches, which changes what biased estimates and means of the batches' own "
-                'ratios are: it needs unbiased=True and average="hsic"'
+                "auto_batch=True splits batches, which changes biased estimates and means of the ratios of batches: "
+                'it needs unbiased=True and average="hsic"'
             )
         self._check_checkpoint()
         if self.seed >= 2**31:
@@ -162,37 +165,40 @@ class CheckpointOptions:
 
     path: str | PathLike[str]
     seconds: float
-    """between two checkpoints, at least"""
+    """at least this many seconds lie between two checkpoints"""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a pass does."""
+    """A comparison whose options are checked: what is run, how it is read, and when it ends."""
 
     models: tuple[SimilarityModel, ...]
     networks: tuple[Network, ...]
     measures: tuple[Measure, ...]
     confounders: tuple[Confounder, ...]
     device: torch.device
-    """where the sums are"""
+    """the device of the sums: that of the first model"""
     grams: GramOptions
     positions: PositionOptions | None
-    """None unless tokens or positions are the samples"""
+    """how positions are drawn, where tokens or positions are the samples; else None"""
     limits: Limits
     checkpoint: CheckpointOptions | None
     auto_batch: bool
     changed_options: Mapping[str, Any]
-    """the options of `compare` that differ from their defaults, as they were given"""
+    """the options that differ from their defaults, as they were given; a checkpoint stores these"""
     as_given: Mapping[str, Any]
-    """the options as the provenance tells them"""
+    """the options as the provenance of a result records them: resolved names and numbers"""
 
     def network_of(self, model: str) -> int:
-        """The position of the network that stands for a model."""
+        """The position in `networks` of the network that runs a model."""
         return next(position for position, network in enumerate(self.networks) if model in network.models)
 
 
 def per_model(option: str, value: Any, names: Sequence[str], is_valid: Callable[[Any], bool]) -> dict[str, Any]:
-    """One value for each model, of an option that is one for all, one for each in order, or a mapping from names."""
+    """The value of an option for each model, from one value for all, a sequence in the models' order, or a mapping.
+
+    Raises ValueError for a wrong number of values or an unknown model, and TypeError for a value that is not valid.
+    """
     if isinstance(value, Mapping):
         for name in value:
             if name not in names:

@@ -1,4 +1,4 @@
-"""The options `representation` and `batch_dim`: how the outputs of all layers are read, checked against the models."""
+"""The options `representation` and `batch_dim`: how the outputs of all layers become representations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,32 +18,37 @@ class ReadingOptions:
     representations: Representations
     batch_dim: BatchDim
     position_representation: Representation | None
-    """ "tokens" or "positions" where these are the samples of the chosen layers, else None"""
+    """ "tokens" or "positions" if these are the samples, else None"""
 
     @staticmethod
     def of(
         representations: Representations, batch_dim: BatchDim, models: Sequence[SimilarityModel]
     ) -> "ReadingOptions":
-        """Raises ValueError for a `batch_dim` that is no dimension, or that names no layer of the models."""
+        """Raise ValueError for a `batch_dim` that cannot be a dimension, or a pattern that matches no chosen layer."""
         _check_batch_dim(batch_dim, models)
         chosen = (representations.for_layer(model.model_name, layer) for model in models for layer in model.layer_names)
         return ReadingOptions(representations, batch_dim, next((one for one in chosen if one in BY_POSITION), None))
 
     @property
     def names_models(self) -> bool:
-        """Whether a pattern is about the layers of one model, "model:layer", so that models are read differently."""
+        """Whether a pattern names a model ("model:layer"), so that one module may be read in two ways."""
         by_model = isinstance(self.batch_dim, Mapping) and ":" in "".join(map(str, self.batch_dim))
         return self.representations.names_models or by_model
 
     def representation_of(self, model: str, layer: str) -> Representation:
+        """The representation of a layer, chosen or confounder."""
         representation = self.representations.for_layer(model, layer)
-        # a layer that is hooked as a confounder alone may match no pattern
+        # a layer that is only a confounder may match no pattern
         if self.position_representation is not None and representation not in BY_POSITION:
             return self.position_representation
         return representation
 
     def dims_of(self, model: str, layer: str, sequence_first: bool) -> tuple[tuple[int, ...], bool]:
-        """The dimensions that may hold the samples, the likeliest first, and whether the user gave them."""
+        """The dimensions that may hold the samples of a layer's output, and whether the user gave them.
+
+        The first of them whose length is the number of samples is taken. `sequence_first` says whether the output is
+        (tokens, n, features), as in torch's `batch_first=False` modules.
+        """
         if isinstance(self.batch_dim, Mapping):
             for pattern, dim in self.batch_dim.items():
                 if matches(pattern, model, layer):

@@ -1,4 +1,4 @@
-"""Pictures of results with matplotlib. They take a result and an `ax`, and return the `ax`."""
+"""Matplotlib pictures of results: functions that take a `SimilarityResult` and an Axes and return the Axes."""
 
 from simwidget.plots.heatmap import heatmap
 

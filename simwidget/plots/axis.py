@@ -1,4 +1,7 @@
-"""The names and brackets beside one axis of a map. They are laid out whenever it is drawn, for the size it then has."""
+"""The names and brackets beside one axis of a heatmap, as a matplotlib artist.
+
+They are laid out again whenever the figure is drawn, for its size at that moment.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,37 +18,38 @@ from simwidget.plots.figure_text import FigureText
 from simwidget.plots.layout import MAX_BRACKET_LEVELS, AxisNode, AxisRange, Label, arrange_labels, walk
 
 FONTS = {False: FontProperties(size=7), True: FontProperties(size=7, weight="bold")}
-"""Of usual names and of strong ones."""
+"""The fonts of names that are not emphasized, and of those that are."""
 TICK_SPAN, BRACKET_SPAN, NAME_OFFSET = (1.5, 3.5), (2.0, 4.5), 7.0
-"""Points off the cells where a row's tick, a block's bracket and the names begin and end."""
+"""Distances from the cells in points: start and end of a row's tick and of a bracket, and the start of names."""
 GAP = 4.0
+"""Points between the names and the next column of brackets or the axis label."""
 LINE_STYLE: dict[str, Any] = {"linewidths": 0.6, "alpha": 0.7, "capstyle": "butt", "joinstyle": "miter"}
 MAX_NAME_WIDTH, MAX_NAME_SHARE = 120.0, 0.3
-"""Points that a name may take, and the share of the room for the whole map."""
+"""The longest name beside the rows: in points, and as a share of the space that the figure has for the Axes."""
 
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """The room that names and brackets take."""
+    """The space that names and brackets take, and their arrangement."""
 
     names: float
-    """points off the cells, up to the longest name's end"""
+    """distance in points from the cells to the end of the longest name"""
     bracket_levels: int
-    """columns of brackets outside of the names"""
+    """number of columns of brackets outside of the names"""
     horizontal: bool
-    """whether the names are written level"""
+    """whether the names next to the cells are written horizontally"""
 
 
 NO_SPACE = LabelSpace(0.0, 0, True)
 
 
 class LayerNames(Artist):
-    """What stands beside the rows or below the columns of a map.
+    """The names and brackets to the left of the rows, or below the columns, of a heatmap.
 
     Args:
-        axis: the y-axis of the map's Axes for the rows, the x-axis for the columns; they are at the whole numbers.
-        nodes: what is there, as `layout.axis_nodes` makes it.
-        emphasized: rows that are named whatever is near, in bold.
+        axis: the y-axis of the Axes for the rows, or the x-axis for the columns; row k is at the coordinate k.
+        nodes: the rows and blocks of this axis, made by `layout.axis_nodes`.
+        emphasized: rows that are always named, in bold.
     """
 
     def __init__(self, axis: Any, nodes: Sequence[AxisNode], emphasized: Collection[int] = ()) -> None:
@@ -58,20 +62,20 @@ class LayerNames(Artist):
         self._measured_space: LabelSpace | None = None
         self._figure_text = FigureText(axis.figure)
         self.set_clip_on(False)
-        # drawn before the axis' own label, which must know how far off it is
+        # drawn before the label of the axis, because drawing sets the distance of that label
         self.set_zorder(0)
         axis.axes.add_artist(self)
         axis.set_ticks([])
         self.place_labels()
 
-    # --- what matplotlib asks of an artist ---------------------------------------------------------------------------
+    # --- the interface of a matplotlib artist -------------------------------------------------------------------------
 
     def get_children(self) -> list[Artist]:
-        """The texts and lines, as they were last drawn."""
+        """The texts and lines of the latest layout."""
         return self._children
 
     def draw(self, renderer: Any) -> None:
-        """Lay everything out, in the room that the figure's layout has left, and draw it."""
+        """Lay out and draw the names, in no more space than `get_window_extent` took for them."""
         if self.get_visible():
             self.place_labels(self._measured_space)
             for child in self._children:
@@ -80,7 +84,7 @@ class LayerNames(Artist):
         self.stale = False
 
     def get_window_extent(self, renderer: Any = None) -> Bbox:
-        """The box around everything, with room for the axis' own label beyond."""
+        """The box around all names and brackets, including the space for the label of the axis."""
         self._measured_space = self.place_labels()
         boxes = [child.get_window_extent(renderer) for child in self._children]
         if not boxes:
@@ -95,13 +99,13 @@ class LayerNames(Artist):
         return Bbox.from_extents(x0, y0, x1, y1)
 
     def get_tightbbox(self, renderer: Any = None) -> Bbox | None:
-        """The same, so that a figure's layout leaves room for it."""
+        """The same box, for which the layout of the figure leaves space."""
         return self.get_window_extent(renderer) if self._nodes else None
 
     # --- the layout --------------------------------------------------------------------------------------------------
 
     def place_labels(self, limit: LabelSpace | None = None) -> LabelSpace:
-        """Make the texts and lines for the present size, in at most some room; returns what they take."""
+        """Make the texts and lines for the present size, in at most the space `limit`; returns the space they take."""
         self._children = []
         low, high = sorted(self._axis.get_view_interval())
         length = (self._box.height if self._vertical else self._box.width) / self._pixels_per_point
@@ -129,7 +133,7 @@ class LayerNames(Artist):
         texts = {label: shorten(label) for label in named}
         longest = max((self._text_width(texts[one], one.emphasized) for one in named if not one.level), default=0.0)
         names = NAME_OFFSET + (line_height if horizontal and not self._vertical else longest)
-        # of the names beside the cells, and of each column of brackets with the blocks' names along them
+        # distances from the cells: of the names beside them (level 0), and of each column of brackets
         offsets = [0.0] + [
             names + GAP + (BRACKET_SPAN[1] + line_height) * k for k in range(1 + max(one.level for one in labels))
         ]
@@ -164,9 +168,9 @@ class LayerNames(Artist):
         return found
 
     def _to_pixels(self, along: float, offset: float) -> tuple[float, float]:
-        """Pixels, from points along the axis and off it."""
+        """The pixel at some distances in points: along the axis from its start, and away from the cells."""
         box, along, offset = self._box, along * self._pixels_per_point, offset * self._pixels_per_point
-        # the rows run down, which matplotlib calls inverted
+        # matplotlib calls the y-axis inverted when the rows run from top to bottom
         if self._vertical:
             return box.x0 - offset, box.y1 - along if self._axis.get_inverted() else box.y0 + along
         return box.x1 - along if self._axis.get_inverted() else box.x0 + along, box.y0 - offset
@@ -180,20 +184,20 @@ class LayerNames(Artist):
 
     @property
     def _pixels_per_point(self) -> float:
-        """Pixels a point."""
+        """Pixels in a point."""
         return float(self._axis.figure.dpi) / 72
 
     def _text_width(self, text: str, emphasized: bool = False) -> float:
         return self._figure_text.size(text, FONTS[emphasized])[0]
 
     def _line_height(self) -> float:
-        """The height of the tallest name, and some air."""
+        """The height of the tallest name plus half a point, the least distance of two names."""
         characters = "".join(sorted(set().union(*(node.name for node in walk(self._nodes)))))
         return max(self._figure_text.size(characters, font)[1] for font in FONTS.values()) + 0.5
 
 
 def available_size(ax: Any) -> tuple[float, float]:
-    """Width and height, in points, of the part of the figure that an Axes and what is around it have."""
+    """Width and height in points of the part of the figure that belongs to an Axes with its labels."""
     spec = ax.get_subplotspec()
     box = ax.get_position(original=True) if spec is None else spec.get_position(ax.figure)
     figure_box = ax.figure.bbox

@@ -1,4 +1,4 @@
-"""How numbers become colours. Limits never follow the data; a scale that is not the usual one has a note."""
+"""The colour map and colour limits of a heatmap. Limits never follow the data; other limits than usual are noted."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,23 +9,24 @@ from numpy.typing import NDArray
 
 PALETTE, DIVERGING = "magma", "RdBu_r"
 MIN_LOG_DISTANCE = 1e-3
-"""log(1 - s) ends here: what is closer to 1 has one colour."""
+"""Logarithmic colours end at 1 - s = 0.001: all values s that are closer to 1 have the same colour."""
 DEFAULT_THRESHOLD = 0.02
-"""Errors run to five times the threshold, and this is the usual one."""
+"""The threshold of standard errors if none is given. Colours of errors run from 0 to five times the threshold."""
 
 
 @dataclass(frozen=True)
 class Colours:
-    """The colours of one map."""
+    """The colours of one heatmap."""
 
     palette: str | Colormap
     norm: Normalize
     ticks: tuple[float, ...] | None
-    """of the colour bar, where they are not matplotlib's"""
+    """ticks of the colour bar; None for those that matplotlib chooses"""
     note: str
+    """for the title: which limits or scale, if they are not the usual ones"""
 
     def extend(self, values: NDArray[np.float64]) -> str:
-        """At which ends of the colour bar values lie beyond, as matplotlib says it."""
+        """Which ends of the colour bar are exceeded by values: "neither", "min", "max" or "both"."""
         low, high = self.norm.vmin or 0.0, self.norm.vmax or 0.0
         with np.errstate(invalid="ignore"):
             below, above = bool((values < low - 1e-9).any()), bool((values > high + 1e-9).any())
@@ -42,20 +43,24 @@ def colours_of(
     vmax: float | None,
     threshold: float | None,
 ) -> Colours:
-    """The colours of a measure of this kind, or of its errors."""
+    """The colours of a measure of some kind ("similarity", "difference", ...) or of its standard errors.
+
+    Raises ValueError for limits that are no range, or that cannot be combined with `log`.
+    """
     diverging = kind == "difference" and not stderr
     palette = cmap or (DIVERGING if diverging else PALETTE)
     if log:
         if diverging or stderr or vmin is not None or vmax is not None:
             raise ValueError(
-                "log=True spreads similarities near 1: not for differences or errors, nor with vmin or vmax"
+                "log=True spreads similarities close to 1: use it without vmin and vmax, and not for differences or "
+                "standard errors"
             )
         norm = FuncNorm((_to_log, _from_log), vmin=0.0, vmax=1 - MIN_LOG_DISTANCE)
         return Colours(palette, norm, (0.0, 0.9, 0.99, 0.999), "colours by log(1 − s)")
     default = (-1.0 if diverging else 0.0, 5 * (threshold or DEFAULT_THRESHOLD) if stderr else 1.0)
     low, high = (given if given is not None else limit for given, limit in zip((vmin, vmax), default, strict=True))
     if not low < high:
-        raise ValueError(f"vmin={low:g}, vmax={high:g}: the colours need a range")
+        raise ValueError(f"vmin={low:g}, vmax={high:g}: vmin must be smaller than vmax")
     digits = 3 if stderr else 2
     texts = [f"{limit:.{digits}f}".replace("-", "−") for limit in (low, high)]
     note = "" if (low, high) == default else f"colours from {texts[0]} to {texts[1]}"

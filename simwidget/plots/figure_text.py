@@ -1,4 +1,4 @@
-"""Texts on a figure, their sizes, and any string as something that the font can show."""
+"""Making and measuring the texts of a figure, with escapes for characters that the font lacks."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from simwidget.plots.text import shorten
 
 
 class FigureText:
-    """Makes and measures the texts of one figure, each text once for each resolution."""
+    """Makes and measures the texts of one figure. Sizes are kept for each text, font and resolution."""
 
     def __init__(self, figure: Any) -> None:
         self._figure = figure
         self._sizes: dict[tuple[str, FontProperties, float], tuple[float, float]] = {}
 
     def make(self, string: str, font: FontProperties, **style: Any) -> Text:
-        """A text in pixels of the figure, which the caller draws."""
+        """A text artist, positioned in pixels of the figure, which the caller draws. Markup is not interpreted."""
         text = Text(
             text=escape_missing_glyphs(string, font), fontproperties=font, parse_math=False, usetex=False, **style
         )
@@ -24,7 +24,7 @@ class FigureText:
         return text
 
     def size(self, string: str, font: FontProperties) -> tuple[float, float]:
-        """Width and height in points."""
+        """Width and height of a text in points."""
         dpi = self._figure.dpi
         key = (string, font, dpi)
         if key not in self._sizes:
@@ -33,15 +33,15 @@ class FigureText:
         return self._sizes[key]
 
     def shorten(self, string: str, font: FontProperties, max_width: float) -> str:
-        """The string, shortened to so many points."""
+        """The string, shortened to at most this many points."""
         return shorten(string, lambda part: self.size(part, font)[0] <= max_width)
 
 
 def escape_missing_glyphs(string: str, font: FontProperties) -> str:
-    r"""The string with an escape like `\u5c42` for every character that cannot be seen or that the font lacks.
+    r"""The string with an escape such as `\u5c42` for each character that is not printable or that the font lacks.
 
-    Every family of the font is tried: `matplotlib.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK JP"]` has
-    more of them.
+    All families of the font are searched. For more characters, add families:
+    `matplotlib.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK JP"]`.
 
     >>> print(escape_missing_glyphs("ä$_{b}$\n层", FontProperties(family=["DejaVu Sans"])))
     ä$_{b}$\n\u5c42

@@ -1,4 +1,4 @@
-"""One matrix of a result as a map."""
+"""`heatmap`: one matrix of a result as a matplotlib picture."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from simwidget.text.suggestions import did_you_mean
 TITLE_FONT = FontProperties(size=10)
 LABEL_FONT = FontProperties(size=9)
 NO_MARKUP: dict[str, Any] = {"parse_math": False, "usetex": False}
-"""Names are no formulas, whatever is in them."""
+"""Keyword arguments of texts: names are printed as they are, even if they look like formulas."""
 
 
 def heatmap(
@@ -46,35 +46,38 @@ def heatmap(
     log: bool = False,
     colorbar: bool = True,
 ) -> Axes:
-    """One matrix: rows are the layers of the view's first model, from the top; columns those of its second.
+    """Draw one matrix of a result as a heatmap.
 
-    The colour limits are those given, 0 to 1 by default and -1 to 1 for a difference, never the data's; a colour bar
-    with a pointed end says that values lie beyond. Cells without a number are grey and hatched. Blocks of layers have
-    brackets; blocks and layers are named as far as the names fit, at whatever size the figure is drawn. Saved as SVG
-    or PDF, the cells are a picture and everything else is lines and letters.
+    Rows are the layers of the first model of the view, from the top; columns are the layers of the second. Colour
+    limits never follow the data: they are 0 to 1, or -1 to 1 for a difference, unless `vmin` or `vmax` is given. A
+    colour bar with a pointed end means that some values exceed the limit. Cells without a number are grey and hatched.
+    Blocks of layers have brackets. Names are chosen to fit whenever the figure is drawn, whatever its size. In SVG and
+    PDF files the cells are an embedded image, and all else is vector graphics.
 
     Args:
-        result: what to draw.
-        measure: one of the result's measures or differences; its first measure by default.
-        view: as in `SimilarityResult.matrix`.
-        ax: matplotlib Axes to draw on; a new figure by default.
-        stderr: draw the standard errors instead of the values, from 0 to five times the threshold, 0.1 by default.
-        open_x, open_y: the blocks of the rows' and of the columns' model that stand open; a folded one is one row, its
-            own output's, else its last layer's. By default every layer is drawn.
-        threshold: hatch the values whose standard error is larger, or not known yet.
-        selection: a layer of the rows and one of the columns; their cell is outlined.
-        title, xlabel, ylabel: by default the measure with the number of samples and what is unusual about the colours,
-            and the models' names.
-        cmap: a matplotlib colour map; by default "magma", and "RdBu_r" for a difference.
-        vmin, vmax: values at the ends of the colour map.
-        log: colours by log(1 - s), which spreads similarities close to 1.
+        result: the result.
+        measure: one of its measures or differences; by default its first measure.
+        view: the two models, as in `SimilarityResult.matrix`.
+        ax: the matplotlib Axes to draw on; by default those of a new figure.
+        stderr: draw the standard errors instead of the values, with colours from 0 to five times the threshold (0.1 if
+            no threshold is given).
+        open_x, open_y: the blocks of the row model and of the column model that are unfolded. A folded block is drawn
+            as one row: that of its own output, or else of its last layer. By default all blocks are unfolded.
+        threshold: hatch the cells whose standard error is larger than this, or unknown.
+        selection: a layer of the rows and a layer of the columns, whose cell is outlined.
+        title: by default the measure, the number of samples, and notes on unusual colours.
+        xlabel, ylabel: by default the names of the models.
+        cmap: a matplotlib colour map; by default "magma", or "RdBu_r" for a difference.
+        vmin, vmax: the values at the two ends of the colour map.
+        log: colour by log(1 - s), which spreads similarities s close to 1.
         colorbar: whether to add a colour bar.
 
     Returns:
         The Axes.
 
     Raises:
-        ValueError: an unknown measure, model, block or layer, or colours that make no sense.
+        ValueError: an unknown measure, model, block or layer; `vmin` not below `vmax`; or `log` with a difference,
+            standard errors or limits.
     """
     kind = result.kind(measure)
     colours = colours_of(kind, stderr=stderr, log=log, cmap=cmap, vmin=vmin, vmax=vmax, threshold=threshold)
@@ -125,12 +128,12 @@ def heatmap(
 
 @dataclass(frozen=True)
 class MapSide:
-    """The rows or the columns."""
+    """The rows or the columns of the heatmap."""
 
     tree: LayerTree
     entries: list[Entry]
     selected: int | None
-    """which of them is outlined"""
+    """the position of the entry that is outlined"""
 
 
 def _map_side(
@@ -145,13 +148,13 @@ def _map_side(
         return MapSide(tree, entries, None)
     if layer not in tree.names:
         raise ValueError(f"selection: {model!r} has no layer {layer!r}.{did_you_mean(layer, tree.names)}")
-    paths = paths_of(layer)  # a layer that is folded away stands in its block's row
+    paths = paths_of(layer)  # a layer in a folded block is in the row of that block
     row = next(k for k, one in enumerate(entries) if tree.names[one.index] == layer or one.folded in paths)
     return MapSide(tree, entries, row)
 
 
 def _set_title(ax: Any, lines: Sequence[Sequence[str]], separator: str) -> None:
-    """Put the title over the map: lines of pieces, and more lines where they are too long."""
+    """Set the title: each line is given in pieces, and continues on a further line where it is too long."""
     figure_text, max_width = FigureText(ax.figure), 0.9 * available_size(ax)[0]
 
     def fits(line: str) -> bool:

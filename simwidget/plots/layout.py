@@ -1,4 +1,8 @@
-"""Which names stand beside an axis, and where, so that none touches another. Lengths in points; no matplotlib here."""
+"""Which layers and blocks are named beside an axis of a heatmap, and where, so that no two names overlap.
+
+Next to the cells is a column of names, of rows and of blocks; outside of it are columns of brackets, with the names of
+larger blocks along them. Lengths are in points. Nothing here depends on matplotlib.
+"""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -8,20 +12,22 @@ from simwidget.plots.text import name_within
 from simwidget.result.layer_tree import Entry, LayerTree
 
 MAX_BRACKET_LEVELS = 2
-"""Columns of brackets outside of the names; blocks around these have none."""
+"""Columns of brackets outside of the names. Blocks that enclose these have no bracket."""
 MIN_NAMED_CHILDREN = 4
-"""A block of numbered parts is opened where so many of them can be named."""
+"""A block of numbered parts gets a bracket if at least this many of the parts can be named beside the rows."""
 MIN_NAMED_SHARE = 0.6
-"""A block of blocks is opened where those that can be named are so much of it."""
+"""A block of blocks gets a bracket if the blocks in it that can be named have at least this share of its rows."""
 MAX_BLOCK_NAME_WIDTH = 60.0
-"""Room for a block's name, be it cut."""
+"""A bracket must be long enough for its block's name, of which at most this length counts; the rest is cut."""
 PADDING = 4.0
+"""Length of a bracket beyond the name along it."""
 MIN_BRACKET_LENGTH = 3.0
+"""Blocks without a name have a bracket if they are at least this long."""
 
 
 @dataclass(frozen=True, eq=False)
 class AxisNode:
-    """A row of the axis, or a block with the nodes in it."""
+    """A node of the tree beside an axis: a row, or a block with its children. It has the rows `first` to `last`."""
 
     name: str
     first: int
@@ -37,13 +43,13 @@ class AxisNode:
 
 @dataclass(frozen=True)
 class Label:
-    """A name, and the stretch of the axis that it is for. One without a text is a bracket alone."""
+    """A name and the part of the axis that it is for, from `start` to `end`. Without a text, it is only a bracket."""
 
     text: str
     start: float
     end: float
     level: int
-    """0 beside the rows, k along a bracket in the k-th column outside of these names"""
+    """0 for names beside the rows, k for a bracket in the k-th column outside of them"""
     is_block: bool
     emphasized: bool = False
 
@@ -57,14 +63,14 @@ class Label:
 
 
 class AxisRange:
-    """A length of an axis on which the rows from `low` to `high` are seen; both may be between rows."""
+    """An axis of some length in points that shows the rows from `low` to `high`, which may be fractions of rows."""
 
     def __init__(self, low: float, high: float, length: float) -> None:
         self._low, self._high = low, high
         self._step = length / (high - low)
 
     def span(self, node: AxisNode) -> tuple[float, float]:
-        """Where a node starts and ends, as far as it is seen."""
+        """Where the visible part of a node starts and ends, from the start of the axis."""
         start, end = (min(max(edge, self._low), self._high) for edge in (node.first - 0.5, node.last + 0.5))
         return (start - self._low) * self._step, (end - self._low) * self._step
 
@@ -77,7 +83,7 @@ class AxisRange:
 
 
 def axis_nodes(tree: LayerTree, entries: Sequence[Entry]) -> list[AxisNode]:
-    """The blocks and rows of an axis, from its start.
+    """The blocks and rows of an axis as trees, from the start of the axis. Folded blocks are rows.
 
     >>> tree = LayerTree(["stem", "one.conv", "one.norm", "two.a", "two.b"])
     >>> [(node.name, len(node.children), node.folded) for node in axis_nodes(tree, tree.entries(["one"]))]
@@ -104,7 +110,7 @@ def axis_nodes(tree: LayerTree, entries: Sequence[Entry]) -> list[AxisNode]:
 
 
 def walk(nodes: Sequence[AxisNode]) -> Iterator[AxisNode]:
-    """All blocks and rows, a block before what lies in it."""
+    """All nodes of the trees, parents before their children."""
     for node in nodes:
         yield node
         yield from walk(node.children)
@@ -120,23 +126,24 @@ def arrange_labels(
 ) -> list[Label]:
     """The names and brackets of an axis.
 
-    A block is named beside the middle of its rows, or, where what lies in it can be named instead, along a bracket
-    outside of these names. Where names would stand too close, blocks go before rows, the members of a numbered sequence
-    after others, and large ones before small ones.
+    A block whose children can be named has its own name along a bracket, outside of their names; any other block is
+    named beside the middle of its rows. Where names would be too close, some are left out. The order of priority is:
+    emphasized rows, then blocks, then rows; among these, members of a numbered sequence come after others, and large
+    ones before small ones.
 
     Args:
-        nodes: as `axis_nodes` makes them.
-        axis_range: where they are.
-        line_height: the least distance of two names beside the rows.
-        text_width: of a text.
-        emphasized: rows that are named first of all.
-        max_levels: columns of brackets outside of the names.
+        nodes: made by `axis_nodes`.
+        axis_range: the length of the axis and the rows that it shows.
+        line_height: the least distance between two names beside the rows.
+        text_width: a function from a text to its width.
+        emphasized: rows that are named before all others.
+        max_levels: the number of columns of brackets.
     """
     levels: dict[AxisNode, int] = {}
     beside: list[AxisNode] = []
 
     def assign_level(node: AxisNode) -> int:
-        """How many columns of brackets there are over a node, its own among them."""
+        """Set the bracket levels of the node and all nodes in it; returns its own: 0 if it is named beside its rows."""
         if not axis_range.length(node) > 0:
             return 0
         if not _shows_children(node, axis_range, line_height, text_width):
@@ -171,13 +178,13 @@ def arrange_labels(
 
 
 def _priority(node: AxisNode) -> tuple[bool, bool, int]:
-    """Which names come first: see `arrange_labels`."""
+    """The sort key for the order of priority that `arrange_labels` describes."""
     in_sequence = node.parent is not None and _is_numbered(node.parent)
     return not node.children, in_sequence, 0 if in_sequence else -node.n_rows
 
 
 def _without_collisions(nodes: Sequence[AxisNode], axis_range: AxisRange, line_height: float) -> list[AxisNode]:
-    """Those of the nodes that keep their distance, the first before the others."""
+    """The nodes, in order of priority, without those that would be too close to an earlier one."""
     kept: list[AxisNode] = []
     for node in nodes:
         if all(abs(axis_range.middle(node) - axis_range.middle(other)) >= line_height for other in kept):
@@ -188,7 +195,7 @@ def _without_collisions(nodes: Sequence[AxisNode], axis_range: AxisRange, line_h
 def _shows_children(
     node: AxisNode, axis_range: AxisRange, line_height: float, text_width: Callable[[str], float]
 ) -> bool:
-    """Whether what lies in a block is named: all of it, most of it, or enough of a numbered sequence."""
+    """Whether a block gets a bracket because its children can be named: all, most, or enough of a numbered sequence."""
     length = axis_range.length(node)
     own = name_within(node.name, node.parent.name if node.parent else None)
     if not node.children or min(text_width(own), MAX_BLOCK_NAME_WIDTH) + PADDING > length:
@@ -202,13 +209,13 @@ def _shows_children(
 
 
 def _children_to_name(block: AxisNode) -> list[AxisNode]:
-    """The parts by which a block is told: the blocks in it, if these are most of it."""
+    """The children that are named for a block: only the blocks among them, if these have at least half of its rows."""
     blocks = [child for child in block.children if child.children]
     return blocks if 2 * sum(child.n_rows for child in blocks) >= block.n_rows else block.children
 
 
 def _is_numbered(block: AxisNode) -> bool:
-    """Whether every k-th name of a block's parts tells the others: "layer1.0", "layer1.1", ..."""
+    """Whether the names of its children differ in a final number only ("layer1.0", ...): every k-th is enough."""
     names = [child.name for child in _children_to_name(block) if child.name != block.name]
     stems = {re.sub(r"\d+$", "", name) for name in names}
     return len(stems) == 1 and stems.isdisjoint(names)

@@ -1,4 +1,4 @@
-"""What lies on the cells of a map: hatching, and the outline of the held one."""
+"""Marks on the cells of a heatmap: hatching, and the outline of the selected cell."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,16 +11,19 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 MIN_OUTLINE = 5.0
-"""An outlined cell is at least so many points wide and high."""
+"""The least width and height of an outline in points, however small the cell."""
 
 
 def hatch_missing(ax: Any, cells: NDArray[np.bool_]) -> None:
-    """Draw some cells (rows, columns) as having no number."""
+    """Cover the cells that have no number, given as a mask (rows, columns), with hatched grey."""
     _hatch(ax, cells, facecolor="#e4e4e7", edgecolor="#a1a1aa", hatch="////")
 
 
 def hatch_unsettled(ax: Any, cells: NDArray[np.bool_], colours: NDArray[np.float64]) -> None:
-    """Hatch some cells (rows, columns) over their colours (rows, columns, 4): in white on dark ones, else in black."""
+    """Hatch the cells whose standard error is too large, given as a mask (rows, columns).
+
+    `colours` (rows, columns, 4) are their RGBA colours: the lines are white on dark cells and black on bright ones.
+    """
     bright = colours[..., :3] @ [0.299, 0.587, 0.114] > 0.5
     _hatch(ax, cells & bright, facecolor="none", edgecolor="#00000090", hatch="////")
     _hatch(ax, cells & ~bright, facecolor="none", edgecolor="#ffffff90", hatch="////")
@@ -30,12 +33,12 @@ def _hatch(ax: Any, cells: NDArray[np.bool_], **style: Any) -> None:
     corners = [[(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)] for x0, y0, x1, y1 in _boxes(cells)]
     if corners:
         codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(corners)
-        # thousands of boxes make a large vector drawing, so they are pixels like the cells
+        # rasterized like the cells: thousands of boxes make a large vector file
         ax.add_patch(PathPatch(Path(np.concatenate(corners), codes), linewidth=0, rasterized=True, **style))
 
 
 def _boxes(cells: NDArray[np.bool_]) -> Iterator[tuple[float, float, float, float]]:
-    """Left, top, right and bottom edges of boxes that cover the cells: runs in a row, and equal runs below them."""
+    """Boxes (left, top, right, bottom) that cover the cells: runs of cells in a row, joined with equal runs below."""
     open_runs: dict[tuple[int, int], int] = {}
     for row in range(len(cells) + 1):
         row_cells = cells[row] if row < len(cells) else np.zeros(cells.shape[1], bool)
@@ -48,7 +51,7 @@ def _boxes(cells: NDArray[np.bool_]) -> Iterator[tuple[float, float, float, floa
 
 
 class Outline(Artist):
-    """A black and a white frame around a cell, visible on any colours, and large enough to see."""
+    """A black frame with a white one inside around a cell: visible on every colour, and never too small to see."""
 
     def __init__(self, ax: Any, row: int, column: int) -> None:
         super().__init__()
@@ -60,7 +63,7 @@ class Outline(Artist):
         ax.add_artist(self)
 
     def draw(self, renderer: Any) -> None:
-        """Draw it around where the cell is now."""
+        """Draw both frames around the present position of the cell."""
         point = self.figure.dpi / 72
         cell = Bbox(self._ax.transData.transform(self._cell))
         width, height = (max(abs(side), MIN_OUTLINE * point) for side in (cell.width, cell.height))

@@ -1,4 +1,4 @@
-"""Names and titles, as short as their place demands."""
+"""Shortening and wrapping of names and titles, for a given test of whether a text fits."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ NUMBER = r"\d+(#\d+)?"
 
 
 def name_within(name: str, block: str | None) -> str:
-    """What a layer or block is called inside a block; a number keeps the word before it.
+    """The name of a layer or block relative to a block around it. A number keeps the word before it.
 
     >>> name_within("layer3.5.conv1", "layer3.5"), name_within("layer3.5", "layer3"), name_within("layer3.5", None)
     ('conv1', 'layer3.5', 'layer3.5')
@@ -22,7 +22,9 @@ def name_within(name: str, block: str | None) -> str:
 
 
 def shorten(text: str, fits: Callable[[str], bool]) -> str:
-    """The text, or as much of its two ends as fits: the beginning says where a layer is, the end what it is.
+    """The text, or the longest beginning and end of it that fit, with "…" between them.
+
+    Both are kept because the beginning of a module name says where a layer is and the end what it is.
 
     >>> shorten("encoder.layers.11.attention", lambda text: len(text) <= 15)
     'encoder…tention'
@@ -44,7 +46,7 @@ def _both_ends(text: str, n_kept: int) -> str:
 
 
 def wrap(pieces: Sequence[str], separator: str, fits: Callable[[str], bool]) -> list[str]:
-    """Lines of as many pieces as fit.
+    """The pieces joined into lines, each with as many pieces as fit; a single piece that is too long is shortened.
 
     >>> wrap(["CKA", "1,000 samples", "partial"], ", ", lambda text: len(text) < 20)
     ['CKA, 1,000 samples', 'partial']

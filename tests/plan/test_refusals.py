@@ -196,10 +196,10 @@ REFUSED = [
     # confounder=
     ("token ids without an embedding", IN_THE_RUN, ValueError, net,
      lambda: [torch.zeros(N, 8, dtype=torch.long)], DCKA,
-     "the input is int64, whose inner products mean nothing, and no model has an nn.Embedding to take in its place: "
-     'give confounder= a layer, or a callable from the batch to a float tensor, or take measures=("cka",)'),
+     "the input is int64, whose inner products mean nothing, and no model has an nn.Embedding to use in its place: "
+     'give confounder= a layer, or a callable from the batch to a float tensor, or use measures=("cka",)'),
     ("an input that is no tensor", IN_THE_RUN, ValueError, net, lambda: [x.to_sparse() for x in vectors()], DCKA,
-     "the batch's input is no one tensor (n, ...): give confounder= a callable from the batch to one, or take "
+     "the batch's input is not one tensor (n, ...): give confounder= a callable from the batch to a tensor, or use "
      'measures=("cka",)'),
     ("labels without labels", IN_THE_RUN, ValueError, net, vectors, {**DCKA, "confounder": "labels"},
      "confounder 'labels': the batch holds no integer class labels (32,); the loader must give (input, labels), or a "
@@ -211,7 +211,7 @@ REFUSED = [
     ("an unknown layer of a model", AT_ONCE, ValueError, net, vectors, {**DCKA, "confounder": "net:stm"},
      "confounder='net:stm': 'net' has no such layer. Did you mean 'stem'?"),
     ("a layer of two models", AT_ONCE, ValueError, two, vectors, {**DCKA, "confounder": "stem"},
-     "confounder='stem' is a layer of 2 models: say which, 'first:stem' or 'second:stem'"),
+     "confounder='stem' is a layer of 2 models: give 'first:stem' or 'second:stem'"),
     ("a confounder twice", AT_ONCE, ValueError, net, vectors, {**DCKA, "confounder": ["input", "input"]},
      "confounder 'input' is given twice"),
     ("a confounding layer that never runs", IN_THE_RUN, ValueError, Unused, vectors, {**DCKA, "confounder": "unused"},
@@ -225,11 +225,11 @@ REFUSED = [
      "confounder 'part', layer 'part', batch 0: its output (sparse_coo float32 (32, 8)) is not dense: give "
      "representation= a callable for this layer that makes it a dense (32, ...) tensor"),
     ("a confounder with other rows", IN_THE_RUN, ValueError, net, vectors, {**DCKA, "confounder": first_rows},
-     "confounder 'first_rows' gave (3, 8); it must give a tensor (32, ...), one row a sample"),
+     "confounder 'first_rows' returned (3, 8); it must return a tensor (32, ...), one row a sample"),
     ("a confounder without a tensor", IN_THE_RUN, ValueError, net, vectors, {**DCKA, "confounder": as_list},
-     "confounder 'as_list' gave list; it must give a tensor (32, ...), one row a sample"),
+     "confounder 'as_list' returned list; it must return a tensor (32, ...), one row a sample"),
     ("a sparse confounder", IN_THE_RUN, ValueError, net, vectors, {**DCKA, "confounder": dense_no_more},
-     "confounder 'dense_no_more' gave a sparse_coo float32 tensor; it must give a dense one"),
+     "confounder 'dense_no_more' returned a sparse_coo float32 tensor; it must return a dense one"),
     # forward=, inputs=, device=
     *((f"{option}= for one of two", AT_ONCE, ValueError, two, vectors, {option: (None,)},
        f"{option} has 1 entries for 2 models: give one for each") for option in ("forward", "inputs", "device")),
@@ -243,9 +243,9 @@ REFUSED = [
     ("device= no device", AT_ONCE, TypeError, two, vectors, {"device": ("cpu", 1.5)},
      "device of 'second' is a float: give a torch.device or its name, or None"),
     ("an unknown device", AT_ONCE, ValueError, net, vectors, {"device": "gpu"},
-     "device='gpu' of 'net' is no device of torch: give 'cpu', 'cuda', 'cuda:1' or 'mps'"),
+     "device='gpu' of 'net' is not a device of torch: give 'cpu', 'cuda', 'cuda:1' or 'mps'"),
     pytest.param("a device that is not there", AT_ONCE, ValueError, two, vectors, {"device": ("cpu", "cuda:1")},
-     "device='cuda:1' of 'second' is not on this machine: give another, or leave device= out", marks=NO_CUDA),
+     "device='cuda:1' of 'second': this machine has no such device; give another one, or none", marks=NO_CUDA),
     ("a model that cannot be moved", IN_THE_RUN, RuntimeError, lambda: nn.Sequential(nn.Linear(8, 4, device="meta")),
      vectors, {}, "model 'net' cannot be moved to cpu (Cannot copy out of meta tensor; no data! Please use "
      "torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a different "

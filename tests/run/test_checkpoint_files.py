@@ -67,7 +67,7 @@ def test_a_loader_that_ends_early_is_refused(tmp_path):
 def test_a_file_that_exists_is_not_written_over(tmp_path):
     path = tmp_path / "run.simw"
     path.write_text("precious")
-    with pytest.raises(ValueError, match=r"exists: go on with its run, simwidget.resume"):
+    with pytest.raises(ValueError, match=r"exists: continue its run with simwidget.resume"):
         sw.compare({"a": mlp(0)}, LOADERS["a list"](), checkpoint=path)
     assert path.read_text() == "precious"
 
