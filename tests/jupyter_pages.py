@@ -15,6 +15,8 @@ KERNELS = Path(os.environ.get("SIMWIDGET_KERNELS", ROOT / ".venv" / "kernels"))
 FAST, SLOW = 20_000, 60_000
 """Milliseconds that a page and a cold kernel may take."""
 
+VIEWPORT = {"width": 1300, "height": 1000}
+
 MODULES = {"lab": "jupyterlab", "notebook": "notebook", "voila": "voila"}
 
 SETUP = """
@@ -103,8 +105,17 @@ class Server:
         raise TimeoutError(Path(self.log.name).read_text())
 
     def get(self, path: str):
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
-            return json.load(answer)
+        return self.send("GET", path)
+
+    def send(self, method: str, path: str, content=None):
+        """Ask the server's REST API; what it answers, if anything."""
+        data = json.dumps(content).encode() if content else None
+        request = urllib.request.Request(f"{self.url}{path}", data, {"Content-Type": "application/json"}, method=method)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read() or "null")
+
+    def connection_file(self, kernel: str) -> Path:
+        return self.folder / "private" / "JUPYTER_RUNTIME_DIR" / f"kernel-{kernel}.json"
 
     def close(self) -> None:
         self.process.terminate()
@@ -116,12 +127,16 @@ class Server:
 
 
 class Notebook:
-    """One notebook in one page."""
+    """One notebook in one page.
 
-    def __init__(self, server: Server, context, name: str) -> None:
-        self.server, self.context, self.name = server, context, name
+    A `page` that is given loads or has loaded JupyterLab, without a notebook; `spares` give the notebook its kernel.
+    """
+
+    def __init__(self, server: Server, context, name: str, page=None, spares=None) -> None:
+        self.server, self.context, self.name, self.spares = server, context, name, spares
         self.path = server.folder / name
-        self.page = context.new_page()
+        self.is_loaded = page is not None
+        self.page = page or context.new_page()
         self.page.set_default_timeout(FAST)
 
     def write(self, *cells: str, kernel: str = "python3") -> "Notebook":
@@ -130,12 +145,20 @@ class Notebook:
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         book.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
         nbformat.write(book, self.path)
+        if self.spares:
+            self.spares.take_kernel(self.name, kernel)
         return self
 
-    def open(self, page=None) -> "Notebook":
-        page = page or self.page
-        where = "lab/tree" if self.server.application == "lab" else "notebooks"
-        page.goto(f"{self.server.url}/{where}/{self.name}?reset")
+    def open(self) -> "Notebook":
+        page = self.page
+        if self.is_loaded:
+            page.wait_for_function("() => window.jupyterapp?.shell.currentWidget", timeout=SLOW)
+            page.evaluate("(path) => void window.jupyterapp.commands.execute('docmanager:open', { path })", self.name)
+            seen = "(path) => window.jupyterapp.shell.currentWidget.context?.path === path"
+            page.wait_for_function(seen, arg=self.name)
+        else:
+            where = "lab/tree" if self.server.application == "lab" else "notebooks"
+            page.goto(f"{self.server.url}/{where}/{self.name}?reset")
         page.wait_for_selector(".jp-Notebook .jp-Cell", state="attached", timeout=SLOW)
         page.wait_for_function("() => window.jupyterapp.commands.hasCommand('notebook:run-cell')", timeout=SLOW)
         return self

@@ -1,9 +1,8 @@
 """A real notebook server, real kernels and a real browser."""
 
-import urllib.request
-
 import pytest
-from jupyter_pages import Notebook, Server
+from jupyter_pages import VIEWPORT, Notebook, Server
+from jupyter_spares import Spares
 
 
 @pytest.fixture(scope="session")
@@ -22,24 +21,29 @@ def notebook7(tmp_path_factory):
     server.close()
 
 
+@pytest.fixture(scope="session")
+def spares(lab, chromium):
+    spares = Spares(lab, chromium)
+    yield spares
+    spares.close()
+
+
 @pytest.fixture
-def book(lab, chromium, request):
+def book(lab, spares, request):
     """A notebook of its own in JupyterLab; its kernel is shut down afterwards."""
-    yield from opened(lab, chromium, request)
+    page = spares.take_page()
+    yield Notebook(lab, page.context, file_of(request), page, spares)
+    page.context.close()
+    spares.shut_down()
 
 
 @pytest.fixture
 def book7(notebook7, chromium, request):
-    """The same in Notebook 7."""
-    yield from opened(notebook7, chromium, request)
-
-
-def opened(server, chromium, request):
-    context = chromium.new_context(viewport={"width": 1300, "height": 1000})
-    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name) + ".ipynb"
-    yield Notebook(server, context, name)
+    """The same in Notebook 7, which has a page for each notebook."""
+    context = chromium.new_context(viewport=VIEWPORT)
+    yield Notebook(notebook7, context, file_of(request))
     context.close()
-    for session in server.get("/api/sessions"):
-        urllib.request.urlopen(
-            urllib.request.Request(f"{server.url}/api/sessions/{session['id']}", method="DELETE"), timeout=20
-        )
+
+
+def file_of(request):
+    return "".join(letter if letter.isalnum() else "-" for letter in request.node.name) + ".ipynb"

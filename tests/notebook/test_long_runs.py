@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from jupyter_pages import SLOW, Notebook, setup
+from jupyter_pages import SLOW, VIEWPORT, Notebook, setup
 from map_pages import HEATMAP, Map
 from tcp_link import Link
 
@@ -154,7 +154,7 @@ def test_a_restarted_kernel_is_told_of_and_the_picture_stays(book):
 def test_a_second_browser_on_the_same_notebook(book, chromium):
     page = begun(book)
     book.save()
-    context = chromium.new_context(viewport={"width": 1300, "height": 1000})
+    context = chromium.new_context(viewport=VIEWPORT)
     try:
         second = Notebook(book.server, context, book.name).open()
         wait_for_samples(second.page, samples(page))
@@ -184,7 +184,7 @@ def test_a_second_browser_on_the_same_notebook(book, chromium):
 def test_one_of_two_browsers_leaves_during_the_run(book, chromium):
     page = begun(book)
     book.save()
-    context = chromium.new_context(viewport={"width": 1300, "height": 1000})
+    context = chromium.new_context(viewport=VIEWPORT)
     second = Notebook(book.server, context, book.name).open()
     wait_for_samples(second.page, samples(page))
     context.close()
@@ -200,7 +200,8 @@ def linked(book):
     """The notebook over a link of its own, which can be cut and made slow."""
     link = Link(int(book.server.url.rpartition(":")[2]))
     server = SimpleNamespace(url=link.url, folder=book.server.folder, application=book.server.application)
-    other = Notebook(server, book.context, book.name)
+    other = Notebook(server, book.context, book.name, spares=book.spares)
+    book.page.close()
     lost = other.page.get_by_role("dialog", name="Server Connection Error")
     other.page.add_locator_handler(lost, lambda one: one.get_by_role("button").last.click())
     yield other, link, book

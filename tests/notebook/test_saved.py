@@ -84,7 +84,7 @@ def test_saved_widget_state_and_a_fresh_kernel(book):
     setting = folder / "plugin.jupyterlab-settings"
     setting.write_text('{"saveState": true}')
     try:
-        result = finished(book)
+        result = finished(again(book))  # in a page that has been opened since
         assert "application/vnd.jupyter.widget-state+json" in nbformat.read(book.path, 4).metadata["widgets"]
         page = again(book).open().ready().page
         page.wait_for_function(
@@ -99,6 +99,7 @@ def test_saved_widget_state_and_a_fresh_kernel(book):
         assert not page.locator(".simwidget-still").is_visible()
     finally:
         setting.unlink()
+        book.spares.renew_page()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
