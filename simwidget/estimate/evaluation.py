@@ -125,8 +125,9 @@ class MeasureEvaluation:
             if row.missing is not None:
                 self.reasons[index] = row.missing
             elif not_finite[index] >= 0:
-                later = f", and {counts[index] - 1} times later" if counts[index] > 1 else ""
-                self.reasons[index] = f"non-finite values in batch {not_finite[index]} ({row.dtype}){later}"
+                more = counts[index] - 1
+                again = f", and {more} more time{'' if more == 1 else 's'}" if more > 0 else ""
+                self.reasons[index] = f"non-finite values in batch {not_finite[index]} ({row.dtype}){again}"
             elif undefined[index] >= 0:
                 self.reasons[index] = f"constant, or explained by the confounder, in batch {undefined[index]}"
             elif constant[index]:

@@ -178,9 +178,8 @@ def get_field(mapping: Mapping[str, Any], key: str, kind: type[T], where: str = 
 
     `where` is what error messages call the mapping.
     """
-    if (
-        key not in mapping
-    ):  # not with `expect`, which would build its message for each of a million fields of a large file
+    # not with `expect`, which would build its message for each of a million fields of a large file
+    if key not in mapping:
         raise MalformedError(f"{where} has no {short_repr(key)}")
     value = mapping[key]
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):

@@ -316,7 +316,7 @@ def test_values_that_are_not_finite_cost_their_layer_alone():
             return hidden
 
     result = sw.compare({"a": Bursts(0)}, Loader(), gram_batch=32, device="cpu").run(False)
-    assert result.reasons("cka", "a") == {"second": "non-finite values in batch 2 (float32), and 1 times later"}
+    assert result.reasons("cka", "a") == {"second": "non-finite values in batch 2 (float32), and 1 more time"}
     assert np.isfinite(result.matrix("cka")[0, 0])
     assert np.isnan(result.matrix("cka")[1]).all()
 
