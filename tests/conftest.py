@@ -1,12 +1,21 @@
 """What all tests share."""
 
+import os
 import shutil
 
 import matplotlib
 import pytest
-import torch
+
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if IS_WORKER:  # beside others: more threads would wait for each other; read by the processes that tests start, too
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch  # noqa: E402
 
 matplotlib.use("Agg")
+
+SERVERS, PAGES = "notebook", "widget"
+"""Folders whose tests share servers, a browser and large results."""
 
 FLAGS = [
     "--no-sandbox",
@@ -18,6 +27,17 @@ FLAGS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of several workers one has a whole file, and one all files of a folder that shares more; the longest first."""
+    if not IS_WORKER:
+        return
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(folder if folder in (SERVERS, PAGES) else item.path.stem))
+    items.sort(key=lambda item: item.path.parent.name != SERVERS)
 
 
 @pytest.fixture(autouse=True)
