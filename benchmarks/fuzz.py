@@ -233,8 +233,8 @@ def main() -> int:
     failed = 0
     for place in KINDS:
         counts, bad = fuzz(place, args.files, args.seed, args.keep)
-        told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in (*FINE, "anything else"))
-        print(f"{kind_at(place).what}: {args.files} files: {told}")
+        listed = ", ".join(f"{counts[outcome]} {outcome}" for outcome in (*FINE, "anything else"))
+        print(f"{kind_at(place).what}: {args.files} files: {listed}")
         for one in bad:
             print(one)
         failed += len(bad)

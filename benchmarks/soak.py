@@ -54,14 +54,14 @@ def report():
     while True:
         publisher, state = widget._publisher, comparison.state
         seen = [client.seq for client in list(publisher._pacing.clients.values())]
-        told = {{
+        status = {{
             "at": time.time(), "pid": os.getpid(), "threads": threading.active_count(),
             "state": state, "batches": comparison.n_batches, "frames": publisher.seq, "queued": len(events),
             "unacknowledged": publisher.seq - min(seen, default=publisher.seq), "pages": len(seen),
         }}
-        with open("told.new", "w") as file:
-            json.dump(told, file)
-        os.replace("told.new", "told.json")
+        with open("status.new", "w") as file:
+            json.dump(status, file)
+        os.replace("status.new", "status.json")
         time.sleep(0.05)
 
 threading.Thread(target=report, daemon=True).start()
@@ -140,25 +140,25 @@ def samples(book: Any, batches: int) -> Iterator[dict[str, Any]]:
     tools.send("HeapProfiler.enable")
     begun = time.monotonic()
     for k in range(1, SAMPLES + 1):
-        told = wait_for_batches(book.server.folder / "told.json", batches * k // (SAMPLES + 1))
-        if told["state"] in ENDED:  # its last picture is drawn then, by libraries that are loaded for it
+        status = wait_for_batches(book.server.folder / "status.json", batches * k // (SAMPLES + 1))
+        if status["state"] in ENDED:  # its last picture is drawn then, by libraries that are loaded for it
             return
         # before the collection, which keeps the page from taking frames
         seq = book.page.evaluate("() => document.querySelector('.simwidget-heatmap').cells?.seq ?? 0")
         heap, nodes, listeners = page_heap(tools)
         yield {
-            "batches": told["batches"],
+            "batches": status["batches"],
             "seconds": round(time.monotonic() - begun, 1),
-            "kernel MB": resident(told["pid"]),
+            "kernel MB": resident(status["pid"]),
             "page MB": round(heap / 2**20, 2),
             "server MB": resident(book.server.process.pid),
             "nodes": nodes,
             "listeners": listeners,
-            "threads": told["threads"],
-            "frames": told["frames"],
-            "unacknowledged": told["unacknowledged"],
-            "queued": told["queued"],
-            "behind": max(0, told["frames"] - seq),
+            "threads": status["threads"],
+            "frames": status["frames"],
+            "unacknowledged": status["unacknowledged"],
+            "queued": status["queued"],
+            "behind": max(0, status["frames"] - seq),
         }
 
 
@@ -167,16 +167,16 @@ def wait_for_batches(file: Path, n: int) -> dict[str, Any]:
     asked = time.time()
     while True:
         time.sleep(0.05)
-        told = json.loads(file.read_text()) if file.exists() else {"at": 0.0}
-        if told["at"] >= asked and (told["batches"] >= n or told["state"] in ENDED):
-            return told
+        status = json.loads(file.read_text()) if file.exists() else {"at": 0.0}
+        if status["at"] >= asked and (status["batches"] >= n or status["state"] in ENDED):
+            return status
 
 
 def page_heap(tools: Any) -> tuple[float, int, int]:
     for _ in range(2):  # what one collection lets go may hold something else
         tools.send("HeapProfiler.collectGarbage")
-    told = {one["name"]: one["value"] for one in tools.send("Performance.getMetrics")["metrics"]}
-    return told["JSHeapUsedSize"], int(told["Nodes"]), int(told["JSEventListeners"])
+    status = {one["name"]: one["value"] for one in tools.send("Performance.getMetrics")["metrics"]}
+    return status["JSHeapUsedSize"], int(status["Nodes"]), int(status["JSEventListeners"])
 
 
 def ends_right(book: Any) -> bool:

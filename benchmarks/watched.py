@@ -30,7 +30,7 @@ class Watched:
         widget.select(layers[0], layers[1])
 
     def look(self, on: bool) -> None:
-        """From now on, or no longer: the publisher is then not told what is new."""
+        """From now on, or no longer: the publisher then does not hear of changes."""
         publisher = self._widget._publisher
         if on and not self._looks:
             publisher._leave = self._comparison.watch(publisher.changed)

@@ -116,5 +116,5 @@ class Notes:
                     "scatter widely; use a larger batch or gram_batch"
                 )
         elif self._smallest_gram is not None and self._smallest_gram < FEW_SAMPLES:
-            notes.append(f"all numbers rest on {self._smallest_gram} samples: under {FEW_SAMPLES} they scatter widely")
+            notes.append(f"all numbers are of {self._smallest_gram} samples: under {FEW_SAMPLES} they scatter widely")
         return tuple(notes)

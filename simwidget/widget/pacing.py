@@ -1,6 +1,6 @@
 """The pages that show a heatmap: what each has acknowledged, and when they can take another frame.
 
-Nothing here sends anything or reads the clock: every method is told the time.
+Nothing here sends anything or reads the clock: every method takes the time as an argument.
 """
 
 import math

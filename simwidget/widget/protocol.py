@@ -207,7 +207,7 @@ class Inside(TypedDict):
     size: int
     """rows of the shown Gram matrices"""
     n_samples: int
-    """samples of the latest batch, on which the spectra rest"""
+    """samples of the latest batch, that the spectra are computed from"""
     labels: list[int] | None
     """of the rows of the shown Gram matrices"""
     spectrum_x: list[float]

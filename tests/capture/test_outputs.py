@@ -57,22 +57,22 @@ def test_the_first_floating_tensor_with_the_samples(kind):
     assert torch.equal(find_output(CONTAINERS[kind](y), N).tensor, y)
 
 
-def expected_dim(shape, dims, told):
+def expected_dim(shape, dims, dims_given):
     """The first of the dimensions with n samples; untold, one that is not the first counts in three dimensions only."""
     fitting = [dim for dim in dims if dim < len(shape) and shape[dim] == N]
-    return next((dim for dim in fitting if told or dim == 0 or len(shape) == 3), None)
+    return next((dim for dim in fitting if dims_given or dim == 0 or len(shape) == 3), None)
 
 
-@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("dims_given", [False, True])
 @pytest.mark.parametrize("dims", [(0, 1), (1, 0), (2,), (3, 0), (0,)])
-def test_every_shape_of_up_to_four_dimensions(dims, told):
+def test_every_shape_of_up_to_four_dimensions(dims, dims_given):
     for shape in (shape for ndim in range(5) for shape in product((N, 2), repeat=ndim)):
-        x, dim = torch.randn(shape), expected_dim(shape, dims, told)
+        x, dim = torch.randn(shape), expected_dim(shape, dims, dims_given)
         if dim is None:
             with pytest.raises(RepresentationError):
-                find_output(x, N, dims, told)
+                find_output(x, N, dims, dims_given)
             continue
-        found = find_output(x, N, dims, told)
+        found = find_output(x, N, dims, dims_given)
         assert found.batch_dim == dim
         assert found.tensor.shape[0] == N
         for sample in range(N):

@@ -17,8 +17,8 @@ from simwidget.data.masks import NO_MASKS, Masks
 
 
 def drawing(n=3, masks=NO_MASKS, most=8, seed=0, batch=0):
-    told = []
-    return Positions(n, masks, PositionOptions(most, seed), batch, told.append), told
+    counts = []
+    return Positions(n, masks, PositionOptions(most, seed), batch, counts.append), counts
 
 
 def numbered(n, grid):
@@ -35,10 +35,10 @@ def places(positions, grid, n=3):
 @pytest.mark.parametrize("grid", [(5,), (4, 3), (2, 2, 3)])
 @pytest.mark.parametrize("most", [1, 7, 1000])
 def test_without_replacement_and_at_most_as_many(grid, most):
-    positions, told = drawing(most=most)
+    positions, counts = drawing(most=most)
     drawn = places(positions, grid)
     assert len(drawn) == len(set(drawn)) == min(most, 3 * prod(grid))
-    assert told == [len(drawn)]
+    assert counts == [len(drawn)]
     assert positions.drawn_samples().tolist() == [sample for sample, *_ in drawn]
 
 
@@ -125,12 +125,12 @@ def test_a_confounder_is_read_there_or_repeated():
 
 
 def test_what_has_no_places():
-    positions, told = drawing()
+    positions, counts = drawing()
     with pytest.raises(RepresentationError, match=r"^its output \(3, 6\) has no tokens or positions, only features"):
         positions.read(False, torch.zeros(3, 6), 1)
     with pytest.raises(ValueError, match=r"^no layer .*has tokens or positions"):
         positions.drawn_samples()
-    assert not told
+    assert not counts
     places(positions, (4, 4))
     text = r"^its positions \(5,\) do not correspond to those of the first layer, \(4, 4\): "
     with pytest.raises(RepresentationError, match=text):

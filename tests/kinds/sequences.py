@@ -129,7 +129,7 @@ class StepsFirst(nn.Module):
         return self.head(torch.tanh(self.two(torch.tanh(self.one(x)))).mean(0))
 
 
-@KINDS.row("batch_dim told")
+@KINDS.row("batch_dim given")
 def batch_dim():
     return Case(
         {"net": seeded(StepsFirst)}, noise(6, 32, 4), ["one", "two", "head"], {"one": turned, "two": turned},

@@ -78,10 +78,10 @@ def test_values(case, how):
                 np.testing.assert_allclose(
                     result.matrix(measure, (x, y)), wanted, rtol=0, atol=TOLERANCE, err_msg=f"{measure} of {x} and {y}"
                 )
-        told = {f"{x}:{layer}": text for x in result.models for layer, text in result.reasons(measure, x).items()}
+        given = {f"{x}:{layer}": text for x in result.models for layer, text in result.reasons(measure, x).items()}
         why = {**case.reasons, **dict.fromkeys(case.explained if measure == "dcka" else (), "explained by")}
-        assert told.keys() == why.keys()
-        assert all(text in told[layer] for layer, text in why.items())
+        assert given.keys() == why.keys()
+        assert all(text in given[layer] for layer, text in why.items())
     for pattern in case.notes:
         assert any(re.search(pattern, note) for note in result.notes), pattern
 

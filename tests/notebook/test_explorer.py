@@ -75,10 +75,10 @@ def test_walking_while_the_run_goes_on(book):
     map_.element.get_by_role("button", name="CKA − dCKA").click()
     page.wait_for_function("(one) => one.cells?.about.name === 'cka-dcka'", arg=map_.element.element_handle())
     assert running(map_)
-    told = ask(book, "[widget.open_x, widget.measure, widget.shows, widget.view, widget.selection]")
-    assert set(told[0]["seed 0"]) >= {"stage2.0", "stage2"}
-    assert told[1:4] == ["cka-dcka", "errors", [1, 1]]
-    assert told[4]["layer_x"] == "stage2.0.conv1"
+    drawn = ask(book, "[widget.open_x, widget.measure, widget.shows, widget.view, widget.selection]")
+    assert set(drawn[0]["seed 0"]) >= {"stage2.0", "stage2"}
+    assert drawn[1:4] == ["cka-dcka", "errors", [1, 1]]
+    assert drawn[4]["layer_x"] == "stage2.0.conv1"
     # and the other way round: Python folds, the page follows
     book.ask(2, "widget.view = (0, 1); widget.open_x = {'seed 0': []}; widget.shows = 'values'")
     page.wait_for_function("(one) => one.rows.length === 5", arg=map_.element.element_handle())
@@ -120,23 +120,23 @@ print(json.dumps({
     page.wait_for_function(
         "([one, n]) => one.detail.inside.n_compared === n", arg=[map_.element.element_handle(), expected["n_compared"]]
     )
-    told = map_.element.evaluate(
+    drawn = map_.element.evaluate(
         """(one) => {
             const { inside, measures } = one.detail;
             return { ...inside, gramX: [...inside.gramX], gramY: [...inside.gramY], thumbnails: [...inside.thumbnails],
                 measures };
         }"""
     )
-    size = told["size"]
-    assert np.array_equal(np.reshape(told["gramX"], (size, size)), np.array(expected["gram_x"], "f4"))
-    assert np.array_equal(np.reshape(told["gramY"], (size, size)), np.array(expected["gram_y"], "f4"))
-    assert told["labels"] == expected["labels"] == sorted(expected["labels"])
+    size = drawn["size"]
+    assert np.array_equal(np.reshape(drawn["gramX"], (size, size)), np.array(expected["gram_x"], "f4"))
+    assert np.array_equal(np.reshape(drawn["gramY"], (size, size)), np.array(expected["gram_y"], "f4"))
+    assert drawn["labels"] == expected["labels"] == sorted(expected["labels"])
     for k, side in enumerate("xy"):
-        shares = told[f"spectrum_{side}"]
+        shares = drawn[f"spectrum_{side}"]
         assert shares == pytest.approx(expected["spectra"][k][: len(shares)], rel=1e-6)
-        assert told[f"dimension_{side}"] == pytest.approx(expected["dimensions"][k], rel=1e-6)
-    h, w, c = told["thumbnail"]
-    pictures = np.array(told["thumbnails"], "u1").reshape(-1, h, w, c)
+        assert drawn[f"dimension_{side}"] == pytest.approx(expected["dimensions"][k], rel=1e-6)
+    h, w, c = drawn["thumbnail"]
+    pictures = np.array(drawn["thumbnails"], "u1").reshape(-1, h, w, c)
     for k, one in enumerate(expected["least"] + expected["most"]):
         sample = (told["least"] + told["most"])[k]
         assert (sample["index"], sample["label"]) == (one[0], one[1])

@@ -12,12 +12,12 @@ import simwidget as sw
 from simwidget.restore.threads import use_one_core
 
 
-def on_a_thread(*deeds):
-    told = []
-    thread = threading.Thread(target=lambda: told.extend(deed() for deed in deeds))
+def on_a_thread(*actions):
+    returned = []
+    thread = threading.Thread(target=lambda: returned.extend(action() for action in actions))
     thread.start()
     thread.join()
-    return told
+    return returned
 
 
 def test_only_this_thread_takes_one_core():

@@ -59,8 +59,8 @@ def test_everything_that_was_recorded_is_said():
 def test_a_loader_and_a_sampler():
     models, loader, _ = sw.demo.load()
     found = lines(sw.compare(models, loader, layers=["stage?"], device="cpu", max_batches=2).run(progress=False))
-    told = {"loader": "DataLoader", "dataset": "TensorDataset", "sampler": "_FixedOrder", "batch size": "64"}
-    assert {label: found[label] for label in told} == told
+    expected_facts = {"loader": "DataLoader", "dataset": "TensorDataset", "sampler": "_FixedOrder", "batch size": "64"}
+    assert {label: found[label] for label in expected_facts} == expected_facts
     assert found["drop last"] == "no"
     assert found["seed 0"] == "FashionNet on cpu, 3 layers"
 

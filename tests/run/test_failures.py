@@ -164,11 +164,11 @@ def test_a_stage_fails_and_the_run_goes_on_when_it_is_mended(stage, way):
         assert isinstance(comparison.error, Trouble)
         assert n_hooks(setting.models) == 0
         assert all(model.training for model in setting.models.values())
-        told = comparison.progress.error
-        assert told.startswith("Trouble: broken [")
+        described = comparison.progress.error
+        assert described.startswith("Trouble: broken [")
         for place in STAGES[stage]:
-            assert place in told
-        assert any(told in note for note in comparison.result.notes)
+            assert place in described
+        assert any(described in note for note in comparison.result.notes)
         assert_same(comparison.result, expected(FAILS_IN))
         setting.mend()
         if way == "run":

@@ -140,10 +140,10 @@ def test_axe_finds_no_serious_violation(show, result, axe, dark):
     map_.click("stage1.0", "stage2.1")
     map_.element.locator(".menu summary").click()
     map_.page.evaluate(axe)
-    told = map_.page.evaluate("() => axe.run('.simwidget-heatmap')")
-    assert len(told["passes"]) > 10
+    report = map_.page.evaluate("() => axe.run('.simwidget-heatmap')")
+    assert len(report["passes"]) > 10
     serious = [
-        (one["id"], one["nodes"][0]["html"]) for one in told["violations"] if one["impact"] in ("serious", "critical")
+        (one["id"], one["nodes"][0]["html"]) for one in report["violations"] if one["impact"] in ("serious", "critical")
     ]
     assert not serious
 
@@ -164,6 +164,6 @@ def test_the_accessibility_tree_names_the_focused_cell(show, result):
     active = ids[about["activedescendant"]["relatedNodes"][0]["backendDOMNodeId"]]
     assert active["role"]["value"] == "gridcell"
     i, j = result.layers_x.index(map_.rows[1]), result.layers_y.index(map_.columns[1])
-    said = active["name"]["value"]
-    assert said.startswith(f"seed 0 › {result.layers_x[i]} × <img src=x onerror=alert(1)> › {result.layers_y[j]}: CKA ")
-    assert float(said.partition("CKA ")[2].partition(" ")[0]) == pytest.approx(result.matrix()[i, j], abs=1e-3)
+    text = active["name"]["value"]
+    assert text.startswith(f"seed 0 › {result.layers_x[i]} × <img src=x onerror=alert(1)> › {result.layers_y[j]}: CKA ")
+    assert float(text.partition("CKA ")[2].partition(" ")[0]) == pytest.approx(result.matrix()[i, j], abs=1e-3)

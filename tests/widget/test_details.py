@@ -42,7 +42,7 @@ def other(layer):
     return {**PAIR, "layer_y": layer}
 
 
-def told(page, pair):
+def details_of(page, pair):
     return [one for one in page.of("detail") if one["pair"] == pair]
 
 
@@ -52,10 +52,10 @@ def test_only_the_held_pair_is_looked_into(sender):
     publisher.ready("one", "", 0)
     publisher.ask_detail(other("asked"))
     pairs = (PAIR, other("pinned"), other("asked"))
-    assert page.wait_for(lambda: all(told(page, pair) for pair in pairs))
+    assert page.wait_for(lambda: all(details_of(page, pair) for pair in pairs))
     assert page.of("detail")[0]["pair"] == PAIR  # the held one first
-    assert told(page, PAIR)[0]["inside"]["n_compared"] == 40
-    assert all(one["inside"] is None and one["measures"] for pair in pairs[1:] for one in told(page, pair))
+    assert details_of(page, PAIR)[0]["inside"]["n_compared"] == 40
+    assert all(one["inside"] is None and one["measures"] for pair in pairs[1:] for one in details_of(page, pair))
     assert set(source.inspected) == {(PAIR["layer_x"], PAIR["layer_y"], (PAIR["model_x"], PAIR["model_y"]))}
     buffers = {content["inside"] is None: buffers for content, buffers in page.sent if content["type"] == "detail"}
     assert buffers[True] is None
@@ -70,14 +70,14 @@ def test_pinned_pairs_follow_the_run_and_asked_ones_do_not(sender, monkeypatch):
     followed = [PAIR, *page.pinned]
     publisher.ready("one", "", 0)
     publisher.ask_detail(other("asked"))
-    assert page.wait_for(lambda: all(told(page, pair) for pair in (*followed, other("asked"))))
+    assert page.wait_for(lambda: all(details_of(page, pair) for pair in (*followed, other("asked"))))
     for _ in range(3):
-        before = [len(told(page, pair)) for pair in followed]
+        before = [len(details_of(page, pair)) for pair in followed]
         publisher.acknowledge("one", publisher.seq, False)
         source.step()
-        more = lambda before=before: all(len(told(page, pair)) > n for pair, n in zip(followed, before))  # noqa: E731
+        more = lambda before=before: all(len(details_of(page, pair)) > n for pair, n in zip(followed, before))  # noqa: E731
         assert page.wait_for(more)
-    assert len(told(page, other("asked"))) == 1
+    assert len(details_of(page, other("asked"))) == 1
 
 
 def test_details_take_only_a_share_of_the_run_s_time_together(sender, monkeypatch):
@@ -85,7 +85,7 @@ def test_details_take_only_a_share_of_the_run_s_time_together(sender, monkeypatc
     publisher, page, source = sender
     page.selection, page.pinned = PAIR, [other("one")]
     publisher.ready("one", "", 0)
-    assert page.wait_for(lambda: told(page, other("one")) and told(page, PAIR))
+    assert page.wait_for(lambda: details_of(page, other("one")) and details_of(page, PAIR))
     for costs, again in (((1e5, 0.0), False), ((0.0, 1e5), False), ((0.0, 0.0), True)):
         for pair, cost in zip((PAIR, other("one")), costs):
             publisher._details.note_cost(pair, cost)
@@ -103,11 +103,11 @@ def test_details_of_a_run_that_holds_are_the_present_ones(sender, state):
     publisher, page, source = sender
     page.selection = PAIR
     publisher.ready("one", "", 0)
-    assert page.wait_for(lambda: told(page, PAIR))
+    assert page.wait_for(lambda: details_of(page, PAIR))
     publisher._details.note_cost(PAIR, 1e5)
     publisher.acknowledge("one", publisher.seq, False)
     source.step(state)
-    assert page.wait_for(lambda: len(told(page, PAIR)) > 1)
+    assert page.wait_for(lambda: len(details_of(page, PAIR)) > 1)
 
 
 def test_of_many_pairs_the_last_ones_are_answered(sender):
@@ -116,7 +116,7 @@ def test_of_many_pairs_the_last_ones_are_answered(sender):
         publisher.ask_detail(other(str(k)))
     publisher.ask_detail(None)
     publisher.ready("one", "", 0)
-    assert page.wait_for(lambda: told(page, other("29")))
+    assert page.wait_for(lambda: details_of(page, other("29")))
     assert [one["pair"]["layer_y"] for one in page.of("detail")] == [str(k) for k in range(22, 30)]
 
 

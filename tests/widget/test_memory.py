@@ -48,8 +48,8 @@ def devtools(show, result):
 def metrics(tools):
     for _ in range(2):  # what one collection lets go may hold something else
         tools.send("HeapProfiler.collectGarbage")
-    told = {one["name"]: one["value"] for one in tools.send("Performance.getMetrics")["metrics"]}
-    return told["JSHeapUsedSize"], int(told["JSEventListeners"]), int(told["Nodes"])
+    metrics = {one["name"]: one["value"] for one in tools.send("Performance.getMetrics")["metrics"]}
+    return metrics["JSHeapUsedSize"], int(metrics["JSEventListeners"]), int(metrics["Nodes"])
 
 
 def test_memory_is_flat_over_thousands_of_frames(devtools):
