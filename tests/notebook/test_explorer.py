@@ -138,14 +138,14 @@ print(json.dumps({
     h, w, c = drawn["thumbnail"]
     pictures = np.array(drawn["thumbnails"], "u1").reshape(-1, h, w, c)
     for k, one in enumerate(expected["least"] + expected["most"]):
-        sample = (told["least"] + told["most"])[k]
+        sample = (drawn["least"] + drawn["most"])[k]
         assert (sample["index"], sample["label"]) == (one[0], one[1])
         assert sample["value"] == pytest.approx(one[2], abs=1e-6)
         assert np.array_equal(pictures[k], np.array(one[3], "u1"))
-    assert told["n_compared"] == 192
-    for measure in told["measures"]:
+    assert drawn["n_compared"] == 192
+    for measure in drawn["measures"]:
         assert [measure["value"], measure["stderr"]] == pytest.approx(expected["values"][measure["name"]], rel=1e-9)
-    (cka,) = [one for one in told["measures"] if one["name"] == "cka"]
+    (cka,) = [one for one in drawn["measures"] if one["name"] == "cka"]
     assert cka["curve"]["values"] == pytest.approx(expected["curve"], rel=1e-9)
     # and what the page says are these numbers
     panel = map_.element.locator(".panel")
@@ -264,8 +264,8 @@ def test_the_keyboard_alone_leads_to_a_pinned_pair(finished):
     map_.says(".panel", pair[1])
     page.keyboard.press("Enter")
     page.wait_for_function("(one) => one.querySelectorAll('.over .pin').length > 0", arg=map_.element.element_handle())
-    told = ask(book, "[widget.pinned, widget.selection]")
-    assert [(one["layer_x"], one["layer_y"]) for one in told[0]] == [pair]
+    drawn = ask(book, "[widget.pinned, widget.selection]")
+    assert [(one["layer_x"], one["layer_y"]) for one in drawn[0]] == [pair]
     # none of these keys was taken for the notebook's own
     assert page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length") == cells
     map_.stage.focus()
@@ -286,8 +286,8 @@ def test_pinned_pairs_are_compared(finished):
             "([one, n]) => one.querySelectorAll('.over .pin').length >= n",
             arg=[map_.element.element_handle(), 1],
         )
-    told = ask(book, "widget.pinned")
-    assert [(one["layer_x"], one["layer_y"]) for one in told] == pairs
+    drawn = ask(book, "widget.pinned")
+    assert [(one["layer_x"], one["layer_y"]) for one in drawn] == pairs
     map_.page.wait_for_function(
         "(one) => [...one.querySelectorAll('.panel .convergence path')].filter((x) => x.getAttribute('d')).length >= 8",
         arg=map_.element.element_handle(),

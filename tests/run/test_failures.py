@@ -231,7 +231,7 @@ def test_a_page_that_cannot_be_written_to_does_not_stop_the_run():
         raise Trouble("no page")
 
     widget.send = broken
-    widget._hear(widget, {"type": "ready", "client": "page", "run_id": "", "have_seq": 0}, [])
+    widget._on_message(widget, {"type": "ready", "client": "page", "run_id": "", "have_seq": 0}, [])
     setting.comparison.start().wait(60)
     assert setting.comparison.state == "finished"
     assert_same(setting.comparison.result, expected())
