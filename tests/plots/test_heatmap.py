@@ -82,7 +82,7 @@ def overlapping(figure):
 def names_of(ax, side):
     """The names beside the rows ("y") or the columns ("x"), in reading order."""
     ax.figure.canvas.draw()
-    (names,) = [one for one in ax.findobj(LayerNames) if one._rows == (side == "y")]
+    (names,) = [one for one in ax.findobj(LayerNames) if one._vertical == (side == "y")]
     return [one for one in names.get_children() if isinstance(one, Text)]
 
 
@@ -93,7 +93,7 @@ def texts_of(ax, side):
 def brackets_of(ax, side):
     """The two ends of each bracket along the axis, in pixels, and how far it is off the cells."""
     ax.figure.canvas.draw()
-    (names,) = [one for one in ax.findobj(LayerNames) if one._rows == (side == "y")]
+    (names,) = [one for one in ax.findobj(LayerNames) if one._vertical == (side == "y")]
     (lines,) = [one for one in names.get_children() if isinstance(one, LineCollection)]
     along = 1 if side == "y" else 0
     paths = [path.vertices for path in lines.get_paths() if len(path.vertices) == 4]
