@@ -1,139 +1,36 @@
-"""Bad inputs, and the whole text that they are refused with: it names what is wrong, and what to do instead."""
+"""Wrong inputs and the whole text of their error: it names what is wrong and what to do instead."""
 
 from collections import OrderedDict
 
 import pytest
 import torch
+from bad_inputs import (
+    Holds,
+    N,
+    Text,
+    TwoInputs,
+    Unused,
+    as_list,
+    convolutions,
+    dense_no_more,
+    first_rows,
+    ids,
+    named,
+    net,
+    partly_scripted,
+    pictures,
+    scripted,
+    short,
+    two,
+    vectors,
+)
 from torch import nn
 from torch.utils.data import DataLoader
 
 import simwidget as sw
 
-N = 32
 NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 AT_ONCE, IN_THE_RUN = "at once", "in the run"
-
-
-def net():
-    return nn.Sequential(OrderedDict(stem=nn.Linear(8, 16), act=nn.ReLU(), head=nn.Linear(16, 4)))
-
-
-def convolutions():
-    return nn.Sequential(OrderedDict(stem=nn.Conv2d(3, 4, 3), act=nn.ReLU(), norm=nn.BatchNorm2d(4)))
-
-
-def vectors():
-    return [torch.randn(N, 8) for _ in range(2)]
-
-
-def pictures():
-    return [torch.randn(N, 3, 6, 6) for _ in range(2)]
-
-
-class Part(nn.Module):
-    def __init__(self, wrap):
-        super().__init__()
-        self.inner = nn.Linear(8, 8)
-        self.wrap = wrap
-
-    def forward(self, x):
-        return self.wrap(self.inner(x))
-
-
-class Holds(nn.Module):
-    """A network in which a layer `part` returns something strange, and the others go on."""
-
-    def __init__(self, wrap):
-        super().__init__()
-        self.part = Part(wrap)
-        self.head = nn.Linear(8, 4)
-
-    def forward(self, x):
-        self.part(x)
-        return self.head(x)
-
-
-class Turns(Holds):
-    def __init__(self):
-        super().__init__(lambda y: y)
-        self.part = nn.Identity()
-
-    def forward(self, x):
-        self.part(x if len(x) == N else x.transpose(0, 1))
-        return self.head(x)
-
-
-class Text(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embeddings = nn.Embedding(9, 4)
-        self.block = nn.Linear(4, 4)
-
-    def forward(self, input_ids, attention_mask=None):
-        return self.block(self.embeddings(input_ids))
-
-
-class TwoInputs(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.image, self.text = nn.Linear(8, 4), nn.Linear(8, 4)
-
-    def forward(self, image, text):
-        return self.image(image) + self.text(text)
-
-
-class Unused(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.used, self.unused = nn.Linear(8, 5), nn.Linear(8, 5)
-
-    def forward(self, x):
-        return self.used(x)
-
-
-class Pools(nn.Module):
-    """Convolutions, then tokens, then features alone."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv, self.block, self.head = nn.Conv2d(3, 6, 3), nn.Linear(6, 4), nn.Linear(4, 2)
-
-    def forward(self, x):
-        return self.head(self.block(self.conv(x).flatten(2).transpose(1, 2)).mean(1))
-
-
-def scripted():
-    return torch.jit.script(nn.Linear(8, 8))
-
-
-def partly_scripted():
-    return nn.Sequential(OrderedDict(stem=nn.Linear(8, 8), part=scripted()))
-
-
-def two():
-    return {"first": net(), "second": net()}
-
-
-def short(batch):
-    return batch[: N // 2]
-
-
-def first_rows(x):
-    return x[:3]
-
-
-def as_list(x):
-    return x.tolist()
-
-
-def dense_no_more(x):
-    return x.to_sparse()
-
-
-def ids(**more):
-    return [{"input_ids": torch.zeros(N, 5, dtype=torch.long), **more}]
-
-
 DCKA = {"measures": ("cka", "dcka")}
 CHOICES = (
     "choose 'flatten', 'mean', 'cls', 'last', 'tokens', 'positions', or a callable from a layer's output (n, ...) to "
@@ -152,7 +49,6 @@ LOADER = (
     "first element is one of these; or pass inputs= a function that converts the batch"
 )
 CALL = "pass inputs= a function from the batch to its input, or forward= one that calls it"
-ELSEWHERE = "give batch_dim= where they are elsewhere, or representation= a callable for this layer"
 SCRIPTED = "which runs without hooks: choose other layers, or put the original in its place"
 
 REFUSED = [
@@ -318,10 +214,6 @@ REFUSED = [
 ]  # fmt: skip
 
 
-def named(rows):
-    return [row if hasattr(row, "marks") else pytest.param(*row, id=row[0]) for row in rows]
-
-
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize(("what", "when", "error", "model", "loader", "options", "text"), named(REFUSED))
 def test_the_whole_text(what, when, error, model, loader, options, text):
@@ -339,97 +231,3 @@ def test_the_whole_text(what, when, error, model, loader, options, text):
         assert comparison.error is raised.value
     assert str(raised.value) == text
     assert type(raised.value) is error
-
-
-WITHOUT_NUMBERS = [
-    ("sparse", lambda: Holds(dense_no_more), vectors, {}, "part",
-     "its output (sparse_coo float32 (32, 8)) is not dense: give representation= a callable for this layer that makes "
-     "it a dense (32, ...) tensor"),
-    ("nested", lambda: Holds(lambda y: torch.nested.nested_tensor(list(y))), vectors, {}, "part",
-     "its output (nested float32 ('?', '?')) is not dense: give representation= a callable for this layer that makes "
-     "it a dense (32, ...) tensor"),
-    ("nothing", lambda: Holds(lambda y: None), vectors, {}, "part",
-     "its output (None) has no tensor: choose other layers with layers="),
-    ("text", lambda: Holds(lambda y: ["text"]), vectors, {}, "part",
-     "its output (list without tensors) has no tensor: choose other layers with layers=, or give representation= a "
-     "callable for this layer"),
-    ("whole numbers", lambda: Holds(lambda y: y.argmax(1)), vectors, {}, "part",
-     f"its output (int64 (32,)) has no floating tensor with the batch's 32 samples first: {ELSEWHERE}"),
-    ("one number", lambda: Holds(lambda y: y.mean()), vectors, {}, "part",
-     f"its output (float32 ()) has no floating tensor with the batch's 32 samples first: {ELSEWHERE}"),
-    ("windows", lambda: Holds(lambda y: y.reshape(4 * N, 2)), vectors, {}, "part",
-     f"its output (float32 (128, 2)) has no floating tensor with the batch's 32 samples first: {ELSEWHERE}"),
-    ("another dimension", net, vectors, {"batch_dim": {"stem": 1}}, "stem",
-     f"its output (float32 (32, 16)) has no floating tensor with the batch's 32 samples in dimension 1: {ELSEWHERE}"),
-    ("a dimension that changes", Turns, lambda: [torch.randn(N, 17, 8), torch.randn(17, N, 8)],
-     {"layers": ["part", "head"], "gram_batch": 16}, "part",
-     "its samples were in dimension 0 before, and are in 1 in batch 1: give batch_dim="),
-    ("tokens of maps", convolutions, pictures, {"representation": {"stem": "cls"}}, "stem",
-     'its output (32, 4, 4, 4) has positions, no tokens: take representation="mean" or "positions" for it'),
-    ("positions of features", Pools, pictures, {"representation": "positions"}, "head",
-     "its output (32, 2) has no tokens or positions, only features: choose other layers, or another representation"),
-    ("positions of another kind", Pools, pictures, {"representation": "positions"}, "block",
-     "its positions (16,) do not correspond to those of the first layer, (4, 4): compare layers of one kind, or "
-     "give representation= a callable"),
-    ("a layer that never runs", Unused, vectors, {"layers": ["*"]}, "unused", "never ran"),
-]  # fmt: skip
-
-
-@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
-@pytest.mark.parametrize(("what", "model", "loader", "options", "layer", "text"), named(WITHOUT_NUMBERS))
-def test_the_reason_of_a_layer_without_numbers(what, model, loader, options, layer, text):
-    """The run goes on, and the other layers have numbers."""
-    result = sw.compare({"net": model()}, loader(), measures="cka", device="cpu", **options).run(progress=False)
-    reasons = result.reasons("cka", "net")
-    assert reasons[layer] == text
-    well = [k for k, name in enumerate(result.layers("net")) if name not in reasons]
-    assert well
-    assert result.matrix()[well, well] == pytest.approx(1)
-
-
-def test_a_model_that_is_under_way_elsewhere():
-    model = net()
-
-    def loader():
-        yield torch.randn(N, 8)
-        sw.compare({"other": model}, vectors(), measures="cka", device="cpu").run(progress=False)
-
-    text = (
-        "model 'other' is used by another running comparison: wait for it (`wait()`), stop it, or compare a copy of "
-        "the model"
-    )
-    with pytest.raises(RuntimeError) as raised:
-        sw.compare({"net": model}, loader(), measures="cka", device="cpu").run(progress=False)
-    assert str(raised.value) == text
-
-
-@pytest.mark.parametrize("start", [False, True], ids=["run", "start"])
-def test_a_failure_says_where(start):
-    """Whatever comes out of a model, of a user's function or of the loader is told as it is, with its place."""
-
-    def fail(batch):
-        raise KeyError("their own")
-
-    comparison = sw.compare(two(), vectors(), measures="cka", device="cpu", inputs=(None, fail))
-    with pytest.raises(KeyError) as raised:
-        comparison.start().wait(60) if start else comparison.run(progress=False)
-    assert raised.value.args == ("their own",)
-    if hasattr(raised.value, "__notes__"):  # Python 3.11 and later
-        assert raised.value.__notes__ == [
-            "simwidget: in inputs= of model 'second'",
-            "simwidget: in batch 0 of the loader",
-        ]
-
-
-def test_a_run_that_cannot_begin_is_not_under_way(monkeypatch):
-    comparison = sw.compare({"net": net()}, vectors(), measures="cka", device="cpu")
-
-    def fail():
-        raise RuntimeError("no generator")
-
-    monkeypatch.setattr(torch, "get_rng_state", fail)
-    with pytest.raises(RuntimeError, match="no generator"):
-        comparison.run(progress=False)
-    monkeypatch.undo()
-    assert comparison.state == "ready"
-    assert comparison.run(progress=False).complete
