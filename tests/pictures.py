@@ -41,7 +41,7 @@ def torchvision_names():
 
 @cache
 def case(name):
-    """A result, and what stands open on its axes."""
+    """A result to draw, by name."""
     if name == "demo":
         models = sw.demo.load()[0]
         names = [sw.SimilarityModel(models[seed], model_name="m").layer_names for seed in ("seed 0", "seed 1")]
@@ -58,7 +58,7 @@ def case(name):
 
 
 def boxes(figure):
-    """The box of every text of a figure; all are upright or turned by a right angle, so that their boxes are tight."""
+    """The box of every text of a figure. All are horizontal or vertical, so their boxes are tight."""
     figure.canvas.draw()
     texts = [one for one in figure.findobj(Text) if one.get_visible() and one.get_text().strip()]
     assert {one.get_rotation() for one in texts} <= {0.0, 90.0}
@@ -86,7 +86,7 @@ def texts_of(ax, side):
 
 
 def brackets_of(ax, side):
-    """The two ends of each bracket along the axis, in pixels, and how far it is off the cells."""
+    """For each bracket, its two ends along the axis in pixels, and the pixel of its line across the axis."""
     ax.figure.canvas.draw()
     (names,) = [one for one in ax.findobj(LayerNames) if one._vertical == (side == "y")]
     (lines,) = [one for one in names.get_children() if isinstance(one, LineCollection)]
@@ -96,7 +96,7 @@ def brackets_of(ax, side):
 
 
 def hatched(ax):
-    """For each hatching its patch, and the cells that it covers."""
+    """Each hatched patch, and the mask of the cells that it covers."""
     found = []
     shape = ax.images[0].get_array().shape
     centres = np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), -1).reshape(-1, 2)

@@ -27,7 +27,7 @@ def widget(comparison):
 
 
 @pytest.fixture
-def at_once(monkeypatch):
+def without_delay(monkeypatch):
     monkeypatch.setattr(charts, "UPDATE_SECONDS", 0.0)
 
 
@@ -35,7 +35,7 @@ def lines(figure):
     return [mark for mark in figure.marks if mark.fill == "none"]
 
 
-def test_convergence_is_the_comparison_s(widget, comparison, at_once):
+def test_convergence_is_the_comparison_s(widget, comparison, without_delay):
     figure = charts.convergence(widget, title="mine")
     assert not any(mark.visible for mark in figure.marks)
     comparison.run(progress=False)
@@ -52,7 +52,7 @@ def test_convergence_is_the_comparison_s(widget, comparison, at_once):
     assert not any(mark.visible for mark in figure.marks)
 
 
-def test_profile_is_the_row_and_the_column(widget, comparison, at_once):
+def test_profile_is_the_row_and_the_column(widget, comparison, without_delay):
     comparison.run(progress=False)
     figure = charts.profile(widget)
     widget.select("stage1", "stage2")
@@ -67,7 +67,7 @@ def test_profile_is_the_row_and_the_column(widget, comparison, at_once):
     assert figure.title == "CKA − dCKA"
 
 
-def test_spectrum_is_that_of_the_latest_batch(widget, comparison, at_once):
+def test_spectrum_is_that_of_the_latest_batch(widget, comparison, without_delay):
     figure = charts.spectrum(widget)
     widget.select("stage1", "stage2")
     assert not any(mark.visible for mark in figure.marks)
@@ -80,7 +80,7 @@ def test_spectrum_is_that_of_the_latest_batch(widget, comparison, at_once):
     assert figure.title.endswith(f"/ {values.sum() ** 2 / (values**2).sum():.1f}")
 
 
-def test_spectra_without_numbers_are_not_drawn(comparison, at_once):
+def test_spectra_without_numbers_are_not_drawn(comparison, without_delay):
     torch.nn.init.constant_(comparison._held.single_pass.models[0].model.stage3[1].bn2.bias, torch.inf)
     widget = sw.SimilarityHeatmap(comparison)
     comparison.run(progress=False)
@@ -91,7 +91,7 @@ def test_spectra_without_numbers_are_not_drawn(comparison, at_once):
     widget.close()
 
 
-def test_a_result_has_no_spectrum(comparison, at_once):
+def test_a_result_has_no_spectrum(comparison, without_delay):
     result = comparison.run(progress=False)
     widget = sw.SimilarityHeatmap(result)
     figure = charts.spectrum(widget)

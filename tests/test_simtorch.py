@@ -1,4 +1,4 @@
-"""The interface of simtorch, as its users know it."""
+"""The interface of simtorch, as in code that was written for simtorch."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The embedded example is what it says."""
+"""The embedded example: its networks, images and labels are as documented."""
 
 import json
 import subprocess

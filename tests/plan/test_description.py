@@ -1,4 +1,4 @@
-"""`describe`: a network's layers for one batch, before anything is compared."""
+"""`describe`: the layers of a network, as one batch shows them."""
 
 import pytest
 import torch

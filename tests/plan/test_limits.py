@@ -1,4 +1,4 @@
-"""A run ends when it has enough: batches, samples, seconds, or standard errors that are small enough."""
+"""A run ends at a limit: of batches, samples or seconds, or of its standard errors."""
 
 import math
 
@@ -23,7 +23,7 @@ def compare(loader, **options):
 
 
 def errors(result):
-    """Standard errors of all cells, by a walk through them that is not the package's."""
+    """Standard errors of all cells, collected independently of the package."""
     found = []
     for measure in result.measures:
         for view in ("xy", "xx", "yy"):
@@ -130,7 +130,7 @@ def test_a_resumed_run_ends_at_the_same_batch(tmp_path):
 
 
 def test_the_time_left_is_that_until_the_limit():
-    """Errors fall with the root of the number of batches: at twice what is wanted, four times as many are needed."""
+    """Errors fall with the square root of the number of batches: at twice the limit, four times as many are needed."""
     watch = ErrorWatch(Limits(until=0.01))
     result = compare(batches(20)).run(False)
     error = watch.error(result)

@@ -1,4 +1,4 @@
-"""The memory that a run takes: how the estimate grows, how near it is to what tensors really take, what is said."""
+"""The estimate of the memory of a run: how it grows, how close it is to that of the real tensors, and its warning."""
 
 import weakref
 
@@ -36,7 +36,7 @@ def n_bytes(*tensors):
 
 @pytest.mark.parametrize("n_rows", [20, 100, 300])
 def test_the_sums_take_what_is_said(n_rows):
-    """The state, a copy for whoever looks at it, and a full history."""
+    """The sums, a copy for a display, and a full history."""
     state, history = GramAccumulator(n_rows, 1.0), History(n_rows)
     total = state.total()
     peak = 0
@@ -50,7 +50,7 @@ def test_the_sums_take_what_is_said(n_rows):
 
 
 class Live(TorchDispatchMode):
-    """Adds up the memory of all tensors that operations made and that are still alive."""
+    """Records the peak memory of all tensors that operations made while they are alive."""
 
     def __init__(self, *known):
         super().__init__()
@@ -87,7 +87,7 @@ def test_gram_matrices_take_what_is_said(dtype, n):
 
 
 class Fan(nn.Module):
-    """Wide outputs without wide weights."""
+    """Layers with wide outputs and few weights."""
 
     def __init__(self, count, width):
         super().__init__()
@@ -149,8 +149,8 @@ def test_what_is_free():
 WARNED = r"^this run of 4 layers and 64 samples a Gram matrix needs about "
 
 
-def said_of_a_run(monkeypatch, n, dtype=torch.float32, free=1):
-    """The warning of a run of three layers and a confounder, which is also a note; None where there is none."""
+def warning_of_a_run(monkeypatch, n, dtype=torch.float32, free=1):
+    """The warning of a run of three layers and a confounder, which is also a note of its result; None without one."""
     monkeypatch.setattr(single_pass, "bytes_free", lambda device: free)
     net = nn.Sequential(nn.Linear(6, 600), nn.Linear(600, 900), nn.Linear(900, 3)).to(dtype)
     comparison = sw.compare({"net": net}, [torch.randn(n, 6, dtype=dtype) for _ in range(64 // n)], device="cpu")
@@ -168,8 +168,8 @@ def said_of_a_run(monkeypatch, n, dtype=torch.float32, free=1):
 def test_a_run_that_hardly_fits_says_so(monkeypatch, n, dtype):
     waiting = (64 - n) * (6 + 600 + 900 + 3) * dtype.itemsize
     estimate = estimate_memory(4, 64, pending_bytes=waiting, joins_batches=n < 64, itemsize=dtype.itemsize)
-    assert said_of_a_run(monkeypatch, n, dtype) == memory_warning(estimate, 1, 4, 64)
+    assert warning_of_a_run(monkeypatch, n, dtype) == memory_warning(estimate, 1, 4, 64)
 
 
 def test_a_run_that_fits_says_nothing(monkeypatch):
-    assert said_of_a_run(monkeypatch, 64, free=10**9) == ()
+    assert warning_of_a_run(monkeypatch, 64, free=10**9) == ()
