@@ -45,6 +45,10 @@ def step_through(stream, batches):
         stream.step(batch)
 
 
+def over_space(batch):
+    return batch[0].mean((2, 3))
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -55,12 +59,12 @@ def step_through(stream, batches):
         {"gram_batch": 32},
         {"representation": "mean"},
         {"confounder": ["input", "labels"]},
-        {"confounder": lambda batch: batch[0].mean((2, 3))},
+        {"confounder": over_space},
         {"average": "cka"},
         {"average": "cka", "unbiased": False},
         {"representation": "positions"},
     ],
-    ids=str,
+    ids=lambda options: str({name: getattr(value, "__name__", value) for name, value in options.items()}),
 )
 def test_batches_are_taken_without_reading_anything(batches, options):
     stream = stream_of(batches, **options)
