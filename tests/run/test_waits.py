@@ -46,6 +46,10 @@ def step_through(single_pass, batches):
         single_pass.step(batch)
 
 
+def over_space(batch):
+    return batch[0].mean((2, 3))
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -56,12 +60,12 @@ def step_through(single_pass, batches):
         {"gram_batch": 32},
         {"representation": "mean"},
         {"confounder": ["input", "labels"]},
-        {"confounder": lambda batch: batch[0].mean((2, 3))},
+        {"confounder": over_space},
         {"average": "cka"},
         {"average": "cka", "unbiased": False},
         {"representation": "positions"},
     ],
-    ids=str,
+    ids=lambda options: str({name: getattr(value, "__name__", value) for name, value in options.items()}),
 )
 def test_batches_are_taken_without_reading_anything(batches, options):
     single_pass = stream_of(batches, **options)
