@@ -1,4 +1,4 @@
-"""`find_output`: finds the tensor (n, ...) that is compared in what a layer returns."""
+"""`find_output`: picks the tensor (n, ...) that is compared from whatever a layer returns."""
 
 import weakref
 from collections.abc import Sequence

@@ -29,14 +29,17 @@ class PositionOptions:
 class Positions:
     """The positions of one forward pass that are its samples.
 
-    The first output with positions, of any model, determines them: up to `max_positions` of its positions are drawn
-    without replacement, padding excluded. All later outputs are read at the same places. An output of another
-    resolution is read in the cell that covers the centre of the drawn cell. An output whose number of spatial
-    dimensions differs cannot be read.
+    The first output with positions (tokens, or places of a feature map), of any model, determines them: up to
+    `max_positions` of its positions are drawn without replacement, padding excluded. All later outputs are read at
+    the same places:
 
-    Sequences that differ by a few tokens have the same resolution; the longer one then has leading tokens, such as a
-    class token, and the last tokens correspond to each other. If the first output has more tokens than a later one of
-    the same resolution, the later one cannot be read.
+    - An output of the same resolution is read at the same positions.
+    - An output of another resolution is read, for each drawn position, at the position whose area contains its centre.
+    - An output with another number of spatial dimensions cannot be read.
+
+    Two sequences whose lengths differ by a few tokens count as the same resolution. The extra tokens are taken to be at
+    the start of the longer one, such as a class token, so the sequences are aligned at their ends. If it is the first
+    output that has extra tokens, the shorter one cannot be read.
 
     Args:
         n: the number of samples of the batch.

@@ -63,17 +63,21 @@ class PseudoValues:
 
 
 def jackknife(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> Estimate:
-    r"""Estimate and standard error of `evaluate(products, weight)`, a function of products (R, R) and weight ().
+    r"""The estimate `evaluate(products, weight)` from all groups, with its delete-m_j jackknife standard error.
+
+    `evaluate` is a function of products (R, R), the summed inner products of the R rows, and of their total weight ().
+    Its value for all groups is :math:`\hat\theta`, the estimate; :math:`\hat\theta_{(g)}` is its value without group g.
 
     With group weights :math:`w_g`, :math:`W = \sum w_g`, :math:`h_g = W / w_g`, the pseudo-values are
-    :math:`\tau_g = h_g \hat\theta - (h_g - 1) \hat\theta_{(g)}` and
+    :math:`\tau_g = h_g \hat\theta - (h_g - 1) \hat\theta_{(g)}`. The squared standard error and its degrees of freedom
+    are
 
     .. math:: \operatorname{var} = \frac{1}{G} \sum_g \frac{(\tau_g - \bar\tau)^2}{h_g - 1},
               \quad \bar\tau = \sum_g \tfrac{w_g}{W} \tau_g,
               \quad \mathrm{df} = \min\left(G, \frac{W^2}{\sum w_g^2}\right) - 1
 
-    over the G groups that are not empty, where :math:`\hat\theta` is the estimate from all groups and
-    :math:`\hat\theta_{(g)}` that without group g (Busing, Meijer and Van der Leeden 1999, delete-m_j jackknife).
+    where the sums run over the G groups that are not empty. The variance is that of Busing, Meijer and Van der Leeden
+    (1999).
     """
     return pseudo_values(evaluate, sums).estimate()
 

@@ -25,7 +25,7 @@ MIN_PART_FEATURES = 2048
 
 
 class Products:
-    """Computes the inner products of rows (n, p) in a fixed place of memory, as often as their values change.
+    """Computes the inner products of the rows of one buffer (n, p), each time it has been filled with new values.
 
     How the product is split depends on the shape alone and is decided once, when the object is made.
     """

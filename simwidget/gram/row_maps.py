@@ -59,9 +59,9 @@ class UCentredRows:
 
 @dataclass(frozen=True)
 class CentredRows:
-    """Triangles with diagonal of centred Gram matrices.
+    """Maps each Gram matrix to a row: the triangle, with diagonal, of the centred Gram matrix.
 
-    The factor times the inner product of two rows is (n - 1)^2 times the biased HSIC_0.
+    The inner product of two rows, multiplied by `factor`, is (n - 1)^2 times the biased HSIC_0.
     """
 
     factor: float = 2.0

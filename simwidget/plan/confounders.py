@@ -31,7 +31,7 @@ class Confounder:
     function: Callable[[Any], Tensor] | None = None
 
     def uses_layer(self, batch: Batch) -> bool:
-        """Whether its values are a layer's output, rather than a part of the batch, for batches like this one."""
+        """Whether, for batches like this one, the confounder is a layer's output instead of a part of the batch."""
         if self.kind == "input" and _holds_tokens(batch):
             if self.layer is None:
                 raise ValueError(
@@ -43,7 +43,7 @@ class Confounder:
         return self.kind == "layer"
 
     def note(self) -> str:
-        """The note of the result when the first embedding is used in place of the input."""
+        """The note that a result gets if the first embedding is used in place of the input."""
         assert self.layer is not None
         model, layer = self.layer
         return (

@@ -99,7 +99,7 @@ class LayerNames(Artist):
         return Bbox.from_extents(x0, y0, x1, y1)
 
     def get_tightbbox(self, renderer: Any = None) -> Bbox | None:
-        """The same box, for which the layout of the figure leaves space."""
+        """The box of `get_window_extent`, for which the layout of the figure leaves space."""
         return self.get_window_extent(renderer) if self._nodes else None
 
     # --- the layout --------------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ class LayerNames(Artist):
         return found
 
     def _to_pixels(self, along: float, offset: float) -> tuple[float, float]:
-        """The pixel at some distances in points: along the axis from its start, and away from the cells."""
+        """The pixel `along` points from the start of the axis and `offset` points away from the cells."""
         box, along, offset = self._box, along * self._pixels_per_point, offset * self._pixels_per_point
         # matplotlib calls the y-axis inverted when the rows run from top to bottom
         if self._vertical:

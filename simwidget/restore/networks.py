@@ -120,7 +120,7 @@ def single_device(network: nn.Module) -> torch.device | None:
 
 
 def tensor_version(tensor: Tensor | None) -> int | None:
-    """The version counter of a tensor, which writes increase; None for inference tensors, which have none."""
+    """The version counter of a tensor, which every in-place write increases; None for inference tensors."""
     return None if tensor is None or tensor.is_inference() else tensor._version
 
 

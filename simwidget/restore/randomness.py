@@ -56,7 +56,10 @@ class RandomState:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Tensor]) -> "RandomState":
-        """The state in `arrays`, with the present state for missing generators; MalformedError if it is invalid."""
+        """The state that `arrays` holds; generators that it does not hold keep their present state.
+
+        Raises MalformedError if the state in `arrays` is invalid.
+        """
         made = cls([])
         try:
             made._torch = arrays["torch"].clone()

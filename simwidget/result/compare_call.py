@@ -34,7 +34,10 @@ REPRESENTATIONS = ("flatten", "mean", "cls", "last", "tokens", "positions")
 
 
 def compare_call(result: "SimilarityResult") -> list[str]:
-    """Lines of Python: an import, comments on what is not recorded, and the call without default options."""
+    """Python code, line by line, that calls `compare` as the run of this result did.
+
+    The lines are an import, comments on what the result does not record, and the call without default options.
+    """
     options = get_mapping(result.provenance, "options")
     functions: list[str] = []
     recorded = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}

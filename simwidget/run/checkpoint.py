@@ -102,9 +102,9 @@ def _short(name: Any) -> str:
 
 
 class Checkpointer:
-    """Writes checkpoints of a run, at most one every `seconds`, and for at most the share `COST` of its time.
+    """Writes checkpoints of a run: at most one every `seconds`, and in at most the share `COST` of the run's time.
 
-    With `seconds=0` it is always time for one.
+    With `seconds=0` neither limit applies.
     """
 
     def __init__(self, path: str | os.PathLike[str], seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The runner of a comparison for as long as the run can continue, and what is kept of it afterwards."""
+"""Access to a comparison's runner while its run can continue, and to the final state afterwards."""
 
 from simwidget.estimate.pass_state import PassState
 from simwidget.run.lifecycle import Lifecycle

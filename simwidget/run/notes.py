@@ -69,7 +69,11 @@ class Notes:
         self._said.setdefault(topic, note)
 
     def read(self, reading: Reading, found: Output, call: str, masks: Masks) -> None:
-        """Note how a layer's output was read where that may surprise: samples not first, padding, a misfit mask."""
+        """Add a note if a layer's output was read in a way that may surprise the user.
+
+        That is the case if the samples are not in its first dimension, if padding was included, or if a mask did not
+        fit it.
+        """
         if found.batch_dim and not reading.dims_given and reading.dims[0] != found.batch_dim:
             self.say(
                 "batch_dim",

@@ -19,7 +19,7 @@ def check_measure(measure: str, known: Sequence[str]) -> str:
 
 
 def check_view(view: tuple[int, int], n_models: int, result: SimilarityResult | None) -> tuple[int, int]:
-    """The positions of two of the models; where a `result` is shown, it must hold this pair of models."""
+    """Check the positions of two models in the list of models; a `result` must hold numbers for this pair."""
     if not all(0 <= position < n_models for position in view):
         raise ValueError(f"view={view}: give the positions of two of the {n_models} models, from 0 on")
     if result is not None:
@@ -29,7 +29,7 @@ def check_view(view: tuple[int, int], n_models: int, result: SimilarityResult | 
 
 
 def check_pair(trait: str, pair: Mapping[str, Any], axes: Sequence[Axis]) -> Selection:
-    """A pair of layers by name, each of one of the models."""
+    """Check a pair of layers, given by the names of the models and of their layers."""
     layers = {axis["model"]: axis["layers"] for axis in axes}
     for side in "xy":
         model, layer = pair.get(f"model_{side}"), pair.get(f"layer_{side}")
@@ -41,7 +41,7 @@ def check_pair(trait: str, pair: Mapping[str, Any], axes: Sequence[Axis]) -> Sel
 
 
 def check_pinned(pairs: Sequence[Mapping[str, Any]], axes: Sequence[Axis]) -> list[Selection]:
-    """At most `MAX_PINNED` pairs, none of them twice, as in js/state/pinned.ts.
+    """Check that there are at most `MAX_PINNED` pairs and none of them twice, as js/state/pinned.ts does.
 
     The same two layers are one pair, whichever of them is the row.
     """

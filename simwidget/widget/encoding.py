@@ -34,7 +34,7 @@ def axes_of(result: SimilarityResult) -> list[Axis]:
 
 
 def measures_of(result: SimilarityResult) -> list[MeasureInfo]:
-    """The measures, then the differences."""
+    """What the page must know of each measure, and then of each difference between measures."""
     return [about(result, name) for name in (*result.measures, *result.differences)]
 
 

@@ -59,7 +59,7 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
         self.layer_y.observe(self._hold, "value")
 
     def _offer(self, _: Any = None) -> None:
-        """Offer the layers of the two models that are shown."""
+        """Offer the layer names of the two models in view."""
         for box, position in zip((self.layer_x, self.layer_y), self.heatmap.view, strict=True):
             axis = self.heatmap.axes[position]
             if box.options != tuple(axis["layers"]):

@@ -121,7 +121,7 @@ class Publisher:
         return [*([] if held is None else [held]), *(pair for pair in pinned if pair != held)]
 
     def ready(self, client: str, run_id: str, have_seq: int) -> None:
-        """A page has been opened, or is back; `have_seq` is the latest frame that it has."""
+        """Called when a page has been opened or is back; `have_seq` is the latest frame that it has."""
         with self._wake:
             self._pacing.add(client, time.monotonic())
         self.begin()
@@ -132,7 +132,7 @@ class Publisher:
             self.ask()
 
     def acknowledge(self, client: str, seq: int, hidden: bool) -> None:
-        """A page has drawn frame `seq`; `hidden` if nobody can see that page now."""
+        """Called when a page has drawn frame `seq`; `hidden` says that the page cannot be seen now."""
         with self._wake:
             self._pacing.acknowledge(client, seq, hidden, time.monotonic())
             self._wake.notify_all()
