@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import PurePath
 
 import matplotlib
 import pytest
@@ -31,13 +32,22 @@ FLAGS = [
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Of several workers one has a whole file, and one all files of a folder that shares more; the longest first."""
-    if not IS_WORKER:
-        return
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder in (SERVERS, PAGES) else item.path.stem))
-    items.sort(key=lambda item: item.path.parent.name != SERVERS)
+    """The notebooks first, as they take longest."""
+    if IS_WORKER:
+        items.sort(key=lambda item: item.path.parent.name != SERVERS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Of several workers one has a whole file, and one all files of a folder that shares more."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = PurePath(nodeid.partition("::")[0])
+            return path.parent.name if path.parent.name in (SERVERS, PAGES) else str(path)
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)
