@@ -168,7 +168,7 @@ def around_steps():
     layers = ["stem", "encoder.layers.0.linear1", "encoder.layers.0", "head"]
     return Case(
         {"net": seeded(AroundSteps)}, noise(32, 6, 4), layers, {**dict.fromkeys(layers, turned), "head": flat},
-        confounders=[the_input], notes=["'stem' has its samples in dimension 1"],
+        confounders=[the_input], notes=["'stem' seems to have its samples in dimension 1"],
     )  # fmt: skip
 
 

@@ -43,7 +43,10 @@ def test_a_class_token_before_the_others_does_not_move_them():
 def test_layers_without_the_class_token_that_was_drawn_have_a_reason():
     result = compared(["blocks", "again"], measures="cka")
     assert result.reasons("cka", "net").keys() == {"again"}
-    assert "(7,) and those of the first layer (8,)" in result.reasons("cka", "net")["again"]
+    assert (
+        "its positions (7,) do not correspond to those of the first layer, (8,)"
+        in result.reasons("cka", "net")["again"]
+    )
 
 
 def test_a_layer_with_one_value_a_sample_counts_at_all_of_its_tokens():

@@ -334,7 +334,7 @@ def test_wrong_models_and_loaders_fail_at_once(arguments, message):
     [
         ({"x": [1, 2]}, {}, "batch 0 is a mapping without tensors, with keys"),
         (torch.zeros(64, 6, dtype=torch.long), {}, "the input is int64"),
-        (torch.randn(64, 6), {"confounder": lambda x: x[:3]}, r"gave \(3, 6\); it must give a tensor \(64"),
+        (torch.randn(64, 6), {"confounder": lambda x: x[:3]}, r"returned \(3, 6\); it must return a tensor \(64"),
         (torch.randn(64, 6), {"representation": lambda x: x[0]}, r"layer '0', batch 0: representation= returned"),
     ],
 )

@@ -49,7 +49,7 @@ def test_one_model_alone():
     ("arguments", "options", "message"),
     [
         (({},), {}, "mapping of models is empty"),
-        ((MODELS,), {"layers_x": ["0"]}, "their names are its keys"),
+        ((MODELS,), {"layers_x": ["0"]}, "the names are its keys"),
         ((MODELS,), {"layers": {"bsae": ["0"]}}, "'bsae' that is not compared. Did you mean 'base'"),
     ],
 )
