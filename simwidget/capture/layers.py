@@ -123,7 +123,7 @@ def _is_layer_by_default(module: nn.Module) -> bool:
 
 
 def _is_bare_container(module: nn.Module) -> bool:
-    """Whether this is a container such as `nn.ModuleList` that never runs; a subclass with its own `forward` does."""
+    """Whether this is a container, such as `nn.ModuleList`, that is never called, as it has no `forward` of its own."""
     return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in CONTAINERS)
 
 

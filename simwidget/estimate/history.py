@@ -71,7 +71,7 @@ class History:
         return self._seen % self._every == 0
 
     def append(self, n_batches: int, products: Tensor, weight: float) -> None:
-        """Append a point: the batches so far, the products (R, R) and the weight summed over the groups."""
+        """Append a point: the number of batches so far, and the products (R, R) and weight of all groups together."""
         point = HistoryPoint(n_batches, products.flatten()[self._triangle].float(), weight)
         self.points = (*self.points, point)
         if len(self.points) >= self._max_points:

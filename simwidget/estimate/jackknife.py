@@ -100,7 +100,10 @@ def pseudo_values(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> P
 
 
 def degrees_of_freedom(weights: Tensor) -> float:
-    """Degrees of freedom of the t interval for groups with these weights (G,); NaN if fewer than two are not 0.
+    """Degrees of freedom of the t interval for groups with these weights (G,), as in `jackknife`.
+
+    NaN unless at least two weights are nonzero. They are the same for every function of the same sums.
+
 
     They depend on the weights alone, so they are the same for every function of the same sums. See `jackknife` for the
     formula.

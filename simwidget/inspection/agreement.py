@@ -91,7 +91,7 @@ class Extremes:
         return cls(batch.first(descending=False), batch.first(descending=True), (~values.isnan()).sum())
 
     def merge(self, other: "Extremes") -> "Extremes":
-        """The extremes of the samples of both."""
+        """The extremes of both sets of samples together."""
         least, most = self.least.join(other.least), self.most.join(other.most)
         n_compared = self.n_compared + other.n_compared
         return Extremes(least.first(descending=False), most.first(descending=True), n_compared)

@@ -53,7 +53,9 @@ class Evaluator(Protocol):
     def __call__(
         self, products: Tensor, weight: Tensor, selection: RowSelection, basis: ConfounderBasis | None
     ) -> Tensor:
-        """The values (a, b) of the measure from products (R, R) of total weight `weight` (); NaN where undefined."""
+        """The values (a, b) for the selected rows, from the products (R, R) of all rows summed over the blocks, whose
+        total weight is `weight` (); NaN where undefined.
+        """
         ...
 
 

@@ -1,4 +1,4 @@
-"""The networks of a comparison: each module once, unless two of its names are run in different ways."""
+"""The networks that a comparison runs: models that share a module share one, unless they are run in different ways."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Iterator[None]:
 
 
 def _may_go_on(runner: Runner, lifecycle: Lifecycle) -> bool:
-    """Block while the run is paused; then whether it takes another batch."""
+    """Wait while the run is paused, then return whether it takes another batch."""
     if runner.has_enough():
         return False
     while lifecycle.pause_asked:

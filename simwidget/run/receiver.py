@@ -1,4 +1,4 @@
-"""What a forward pass hands on: representations, to a receiver."""
+"""`Representation`, the output of a forward pass for one layer or confounder, and `Receiver`, which gets it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

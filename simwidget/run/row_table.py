@@ -95,7 +95,7 @@ class RowTable:
     # --- read access -----------------------------------------------------------------------------------------------
 
     def copies(self) -> tuple[Row, ...]:
-        """Copies of the rows; before the table is fixed, the rows that are expected."""
+        """Copies of the rows; until `fix` is called, of the expected rows: confounders, then chosen layers."""
         return tuple(Row(**vars(row)) for row in (self._rows if self._fixed else self._expected()))
 
     def layers(self) -> tuple[tuple[int, ...], ...]:

@@ -85,7 +85,7 @@ class Runner(AbstractContextManager):
         return self.ended_by is not None
 
     def finish(self, for_good: bool) -> None:
-        """Take what waits to be joined into the sums; `for_good` when no batch comes after it."""
+        """Add the last, incomplete block to the sums, after saving a checkpoint; `for_good` if it is the end."""
         self.save(now=True)  # before that: with what waits, another run that goes on from here would join other batches
         if not self.single_pass.is_whole:
             self.single_pass.finish()

@@ -23,10 +23,10 @@ NO_PICTURE = 128
 def encode_detail(
     source: Source, run_id: str, seq: int, pair: Selection, inside: bool
 ) -> tuple[Detail, list[bytes] | None]:
-    """The message and its buffers.
+    """The message with the details of one pair of layers, and its binary buffers.
 
     Args:
-        pair: the two layers by name; without numbers in the message if they do not exist any more.
+        pair: the two layers, by name; if the source does not have them any more, the message has no numbers.
         inside: whether Gram matrices, spectra and samples are included.
     """
     view = (pair["model_x"], pair["model_y"])

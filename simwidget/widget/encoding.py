@@ -68,10 +68,10 @@ def encode_frame(
 def encode_snapshot(
     result: SimilarityResult, run_id: str, seq: int, first: tuple[int, int] = (0, 0)
 ) -> tuple[bytes, SnapshotMeta]:
-    """Every measure on every pair of models, quantised to 16 bits and deflated.
+    """Every measure and difference on every pair of models, quantised to 16 bits and deflated.
 
-    Pairs beyond `SNAPSHOT_CELLS` are left out, but never the pair `first`. Values and errors are rounded by less than
-    1e-5 of their range; above `FINE_CELLS` by less than 1e-4, which halves the size.
+    Pairs beyond `SNAPSHOT_CELLS` are left out, but never the pair `first`. Rounding errors are below 1e-5 of the range;
+    with more than `FINE_CELLS` cells they may be up to 1e-4 in absolute terms, which halves the size.
     """
     measures = (*result.measures, *result.differences)
     pairs = _with_room(result, first, SNAPSHOT_CELLS // len(measures)) if result.n_samples else []

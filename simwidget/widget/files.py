@@ -112,7 +112,7 @@ def _open(result: SimilarityResult, model: str, chosen: dict[str, list[str]]) ->
 
 
 def _held(pair: Selection | None, view: tuple[str, str]) -> tuple[str, str] | None:
-    """The selected layers of the rows and of the columns; None if the selection is of other models."""
+    """The selected row layer and column layer; None if nothing is selected, or layers of other models."""
     if pair is not None and (pair["model_x"], pair["model_y"]) == view:
         return pair["layer_x"], pair["layer_y"]
     if pair is not None and (pair["model_y"], pair["model_x"]) == view:

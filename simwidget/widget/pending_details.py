@@ -38,7 +38,7 @@ class PendingDetails:
         self._seconds[key_of(pair)] = seconds
 
     def cost_of(self, pairs: Iterable[Selection]) -> float:
-        """Seconds that the details of these pairs took last; the costs of all others are forgotten."""
+        """The seconds that the details of these pairs took last, added up. The costs of all other pairs are deleted."""
         self._seconds = {key_of(pair): self._seconds.get(key_of(pair), 0.0) for pair in pairs}
         return sum(self._seconds.values())
 

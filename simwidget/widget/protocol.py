@@ -123,7 +123,7 @@ class Ready(TypedDict):
 
 
 class Ack(TypedDict):
-    """A page has drawn the frame `seq`; a hidden one has only taken it."""
+    """A page reports that it has drawn frame `seq`, or, where it is hidden, that it has received the frame."""
 
     type: Literal["ack"]
     client: str

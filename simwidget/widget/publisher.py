@@ -138,7 +138,7 @@ class Publisher:
             self._wake.notify_all()
 
     def settle(self) -> None:
-        """Save the result of a run that has ended, before this returns."""
+        """If the run has ended, save its result and update the output that needs no kernel, before this returns."""
         with self._storing:
             if not self._closed and self._source.progress.ended:
                 self._save()

@@ -36,7 +36,7 @@ class Source(Protocol):
         ...
 
     def _on_display_thread(self) -> None:
-        """Called once on the thread of a display, whose computations must not slow the run."""
+        """Called once on the thread of a display; a run limits that thread here, so that it does not slow the run."""
         ...
 
 
