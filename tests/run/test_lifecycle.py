@@ -91,7 +91,9 @@ def test_a_pause_that_a_failed_run_was_asked_for_does_not_hold_the_next_one(agai
     if again == "resume":
         comparison.resume()
     else:
-        threading.Thread(target=comparison.run, kwargs={"progress": False}, daemon=True).start()
+        running = threading.Thread(target=comparison.run, kwargs={"progress": False}, daemon=True)
+        running.start()
+        running.join(WITHIN)
     try:
         assert comparison.wait_for_state("finished", WITHIN)
     finally:
