@@ -48,14 +48,20 @@ def hold(map_, row, column):
     )
 
 
+LABEL = """(one, layer) => {
+    const labels = [...one.querySelectorAll(".overlay .label:not([transform])")];
+    return labels.find((label) => label.querySelector("title")?.textContent === layer).getBoundingClientRect().toJSON();
+}"""
+"""Where a row's label is, read at once: frames put others in its place."""
+
+
 def test_walking_while_the_run_goes_on(book):
     map_ = shown(book, setup("600, 0.04"), WIDGET, "")
     page = map_.page
     start(map_)
     before = map_.rows
     assert "stage2.0.conv1" not in before
-    text = map_.element.locator(".overlay .label", has=page.locator("title", has_text=re.compile(r"^stage2\.0$")))
-    row = next(one for one in text.all() if one.get_attribute("transform") is None).bounding_box()
+    row = map_.element.evaluate(LABEL, "stage2.0")
     page.mouse.click(row["x"] + row["width"] / 2, row["y"] + row["height"] / 2)
     page.wait_for_function("() => document.querySelector('.simwidget-heatmap').rows.includes('stage2.0.conv1')")
     map_.hover("stage2.0.conv1", "stage3.0")
