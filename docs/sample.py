@@ -9,14 +9,21 @@ python docs/sample.py layout                          # the names of all files
 import argparse
 import ast
 import random
+import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ENDINGS = {".py", ".ts", ".css"}
-SHORTEST = 25
-"""Characters of a line that is worth a question."""
+SKIPPED = ("import ", "from ", "export {", "export type {", "#", "//", "*", "/*", '"""', "}")
+DEFINITION = re.compile(
+    r"(?:export )?(?:async )?(?:def|class|function|interface|type|const) (\w+)"  # both languages
+    r"|(?:(?:private|static|get|set|async) )*(#?\w+)\([^;]*\{$"  # a method of TypeScript
+    r"|([.:\w][^;]*)\{$"  # a selector of CSS
+)
+STATEMENTS = {"if", "for", "while", "switch", "catch", "else", "return"}
 
 
 def files() -> list[str]:
@@ -28,13 +35,44 @@ def files() -> list[str]:
     return [path for path in paths if not path.endswith(".test.ts")]
 
 
+def words(text: str) -> set[str]:
+    """The names in a line of code."""
+    return set(re.findall(r"[A-Za-z_][\w-]{3,}", text))
+
+
+def in_python_docstring(path: str) -> set[int]:
+    """The numbers of the lines that belong to docstrings and other loose strings."""
+    if not path.endswith(".py"):
+        return set()
+    tree = ast.parse((ROOT / path).read_text())
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    return {k for node in texts for k in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+
+
 def lines() -> Iterator[tuple[str, str]]:
-    """Every line of code that is long enough, with its file; imports and comments are left out."""
-    for path in files():
-        for line in (ROOT / path).read_text().splitlines():
-            text = line.strip()
-            if len(text) >= SHORTEST and not text.startswith(("import ", "from ", "#", "//", "*", "/*", '"""', "}")):
-                yield text, path
+    """Lines of code that have a name of which their file has more than all other files together, with their file.
+
+    A line without such a name (`return None`, `for layer in layers:`) has no place that could be guessed. Each comes
+    with the definitions that it stands in, outermost first.
+    """
+    texts = {path: (ROOT / path).read_text() for path in files()}
+    everywhere = Counter(name for text in texts.values() for name in re.findall(r"[A-Za-z_][\w-]{3,}", text))
+    for path, text in texts.items():
+        here = Counter(re.findall(r"[A-Za-z_][\w-]{3,}", text))
+        loose = in_python_docstring(path)
+        within: list[tuple[int, str]] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            code = line.strip()
+            if not code or number in loose or code.startswith(SKIPPED):
+                continue
+            indent = len(line) - len(line.lstrip())
+            within = [(depth, name) for depth, name in within if depth < indent]
+            if any(2 * here[name] > everywhere[name] for name in words(code)):
+                yield " > ".join([name for _, name in within] + [code]), path
+            found = DEFINITION.match(code)
+            name = next((part for part in found.groups() if part), "").strip() if found else ""
+            if name and name not in STATEMENTS:
+                within.append((indent, name))
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
