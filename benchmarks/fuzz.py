@@ -64,7 +64,7 @@ def load_result(path: Path) -> Any:
 
 
 def use_result(result: Any) -> bytes:
-    from simwidget.widget.page import page_of
+    from simwidget.widget.html_page import page_of
 
     assert f"{result!r}{result.report()}".replace("\n", "").isprintable()
     for view in result.views():

@@ -1,4 +1,4 @@
-"""This checkout next to another one: `python -m benchmarks.versus FOLDER [--case NAME] [--repeats 9]`.
+"""Two checkouts in turns, this one and another: `python -m benchmarks.versus FOLDER [--case NAME] [--repeats 9]`.
 
 FOLDER is a checkout of another commit (`git worktree add FOLDER COMMIT`). Each repeat starts one process in either
 checkout, in turns, and prints the time of a run relative to the bare forward passes around it; then the ratio of the

@@ -172,7 +172,7 @@ def _wrapped(names: list[str], width: int) -> str:
 
 UPWARD = {
     ("simwidget/result/similarity_result.py", "simwidget/plots/heatmap.py"),
-    ("simwidget/result/similarity_result.py", "simwidget/widget/page.py"),
+    ("simwidget/result/similarity_result.py", "simwidget/widget/html_page.py"),
     ("simwidget/run/comparison.py", "simwidget/widget/__init__.py"),
     ("simwidget/demo/__main__.py", "simwidget/__init__.py"),
 }

@@ -6,7 +6,7 @@
 import type { InitializeProps, RenderProps } from "@anywidget/types";
 import { HeatmapView } from "./page/view";
 import type { Detail, WidgetState } from "./state/model";
-import { StandIn } from "./state/standin";
+import { StandIn } from "./state/offline_model";
 import { Store } from "./state/store";
 
 /** Jupyter calls this once for each model on a page, so the store in this closure is shared by all views there. */

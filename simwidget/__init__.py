@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from simwidget import charts, demo, functional, plots
     from simwidget.api import compare
     from simwidget.plan.description import Description, describe
-    from simwidget.plan.model import SimilarityModel
+    from simwidget.plan.similarity_model import SimilarityModel
     from simwidget.result.similarity_result import SimilarityResult
     from simwidget.resuming import resume
     from simwidget.run.comparison import Comparison
@@ -27,7 +27,7 @@ _MODULE_OF = {
     "describe": "plan.description",
     "resume": "resuming",
     "SimilarityResult": "result.similarity_result",
-    "SimilarityModel": "plan.model",
+    "SimilarityModel": "plan.similarity_model",
     "SimilarityExplorer": "widget",
     "SimilarityHeatmap": "widget",
     "BaseSimilarity": "simtorch",

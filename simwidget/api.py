@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from torch import nn
 
-from simwidget.capture.representations import RepresentationOption
+from simwidget.capture.representation_option import RepresentationOption
 from simwidget.gram.precision import Precision
 from simwidget.plan.confounders import ConfounderOption
-from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import DeviceOption, ForwardOption, InputsOption, Options
 from simwidget.plan.reading_options import BatchDim
+from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.run.comparison import Comparison
 from simwidget.text.suggestions import did_you_mean
 

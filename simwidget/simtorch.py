@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from simwidget.plan.confounders import ConfounderOption
-from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import Options
+from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.run.comparison import Comparison
 from simwidget.text.printable import describe_type

@@ -14,7 +14,7 @@ from typing_extensions import assert_type
 
 import simwidget as sw
 from simwidget.estimate.convergence import Curve
-from simwidget.inspection.pair import Inspection
+from simwidget.inspection.pair_inspection import Inspection
 from simwidget.run.progress import Progress
 
 

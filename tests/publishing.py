@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from simwidget.inspection.pair import Inspection, Sample
+from simwidget.inspection.pair_inspection import Inspection, Sample
 from simwidget.run.progress import Progress
 
 PAIR = {"model_x": "seed 0", "layer_x": "stem.0", "model_y": "<img src=x onerror=alert(1)>", "layer_y": "stage1.0"}

@@ -104,8 +104,8 @@ TURNED = [
     Import("simwidget/result/similarity_result.py", "simwidget/run/single_pass.py"),
     Import("js/state/pairs.ts", "js/map/plot.ts"),
     Import("js/parts/dom.ts", "js/inspector/panel.ts"),
-    Import("js/map/side.ts", "js/inspector/names.ts"),
-    Import("js/inspector/names.ts", "js/page/view.ts"),
+    Import("js/map/side.ts", "js/inspector/pair_names.ts"),
+    Import("js/inspector/pair_names.ts", "js/page/view.ts"),
 ]
 
 
@@ -134,14 +134,14 @@ def test_a_circle_is_found():
 def test_results_and_plots_never_import_torch():
     light = [*(ROOT / "simwidget" / "result").glob("*.py"), *(ROOT / "simwidget" / "text").glob("*.py")]
     light += [*(ROOT / "simwidget" / "plots").glob("*.py"), *(ROOT / "simwidget" / "widget").glob("*.py")]
-    light += [ROOT / "simwidget" / name for name in ("inspection/pair.py", "run/progress.py")]
+    light += [ROOT / "simwidget" / name for name in ("inspection/pair_inspection.py", "run/progress.py")]
     assert len(light) > 25
     for path in light:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not [name for name in names if name.split(".")[0] == "torch"], path
-    modules = "simwidget.result.similarity_result, simwidget.result.files, simwidget.plots, simwidget.inspection.pair"
-    code = f"import sys, {modules}; print('torch' in sys.modules)"
+    names = ("result.similarity_result", "result.saving", "plots", "inspection.pair_inspection")
+    code = f"import sys, {', '.join(f'simwidget.{name}' for name in names)}; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

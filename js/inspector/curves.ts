@@ -3,10 +3,10 @@
 import { scaleLinear } from "d3-scale";
 import { axisOf, bandPath, linePath, spreadLabels, tickText } from "../parts/chart";
 import { svg } from "../parts/dom";
-import { Fresh, setAttribute } from "../parts/fresh";
+import { ChangeDetector, setAttribute } from "../parts/dom_updates";
 import { LABEL_PITCH, TextWidths } from "../parts/text";
 import type { Curve, Kind } from "../state/model";
-import { numberTexts } from "../state/words";
+import { numberTexts } from "../state/display_text";
 
 const [HEIGHT, TOP, BOTTOM] = [128, 10, 20];
 const BADGE = 7.5;
@@ -32,7 +32,7 @@ interface Point {
 export class Curves {
   readonly element = svg("svg", { role: "img", class: "curves" });
   #texts = new TextWidths();
-  #fresh = new Fresh();
+  #fresh = new ChangeDetector();
 
   /** Lines without any number are left out. `expected` is the number of batches of the whole run, if it is known. */
   show(lines: Line[], kind: Kind, expected: number | null, width: number): void {

@@ -3,11 +3,11 @@
 import { rgb } from "d3-color";
 import { interpolateRdBu } from "d3-scale-chromatic";
 import { html } from "../parts/dom";
-import { Fresh, setAttribute, setClass, setText } from "../parts/fresh";
+import { ChangeDetector, setAttribute, setClass, setText } from "../parts/dom_updates";
 import { TextWidths } from "../parts/text";
 import type { Selection } from "../state/model";
-import type { DecodedInside } from "../state/numbers";
-import { sideMark } from "./names";
+import type { DecodedInside } from "../state/latest_numbers";
+import { sideMark } from "./pair_names";
 
 /** The share of the off-diagonal entries that lie within the colour scale; larger ones have its last colour. */
 const SHARE_IN_RANGE = 0.98;
@@ -59,8 +59,8 @@ class GramFigure {
   #top = html("div", "spans top");
   #left = html("div", "spans left");
   #name = html("bdi");
-  #fresh = new Fresh();
-  #freshTicks = new Fresh();
+  #fresh = new ChangeDetector();
+  #freshTicks = new ChangeDetector();
   #texts = new TextWidths();
 
   constructor(side: "x" | "y") {

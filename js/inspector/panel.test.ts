@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Selection } from "../state/model";
-import type { PairDetail } from "../state/numbers";
+import type { PairDetail } from "../state/latest_numbers";
 import type { Store } from "../state/store";
 import { Panel, whyNothing } from "./panel";
 

@@ -5,15 +5,15 @@
 
 import { html } from "../parts/dom";
 import { focusWithin } from "../parts/focus";
-import { setClass, setHidden, setText } from "../parts/fresh";
+import { setClass, setHidden, setText } from "../parts/dom_updates";
 import type { MeasureInfo, Selection } from "../state/model";
 import { sameLayers } from "../state/pairs";
 import { cannotPin, NO_MORE_PINS, pinNumber, pinOrUnpin } from "../state/pinned";
 import type { Store } from "../state/store";
 import { Curves, hasValues, type Line } from "./curves";
 import { Grams } from "./grams";
-import { Names } from "./names";
-import { NumberList, type PairNumber, PairNumbers } from "./numbers";
+import { Names } from "./pair_names";
+import { NumberList, type PairNumber, PairNumbers } from "./measure_values";
 import { Pins } from "./pins";
 import { Samples } from "./samples";
 import { Spectrum } from "./spectrum";

@@ -4,13 +4,13 @@
 
 import { html } from "../parts/dom";
 import { focusWithin } from "../parts/focus";
-import { Fresh, setAttribute, setClass, setHidden, setText } from "../parts/fresh";
+import { ChangeDetector, setAttribute, setClass, setHidden, setText } from "../parts/dom_updates";
 import type { Selection } from "../state/model";
 import { sameLayers } from "../state/pairs";
 import { MAX_PINNED } from "../state/pinned";
-import { numberTexts, whyMissing } from "../state/words";
-import { nameLine } from "./names";
-import type { PairNumber } from "./numbers";
+import { numberTexts, whyMissing } from "../state/display_text";
+import { nameLine } from "./pair_names";
+import type { PairNumber } from "./measure_values";
 
 interface Item {
   element: HTMLLIElement;
@@ -24,7 +24,7 @@ interface Item {
 export class Pins {
   readonly element = html("ol", "pins");
   #items = new Map<string, Item>();
-  #fresh = new Fresh();
+  #fresh = new ChangeDetector();
 
   constructor(
     private hold: (pair: Selection) => void,

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { DecodedInside } from "../state/numbers";
+import type { DecodedInside } from "../state/latest_numbers";
 import { rgbaOf, thumbnailOf } from "./samples";
 
 const sample = (index: number) => ({ index, label: null, value: 0.5 });

@@ -1,10 +1,10 @@
 /** The samples on which the two held layers agree least, or most, as thumbnails or as numbers. */
 
 import { html } from "../parts/dom";
-import { Fresh, setAttribute, setClass, setHidden, setText } from "../parts/fresh";
+import { ChangeDetector, setAttribute, setClass, setHidden, setText } from "../parts/dom_updates";
 import { Segments } from "../parts/segments";
 import type { Sample } from "../state/model";
-import type { DecodedInside } from "../state/numbers";
+import type { DecodedInside } from "../state/latest_numbers";
 
 const MAX_SHOWN = 12;
 
@@ -23,8 +23,8 @@ export class Samples {
   #agreement: Agreement = "least";
   #segments: Segments;
   #inside: DecodedInside | undefined;
-  #fresh = new Fresh();
-  #freshSegments = new Fresh();
+  #fresh = new ChangeDetector();
+  #freshSegments = new ChangeDetector();
 
   constructor() {
     this.#segments = new Segments("Samples they agree on", (side) => {

@@ -3,10 +3,10 @@
 import { scaleLinear, scaleLog } from "d3-scale";
 import { linePath, tickText } from "../parts/chart";
 import { html, svg } from "../parts/dom";
-import { Fresh, setAttribute, setText } from "../parts/fresh";
+import { ChangeDetector, setAttribute, setText } from "../parts/dom_updates";
 import { TextWidths } from "../parts/text";
-import type { DecodedInside } from "../state/numbers";
-import { sideMark } from "./names";
+import type { DecodedInside } from "../state/latest_numbers";
+import { sideMark } from "./pair_names";
 
 const [MIN_HEIGHT, MAX_HEIGHT, TOP, BOTTOM] = [112, 190, 8, 20];
 /** Smaller shares are not drawn: they are rounding errors of a matrix of lower rank, and would stretch the axis. */
@@ -21,7 +21,7 @@ export class Spectrum {
   #svg = svg("svg", { role: "img" });
   #dimensions = [html("strong"), html("strong")] as const;
   #texts = new TextWidths();
-  #fresh = new Fresh();
+  #fresh = new ChangeDetector();
 
   constructor() {
     const dimension = html("p", "dimension", "effective dimension ");

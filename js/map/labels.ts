@@ -2,7 +2,7 @@
 
 import type { Side } from "./side";
 import { blockAt } from "./side";
-import type { Bracket } from "./tree";
+import type { Bracket } from "./layer_tree";
 
 export interface Label {
   /** the middle of the label along the axis, in pixels from the start of the visible part */

@@ -14,7 +14,7 @@ import {
   placeAt,
   rowLabelAt,
 } from "./layout";
-import { bestMatches, profileOf } from "./matches";
+import { bestMatches, profileOf } from "./best_matches";
 import { Overlay, type Profile } from "./overlay";
 import { cellPixels, hatchPixels, Raster } from "./raster";
 import type { Handle, Scene } from "./scene";

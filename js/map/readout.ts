@@ -3,9 +3,9 @@
 import { html } from "../parts/dom";
 import type { Axis } from "../state/model";
 import { equalPairs } from "../state/pairs";
-import { cellText, HINT, mapText } from "./cell_text";
+import { cellText, HINT, mapText } from "./readout_text";
 import type { Plot } from "./plot";
-import { ReaderGrid } from "./reader";
+import { ReaderGrid } from "./screen_reader";
 
 export class Readout {
   readonly element = html("div", "readout");

@@ -1,7 +1,7 @@
 /** One side of the map: the layers of a model that are its rows or columns, after folding and filtering. */
 
 import type { Axis } from "../state/model";
-import { type Bracket, type Entry, LayerTree } from "./tree";
+import { type Bracket, type Entry, LayerTree } from "./layer_tree";
 
 export interface Side {
   model: string;

@@ -2,7 +2,7 @@
 import { zlibSync } from "fflate";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { WidgetState } from "../state/model";
-import { StandIn } from "../state/standin";
+import { StandIn } from "../state/offline_model";
 import { Store } from "../state/store";
 import { HeatmapView } from "./view";
 

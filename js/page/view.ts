@@ -17,11 +17,11 @@ import type { MeasureInfo } from "../state/model";
 import { equalPairs } from "../state/pairs";
 import { pinOrUnpin } from "../state/pinned";
 import type { Store } from "../state/store";
-import { notesOf } from "../state/words";
-import { Exports } from "./exports";
-import { ModelPicker } from "./models";
-import { Progress } from "./progress";
-import { Tools } from "./tools";
+import { notesOf } from "../state/display_text";
+import { Exports } from "./export_menu";
+import { ModelPicker } from "./model_choice";
+import { Progress } from "./run_controls";
+import { Tools } from "./toolbar";
 
 const SHOWS = [
   { key: "values", text: "value", hint: "Colours show the values" },

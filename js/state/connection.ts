@@ -1,7 +1,7 @@
 /** The connection of this page to the kernel: messages both ways, and whether the kernel is still heard. */
 
 import type { FromPython, ToPython } from "./model";
-import type { Model } from "./settings";
+import type { Model } from "./shared_settings";
 import type { Bytes } from "./snapshot";
 
 /** A frame is acknowledged within so many ms, whether the page draws or not. */

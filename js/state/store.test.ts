@@ -2,7 +2,7 @@
 import { zlibSync } from "fflate";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { ToPython, WidgetState } from "./model";
-import { StandIn } from "./standin";
+import { StandIn } from "./offline_model";
 import { Store } from "./store";
 
 const about = { name: "cka", title: "CKA", kind: "similarity" as const, reasons: {} };

@@ -5,9 +5,9 @@
 
 import { Connection } from "./connection";
 import type { Command, Format, FromPython, Selection, WidgetState } from "./model";
-import { LatestNumbers, type PairDetail } from "./numbers";
+import { LatestNumbers, type PairDetail } from "./latest_numbers";
 import { Requests } from "./requests";
-import { type Model, type SettingName, SharedSettings, type WatchedName } from "./settings";
+import { type Model, type SettingName, SharedSettings, type WatchedName } from "./shared_settings";
 import type { Bytes, Cells, Snapshot } from "./snapshot";
 
 export class Store {

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from simwidget.capture.calling import Caller
+from simwidget.capture.caller import Caller
 from simwidget.capture.layers import named_layers
 from simwidget.data.batch import Batch
 from simwidget.restore.fused_layers import fused_layers_disabled, has_fused_layers

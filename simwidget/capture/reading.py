@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from simwidget.capture import pooling
-from simwidget.capture.axes import NO_HINTS, FeatureAxes, FeatureHints
+from simwidget.capture.feature_axes import NO_HINTS, FeatureAxes, FeatureHints
 from simwidget.capture.outputs import (
     Output,
     RepeatDetector,
@@ -18,7 +18,7 @@ from simwidget.capture.outputs import (
 )
 from simwidget.capture.pooling import flatten
 from simwidget.capture.positions import Positions
-from simwidget.capture.representations import BY_POSITION, Representation
+from simwidget.capture.representation_option import BY_POSITION, Representation
 from simwidget.data.masks import NO_MASKS, Masks
 
 

@@ -13,7 +13,7 @@ from simwidget.estimate.totals import Undefined
 from simwidget.gram.centring import MIN_RESIDUAL_SHARE, MIN_RESIDUAL_SHARE_REDUCED
 from simwidget.gram.row_maps import RowMap
 from simwidget.gram.rows import Row
-from simwidget.inspection.agreement import Extremes, Pair
+from simwidget.inspection.extremes import Extremes, Pair
 from simwidget.inspection.latest_block import LatestBlock
 
 

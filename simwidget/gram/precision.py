@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from simwidget.gram.processor import multiplies_bfloat16
+from simwidget.gram.cpu import multiplies_bfloat16
 
 Precision = Literal["highest", "high"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from simwidget.gram.processor import is_from_intel
+from simwidget.gram.cpu import is_from_intel
 
 MIN_BLOCK_ROWS = {"cpu": 32}
 """By device type, the smallest number of rows of a block; on other device types the matrix is one block."""

@@ -5,7 +5,7 @@ from contextlib import suppress
 from threading import Lock
 
 from simwidget.gram.rows import Key
-from simwidget.inspection.agreement import Extremes, Pair, WatchedPair
+from simwidget.inspection.extremes import Extremes, Pair, WatchedPair
 from simwidget.inspection.latest_block import LatestBlock
 
 MAX_FOLLOWED = 4

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from simwidget.data.samples import BatchSamples, Samples
 from simwidget.gram.centring import double_centre
-from simwidget.inspection.agreement import Extremes, agreement
-from simwidget.inspection.pair import Inspection, effective_dimension, sort_by_label
+from simwidget.inspection.extremes import Extremes, agreement
+from simwidget.inspection.pair_inspection import Inspection, effective_dimension, sort_by_label
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from simwidget.capture.layers import named_layers
 from simwidget.capture.outputs import describe_type
-from simwidget.capture.representations import callable_name
+from simwidget.capture.representation_option import callable_name
 from simwidget.data.batch import Batch
 from simwidget.text.suggestions import did_you_mean
 

@@ -12,11 +12,11 @@ from simwidget.capture.layers import named_layers
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.positions import Positions
 from simwidget.capture.reading import ReadingContext
-from simwidget.capture.representations import RepresentationOption
+from simwidget.capture.representation_option import RepresentationOption
 from simwidget.plan.memory import MemoryEstimate, bytes_free, estimate_memory, format_bytes, memory_warning
-from simwidget.plan.model import SimilarityModel
 from simwidget.plan.options import DeviceOption, ForwardOption, InputsOption, Options
 from simwidget.plan.reading_options import BatchDim
+from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.restore.randomness import preserved_random_state
 
 COLUMNS = ("layer", "module", "calls", "output", "dtype", "features", "chosen")

@@ -7,16 +7,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from simwidget.capture.axes import feature_hints
 from simwidget.capture.batch_first import sequence_first_layers
-from simwidget.capture.calling import Caller, Forward
+from simwidget.capture.caller import Caller, Forward
 from simwidget.capture.encoder_decoder import encoder_or_decoder
+from simwidget.capture.feature_axes import feature_hints
 from simwidget.capture.layers import named_layers
 from simwidget.capture.reading import Reading
 from simwidget.data.batch import Batch
 from simwidget.data.parsing import describe_batch, parse_batch
-from simwidget.plan.model import SimilarityModel
 from simwidget.plan.reading_options import ReadingOptions
+from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.text.errors import add_place
 
 

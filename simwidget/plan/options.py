@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import torch
 
-from simwidget.capture.calling import Forward
+from simwidget.capture.caller import Forward
 from simwidget.capture.positions import PositionOptions
-from simwidget.capture.representations import RepresentationOption, Representations, callable_name
+from simwidget.capture.representation_option import RepresentationOption, Representations, callable_name
 from simwidget.gram.blocks import GramOptions
 from simwidget.gram.precision import PRECISIONS, Precision
 from simwidget.measures import make_measures
@@ -18,9 +18,9 @@ from simwidget.measures.base import Measure, MeasureOptions
 from simwidget.plan.confounders import Confounder, ConfounderOption, confounder_layers, resolve_confounders
 from simwidget.plan.devices import Device, check_device, choose_device
 from simwidget.plan.limits import Limits
-from simwidget.plan.model import SimilarityModel
 from simwidget.plan.networks import Network, PlannedModel, networks_of
 from simwidget.plan.reading_options import BatchDim, ReadingOptions
+from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.text.printable import describe_type
 from simwidget.text.suggestions import did_you_mean
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from simwidget.capture.patterns import check_patterns, matches
-from simwidget.capture.representations import BY_POSITION, Representation, Representations
-from simwidget.plan.model import SimilarityModel
+from simwidget.capture.representation_option import BY_POSITION, Representation, Representations
+from simwidget.plan.similarity_model import SimilarityModel
 
 BatchDim = None | int | Mapping[str, int]
 

@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 
-from simwidget.plots.text import shorten
+from simwidget.plots.shortening import shorten
 
 
 class FigureText:

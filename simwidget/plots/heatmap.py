@@ -10,11 +10,11 @@ from matplotlib.colors import Colormap
 from matplotlib.font_manager import FontProperties
 
 from simwidget.plots.axis import LayerNames, available_size
+from simwidget.plots.axis_layout import axis_nodes
 from simwidget.plots.colours import colours_of
 from simwidget.plots.figure_text import FigureText, escape_missing_glyphs
-from simwidget.plots.layout import axis_nodes
 from simwidget.plots.marks import Outline, hatch_missing, hatch_unsettled
-from simwidget.plots.text import wrap
+from simwidget.plots.shortening import wrap
 from simwidget.result.layer_tree import Entry, LayerTree, paths_of
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.result.views import View

@@ -47,7 +47,7 @@ class LayerTree:
     """The blocks of a list of layers, from their dotted names.
 
     A block is a prefix of names, ending at a dot or at the end, that at least two layers share. Of several blocks with
-    the same layers only the innermost is kept. `js/map/tree.ts` implements the same for the page, and
+    the same layers only the innermost is kept. `js/map/layer_tree.ts` implements the same for the page, and
     `tests/layer_trees.json` tests both.
 
     >>> tree = LayerTree(["stem", "one.conv", "one.norm", "one", "two.conv", "two.norm"])

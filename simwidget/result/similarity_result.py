@@ -201,7 +201,7 @@ class SimilarityResult:
             measure: the measure that the page shows first, as in `matrix`.
             view: the pair of models that it shows first, as in `matrix`; readers can choose others.
         """
-        from simwidget.widget.page import page_of
+        from simwidget.widget.html_page import page_of
 
         page = page_of(self, measure, view)
         with open(path, "w", encoding="utf-8") as file:
@@ -246,7 +246,7 @@ class SimilarityResult:
         Args:
             path: the file to write; or an open binary file.
         """
-        from simwidget.result.files import write_result
+        from simwidget.result.saving import write_result
 
         write_result(self, path)
 
@@ -261,7 +261,7 @@ class SimilarityResult:
             ValueError: it is not a result, or is malformed; the message names the file and the problem.
             OSError: it cannot be read.
         """
-        from simwidget.result.files import read_result
+        from simwidget.result.saving import read_result
 
         return read_result(path)
 

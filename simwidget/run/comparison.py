@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from simwidget.data.loader import check_loader, describe_loader, length_of
 from simwidget.estimate.convergence import Curve
-from simwidget.inspection.pair import Inspection
-from simwidget.plan.model import SimilarityModel
+from simwidget.inspection.pair_inspection import Inspection
 from simwidget.plan.options import Options
+from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.restore.randomness import preserved_random_state
 from simwidget.restore.threads import use_one_core
 from simwidget.result.similarity_result import SimilarityResult

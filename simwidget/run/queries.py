@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from simwidget.estimate.convergence import Curve, convergence
 from simwidget.estimate.evaluation import evaluate
 from simwidget.estimate.pass_state import PassState
-from simwidget.inspection.agreement import Pair
-from simwidget.inspection.pair import Inspection
+from simwidget.inspection.extremes import Pair
+from simwidget.inspection.pair_inspection import Inspection
 from simwidget.measures.base import Measure
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.result.views import View, positions

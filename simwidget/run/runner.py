@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from simwidget.data.batch_source import BatchSource
 from simwidget.data.loader_state import LoaderState
-from simwidget.data.source import BatchSource
 from simwidget.plan.memory import out_of_memory_advice
 from simwidget.plan.options import Plan
 from simwidget.run.checkpoint import Checkpoint, Checkpointer
-from simwidget.run.error_watch import ErrorWatch
 from simwidget.run.identity import Identity
 from simwidget.run.queries import Queries
 from simwidget.run.single_pass import SinglePass
+from simwidget.run.until_limit import UntilLimit
 from simwidget.text.errors import add_place
 
 
@@ -35,7 +35,7 @@ class Runner(AbstractContextManager):
         self._source = BatchSource(loader, devices)
         self._queries = queries
         self._limits = plan.limits
-        self._errors = ErrorWatch(plan.limits)
+        self._errors = UntilLimit(plan.limits)
         self._options_as_given = plan.as_given
         self._checkpointer: Checkpointer | None = None
         self._identify = partial(Identity.of, plan, loader)

@@ -19,7 +19,7 @@ from simwidget.inspection.inspector import Inspector
 from simwidget.inspection.latest_block import LatestBlock
 from simwidget.plan.memory import bytes_free, estimate_memory, memory_warning
 from simwidget.plan.options import Plan
-from simwidget.run.forwards import Forwards
+from simwidget.run.forward_passes import ForwardPasses
 from simwidget.run.notes import Notes
 from simwidget.run.receiver import Receiver, Representation
 from simwidget.run.row_table import RowTable
@@ -56,7 +56,7 @@ class SinglePass(AbstractContextManager):
         self._notes = Notes(self._totals.min_samples)
         self._lock = threading.Lock()
         self.inspector = Inspector(self._rows.index, self._lock)
-        self._forwards = Forwards(plan, self._notes)
+        self._forwards = ForwardPasses(plan, self._notes)
         self._waiting = 0
         self.n_batches = 0
         self.n_grams = 0

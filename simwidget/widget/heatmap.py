@@ -13,9 +13,9 @@ import traitlets
 
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.result.views import View
-from simwidget.widget import checks
+from simwidget.widget import trait_checks
 from simwidget.widget.encoding import axes_of, encode_snapshot, info_of, measures_of
-from simwidget.widget.files import FORMATS, Appearance, fetch, file_of
+from simwidget.widget.exports import FORMATS, Appearance, fetch, file_of
 from simwidget.widget.front_end import built
 from simwidget.widget.protocol import Selection
 from simwidget.widget.publisher import Publisher
@@ -274,25 +274,25 @@ class SimilarityHeatmap(anywidget.AnyWidget):
 
     @traitlets.validate("measure")
     def _check_measure(self, proposal: Any) -> str:
-        return checks.check_measure(proposal["value"], self._known[0])
+        return trait_checks.check_measure(proposal["value"], self._known[0])
 
     @traitlets.validate("view")
     def _check_view(self, proposal: Any) -> tuple[int, int]:
         still = self._source.snapshot() if isinstance(self._source, StaticSource) else None
-        return checks.check_view(proposal["value"], self._known[1], still)
+        return trait_checks.check_view(proposal["value"], self._known[1], still)
 
     @traitlets.validate("selection")
     def _check_selection(self, proposal: Any) -> Selection | None:
-        return None if proposal["value"] is None else checks.check_pair("selection", proposal["value"], self.axes)
+        return None if proposal["value"] is None else trait_checks.check_pair("selection", proposal["value"], self.axes)
 
     @traitlets.validate("pinned")
     def _check_pinned(self, proposal: Any) -> list[Selection]:
-        return checks.check_pinned(proposal["value"], self.axes)
+        return trait_checks.check_pinned(proposal["value"], self.axes)
 
     @traitlets.validate("scale")
     def _check_scale(self, proposal: Any) -> dict[str, Any]:
-        return checks.check_scale(proposal["value"])
+        return trait_checks.check_scale(proposal["value"])
 
     @traitlets.validate("threshold")
     def _check_threshold(self, proposal: Any) -> float:
-        return checks.check_threshold(proposal["value"])
+        return trait_checks.check_threshold(proposal["value"])

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from uuid import uuid4
 
 from simwidget.widget.channel import Channel
-from simwidget.widget.details import encode_detail
 from simwidget.widget.encoding import axes_of, encode_frame, encode_snapshot, info_of
 from simwidget.widget.pacing import ACKNOWLEDGED_WITHIN, Pacing
+from simwidget.widget.pair_details import encode_detail
 from simwidget.widget.pending_details import PendingDetails
 from simwidget.widget.protocol import Selection
 from simwidget.widget.sources import Source, StaticSource

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from simwidget.inspection.pair import Inspection
+from simwidget.inspection.pair_inspection import Inspection
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.run.progress import Progress, RunState
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from simwidget.gram import processor, products
+from simwidget.gram import cpu, products
 from simwidget.gram.products import Products, mirror
 
 
@@ -58,10 +58,10 @@ def test_what_a_processor_tells(monkeypatch):
         ("vendor_id : GenuineIntel\nflags : avx2", True, False),
         ("vendor_id : AuthenticAMD\nflags : avx512f avx512_bf16", False, False),
     ):
-        monkeypatch.setattr(processor, "_cpu_info", lambda text=text: text)
-        processor.is_from_intel.cache_clear()
-        processor.multiplies_bfloat16.cache_clear()
-        assert (processor.is_from_intel(), processor.multiplies_bfloat16()) == (intel, bfloat16)
+        monkeypatch.setattr(cpu, "_cpu_info", lambda text=text: text)
+        cpu.is_from_intel.cache_clear()
+        cpu.multiplies_bfloat16.cache_clear()
+        assert (cpu.is_from_intel(), cpu.multiplies_bfloat16()) == (intel, bfloat16)
     monkeypatch.undo()
-    processor.is_from_intel.cache_clear()
-    processor.multiplies_bfloat16.cache_clear()
+    cpu.is_from_intel.cache_clear()
+    cpu.multiplies_bfloat16.cache_clear()

@@ -9,7 +9,7 @@ from torch import nn
 
 import simwidget as sw
 from simwidget.inspection.latest_block import gram_spectrum
-from simwidget.inspection.pair import effective_dimension
+from simwidget.inspection.pair_inspection import effective_dimension
 
 # --- the numbers -----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import torch
 
 import simwidget as sw
 from simwidget.plan.limits import Limits
-from simwidget.run.error_watch import ErrorWatch
+from simwidget.run.until_limit import UntilLimit
 
 
 def batches(n, size=32, seed=0):
@@ -131,7 +131,7 @@ def test_a_resumed_run_ends_at_the_same_batch(tmp_path):
 
 def test_the_time_left_is_that_until_the_limit():
     """Errors fall with the square root of the number of batches: at twice the limit, four times as many are needed."""
-    watch = ErrorWatch(Limits(until=0.01))
+    watch = UntilLimit(Limits(until=0.01))
     result = compare(batches(20)).run(False)
     error = watch.error(result)
     assert error == pytest.approx(errors(result).max())

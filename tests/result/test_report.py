@@ -11,7 +11,7 @@ import torch
 from results import made
 
 import simwidget as sw
-from simwidget.capture.representations import NAMES
+from simwidget.capture.representation_option import NAMES
 from simwidget.result import compare_call
 
 PAIR = {"a": reference.mlp([6, 8, 4], seed=0), "b": reference.mlp([6, 8, 4], seed=1)}

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import simwidget as sw
-from simwidget.capture.calling import Caller
+from simwidget.capture.caller import Caller
 from simwidget.data.parsing import parse_batch
 from simwidget.data.uploads import Uploads
 

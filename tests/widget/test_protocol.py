@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from simwidget.widget import protocol
-from simwidget.widget.checks import PALETTES, SCALES
-from simwidget.widget.files import MIMES
+from simwidget.widget.exports import MIMES
 from simwidget.widget.heatmap import SimilarityHeatmap
-from simwidget.widget.page import page_of
+from simwidget.widget.html_page import page_of
 from simwidget.widget.sources import COMMANDS
+from simwidget.widget.trait_checks import PALETTES, SCALES
 
 ROOT = Path(__file__).parents[2]
 

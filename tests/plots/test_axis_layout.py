@@ -3,7 +3,7 @@
 import pytest
 from results import resnet
 
-from simwidget.plots.layout import AxisRange, arrange_labels, axis_nodes, walk
+from simwidget.plots.axis_layout import AxisRange, arrange_labels, axis_nodes, walk
 from simwidget.result.layer_tree import LayerTree
 
 LINE = 9.0

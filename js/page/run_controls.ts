@@ -3,7 +3,7 @@
 import { html } from "../parts/dom";
 import type { Command, RunInfo } from "../state/model";
 import type { Store } from "../state/store";
-import { heardText, paceText, runText, widestText } from "../state/words";
+import { heardText, paceText, runText, widestText } from "../state/display_text";
 
 type CommandName = Command["name"];
 

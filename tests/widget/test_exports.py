@@ -14,7 +14,7 @@ from results import made, resnet
 
 import simwidget as sw
 from simwidget.result.layer_tree import LayerTree
-from simwidget.widget.files import Appearance, file_name, style_of
+from simwidget.widget.exports import Appearance, file_name, style_of
 
 PAIR = {"model_x": "seed 0", "layer_x": "stage1.0", "model_y": "seed 1", "layer_y": "stage2.0"}
 OTHER = {"model_x": "seed 0", "layer_x": "stem.0", "model_y": "seed 0", "layer_y": "stage1.0"}

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Cells } from "../state/snapshot";
-import { csvOf, fileName } from "./files";
+import { csvOf, fileName } from "./downloads";
 
 it("writes every cell with every measure, and nothing that a spreadsheet would run", () => {
   const x = { model: "=1+1", layers: ['a "b", c'], kinds: [""] };

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from simwidget.plots.text import name_within
+from simwidget.plots.shortening import name_within
 from simwidget.result.layer_tree import Entry, LayerTree
 
 MAX_BRACKET_LEVELS = 2

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { RunInfo } from "./model";
-import { clock, notesOf, numberTexts, paceText, runText, valueText } from "./words";
+import { clock, notesOf, numberTexts, paceText, runText, valueText } from "./display_text";
 
 it("lets the digits follow the error", () => {
   expect(numberTexts(0.87654321, 0.012)).toEqual(["0.877", "± 0.012"]);

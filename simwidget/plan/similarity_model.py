@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from simwidget.capture.calling import Caller
+from simwidget.capture.caller import Caller
 from simwidget.capture.hooks import Capture
 from simwidget.capture.layers import check_network, default_layers, layers_containing, layers_matching, unwrap
 from simwidget.capture.outputs import RepresentationError, find_output

@@ -1,7 +1,7 @@
 /** Texts about the pointed cell or header: up to two lines to read, and one name for screen readers. */
 
 import type { Axis, Selection } from "../state/model";
-import { layerText, valueText } from "../state/words";
+import { layerText, valueText } from "../state/display_text";
 import type { Place } from "./layout";
 import type { Scene } from "./scene";
 import { blockAt } from "./side";

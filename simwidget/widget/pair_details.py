@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simwidget.inspection.pair import Inspection
-from simwidget.inspection.pair import Sample as Inspected
+from simwidget.inspection.pair_inspection import Inspection
+from simwidget.inspection.pair_inspection import Sample as Inspected
 from simwidget.widget.protocol import Curve, Detail, Inside, PairMeasure, Sample, Selection
 from simwidget.widget.sources import Source
 

@@ -1,7 +1,7 @@
 /** The names of the held pair with the buttons that pin and release it; and the names of any pair in one line each. */
 
 import { html, svg } from "../parts/dom";
-import { Fresh, setAttribute } from "../parts/fresh";
+import { ChangeDetector, setAttribute } from "../parts/dom_updates";
 import type { Selection } from "../state/model";
 import { cannotPin, NO_MORE_PINS, pinNumber } from "../state/pinned";
 
@@ -18,7 +18,7 @@ export class Names {
   #names = html("div", "names");
   #pin = html("button", "pin-toggle");
   #release = html("button", "release", "✕");
-  #fresh = new Fresh();
+  #fresh = new ChangeDetector();
 
   constructor({ pin, release: letGo }: PairActions) {
     this.#pin.type = this.#release.type = "button";

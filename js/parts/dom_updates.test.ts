@@ -1,9 +1,9 @@
 // @vitest-environment happy-dom
 import { expect, it } from "vitest";
-import { Fresh, setAttribute, setText } from "./fresh";
+import { ChangeDetector, setAttribute, setText } from "./dom_updates";
 
 it("knows what has been drawn", () => {
-  const fresh = new Fresh();
+  const fresh = new ChangeDetector();
   const data = [1];
   expect(fresh.differs(data, 3, NaN)).toBe(true);
   expect(fresh.differs(data, 3, NaN)).toBe(false);

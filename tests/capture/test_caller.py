@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 import simwidget as sw
-from simwidget.capture.calling import Caller
+from simwidget.capture.caller import Caller
 from simwidget.data.parsing import parse_batch
 
 CPU = torch.device("cpu")

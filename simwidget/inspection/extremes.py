@@ -11,7 +11,7 @@ from torch import Tensor
 
 from simwidget.data.samples import Samples
 from simwidget.gram.rows import Key
-from simwidget.inspection.pair import Sample
+from simwidget.inspection.pair_inspection import Sample
 
 N_EXTREMES = 12
 """The number of samples that are kept at each end."""

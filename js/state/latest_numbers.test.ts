@@ -1,8 +1,8 @@
 import { zlibSync } from "fflate";
 import { expect, it } from "vitest";
 import type { Frame, WidgetState } from "./model";
-import { LatestNumbers } from "./numbers";
-import type { SharedSettings } from "./settings";
+import { LatestNumbers } from "./latest_numbers";
+import type { SharedSettings } from "./shared_settings";
 
 const about = { name: "cka", title: "CKA", kind: "similarity" as const, reasons: {} };
 const state = {

@@ -8,8 +8,8 @@ from typing import Any
 
 from simwidget.result.layer_tree import LayerTree
 from simwidget.result.similarity_result import SimilarityResult
-from simwidget.widget.details import encode_detail
-from simwidget.widget.page import page_of
+from simwidget.widget.html_page import page_of
+from simwidget.widget.pair_details import encode_detail
 from simwidget.widget.protocol import Fetched, Scale, Selection
 from simwidget.widget.sources import Source
 

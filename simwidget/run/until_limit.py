@@ -12,7 +12,7 @@ LOOK_AGAIN = 1.05
 """Factor between the numbers of blocks at two looks. Standard errors fall with the root of that number."""
 
 
-class ErrorWatch:
+class UntilLimit:
     """Compares the standard errors of a run with the limit `until=`, at ever longer intervals.
 
     The first look is when every group of the jackknife has data. All looks are at fixed numbers of blocks, so that a

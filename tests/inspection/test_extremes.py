@@ -8,7 +8,7 @@ import torch
 from simwidget.data.parsing import parse_batch
 from simwidget.data.samples import BatchSamples, Samples
 from simwidget.gram.kernels import linear_gram
-from simwidget.inspection.agreement import N_EXTREMES, Extremes, WatchedPair, agreement
+from simwidget.inspection.extremes import N_EXTREMES, Extremes, WatchedPair, agreement
 from simwidget.inspection.latest_block import LatestBlock
 
 

@@ -44,7 +44,7 @@ class _Pass:
     """the layer of that network that was read last, and its reading"""
 
 
-class Forwards(AbstractContextManager):
+class ForwardPasses(AbstractContextManager):
     """The networks with their hooks. The hooks exist while the context is open; `run` passes one batch through."""
 
     def __init__(self, plan: Plan, notes: Notes) -> None:
@@ -61,7 +61,7 @@ class Forwards(AbstractContextManager):
         self.stand_in: Confounder | None = None
         """the confounder "input", where an embedding's output is removed in place of token ids"""
 
-    def __enter__(self) -> "Forwards":
+    def __enter__(self) -> "ForwardPasses":
         with ExitStack() as stack:
             for position, one in enumerate(self._networks):
                 sink = self._sink(position)

@@ -7,9 +7,9 @@ import pytest
 from publishing import PAIR, Page, inspection
 
 import simwidget as sw
-from simwidget.inspection.pair import Sample
+from simwidget.inspection.pair_inspection import Sample
 from simwidget.widget import publisher as module
-from simwidget.widget.details import NO_PICTURE, encode_inside
+from simwidget.widget.pair_details import NO_PICTURE, encode_inside
 from simwidget.widget.publisher import Publisher
 from simwidget.widget.sources import StaticSource
 

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { expect, it } from "vitest";
 import type { Store } from "../state/store";
-import { Progress } from "./progress";
+import { Progress } from "./run_controls";
 
 it("says aloud only what is news", () => {
   const run = { state: "running", n_batches: 0, n_batches_expected: 50, n_samples: 0, rate: null, seconds_left: null };

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { bestMatch, bestMatches, profileOf } from "./matches";
+import { bestMatch, bestMatches, profileOf } from "./best_matches";
 import type { Scene } from "./scene";
 import { Sides } from "./side";
 

@@ -1,10 +1,10 @@
 /** The numbers of a pair: every measure with its standard error, all in the same size. */
 
 import { html } from "../parts/dom";
-import { setAttribute, setClass, setText } from "../parts/fresh";
+import { setAttribute, setClass, setText } from "../parts/dom_updates";
 import type { MeasureInfo, Selection } from "../state/model";
 import type { Store } from "../state/store";
-import { numberTexts, whyMissing } from "../state/words";
+import { numberTexts, whyMissing } from "../state/display_text";
 
 /** For so many pairs the numbers are remembered. */
 const MAX_KEPT = 8;

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from simwidget.capture.axes import NO_HINTS, FeatureAxes, feature_hints
+from simwidget.capture.feature_axes import NO_HINTS, FeatureAxes, feature_hints
 
 
 def hints_of(module):

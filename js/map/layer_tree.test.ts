@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { LayerTree } from "./tree";
+import { LayerTree } from "./layer_tree";
 
 interface Case {
   about: string;

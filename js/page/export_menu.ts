@@ -3,8 +3,8 @@
 import type { Plot } from "../map/plot";
 import type { Format } from "../state/model";
 import type { Store } from "../state/store";
-import { csvOf, fileName, save } from "./files";
-import { type Caption, pngOf, svgOf } from "./svg";
+import { csvOf, fileName, save } from "./downloads";
+import { type Caption, pngOf, svgOf } from "./svg_picture";
 
 interface Export {
   key: "png" | "svg" | Format;

@@ -2,7 +2,7 @@
 
 import type { Detail, Frame, Inside, PairMeasure, Selection } from "./model";
 import { pairKey } from "./pairs";
-import type { SharedSettings } from "./settings";
+import type { SharedSettings } from "./shared_settings";
 import { type Bytes, bytesOf, type Cells, float32, Snapshot } from "./snapshot";
 
 /** Pairs whose detail is kept. */
