@@ -18,6 +18,7 @@ from torch import nn
 from simwidget.capture.caller import Caller
 from simwidget.capture.layers import named_layers
 from simwidget.data.batch import Batch
+from simwidget.restore.copies import mark_hook, owner_of
 from simwidget.restore.fused_layers import fused_layers_disabled, has_fused_layers
 from simwidget.restore.networks import RestoredNetwork
 from simwidget.restore.randomness import OwnRandomStream
@@ -74,7 +75,7 @@ class Capture(AbstractContextManager):
 
     def __enter__(self) -> "Capture":
         for module in self._network.modules() if self._owner is not None else ():
-            if any(getattr(hook, "owner", self._owner) is not self._owner for hook in module._forward_hooks.values()):
+            if any(owner_of(hook) not in (None, self._owner) for hook in tuple(module._forward_hooks.values())):
                 raise RuntimeError(
                     f"model {self._model!r} is used by another running comparison: wait for it (`wait()`), stop it, or "
                     "compare a copy of the model"
@@ -132,8 +133,7 @@ class Capture(AbstractContextManager):
             call = self._latest_call = f"{name}#{count}" if count else name
             self._sink(call, output, args)
 
-        if self._owner is not None:
-            hook.owner = self._owner  # type: ignore[attr-defined]
+        mark_hook(hook, self._owner if self._owner is not None else self)
         return hook
 
 

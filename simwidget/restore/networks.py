@@ -1,10 +1,12 @@
 """`RestoredNetwork`: puts a network into evaluation mode on a device, and restores it afterwards."""
 
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from simwidget.restore.copies import CleanCopies
 
 LARGE_BUFFER_BYTES = 2**24
 """Bytes. Writes into larger buffers are detected, but not undone."""
@@ -37,16 +39,18 @@ class RestoredNetwork(AbstractContextManager):
 
     def __enter__(self) -> "RestoredNetwork":
         with ExitStack() as undo:
+            undo.enter_context(CleanCopies(self._network))
             for module in self._network.modules():
-                undo.callback(setattr, module, "training", module.training)
-                module.training = False
+                if module.training:
+                    undo.callback(setattr, module, "training", True)
+                    module.training = False
             current = single_device(self._network)
             if current is not None and current != self._device:
                 self._move(undo)
             else:
                 self._keep_buffers(undo)
                 for module in self._network.modules():
-                    undo.callback(_restore_slots, module, *_slots(module))
+                    undo.callback(_restore_registered, module, _Registered.of(module))
             tensors = [*self._network.named_parameters(), *self._network.named_buffers()]
             large = [(name, one) for name, one in tensors if isinstance(one, nn.Parameter) or _is_large(one)]
             self._watched = [(name, one, tensor_version(one)) for name, one in large]
@@ -63,7 +67,7 @@ class RestoredNetwork(AbstractContextManager):
 
     def _move(self, undo: ExitStack) -> None:
         for module in self._network.modules():
-            undo.callback(_restore_slots, module, *_slots(module))
+            undo.callback(_restore_registered, module, _Registered.of(module))
         for parameter in self._network.parameters():
             undo.callback(_restore_data, parameter, parameter.data, parameter.grad)
         try:
@@ -80,24 +84,38 @@ class RestoredNetwork(AbstractContextManager):
                     undo.callback(_restore_content, buffer, buffer.detach().clone())
 
 
-def _slots(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any], set[str]]:
-    """The registered parameters and buffers of one module, and the names of non-persistent buffers."""
-    return dict(module._parameters), dict(module._buffers), set(module._non_persistent_buffers_set)
+class _Registered(NamedTuple):
+    """The tensors that one module has registered."""
+
+    parameters: dict[str, Any]
+    buffers: dict[str, Any]
+    non_persistent: set[str]
+    """names of the buffers that `state_dict()` leaves out"""
+
+    @staticmethod
+    def of(module: nn.Module) -> "_Registered":
+        return _Registered(
+            dict(module._parameters.items()), dict(module._buffers.items()), set(module._non_persistent_buffers_set)
+        )
 
 
-def _restore_slots(
-    module: nn.Module, parameters: dict[str, Any], buffers: dict[str, Any], non_persistent: set[str]
-) -> None:
-    """Register the original tensors, in their order, and nothing else."""
-    fixed = isinstance(module, torch.jit.ScriptModule)  # entries cannot be removed from it
-    for held, before in ((module._parameters, parameters), (module._buffers, buffers)):
-        if not fixed:
-            held.clear()
-        for name, one in before.items():
-            held[name] = one
-    if not fixed:
-        module._non_persistent_buffers_set.clear()
-        module._non_persistent_buffers_set.update(non_persistent)
+def _restore_registered(module: nn.Module, before: _Registered) -> None:
+    """Write back what differs from `before`, one assignment each, so that no thread ever misses a tensor."""
+    _restore_slots(module, "_parameters", before.parameters)
+    _restore_slots(module, "_buffers", before.buffers)
+    if module._non_persistent_buffers_set != before.non_persistent:
+        module._non_persistent_buffers_set = set(before.non_persistent)
+
+
+def _restore_slots(module: nn.Module, attribute: str, before: dict[str, Any]) -> None:
+    held = getattr(module, attribute)
+    # entries cannot be removed from a ScriptModule
+    if list(held.keys()) == list(before) or isinstance(module, torch.jit.ScriptModule):
+        for name, tensor in before.items():
+            if held[name] is not tensor:
+                held[name] = tensor
+    else:  # another dictionary, since another thread may be iterating over this one
+        vars(module)[attribute] = type(held)(before)
 
 
 def _restore_data(parameter: nn.Parameter, data: Tensor, grad: Tensor | None) -> None:

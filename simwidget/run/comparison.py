@@ -3,6 +3,7 @@
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from os import PathLike
 from typing import Any
 
@@ -14,6 +15,7 @@ from simwidget.estimate.convergence import Curve
 from simwidget.inspection.pair_inspection import Inspection
 from simwidget.plan.options import Options
 from simwidget.plan.similarity_model import SimilarityModel
+from simwidget.restore.interrupts import interrupts_held
 from simwidget.restore.randomness import preserved_random_state
 from simwidget.restore.threads import use_one_core
 from simwidget.result.similarity_result import SimilarityResult
@@ -185,10 +187,10 @@ class Comparison:
         interrupt ends it as "stopped". In both cases `result` keeps the numbers so far. Calling `run()` after a failure
         continues with the batch that failed. The random generators of torch, Python and NumPy are restored afterwards.
         """
-        with preserved_random_state(self._devices):
+        with interrupts_held(), preserved_random_state(self._devices):
             self._begin()
-            batches = take_batches(self._held, self._lifecycle)
-            show_bar(batches, lambda: self.progress, self._queries.title, shown=progress)
+            with closing(take_batches(self._held, self._lifecycle)) as batches:
+                show_bar(batches, lambda: self.progress, self._queries.title, shown=progress)
         if self.error is not None:
             raise self.error
         result = self.result
@@ -204,11 +206,12 @@ class Comparison:
         cells are not affected. Random numbers that the loader draws come from the global generators, which are not
         restored: other cells may be using them at the same time.
         """
-        self._begin()
-        if self._held.single_pass is not None:
-            self._held.single_pass.use_own_random_stream()
-        batches = take_batches(self._held, self._lifecycle)
-        self._thread = start_in_background(batches, self._queries.title, self._devices, self.stop)
+        with interrupts_held():
+            self._begin()
+            if self._held.single_pass is not None:
+                self._held.single_pass.use_own_random_stream()
+            batches = take_batches(self._held, self._lifecycle)
+            self._thread = start_in_background(batches, self._queries.title, self._devices, self.stop)
         return self
 
     def pause(self) -> None:

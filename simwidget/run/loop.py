@@ -1,18 +1,20 @@
 """The loop of a run over the batches of its loader, with pauses and every way of ending."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 
+from simwidget.restore.interrupts import interrupts_allowed
 from simwidget.run.held_runner import HeldRunner
 from simwidget.run.lifecycle import Lifecycle
 from simwidget.run.progress import RunState
 from simwidget.run.runner import Runner
 
 
-def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Iterator[None]:
+def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Generator[None]:
     """Process the loader's batches, one at each step of the iterator.
 
-    When the iterator ends, by an exception or by being closed too, the lifecycle is in the state that this means.
+    When the iterator ends, by an exception or by being closed too, the lifecycle is in the state that this means. On the
+    main thread it must run under `interrupts_held`; it lets interrupts through while a batch is processed.
     """
     runner = held.runner
     assert runner is not None
@@ -20,7 +22,7 @@ def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Iterator[None]:
     problem: BaseException | None = None
     try:
         with runner:
-            while _may_go_on(runner, lifecycle) and runner.step():
+            while _may_go_on(runner, lifecycle) and _step(runner):
                 runner.save()
                 lifecycle.notify()
                 yield
@@ -40,6 +42,11 @@ def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Iterator[None]:
         _end(held, lifecycle, state, problem)
 
 
+def _step(runner: Runner) -> bool:
+    with interrupts_allowed():
+        return runner.step()
+
+
 def _may_go_on(runner: Runner, lifecycle: Lifecycle) -> bool:
     """Wait while the run is paused, then return whether it takes another batch."""
     if runner.has_enough():
@@ -47,7 +54,8 @@ def _may_go_on(runner: Runner, lifecycle: Lifecycle) -> bool:
     while lifecycle.pause_asked:
         runner.save(now=True)
         runner.single_pass.drop_scratch()
-        lifecycle.hold_while_paused()
+        with interrupts_allowed():
+            lifecycle.hold_while_paused()
     return not lifecycle.stop_asked
 
 

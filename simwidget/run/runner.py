@@ -15,6 +15,7 @@ from simwidget.data.batch_source import BatchSource
 from simwidget.data.loader_state import LoaderState
 from simwidget.plan.memory import out_of_memory_advice
 from simwidget.plan.options import Plan
+from simwidget.restore.interrupts import interrupts_allowed
 from simwidget.run.checkpoint import Checkpoint, Checkpointer
 from simwidget.run.identity import Identity
 from simwidget.run.queries import Queries
@@ -51,7 +52,8 @@ class Runner(AbstractContextManager):
         self.started = self.started or datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.single_pass.__enter__()
         try:
-            self._source.open()
+            with interrupts_allowed():
+                self._source.open()
         except BaseException:
             self.single_pass.__exit__()
             raise

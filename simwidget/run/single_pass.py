@@ -19,6 +19,7 @@ from simwidget.inspection.inspector import Inspector
 from simwidget.inspection.latest_block import LatestBlock
 from simwidget.plan.memory import bytes_free, estimate_memory, memory_warning
 from simwidget.plan.options import Plan
+from simwidget.restore.interrupts import interrupts_held
 from simwidget.run.forward_passes import ForwardPasses
 from simwidget.run.notes import Notes
 from simwidget.run.receiver import Receiver, Representation
@@ -212,7 +213,7 @@ class SinglePass(AbstractContextManager):
         self._rows.note_absent(grams.present, self._n_begun - 1)
         addition = self._totals.compute_addition(stack, len(self._plan.confounders))
         latest = LatestBlock(stack, self._samples.take())
-        with self._lock:
+        with interrupts_held(), self._lock:
             self._totals.add(addition, self.n_grams, self._n_begun)
             self._pending = None
             self.n_grams += 1
