@@ -1,8 +1,14 @@
 """Ctrl-C at any place of a run: the state is true, hooks are gone, models are as before, and the run is over."""
 
+import ast
+import os
+import random
 import signal
 import sys
+from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 import torch
@@ -42,15 +48,31 @@ BATCHES = [torch.randn(16, 5) for _ in range(3)]
 def content(net):
     return {
         "mode": [module.training for module in net.modules()],
-        "registered": [id(one) for module in net.modules() for one in (*module._parameters.values(), *module._buffers.values())],
+        "registered": [
+            id(one) for module in net.modules() for one in (*module._parameters.values(), *module._buffers.values())
+        ],
         "values": [one.tolist() for one in (*net.parameters(), *net.buffers())],
         "hooks": [len(module._forward_hooks) for module in net.modules()],
         "attributes": [sorted(vars(module)) for module in net.modules()],
     }
 
 
+@cache
+def with_lines(path):
+    """The lines of `with` statements. Tracing stops there once more as a context ends, before its `__exit__` is called.
+
+    There an exception would leave the context open; no signal is handled there, as Python looks for signals only
+    after calls and in jumps.
+    """
+    tree = ast.parse(Path(path).read_text())
+    return {node.lineno for node in ast.walk(tree) if isinstance(node, ast.With)}
+
+
 class Injection:
-    """Sends SIGINT to this process before the given lines of the package are executed, counted from the start."""
+    """Sends SIGINT to this process before the given lines of the package are executed, counted from the start.
+
+    Where such a line is a `with` statement, it is sent before the next one that is none.
+    """
 
     def __init__(self, *lines):
         self.pending = sorted(lines)
@@ -62,7 +84,8 @@ class Injection:
             return None
         if event == "line":
             self.n_lines += 1
-            if self.pending and self.n_lines >= self.pending[0]:
+            is_due = self.pending and self.n_lines >= self.pending[0]
+            if is_due and frame.f_lineno not in with_lines(frame.f_code.co_filename):
                 self.pending.pop(0)
                 self.places.append(f"{frame.f_code.co_filename}:{frame.f_lineno}")
                 signal.raise_signal(signal.SIGINT)
@@ -102,7 +125,9 @@ def interrupt(*lines):
     assert (result.n_batches, comparison.state) == (3, "finished") or comparison.state == "stopped", where
     assert result.n_batches <= result.n_samples // 16 <= result.n_batches + 1, where
     assert {name: content(net) for name, net in nets.items()} == before, where
-    assert not [hook for net in nets.values() for one in net.modules() for hook in one._forward_hooks.values() if owner_of(hook)]
+    assert not [
+        hook for net in nets.values() for one in net.modules() for hook in one._forward_hooks.values() if owner_of(hook)
+    ]
     assert torch.equal(torch.get_rng_state(), generators), where
     again = sw.compare(nets, BATCHES, gram_batch=16, device="cpu").run(progress=False)  # no run is under way
     assert again.n_samples == 48
@@ -126,3 +151,106 @@ def test_a_second_interrupt_during_the_first_ones_clean_up_waits():
     for k in range(200):
         line = 1 + k * n_lines // 200
         interrupt(line, line + 1 + k % 40)
+
+
+def test_two_real_interrupts_in_a_row():
+    """As a thread sends them, at any time of a run and up to 30 ms apart."""
+    running = False
+
+    def handler(signum, frame):
+        if running:
+            raise KeyboardInterrupt
+
+    draw = random.Random(0)
+    n_interrupted = 0
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        for _ in range(200):
+            nets = networks()
+            contents = {name: content(net) for name, net in nets.items()}
+            comparison = sw.compare(nets, BATCHES * 4, gram_batch=16, device="cpu")
+            delays = draw.uniform(0, 0.02), draw.uniform(0, 0.03)
+            begin = Event()
+
+            def send(delays=delays, begin=begin):
+                begin.wait()
+                for delay in delays:
+                    Event().wait(delay)
+                    os.kill(os.getpid(), signal.SIGINT)
+
+            sender = Thread(target=send)
+            sender.start()
+            try:
+                running = True
+                begin.set()
+                comparison.run(progress=False)
+            except KeyboardInterrupt:
+                n_interrupted += 1
+            finally:
+                running = False
+            sender.join()
+            assert signal.getsignal(signal.SIGINT) is handler
+            assert comparison.state in (*ENDED, "ready")
+            assert {name: content(net) for name, net in nets.items()} == contents
+            assert sw.compare(nets, BATCHES, gram_batch=16, device="cpu").run(progress=False).n_samples == 48
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert n_interrupted > 100
+
+
+@pytest.mark.parametrize("held", [interrupts_held, nullcontext])
+def test_an_interrupt_waits_for_the_end_of_what_is_held(held):
+    reached = []
+    with pytest.raises(KeyboardInterrupt), held():
+        signal.raise_signal(signal.SIGINT)
+        reached.append("end")
+    assert reached == (["end"] if held is interrupts_held else [])
+
+
+def test_an_interrupt_that_waited_is_raised_where_it_is_allowed():
+    reached = []
+    with pytest.raises(KeyboardInterrupt), interrupts_held():
+        signal.raise_signal(signal.SIGINT)
+        reached.append("held")
+        with interrupts_allowed():
+            reached.append("allowed")
+    assert reached == ["held"]
+
+
+def test_what_is_held_within_what_is_allowed():
+    reached = []
+    with pytest.raises(KeyboardInterrupt), interrupts_held(), interrupts_allowed():
+        with interrupts_held():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("held")
+        reached.append("not here")
+    assert reached == ["held"]
+
+
+def test_a_handler_of_the_users_own_that_raises_nothing_is_called():
+    calls = []
+    before = signal.signal(signal.SIGINT, lambda *_: calls.append("called"))
+    try:
+        with interrupts_held():
+            with interrupts_allowed():
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+                assert len(calls) == 2
+            signal.raise_signal(signal.SIGINT)
+            assert len(calls) == 2
+        assert len(calls) == 3
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_other_threads_are_not_held():
+    found = []
+
+    def work():
+        with interrupts_held(), interrupts_allowed():
+            found.append(signal.getsignal(signal.SIGINT))
+
+    thread = Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [signal.getsignal(signal.SIGINT)]
