@@ -1,4 +1,4 @@
-"""`compare`: checks what is asked for and makes the run, a `Comparison`."""
+"""The function `compare`, which checks its arguments and returns a `Comparison`: a run that computes CKA and dCKA."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
@@ -53,8 +53,8 @@ def compare(
 ) -> Comparison:
     """Compare the layers of two models, or of any number of named models, in one pass over the data.
 
-    This call checks its arguments and computes nothing. On the `Comparison` that it returns, call `run()` to block
-    until the result is there, or `start()` to compute in the background; in a notebook, showing it starts it.
+    This call checks its arguments and computes nothing. Call `run()` on the returned `Comparison` to compute and wait
+    for the result, or `start()` to compute in the background. In a notebook, displaying the `Comparison` starts it.
 
     Args:
         model_x, model_y: two models, each an `nn.Module` or a `SimilarityModel`. For any number of models, pass a
@@ -65,19 +65,21 @@ def compare(
             forward requires k inputs gets the first k elements of a tuple.
         measures: "cka", "dcka", or both.
         layers_x, layers_y: the layers of each of two models: exact module names and globs (`"layer3.*"`). By default
-            the modules that have parameters of their own, and the outputs of blocks.
+            the modules that have parameters of their own, and the blocks: modules that contain other modules, except
+            plain containers such as `nn.Sequential`.
         layers: the layers of all models, or a mapping from model names to layers.
         names: names of the two models. By default those of the `SimilarityModel`s, else the class names.
-        device: the device on which the models run: one for all, or one for each. By default the accelerator that holds
-            the model, else CUDA, else MPS, else the CPU. After the run each model is back on its own device.
+        device: the device on which the models run: one for all models, or one for each. By default the accelerator that
+            holds the model, else CUDA, else MPS, else the CPU. After the run each model is back on its original device.
         representation: how a layer's output (n, ...) becomes its representation (n, p):
             "flatten": all values of a sample;
             "mean": the mean over space or tokens; padded tokens are left out where the batch has a mask
             ("attention_mask", or torch's "src_key_padding_mask");
             "cls", "last": the first token, the last token that is not padding;
-            "tokens" or "positions" (synonyms): every token or position is a sample of its own, see `positions`;
+            "tokens" or "positions" (synonyms): every token or position is a sample of its own (see `positions` below);
             a callable from the output (n, ...) to a tensor (n, p);
-            or a mapping from layer patterns ("*.attn", "model:layer") to these, of which the first match counts.
+            or a mapping from layer patterns ("*.attn", "model:layer") to any of these; the first pattern that matches a
+            layer counts.
         confounder: what dCKA removes: "input"; "labels" (two samples are similar if they have the same class); a layer
             ("embeddings", or "model:embeddings"); a callable from the loader's batch to a tensor (n, ...); or a list of
             these. Where the input holds token ids, "input" means the output of the first `nn.Embedding`. May be None
@@ -91,25 +93,27 @@ def compare(
         unbiased: use the unbiased estimator HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
         gram_batch: the least number of samples of a Gram matrix: representations of consecutive forward passes are
             joined until they have this many.
-        average: "hsic" sums HSIC over the batches and takes the ratio once (Nguyen et al. 2021); "cka" takes the mean
-            of the ratios of the batches, for comparison with published numbers.
+        average: "hsic" sums HSIC over the batches and computes the measure once from the sums (Nguyen et al. 2021);
+            "cka" computes the measure for each batch and takes the mean, for comparison with published numbers.
         precision: precision of the products of float32 features. "highest" is float32. "high" rounds the centred
             features before the product and adds up in float32: to TF32 on CUDA; to bfloat16 on a CPU that has
-            instructions for it, for 256 samples or more. The models themselves run as they would without it.
+            instructions for it, for 256 samples or more. This option does not change how the models themselves run.
         positions: with representation "tokens" or "positions", the number of positions that are drawn from each forward
-            pass, without replacement. All layers are read at the same positions; in a layer of another resolution, the
-            cell that covers a position is read.
-        seed: seed of that draw.
+            pass, without replacement. All layers are read at the same positions; a layer of another spatial resolution
+            is read at the location that covers the position.
+        seed: seed of the random draw of positions.
         max_batches, max_samples, max_seconds: end the run after this many batches of the loader, samples or seconds
-            (without pauses).
-        until: end the run when the standard error of every cell of every measure is below this value. Errors are first
-            checked when all 16 groups of batches (of the jackknife) have data.
+            (pauses do not count).
+        until: end the run when the standard error of every cell (pair of layers) of every measure is below this value.
+            Standard errors come from a jackknife over 16 groups of batches; they are first checked when every group has
+            data.
         until_quantile: the share of cells whose standard error must be below `until`.
         auto_batch: after a forward pass that runs out of memory, split this batch and all later ones into halves,
             quarters, and so on. Needs unbiased estimates, which do not depend on how the samples are split.
-        checkpoint: path of a file for the state of the run, from which `simwidget.resume` continues. It is written at
-            most every `checkpoint_seconds` (after every batch for 0), at a pause and at the end. The file must not
-            exist yet.
+        checkpoint: path of a file to which the state of the run is saved and from which `simwidget.resume` continues
+            the run. The file is written during the run, at a pause and at the end. It must not exist yet.
+        checkpoint_seconds: least number of seconds between two checkpoints during the run; 0 to write one after every
+            batch.
 
     Returns:
         A `Comparison` in the state "ready".

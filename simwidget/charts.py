@@ -1,7 +1,8 @@
-"""Live bqplot figures that follow a `SimilarityHeatmap`, for dashboards of your own. Needs the extra "charts".
+"""Live bqplot figures that follow a `SimilarityHeatmap`, for dashboards of your own.
 
-Each function returns a `bqplot.Figure`, updated when the selection, the measure or the run of the heatmap changes, at
-most twice a second, until the heatmap is closed. This module does not import torch.
+Each function returns a `bqplot.Figure`. The figure is updated, at most twice a second, when the selection, the measure
+or the run of the heatmap changes, until the heatmap is closed. bqplot is an optional dependency,
+`pip install 'simwidget[charts]'`. This module does not import torch.
 """
 
 import contextvars
@@ -24,7 +25,9 @@ MAX_EIGENVALUES = 50
 
 
 def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
-    """Every measure of the selected pair of layers against the number of batches, with bands of one standard error.
+    """Return a live line chart: each measure of the selected pair of layers against the number of batches.
+
+    Around each line is a band of one standard error to either side.
 
     Args:
         widget: the heatmap whose `selection` is shown.
@@ -82,7 +85,10 @@ def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
 
 
 def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
-    """The row and the column of the selected cell: each of its two layers against all layers of the other model.
+    """Return a live line chart with the row and the column of the heatmap that cross in the selected cell.
+
+    One line has the values of the row's layer with all layers of the column model; the other line has the values of the
+    column's layer with all layers of the row model. The horizontal axis is the position of a layer in execution order.
 
     Args:
         widget: the heatmap whose `selection` and `measure` are shown.
@@ -115,13 +121,15 @@ def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
 
 
 def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
-    r"""The eigenvalues of the two selected layers' centred Gram matrices in the latest batch, as shares of their sum.
+    r"""Return a live line chart: the eigenvalues of the two selected layers' centred Gram matrices in the latest batch.
 
-    The title has the effective dimension of each layer, the participation ratio
-    :math:`(\sum \lambda)^2 / \sum \lambda^2` of its eigenvalues.
+    The largest 50 eigenvalues of each matrix are shown, as shares of the sum of all its eigenvalues. The title has the
+    effective dimension of each layer: the participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2` of the
+    eigenvalues :math:`\lambda`.
 
     Args:
-        widget: a heatmap that shows a `Comparison`. A `SimilarityResult` has no Gram matrices: its figure stays empty.
+        widget: a heatmap that shows a `Comparison`. For a heatmap of a `SimilarityResult`, which has no Gram matrices,
+            the figure stays empty.
         options: keyword arguments of `bqplot.Figure`.
     """
     bq = _bqplot()
@@ -151,9 +159,10 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
 
 
 class _ThrottledUpdate:
-    """Calls `update` after changes, never twice at once and at most once in `UPDATE_SECONDS`.
+    """A callback for changes that calls the function `update`, at most once in `UPDATE_SECONDS`.
 
-    A change that comes too early starts a timer, so that `update` is always called after the last change.
+    A change that comes earlier starts a timer, so that `update` is always called after the last change. Two calls of
+    `update` never run at the same time.
     """
 
     def __init__(self, update: Callable[[], None]) -> None:
@@ -189,7 +198,10 @@ class _ThrottledUpdate:
 
 
 def _follow(widget: SimilarityHeatmap, figure: Any, update: Callable[[], str]) -> Any:
-    """Update the figure now and after every change of the heatmap, until it is closed. `update` returns the title."""
+    """Update the figure now and after every change of the heatmap, until the heatmap is closed; return the figure.
+
+    `update` renews the lines of the figure and returns its title.
+    """
 
     def update_figure() -> None:
         figure.title = update()
@@ -237,7 +249,7 @@ def _axes(bq: Any, scales: dict[str, Any], x: str, y: str) -> list[Any]:
 
 
 def _set_points(mark: Any, x: Any, y: Any) -> None:
-    """Give a mark its points, without those that are NaN, which would make the scales of the figure NaN."""
+    """Set the points (x, y) of a bqplot mark without NaN points, which would make the scales of the figure NaN."""
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     known = np.isfinite(y) if y.ndim == 1 else np.isfinite(y).all(0)
     with mark.hold_sync():

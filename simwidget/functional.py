@@ -1,7 +1,7 @@
 """CKA and dCKA of arrays, without models.
 
-Representations are arrays or tensors (n, p) of the same n samples. The values are computed by the same code as in a
-run, with all n samples in one block.
+A representation is an array or tensor (n, p): p features of n samples. CKA and dCKA are computed by the same code as
+in a run over a data set, with all n samples in one batch.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def cka(x: "Tensor | ArrayLike", y: "Tensor | ArrayLike", *, unbiased: bool = Tr
     .. math:: \mathrm{CKA} = \frac{\operatorname{HSIC}(K, L)}
               {\sqrt{\operatorname{HSIC}(K, K) \operatorname{HSIC}(L, L)}}
 
-    for the Gram matrices K and L of the centred features.
+    for the Gram matrices K and L of the centred features of `x` and `y`.
 
     Args:
         x: representation (n, p), an array or a tensor; further dimensions are flattened.
@@ -33,9 +33,9 @@ def cka(x: "Tensor | ArrayLike", y: "Tensor | ArrayLike", *, unbiased: bool = Tr
         unbiased: use HSIC_1 (Song et al. 2012); otherwise the biased HSIC_0.
 
     Returns:
-        1 for representations that are equal up to rotation, translation and scale. For unrelated ones the unbiased
-        estimate is about 0 and may be negative; the biased one is near 0 only if n is much larger than p and q. NaN if
-        a representation is constant.
+        CKA: 1 for representations that are equal up to rotation, translation and scale. For unrelated representations
+        the unbiased estimate is about 0 and may be negative; the biased estimate is near 0 only if n is much larger
+        than p and q. NaN if a representation is constant.
 
     Raises:
         ValueError: the numbers of samples differ, or are below 4 (2 for the biased estimator).
@@ -63,11 +63,12 @@ def dcka(
     Args:
         x: representation (n, p), an array or a tensor; further dimensions are flattened.
         y: representation (n, q) of the same n samples.
-        confounder: an array (n, ...) for the same samples, such as the input, or a list of several.
+        confounder: an array or tensor (n, ...) for the same samples, such as the models' input; or a list of several
+            arrays.
         unbiased: as for `cka`.
 
     Returns:
-        As for `cka`; NaN also if the confounders explain a representation.
+        dCKA, with the range of `cka`; NaN also if the confounders explain a representation completely.
 
     Raises:
         ValueError: as for `cka`.

@@ -1,4 +1,4 @@
-"""`resume`: continues a run from its checkpoint."""
+"""The function `resume`, which continues a run of `compare` from its checkpoint file."""
 
 from collections.abc import Iterable, Mapping
 from os import PathLike
@@ -20,12 +20,12 @@ def resume(
 ) -> Comparison:
     """Continue a run that wrote a checkpoint, `compare(..., checkpoint=path)`, from its last checkpoint.
 
-    The models, their weights and the loader must be those of the first run; its options are read from the file. The
-    loader is read from its beginning and the batches that the checkpoint contains are skipped. The random number
-    generators are set to their state at the checkpoint, in a background run too. So on the CPU of the same machine,
-    with the same number of threads and the same libraries, the result is equal to the last bit to that of a run without
-    interruption. A loader that cannot be shown to repeat its batches is accepted; the result then has the note "not
-    bit-reproducible".
+    The models, their weights and the loader must be those of the first run; the options of the first run are read from
+    the file. The loader is read from its beginning, and the batches that the checkpoint already contains are skipped.
+    The random number generators are set to their state at the checkpoint, also if the run continues in the background.
+    So on the CPU of the same machine, with the same number of threads and the same libraries, the result is equal, to
+    the last bit, to the result of a run without interruption. A loader that cannot be shown to repeat its batches is
+    accepted; the result then has the note "not bit-reproducible".
 
     Args:
         path: the checkpoint. The continued run writes its own checkpoints to the same file.
@@ -34,7 +34,7 @@ def resume(
             must be given again. `device` and the limits (`max_batches`, `until`, ...) may differ from the first run's.
 
     Returns:
-        A `Comparison` in the state "ready": call `run()` or `start()`, or show it.
+        A `Comparison` in the state "ready": call its `run()` or `start()`, or display it in a notebook.
 
     Raises:
         ValueError: the file is not a checkpoint or is damaged; or it belongs to other models, layers or options (the

@@ -23,21 +23,24 @@ if TYPE_CHECKING:
 
 
 class BaseSimilarity:
-    """The base of `CKA` and `DeltaCKA`: two models and one measure.
+    """The base class of `CKA` and `DeltaCKA`: two models and one measure of similarity between their layers.
 
     `compute` runs both models over a loader, `plot_similarity` draws the matrix. After `compute`, `sim_matrix` is the
-    matrix and `result` the `SimilarityResult`, which also has standard errors, layer names and notes. Subclasses set
-    `measure` and `similarity_name`.
+    matrix and `result` the `SimilarityResult`, which also has standard errors, layer names and notes. A subclass sets
+    `measure`, the name of the measure in `compare`, and `similarity_name`, its name in titles.
 
     Args:
-        sim_model1, sim_model2: the models whose layers are the rows and the columns of the matrix.
-        device: the device on which both run.
-        unbiased, average, gram_batch: as in `compare`. With average="cka", batches are not joined by default.
+        sim_model1: the model whose layers are the rows of the matrix.
+        sim_model2: the model whose layers are the columns of the matrix.
+        device: the device on which both models run; None to choose it as `compare` does.
+        unbiased, average: as in `compare`.
+        gram_batch: as in `compare`; by default 64, or 1 if `average="cka"`, so that each batch of the loader counts by
+            itself.
         options: other keyword arguments of `compare`.
 
     Raises:
-        TypeError: a model that is not a `SimilarityModel`, or an unknown option.
-        ValueError: as `compare`.
+        TypeError: a model is not a `SimilarityModel`, or an option is unknown.
+        ValueError: an option has a wrong value, as in `compare`.
     """
 
     measure: str
@@ -99,9 +102,10 @@ class BaseSimilarity:
         """Draw the matrix with matplotlib and return the Axes. Raises RuntimeError before `compute`.
 
         Args:
-            title, xlabel, ylabel: by default the measure and the names of the models.
+            title: by default the measure and the names of both models.
+            xlabel, ylabel: by default the name of model 2 (columns) and the name of model 1 (rows).
             savefig: also write the picture as a PNG file, with the title as its name, into the folder `save_path`.
-            save_path: that folder; it is made if it does not exist.
+            save_path: the folder for `savefig`; it is made if it does not exist.
             plot_cmap: a matplotlib colour map.
         """
         if self.result is None:
@@ -126,8 +130,9 @@ class CKA(BaseSimilarity):
     """Linear centred kernel alignment of the layers of two models (Kornblith et al. 2019).
 
     CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) for the Gram matrices K and L of two layers. By default, the unbiased
-    HSIC_1 is summed over the batches and the ratio is taken once. `unbiased=False, average="cka"` gives the mean of the
-    biased CKA of the batches, as simtorch and many published figures have it. Arguments: see `BaseSimilarity`.
+    HSIC_1 is summed over the batches and the ratio is computed once from the sums. `unbiased=False, average="cka"`
+    computes the biased CKA of each batch and takes the mean, as simtorch and many published figures do. The arguments
+    are those of `BaseSimilarity`.
 
     >>> import torch, simwidget as sw
     >>> _ = torch.manual_seed(0)
@@ -165,12 +170,12 @@ class CKA(BaseSimilarity):
 class DeltaCKA(BaseSimilarity):
     """Deconfounded CKA of the layers of two models (Cui et al. 2022).
 
-    CKA of the residuals of a linear regression of each layer's Gram matrix on that of the confounder, by default the
-    input.
+    The Gram matrix of each layer is regressed on the Gram matrix of the confounder (by default the model's input), and
+    dCKA is the CKA of the residuals.
 
     Args:
-        remove_negative_eig: set the negative eigenvalues of the residual of each batch to zero, as simtorch can. Needs
-            `unbiased=False, average="cka"`.
+        remove_negative_eig: set the negative eigenvalues of the residual Gram matrices of each batch to zero, an option
+            that simtorch has too. Needs `unbiased=False, average="cka"`.
         confounder: as in `compare`.
 
     The other arguments are those of `BaseSimilarity`.

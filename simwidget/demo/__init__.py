@@ -22,7 +22,7 @@ _FILES = {"seed 0": "seed0", "seed 1": "seed1", "untrained": "untrained"}
 
 
 class Demo(NamedTuple):
-    """What `load` returns."""
+    """The return value of `load`: three networks by name, a loader of the images, and the labels of the images."""
 
     models: dict[str, FashionNet]
     loader: DataLoader[tuple[Tensor, ...]]
@@ -32,10 +32,10 @@ class Demo(NamedTuple):
 
 
 def load(batch_size: int = 64) -> Demo:
-    """The three networks by name, a loader of the thousand images, and the labels of these images.
+    """Return the three networks by name, a loader of the thousand images, and the labels of these images.
 
     Args:
-        batch_size: images in a batch; the last batch may have fewer.
+        batch_size: number of images in a batch; the last batch may have fewer.
 
     >>> models, loader, labels = load()
     >>> list(models), len(loader.dataset)
@@ -55,7 +55,7 @@ def load(batch_size: int = 64) -> Demo:
 
 
 class _FixedOrder(torch.utils.data.Sampler[int]):
-    """Samples in the same given order on every pass, so that the numbers of the example never change."""
+    """A sampler with the same given order on every pass over the data, so that the example's numbers never change."""
 
     def __init__(self, order: list[int]) -> None:
         self._order = order

@@ -1,7 +1,7 @@
 """Runs the quickstart notebook on the embedded example: `python -m simwidget.demo NOTEBOOK [--out FOLDER]`.
 
-The notebook runs in a new kernel whose working directory is the folder. Then a few numbers of its result are printed
-and a picture is drawn.
+The notebook runs in a new kernel with the working directory FOLDER (by default "out"). Then a few numbers from the
+result that the notebook has saved there are printed, and its matrices are drawn into the file demo.png.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def execute(notebook: Path, out: Path) -> None:
-    """Run the notebook in a kernel and save it with its outputs in the folder `out`."""
+    """Run the notebook in a kernel with the working directory `out`, and save it there with its outputs."""
     import nbformat
     from nbclient import NotebookClient
 
@@ -41,7 +41,11 @@ def execute(notebook: Path, out: Path) -> None:
 
 
 def describe(result: sw.SimilarityResult) -> None:
-    """Print CKA and dCKA with standard errors for a few layers of the two pairs of models, and the notes."""
+    """Print CKA and dCKA with standard errors for the layers `LAYERS` of the two pairs of models `PAIRS`.
+
+    For the first pair, also print how often the most similar layer is the same layer or its neighbour. Then print the
+    notes of the result.
+    """
     print(f"\n{result.n_samples} images, {len(result.layers('seed 0'))} layers a network; same layer, value ± error:\n")
     print(f"{'':16}" + "".join(f"{' × '.join(pair):^40}" for pair in PAIRS))
     print(f"{'layer':16}" + f"{'CKA':^20}{'dCKA':^20}" * len(PAIRS))
@@ -61,7 +65,7 @@ def describe(result: sw.SimilarityResult) -> None:
 
 
 def draw(result: sw.SimilarityResult, path: Path) -> None:
-    """Draw the matrices of CKA and dCKA of the two pairs of models into one PNG file."""
+    """Draw CKA and dCKA of the two pairs of models as four heatmaps in one PNG file, `path`."""
     import matplotlib
 
     matplotlib.use("Agg")

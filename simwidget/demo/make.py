@@ -2,7 +2,7 @@
 
 Reads the four files of Debian's package `dataset-fashion-mnist`, trains two networks, and writes a thousand test images
 and the weights of three networks beside this file. Prints the accuracy of each network on the nine thousand test images
-that are not shipped, and fails if that of a trained network is under 80 %.
+that are not shipped, and fails if the accuracy of a trained network is under 80 %.
 """
 
 import argparse
@@ -22,7 +22,7 @@ UNTRAINED_SEED = 2
 
 
 def read_idx(path: Path) -> Tensor:
-    """A tensor from a gzipped IDX file of unsigned bytes."""
+    """Return the tensor that is stored in a gzipped IDX file (the format of MNIST) of unsigned bytes."""
     raw = gzip.decompress(path.read_bytes())
     n_dims = raw[3]
     shape = np.frombuffer(raw, ">i4", n_dims, offset=4)
@@ -30,12 +30,15 @@ def read_idx(path: Path) -> Tensor:
 
 
 def as_input(images: Tensor) -> Tensor:
-    """Images (n, 28, 28) of bytes as the input (n, 1, 28, 28) of the networks, with values in [0, 1]."""
+    """Convert images (n, 28, 28) of bytes to the networks' input (n, 1, 28, 28), float32 with values in [0, 1]."""
     return images.unsqueeze(1).float() / 255
 
 
 def train(seed: int, images: Tensor, labels: Tensor, epochs: int) -> FashionNet:
-    """A network trained with AdamW on batches of 128, from a seed for its weights and the order of the images."""
+    """Train a network with AdamW on batches of 128 images and return it in evaluation mode.
+
+    The seed determines the initial weights and the order of the images.
+    """
     torch.manual_seed(seed)
     net = FashionNet().train()
     optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=1e-2)
@@ -55,7 +58,7 @@ def train(seed: int, images: Tensor, labels: Tensor, epochs: int) -> FashionNet:
 
 @torch.no_grad()
 def accuracy(net: FashionNet, images: Tensor, labels: Tensor) -> float:
-    """The share of images that the network classifies correctly."""
+    """Return the share of the images, from 0 to 1, that the network classifies correctly."""
     n_correct = sum(
         (net(as_input(x)).argmax(1) == y).sum().item()
         for x, y in zip(images.split(500), labels.split(500), strict=True)

@@ -1,4 +1,4 @@
-"""Matplotlib pictures of results: functions that take a `SimilarityResult` and an Axes and return the Axes."""
+"""Matplotlib pictures of results: `heatmap` draws a matrix of a `SimilarityResult` on an Axes and returns the Axes."""
 
 from simwidget.plots.heatmap import heatmap
 

@@ -1,6 +1,6 @@
-"""The names and brackets beside one axis of a heatmap, as a matplotlib artist.
+"""A matplotlib artist for the names of layers and the brackets of blocks beside one axis of a heatmap.
 
-They are laid out again whenever the figure is drawn, for its size at that moment.
+Names and brackets are laid out again whenever the figure is drawn, to fit the size of the figure at that moment.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,19 +18,22 @@ from simwidget.plots.axis_layout import MAX_BRACKET_LEVELS, AxisNode, AxisRange,
 from simwidget.plots.figure_text import FigureText
 
 FONTS = {False: FontProperties(size=7), True: FontProperties(size=7, weight="bold")}
-"""The fonts of names that are not emphasized, and of those that are."""
+"""The fonts of names: under `True` for emphasized names, under `False` for all other names."""
 TICK_SPAN, BRACKET_SPAN, NAME_OFFSET = (1.5, 3.5), (2.0, 4.5), 7.0
-"""Distances from the cells in points: start and end of a row's tick and of a bracket, and the start of names."""
+"""Distances in points: (start, end) of a row's tick, (start, end) of a bracket, start of a name.
+
+Ticks and names are measured from the cells, brackets from the cells or from the start of their column of brackets.
+"""
 GAP = 4.0
-"""Points between the names and the next column of brackets or the axis label."""
+"""Distance in points between the names and what follows further outside: a column of brackets, or the axis label."""
 LINE_STYLE: dict[str, Any] = {"linewidths": 0.6, "alpha": 0.7, "capstyle": "butt", "joinstyle": "miter"}
 MAX_NAME_WIDTH, MAX_NAME_SHARE = 120.0, 0.3
-"""The longest name beside the rows: in points, and as a share of the space that the figure has for the Axes."""
+"""Upper limits of the length of a name next to the cells: in points, and as a share of `available_size`."""
 
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """The space that names and brackets take, and their arrangement."""
+    """The space that the names and brackets beside one axis take, and how they are arranged."""
 
     names: float
     """distance in points from the cells to the end of the longest name"""
@@ -44,12 +47,12 @@ NO_SPACE = LabelSpace(0.0, 0, True)
 
 
 class LayerNames(Artist):
-    """The names and brackets to the left of the rows, or below the columns, of a heatmap.
+    """A matplotlib artist: names and brackets to the left of the rows of a heatmap, or below its columns.
 
     Args:
-        axis: the y-axis of the Axes for the rows, or the x-axis for the columns; row k is at the coordinate k.
-        nodes: the rows and blocks of this axis, made by `layout.axis_nodes`.
-        emphasized: rows that are always named, in bold.
+        axis: the y-axis of the Axes for the rows, or the x-axis for the columns. Row (column) k is at the coordinate k.
+        nodes: the rows (columns) and blocks of this axis, made by `layout.axis_nodes`.
+        emphasized: positions of rows (columns) that are always named, in bold.
     """
 
     def __init__(self, axis: Any, nodes: Sequence[AxisNode], emphasized: Collection[int] = ()) -> None:
@@ -71,11 +74,11 @@ class LayerNames(Artist):
     # --- the interface of a matplotlib artist -------------------------------------------------------------------------
 
     def get_children(self) -> list[Artist]:
-        """The texts and lines of the latest layout."""
+        """Return the text and line artists of the latest layout."""
         return self._children
 
     def draw(self, renderer: Any) -> None:
-        """Lay out and draw the names, in no more space than `get_window_extent` took for them."""
+        """Lay out and draw names and brackets, in no more space than the latest `get_window_extent` has reported."""
         if self.get_visible():
             self.place_labels(self._measured_space)
             for child in self._children:
@@ -84,7 +87,7 @@ class LayerNames(Artist):
         self.stale = False
 
     def get_window_extent(self, renderer: Any = None) -> Bbox:
-        """The box around all names and brackets, including the space for the label of the axis."""
+        """Return the box, in pixels, around all names and brackets, and around the space for the label of the axis."""
         self._measured_space = self.place_labels()
         boxes = [child.get_window_extent(renderer) for child in self._children]
         if not boxes:
@@ -99,13 +102,16 @@ class LayerNames(Artist):
         return Bbox.from_extents(x0, y0, x1, y1)
 
     def get_tightbbox(self, renderer: Any = None) -> Bbox | None:
-        """The box of `get_window_extent`, for which the layout of the figure leaves space."""
+        """Return the box of `get_window_extent`, for which the figure's layout leaves space; None without any rows."""
         return self.get_window_extent(renderer) if self._nodes else None
 
     # --- the layout --------------------------------------------------------------------------------------------------
 
     def place_labels(self, limit: LabelSpace | None = None) -> LabelSpace:
-        """Make the texts and lines for the present size, in at most the space `limit`; returns the space they take."""
+        """Make the text and line artists for the present size of the Axes, and return the space that they take.
+
+        If `limit` is given, they take at most that space.
+        """
         self._children = []
         low, high = sorted(self._axis.get_view_interval())
         length = (self._box.height if self._vertical else self._box.width) / self._pixels_per_point
@@ -168,7 +174,7 @@ class LayerNames(Artist):
         return found
 
     def _to_pixels(self, along: float, offset: float) -> tuple[float, float]:
-        """The pixel `along` points from the start of the axis and `offset` points away from the cells."""
+        """Return the pixel (x, y) that is `along` points from the start of the axis and `offset` points off the cells."""
         box, along, offset = self._box, along * self._pixels_per_point, offset * self._pixels_per_point
         # matplotlib calls the y-axis inverted when the rows run from top to bottom
         if self._vertical:
@@ -184,20 +190,20 @@ class LayerNames(Artist):
 
     @property
     def _pixels_per_point(self) -> float:
-        """Pixels in a point."""
+        """Number of pixels in a point (1/72 inch)."""
         return float(self._axis.figure.dpi) / 72
 
     def _text_width(self, text: str, emphasized: bool = False) -> float:
         return self._figure_text.size(text, FONTS[emphasized])[0]
 
     def _line_height(self) -> float:
-        """The height of the tallest name plus half a point, the least distance of two names."""
+        """Return the least distance of two names in points: the height of the tallest character plus half a point."""
         characters = "".join(sorted(set().union(*(node.name for node in walk(self._nodes)))))
         return max(self._figure_text.size(characters, font)[1] for font in FONTS.values()) + 0.5
 
 
 def available_size(ax: Any) -> tuple[float, float]:
-    """Width and height in points of the part of the figure that belongs to an Axes with its labels."""
+    """Return (width, height), in points, of the part of the figure that is reserved for an Axes with its labels."""
     spec = ax.get_subplotspec()
     box = ax.get_position(original=True) if spec is None else spec.get_position(ax.figure)
     figure_box = ax.figure.bbox

@@ -1,7 +1,8 @@
 """Which layers and blocks are named beside an axis of a heatmap, and where, so that no two names overlap.
 
-Next to the cells is a column of names, of rows and of blocks; outside of it are columns of brackets, with the names of
-larger blocks along them. Lengths are in points. Nothing here depends on matplotlib.
+A block is a module that contains several rows of the axis. Next to the cells is one column with names of rows and of
+blocks. Further outside are columns of brackets: a bracket spans the rows of a larger block, and the name of the block
+is written along it. Lengths are in points. Nothing here depends on matplotlib.
 """
 
 import re
@@ -12,22 +13,22 @@ from simwidget.plots.shortening import name_within
 from simwidget.result.layer_tree import Entry, LayerTree
 
 MAX_BRACKET_LEVELS = 2
-"""Columns of brackets outside of the names. Blocks that enclose these have no bracket."""
+"""Number of columns of brackets outside of the names. A block that would need a further column has no bracket."""
 MIN_NAMED_CHILDREN = 4
-"""A block of numbered parts gets a bracket if at least this many of the parts can be named beside the rows."""
+"""A block of numbered modules gets a bracket if it has room for this many names of them beside its rows."""
 MIN_NAMED_SHARE = 0.6
-"""A block of blocks gets a bracket if the blocks in it that can be named have at least this share of its rows."""
+"""A block that consists of blocks gets a bracket if inner blocks with at least this share of the rows can be named."""
 MAX_BLOCK_NAME_WIDTH = 60.0
-"""A bracket must be long enough for its block's name, of which at most this length counts; the rest is cut."""
+"""A bracket must be as long as the name of its block, or this long if the name is longer; such a name is shortened."""
 PADDING = 4.0
-"""Length of a bracket beyond the name along it."""
+"""Length by which a bracket must exceed the length of the name along it."""
 MIN_BRACKET_LENGTH = 3.0
-"""Blocks without a name have a bracket if they are at least this long."""
+"""Blocks whose names have no room next to the cells get a bracket there if they are at least this long."""
 
 
 @dataclass(frozen=True, eq=False)
 class AxisNode:
-    """A node of the tree beside an axis: a row, or a block with its children. It has the rows `first` to `last`."""
+    """A node of the tree beside an axis: one row, or a block and its children. It covers the rows `first` to `last`."""
 
     name: str
     first: int
@@ -43,13 +44,13 @@ class AxisNode:
 
 @dataclass(frozen=True)
 class Label:
-    """A name and the part of the axis that it is for, from `start` to `end`. Without a text, it is only a bracket."""
+    """A name for the part of an axis from `start` to `end`, in points. A label with an empty text is only a bracket."""
 
     text: str
     start: float
     end: float
     level: int
-    """0 for names beside the rows, k for a bracket in the k-th column outside of them"""
+    """0 for a name next to the cells, k for a name along a bracket in the k-th column of brackets from the cells"""
     is_block: bool
     emphasized: bool = False
 
@@ -63,14 +64,14 @@ class Label:
 
 
 class AxisRange:
-    """An axis of some length in points that shows the rows from `low` to `high`, which may be fractions of rows."""
+    """An axis `length` points long that shows the rows from `low` to `high`; row k extends from k - 0.5 to k + 0.5."""
 
     def __init__(self, low: float, high: float, length: float) -> None:
         self._low, self._high = low, high
         self._step = length / (high - low)
 
     def span(self, node: AxisNode) -> tuple[float, float]:
-        """Where the visible part of a node starts and ends, from the start of the axis."""
+        """Return the start and the end of the visible part of a node, in points from the start of the axis."""
         start, end = (min(max(edge, self._low), self._high) for edge in (node.first - 0.5, node.last + 0.5))
         return (start - self._low) * self._step, (end - self._low) * self._step
 
@@ -83,7 +84,7 @@ class AxisRange:
 
 
 def axis_nodes(tree: LayerTree, entries: Sequence[Entry]) -> list[AxisNode]:
-    """The blocks and rows of an axis as trees, from the start of the axis. Folded blocks are rows.
+    """Return the blocks and rows of an axis as a list of trees, in order along the axis. A folded block is one row.
 
     >>> tree = LayerTree(["stem", "one.conv", "one.norm", "two.a", "two.b"])
     >>> [(node.name, len(node.children), node.folded) for node in axis_nodes(tree, tree.entries(["one"]))]
@@ -110,7 +111,7 @@ def axis_nodes(tree: LayerTree, entries: Sequence[Entry]) -> list[AxisNode]:
 
 
 def walk(nodes: Sequence[AxisNode]) -> Iterator[AxisNode]:
-    """All nodes of the trees, parents before their children."""
+    """Yield all nodes of the trees, each parent before its children."""
     for node in nodes:
         yield node
         yield from walk(node.children)
@@ -124,26 +125,26 @@ def arrange_labels(
     emphasized: Collection[int] = (),
     max_levels: int = MAX_BRACKET_LEVELS,
 ) -> list[Label]:
-    """The names and brackets of an axis.
+    """Choose the names and brackets beside an axis, and return them as labels.
 
-    A block whose children can be named has its own name along a bracket, outside of their names; any other block is
-    named beside the middle of its rows. Where names would be too close, some are left out. The order of priority is:
-    emphasized rows, then blocks, then rows; among these, members of a numbered sequence come after others, and large
-    ones before small ones.
+    A block whose children can be named has its own name along a bracket, further outside than the children's names. Any
+    other block is named next to the middle of its rows. Where two names would be too close, the name of lower priority
+    is left out. The order of priority is: emphasized rows, then blocks, then other rows. Blocks with more rows come
+    before blocks with fewer rows, but members of a numbered sequence come after all other blocks (or rows).
 
     Args:
-        nodes: made by `axis_nodes`.
+        nodes: the trees of rows and blocks, made by `axis_nodes`.
         axis_range: the length of the axis and the rows that it shows.
-        line_height: the least distance between two names beside the rows.
+        line_height: the least distance between two names next to the cells.
         text_width: a function from a text to its width.
-        emphasized: rows that are named before all others.
+        emphasized: positions of rows that are named before all others.
         max_levels: the number of columns of brackets.
     """
     levels: dict[AxisNode, int] = {}
     beside: list[AxisNode] = []
 
     def assign_level(node: AxisNode) -> int:
-        """Set the bracket levels of the node and all nodes in it; returns its own: 0 if it is named beside its rows."""
+        """Set the bracket levels of a node and of all nodes in it, and return the node's level: 0 without a bracket."""
         if not axis_range.length(node) > 0:
             return 0
         if not _shows_children(node, axis_range, line_height, text_width):
@@ -178,13 +179,13 @@ def arrange_labels(
 
 
 def _priority(node: AxisNode) -> tuple[bool, bool, int]:
-    """The sort key for the order of priority that `arrange_labels` describes."""
+    """Return the sort key of a node for the order of priority that `arrange_labels` describes."""
     in_sequence = node.parent is not None and _is_numbered(node.parent)
     return not node.children, in_sequence, 0 if in_sequence else -node.n_rows
 
 
 def _without_collisions(nodes: Sequence[AxisNode], axis_range: AxisRange, line_height: float) -> list[AxisNode]:
-    """The nodes, in order of priority, without those that would be too close to an earlier one."""
+    """Return the nodes, given in order of priority, without those whose names would be too close to an earlier name."""
     kept: list[AxisNode] = []
     for node in nodes:
         if all(abs(axis_range.middle(node) - axis_range.middle(other)) >= line_height for other in kept):
@@ -195,7 +196,10 @@ def _without_collisions(nodes: Sequence[AxisNode], axis_range: AxisRange, line_h
 def _shows_children(
     node: AxisNode, axis_range: AxisRange, line_height: float, text_width: Callable[[str], float]
 ) -> bool:
-    """Whether a block gets a bracket because its children can be named: all, most, or enough of a numbered sequence."""
+    """Return whether a block gets a bracket: whether its name fits along the bracket and its children can be named.
+
+    It is enough to name most of the child blocks, or some of the members of a numbered sequence.
+    """
     length = axis_range.length(node)
     own = name_within(node.name, node.parent.name if node.parent else None)
     if not node.children or min(text_width(own), MAX_BLOCK_NAME_WIDTH) + PADDING > length:
@@ -209,13 +213,16 @@ def _shows_children(
 
 
 def _children_to_name(block: AxisNode) -> list[AxisNode]:
-    """The children that are named for a block: only the blocks among them, if these have at least half of its rows."""
+    """Return the children of a block that may be named: its child blocks if they have half of its rows, else all."""
     blocks = [child for child in block.children if child.children]
     return blocks if 2 * sum(child.n_rows for child in blocks) >= block.n_rows else block.children
 
 
 def _is_numbered(block: AxisNode) -> bool:
-    """Whether the names of its children differ in a final number only ("layer1.0", ...): every k-th is enough."""
+    """Return whether the names of a block's children differ only in a final number ("layer1.0", "layer1.1", ...).
+
+    Of such children it is enough to name every k-th.
+    """
     names = [child.name for child in _children_to_name(block) if child.name != block.name]
     stems = {re.sub(r"\d+$", "", name) for name in names}
     return len(stems) == 1 and stems.isdisjoint(names)

@@ -1,4 +1,7 @@
-"""The colour map and colour limits of a heatmap. Limits never follow the data; other limits than usual are noted."""
+"""The colour map and colour limits of a heatmap.
+
+The limits never depend on the data. A note for the title says if the limits or the scale are not the usual ones.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,24 +12,24 @@ from numpy.typing import NDArray
 
 PALETTE, DIVERGING = "magma", "RdBu_r"
 MIN_LOG_DISTANCE = 1e-3
-"""Logarithmic colours end at 1 - s = 0.001: all values s that are closer to 1 have the same colour."""
+"""The logarithmic colour scale of similarities s ends at 1 - s = 0.001: all s above 0.999 have the same colour."""
 DEFAULT_THRESHOLD = 0.02
-"""The threshold of standard errors if none is given. Colours of errors run from 0 to five times the threshold."""
+"""Threshold of standard errors if the caller gives none. Colours of errors run from 0 to five times the threshold."""
 
 
 @dataclass(frozen=True)
 class Colours:
-    """The colours of one heatmap."""
+    """The colours of one heatmap: colour map, limits and scale, ticks of the colour bar, and a note for the title."""
 
     palette: str | Colormap
     norm: Normalize
     ticks: tuple[float, ...] | None
     """ticks of the colour bar; None for those that matplotlib chooses"""
     note: str
-    """for the title: which limits or scale, if they are not the usual ones"""
+    """note for the title on unusual limits or an unusual scale; "" for the usual ones"""
 
     def extend(self, values: NDArray[np.float64]) -> str:
-        """Which ends of the colour bar are exceeded by values: "neither", "min", "max" or "both"."""
+        """Return which colour limits the values exceed: "neither", "min", "max" or "both", as matplotlib's `extend`."""
         low, high = self.norm.vmin or 0.0, self.norm.vmax or 0.0
         with np.errstate(invalid="ignore"):
             below, above = bool((values < low - 1e-9).any()), bool((values > high + 1e-9).any())
@@ -43,9 +46,14 @@ def colours_of(
     vmax: float | None,
     threshold: float | None,
 ) -> Colours:
-    """The colours of a measure of some kind ("similarity", "difference", ...) or of its standard errors.
+    """Return the colours for the values of a measure, or with `stderr` for its standard errors.
 
-    Raises ValueError for limits that are no range, or that cannot be combined with `log`.
+    Args:
+        kind: "similarity", "distance" or "difference" (of two measures).
+        stderr, log, cmap, vmin, vmax, threshold: as in `heatmap`.
+
+    Raises:
+        ValueError: `vmin` is not below `vmax`; or `log` is combined with a difference, standard errors or limits.
     """
     diverging = kind == "difference" and not stderr
     palette = cmap or (DIVERGING if diverging else PALETTE)

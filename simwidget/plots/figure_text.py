@@ -9,14 +9,17 @@ from simwidget.plots.shortening import shorten
 
 
 class FigureText:
-    """Makes and measures the texts of one figure. Sizes are kept for each text, font and resolution."""
+    """Makes and measures the texts of one figure. Measured sizes are cached by text, font and resolution."""
 
     def __init__(self, figure: Any) -> None:
         self._figure = figure
         self._sizes: dict[tuple[str, FontProperties, float], tuple[float, float]] = {}
 
     def make(self, string: str, font: FontProperties, **style: Any) -> Text:
-        """A text artist, positioned in pixels of the figure, which the caller draws. Markup is not interpreted."""
+        """Return a matplotlib text, positioned in pixels of the figure, which the caller must draw.
+
+        Mathtext and TeX markup in the string is printed literally.
+        """
         text = Text(
             text=escape_missing_glyphs(string, font), fontproperties=font, parse_math=False, usetex=False, **style
         )
@@ -24,7 +27,7 @@ class FigureText:
         return text
 
     def size(self, string: str, font: FontProperties) -> tuple[float, float]:
-        """Width and height of a text in points."""
+        """Return the width and height of a text in points."""
         dpi = self._figure.dpi
         key = (string, font, dpi)
         if key not in self._sizes:
@@ -33,14 +36,14 @@ class FigureText:
         return self._sizes[key]
 
     def shorten(self, string: str, font: FontProperties, max_width: float) -> str:
-        """The string, shortened to at most this many points."""
+        """Return the string, shortened in its middle if it is wider than `max_width` points."""
         return shorten(string, lambda part: self.size(part, font)[0] <= max_width)
 
 
 def escape_missing_glyphs(string: str, font: FontProperties) -> str:
-    r"""The string with an escape such as `\u5c42` for each character that is not printable or that the font lacks.
+    r"""Return the string with an escape such as `\u5c42` for each character that is unprintable or not in the font.
 
-    All families of the font are searched. For more characters, add families:
+    All families of the font are searched for a character. For more characters, add families:
     `matplotlib.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK JP"]`.
 
     >>> print(escape_missing_glyphs("ä$_{b}$\n层", FontProperties(family=["DejaVu Sans"])))

@@ -1,4 +1,4 @@
-"""`heatmap`: one matrix of a result as a matplotlib picture."""
+"""The function `heatmap`, which draws one matrix of a result with matplotlib."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from simwidget.text.suggestions import did_you_mean
 TITLE_FONT = FontProperties(size=10)
 LABEL_FONT = FontProperties(size=9)
 NO_MARKUP: dict[str, Any] = {"parse_math": False, "usetex": False}
-"""Keyword arguments of texts: names are printed as they are, even if they look like formulas."""
+"""Keyword arguments for matplotlib texts that print names literally, even if the names look like formulas."""
 
 
 def heatmap(
@@ -48,28 +48,30 @@ def heatmap(
 ) -> Axes:
     """Draw one matrix of a result as a heatmap.
 
-    Rows are the layers of the first model of the view, from the top; columns are the layers of the second. Colour
-    limits never follow the data: they are 0 to 1, or -1 to 1 for a difference, unless `vmin` or `vmax` is given. A
+    Rows, from the top, are the layers of the first model of `view`; columns are the layers of the second. The colour
+    limits never depend on the data: they are 0 to 1, or -1 to 1 for a difference, unless `vmin` or `vmax` is given. A
     colour bar with a pointed end means that some values exceed the limit. Cells without a number are grey and hatched.
-    Blocks of layers have brackets. Names are chosen to fit whenever the figure is drawn, whatever its size. In SVG and
-    PDF files the cells are an embedded image, and all else is vector graphics.
+    Blocks (modules that contain several layers) have brackets. Not every layer is named: names are chosen each time the
+    figure is drawn, so that they fit its size. In SVG and PDF files the cells are an embedded image, and all else is
+    vector graphics.
 
     Args:
-        result: the result.
-        measure: one of its measures or differences; by default its first measure.
+        result: the result that has the matrix.
+        measure: the name of a measure ("cka") or of a difference ("cka-dcka"); by default the result's first measure.
         view: the two models, as in `SimilarityResult.matrix`.
         ax: the matplotlib Axes to draw on; by default those of a new figure.
-        stderr: draw the standard errors instead of the values, with colours from 0 to five times the threshold (0.1 if
-            no threshold is given).
-        open_x, open_y: the blocks of the row model and of the column model that are unfolded. A folded block is drawn
-            as one row: that of its own output, or else of its last layer. By default all blocks are unfolded.
+        stderr: draw the standard errors instead of the values, with colours from 0 to five times `threshold` (0 to 0.1
+            if no threshold is given).
+        open_x, open_y: the names of the unfolded blocks of the row model and of the column model. A folded block is
+            drawn as one row (column): that of its own output, or else of its last layer. By default all blocks are
+            unfolded.
         threshold: hatch the cells whose standard error is larger than this, or unknown.
-        selection: a layer of the rows and a layer of the columns, whose cell is outlined.
+        selection: a layer of the row model and a layer of the column model; their cell is outlined.
         title: by default the measure, the number of samples, and notes on unusual colours.
         xlabel, ylabel: by default the names of the models.
         cmap: a matplotlib colour map; by default "magma", or "RdBu_r" for a difference.
         vmin, vmax: the values at the two ends of the colour map.
-        log: colour by log(1 - s), which spreads similarities s close to 1.
+        log: colour similarities s by log(1 - s), which spreads values close to 1.
         colorbar: whether to add a colour bar.
 
     Returns:
@@ -128,12 +130,12 @@ def heatmap(
 
 @dataclass(frozen=True)
 class MapSide:
-    """The rows or the columns of the heatmap."""
+    """The rows or the columns of a heatmap: the tree of a model's layers, and the layers and folded blocks drawn."""
 
     tree: LayerTree
     entries: list[Entry]
     selected: int | None
-    """the position of the entry that is outlined"""
+    """position in `entries` of the layer that the outlined cell belongs to; None without an outlined cell"""
 
 
 def _map_side(
@@ -154,7 +156,7 @@ def _map_side(
 
 
 def _set_title(ax: Any, lines: Sequence[Sequence[str]], separator: str) -> None:
-    """Set the title: each line is given in pieces, and continues on a further line where it is too long."""
+    """Set the title of an Axes. Each line is given in pieces, and is broken between two pieces if it is too long."""
     figure_text, max_width = FigureText(ax.figure), 0.9 * available_size(ax)[0]
 
     def fits(line: str) -> bool:

@@ -11,18 +11,18 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 MIN_OUTLINE = 5.0
-"""The least width and height of an outline in points, however small the cell."""
+"""Least width and height, in points, of the outline around a cell; a smaller cell has an outline of this size."""
 
 
 def hatch_missing(ax: Any, cells: NDArray[np.bool_]) -> None:
-    """Cover the cells that have no number, given as a mask (rows, columns), with hatched grey."""
+    """Cover the cells without a number, given as a boolean mask (rows, columns), with hatched grey."""
     _hatch(ax, cells, facecolor="#e4e4e7", edgecolor="#a1a1aa", hatch="////")
 
 
 def hatch_unsettled(ax: Any, cells: NDArray[np.bool_], colours: NDArray[np.float64]) -> None:
-    """Hatch the cells whose standard error is too large, given as a mask (rows, columns).
+    """Hatch the cells whose standard error is too large, given as a boolean mask (rows, columns).
 
-    `colours` (rows, columns, 4) are their RGBA colours: the lines are white on dark cells and black on bright ones.
+    `colours` (rows, columns, 4) are the RGBA colours of all cells: hatching is white on dark and black on bright cells.
     """
     bright = colours[..., :3] @ [0.299, 0.587, 0.114] > 0.5
     _hatch(ax, cells & bright, facecolor="none", edgecolor="#00000090", hatch="////")
@@ -38,7 +38,10 @@ def _hatch(ax: Any, cells: NDArray[np.bool_], **style: Any) -> None:
 
 
 def _boxes(cells: NDArray[np.bool_]) -> Iterator[tuple[float, float, float, float]]:
-    """Boxes (left, top, right, bottom) that cover the cells: runs of cells in a row, joined with equal runs below."""
+    """Yield boxes (left, top, right, bottom), in data coordinates, that cover the cells of a mask (rows, columns).
+
+    A box is a run of adjacent cells in one row, extended downwards over rows with the same run.
+    """
     open_runs: dict[tuple[int, int], int] = {}
     for row in range(len(cells) + 1):
         row_cells = cells[row] if row < len(cells) else np.zeros(cells.shape[1], bool)
@@ -51,7 +54,7 @@ def _boxes(cells: NDArray[np.bool_]) -> Iterator[tuple[float, float, float, floa
 
 
 class Outline(Artist):
-    """A black frame with a white one inside around a cell: visible on every colour, and never too small to see."""
+    """The outline of a cell: a black frame around a white frame, visible on every colour, never too small to see."""
 
     def __init__(self, ax: Any, row: int, column: int) -> None:
         super().__init__()
@@ -63,7 +66,7 @@ class Outline(Artist):
         ax.add_artist(self)
 
     def draw(self, renderer: Any) -> None:
-        """Draw both frames around the present position of the cell."""
+        """Draw the black and the white frame around the cell's present position in the figure."""
         point = self.figure.dpi / 72
         cell = Bbox(self._ax.transData.transform(self._cell))
         width, height = (max(abs(side), MIN_OUTLINE * point) for side in (cell.width, cell.height))

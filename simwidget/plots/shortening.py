@@ -1,4 +1,4 @@
-"""Shortening and wrapping of names and titles, for a given test of whether a text fits."""
+"""Functions that shorten and wrap names and titles; the caller gives the test of whether a text fits."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ NUMBER = r"\d+(#\d+)?"
 
 
 def name_within(name: str, block: str | None) -> str:
-    """The name of a layer or block relative to a block around it. A number keeps the word before it.
+    """Return the name of a layer or block without the name of the block around it. A number keeps the word before it.
 
     >>> name_within("layer3.5.conv1", "layer3.5"), name_within("layer3.5", "layer3"), name_within("layer3.5", None)
     ('conv1', 'layer3.5', 'layer3.5')
@@ -22,9 +22,9 @@ def name_within(name: str, block: str | None) -> str:
 
 
 def shorten(text: str, fits: Callable[[str], bool]) -> str:
-    """The text, or the longest beginning and end of it that fit, with "…" between them.
+    """Return the text if it fits; otherwise the longest beginning and end of the text that fit, with "…" between them.
 
-    Both are kept because the beginning of a module name says where a layer is and the end what it is.
+    The beginning of a module name says where a layer is, and the end says what the layer is, so both are kept.
 
     >>> shorten("encoder.layers.11.attention", lambda text: len(text) <= 15)
     'encoder…tention'
@@ -46,7 +46,9 @@ def _both_ends(text: str, n_kept: int) -> str:
 
 
 def wrap(pieces: Sequence[str], separator: str, fits: Callable[[str], bool]) -> list[str]:
-    """The pieces joined into lines, each with as many pieces as fit; a single piece that is too long is shortened.
+    """Join the pieces into lines, each with as many pieces as fit, and return the lines.
+
+    A single piece that is too long for a line is shortened.
 
     >>> wrap(["CKA", "1,000 samples", "partial"], ", ", lambda text: len(text) < 20)
     ['CKA, 1,000 samples', 'partial']
