@@ -1,7 +1,7 @@
-"""The heatmap in the notebook, its pages, and what is sent to them.
+"""The Jupyter widgets that show a heatmap of similarities, and their communication with the browser.
 
-In:     a `Comparison` or a `SimilarityResult`, as a `Source`.
-Out:    messages and synced traits for the front end in `js/`; files; an output that needs no kernel.
+In:     a `Comparison` or a `SimilarityResult`, which the code handles as a `Source`.
+Out:    messages and synced traits for the front end in `js/`; exported files; a static output that needs no kernel.
 Never imports torch.
 """
 

@@ -1,4 +1,4 @@
-"""The channel to the pages, as the publisher uses it. `SimilarityHeatmap` is one."""
+"""The interface through which the publisher sends to the browser pages. `SimilarityHeatmap` implements it."""
 
 from typing import Any, Protocol
 
@@ -7,7 +7,7 @@ from simwidget.widget.protocol import Selection
 
 
 class Channel(Protocol):
-    """Something with synced traits and custom messages that reach every page of one widget."""
+    """A widget whose synced traits and custom messages reach every browser page that shows it."""
 
     measure: str
     view: tuple[int, int]
@@ -15,13 +15,13 @@ class Channel(Protocol):
     pinned: list[Selection]
 
     def send(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        """Send a custom message."""
+        """Send a custom message with optional binary buffers to all pages."""
         ...
 
     def write(self, **state: Any) -> None:
-        """Set synced traits, all in one message."""
+        """Set synced traits, given by name, and send all changes to the pages in one message."""
         ...
 
     def keep(self, result: SimilarityResult) -> None:
-        """Put a result into the output that needs no kernel."""
+        """Show a result in the static output, which a notebook can display without a kernel."""
         ...

@@ -1,4 +1,4 @@
-"""Results as messages: a frame holds the numbers that are shown, a snapshot all numbers in compact form."""
+"""Results as messages: a frame has the numbers of the shown matrix, a snapshot all numbers in compact form."""
 
 import time
 import zlib
@@ -12,21 +12,24 @@ from simwidget.run.progress import Progress
 from simwidget.widget.protocol import Axis, BlockInfo, Frame, MeasureInfo, RunInfo, SnapshotMeta
 
 STEPS = 65534
-"""Steps of the 16-bit scale of a snapshot."""
+"""Number of steps between the lowest and the highest value of the 16-bit scale on which a snapshot stores numbers."""
 MISSING = 65535
-"""The code of NaN."""
+"""The 16-bit code that a snapshot uses for NaN."""
 FINE_CELLS = 150_000
-"""The largest number of cells, over all measures and pairs, for which all steps are used."""
+"""Largest number of matrix cells, over all measures and pairs of models, that a snapshot stores in the finest steps."""
 COARSE = 1.9e-4
-"""The size of a step above that number: values are rounded by less than 1e-4."""
+"""Step size of the numbers in a snapshot with more than `FINE_CELLS` matrix cells. Rounding to such steps changes a
+value by less than 1e-4."""
 LEAST_STEPS = 64
-"""The smallest number of steps between the extremes, however coarse they are."""
+"""Smallest number of steps into which a snapshot divides the range of the values in a matrix. A matrix with a small
+range therefore has steps smaller than `COARSE`."""
 SNAPSHOT_CELLS = 2_000_000
-"""The largest number of cells, over all measures and pairs, in a saved notebook; further pairs are left out."""
+"""Largest number of matrix cells, over all measures and pairs of models, in a saved notebook. Pairs of models beyond
+this number are left out."""
 
 
 def axes_of(result: SimilarityResult) -> list[Axis]:
-    """The models with their layers."""
+    """Return for each model its name, the names of its layers, and the class names of their modules."""
     return [
         {"model": model, "layers": list(result.layers(model)), "kinds": list(result.kinds(model))}
         for model in result.models
@@ -34,7 +37,7 @@ def axes_of(result: SimilarityResult) -> list[Axis]:
 
 
 def measures_of(result: SimilarityResult) -> list[MeasureInfo]:
-    """What the page must know of each measure, and then of each difference between measures."""
+    """Return descriptions, for a browser page, of all measures followed by all differences of two measures."""
     return [about(result, name) for name in (*result.measures, *result.differences)]
 
 
@@ -48,7 +51,15 @@ def about(result: SimilarityResult, measure: str) -> MeasureInfo:
 def encode_frame(
     result: SimilarityResult, run_id: str, seq: int, measure: str, view: tuple[int, int]
 ) -> tuple[Frame, list[bytes]]:
-    """The message of a frame; its buffers are the values and the standard errors as float32."""
+    """Return the message with the shown matrix, and its two buffers: the values and the standard errors as float32.
+
+    Args:
+        result: the result that has the matrix.
+        run_id: the identifier of the heatmap.
+        seq: the number of the message.
+        measure: the measure or difference of measures.
+        view: the positions of the two models, first that of the rows.
+    """
     pair = (result.models[view[0]], result.models[view[1]])
     parts = [np.ascontiguousarray(one(measure, pair), dtype="<f4") for one in (result.matrix, result.stderr)]
     frame: Frame = {
@@ -68,10 +79,18 @@ def encode_frame(
 def encode_snapshot(
     result: SimilarityResult, run_id: str, seq: int, first: tuple[int, int] = (0, 0)
 ) -> tuple[bytes, SnapshotMeta]:
-    """Every measure and difference on every pair of models, quantised to 16 bits and deflated.
+    """Return all numbers of a result as compressed bytes, and the description of these bytes.
 
-    Pairs beyond `SNAPSHOT_CELLS` are left out, but never the pair `first`. Rounding errors are below 1e-5 of the range;
-    with more than `FINE_CELLS` cells they may be up to 1e-4 in absolute terms, which halves the size.
+    The values and standard errors of every measure and difference on every pair of models are rounded to a 16-bit scale
+    and compressed by zlib. Rounding changes a number by less than 1e-5 of the range of its matrix. If there are more
+    than `FINE_CELLS` cells, it may change a number by up to 1e-4, which halves the size.
+
+    Args:
+        result: the result.
+        run_id: the identifier of the heatmap.
+        seq: the number of the latest frame (update of the shown matrix).
+        first: the positions of a pair of models that is always included. Other pairs are left out if there would be
+            more than `SNAPSHOT_CELLS` cells.
     """
     measures = (*result.measures, *result.differences)
     pairs = _with_room(result, first, SNAPSHOT_CELLS // len(measures)) if result.n_samples else []
@@ -110,7 +129,10 @@ def encode_snapshot(
 
 
 def _with_room(result: SimilarityResult, first: tuple[int, int], room: int) -> list[tuple[tuple[int, int], int]]:
-    """The pairs that fit into `room` cells, each with its number of cells; the first one always."""
+    """Return the most important pairs of models that together have at most `room` cells: ((x, y), number of cells).
+
+    x and y are the positions of the models. The pair `first` is included even if it has more than `room` cells.
+    """
     found: list[tuple[tuple[int, int], int]] = []
     for x, y in _in_order(result, first):
         cells = len(result.layers(result.models[x])) * len(result.layers(result.models[y]))
@@ -122,7 +144,10 @@ def _with_room(result: SimilarityResult, first: tuple[int, int], room: int) -> l
 
 
 def _in_order(result: SimilarityResult, first: tuple[int, int]) -> Iterable[tuple[int, int]]:
-    """The pairs in order of importance: the shown one, those of different models, those within one model."""
+    """Return the positions of all compared pairs of models in order of importance.
+
+    The pair `first` is followed by the other pairs of different models, and by pairs of a model with itself.
+    """
     position = {name: index for index, name in enumerate(result.models)}
     pairs = [(position[x], position[y]) for x, y in result.views()]
     return sorted(pairs, key=lambda pair: (set(pair) != set(first), pair[0] == pair[1]))
@@ -133,10 +158,16 @@ def _stored(numbers: NDArray[np.float64], symmetric: bool) -> NDArray[np.float64
 
 
 def _quantised(numbers: NDArray[np.float64], coarse: float, low: float | None = None) -> tuple[bytes, float, float]:
-    """The codes as bytes, the value of code 0 and that of the last code, which the data need not reach.
+    """Return numbers as bytes of 16-bit codes, with the value of code 0 and the value of code `STEPS`.
 
-    A step is the range divided by `STEPS`, or `coarse` if that is larger, but at most the range divided by
-    `LEAST_STEPS`. All low bytes are stored before all high bytes, which differ little and deflate well.
+    The step between two codes is the range of the numbers divided by `STEPS`. If `coarse` is larger, the step is
+    `coarse` instead, but at most the range divided by `LEAST_STEPS`; then no number reaches the value of code `STEPS`.
+    The low bytes of all codes are stored before the high bytes, because the high bytes differ little and compress well.
+
+    Args:
+        numbers: the values or standard errors of a matrix.
+        coarse: the step size in a large snapshot; 0 otherwise.
+        low: the value of code 0; by default the smallest number.
     """
     missing = np.isnan(numbers)
     least = most = low or 0.0
@@ -150,7 +181,7 @@ def _quantised(numbers: NDArray[np.float64], coarse: float, low: float | None = 
 
 
 def info_of(progress: Progress, notes: list[str]) -> RunInfo:
-    """How far the run is, for the page."""
+    """Return the state and progress of a run, with its notes and the present time, for the browser page."""
     return {
         "state": progress.state,
         "n_batches": progress.n_batches,

@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 
 class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
-    """An ipywidgets layout of a `SimilarityHeatmap` (`heatmap`) and a box for other widgets (`beside`).
+    """A heatmap with two text boxes for layer names above it and other widgets beside it, in an ipywidgets layout.
 
-    The two text boxes above the map show the selected pair of layers; typing layer names there selects a pair.
+    The text boxes show the selected pair of layers; typing layer names there selects a pair. The attribute `heatmap` is
+    the `SimilarityHeatmap`, `layer_x` and `layer_y` are the text boxes, and `beside` is the box for other widgets.
 
     Args:
         shown: a `Comparison` or a `SimilarityResult`.
-        beside: widgets to the right of the map, or below it on a narrow page.
-        options: passed to `SimilarityHeatmap`.
+        beside: widgets to show to the right of the heatmap, or below it on a narrow page.
+        options: keyword arguments of `SimilarityHeatmap`.
 
     >>> import simwidget as sw
     >>> models, loader, _ = sw.demo.load()
@@ -54,12 +55,12 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
         super().__init__([main, self.beside], layout=ipywidgets.Layout(flex_flow="row wrap", width="100%"))
         self._offer()
         self.heatmap.observe(self._offer, ["axes", "view"])
-        self.heatmap.observe(self._name, "selection")
-        self.layer_x.observe(self._hold, "value")
-        self.layer_y.observe(self._hold, "value")
+        self.heatmap.observe(self._show_selection, "selection")
+        self.layer_x.observe(self._select, "value")
+        self.layer_y.observe(self._select, "value")
 
     def _offer(self, _: Any = None) -> None:
-        """Offer the layer names of the two models in view."""
+        """Let each text box suggest the layer names of its model, which is the first or second model of the view."""
         for box, position in zip((self.layer_x, self.layer_y), self.heatmap.view, strict=True):
             axis = self.heatmap.axes[position]
             if box.options != tuple(axis["layers"]):
@@ -68,25 +69,25 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
                 box.options = tuple(axis["layers"])
             box.description = axis["model"]
 
-    def _name(self, change: Any) -> None:
-        """Write the selected pair into the boxes."""
+    def _show_selection(self, change: Any) -> None:
+        """Write the layer names of the selected pair into the text boxes, if its models are those in view."""
         pair = change["new"]
         models = [self.heatmap.axes[position]["model"] for position in self.heatmap.view]
         if pair is not None and [pair["model_x"], pair["model_y"]] == models:
             self.layer_x.value, self.layer_y.value = pair["layer_x"], pair["layer_y"]
 
-    def _hold(self, _: Any) -> None:
-        """Select the pair that is in the boxes."""
+    def _select(self, _: Any) -> None:
+        """Select the pair of layers whose names are in the text boxes, once both boxes are filled."""
         x, y = self.layer_x.value, self.layer_y.value
         held = self.heatmap.selection
         if x and y and (held is None or (held["layer_x"], held["layer_y"]) != (x, y)):
             self.heatmap.select(x, y)
 
     def close(self) -> None:
-        """Remove all of its widgets from every page; the run goes on."""
+        """Remove the explorer and all widgets inside it from every page. A run goes on."""
         if hasattr(self, "heatmap"):
             self.heatmap.close()
-            # ipywidgets keeps every open widget alive, and the boxes keep this one alive, which observes them
+            # ipywidgets keeps open widgets alive, and the text boxes refer to this explorer, which observes them
             for part in self._parts:
                 part.close()
         super().close()

@@ -1,4 +1,4 @@
-"""Files of what a heatmap shows: a picture, a table, the result, or an HTML page."""
+"""The files to which a heatmap can be exported: pictures, tables, results and HTML pages."""
 
 import io
 import re
@@ -20,7 +20,7 @@ FORMATS = (*PICTURES, *MIMES)
 
 @dataclass(frozen=True)
 class Appearance:
-    """The traits of a heatmap that determine what is shown, under their own names."""
+    """The values of the traits that determine what a heatmap shows. The fields have the names of the traits."""
 
     measure: str
     view: tuple[int, int]
@@ -41,10 +41,17 @@ class Appearance:
 def file_of(
     kind: str, source: Source, appearance: Appearance, *, dpi: float = 200, figsize: tuple[float, float] = (7.6, 6.6)
 ) -> bytes:
-    """The content of a file in one of the `FORMATS`.
+    """Return the content of a file that shows or stores what a heatmap shows.
+
+    Args:
+        kind: the format, one of `FORMATS`, such as "png" or "csv".
+        source: the run or result.
+        appearance: the traits of the heatmap, such as measure and view.
+        dpi: dots per inch of a picture.
+        figsize: width and height of a picture in inches.
 
     Raises:
-        ValueError: another kind.
+        ValueError: `kind` is not one of `FORMATS`.
     """
     if kind not in FORMATS:
         raise ValueError(f"a heatmap makes no {kind!r} files, but {', '.join(FORMATS)}")
@@ -73,7 +80,16 @@ def file_of(
 
 
 def fetch(kind: str, source: Source, appearance: Appearance, models: Sequence[str]) -> tuple[Fetched, list[bytes]]:
-    """The answer to a page that asks for a file: its name and content, or the error."""
+    """Return the answer to a browser page that asks for a file: the message, and the list of its buffers.
+
+    The only buffer is the content of the file. After an error the list is empty, and the message has the error's text.
+
+    Args:
+        kind: the format, one of `MIMES`.
+        source: the run or result.
+        appearance: the traits of the heatmap.
+        models: the names of the models, from which the name of the file is made.
+    """
     fetched: Fetched = {"type": "fetched", "client": "", "id": 0, "name": "", "mime": "", "error": None}
     try:
         if kind not in MIMES:
@@ -85,7 +101,7 @@ def fetch(kind: str, source: Source, appearance: Appearance, models: Sequence[st
 
 
 def style_of(appearance: Appearance, result: SimilarityResult, view: tuple[str, str]) -> dict[str, Any]:
-    """Keyword arguments with which `plots.heatmap` draws what the widget shows."""
+    """Return keyword arguments with which `SimilarityResult.plot` draws a picture that looks like the heatmap."""
     errors = appearance.shows == "errors"
     diverging = result.kind(appearance.measure) == "difference" and not errors
     mode, limits = appearance.scale["mode"], appearance.scale["limits"]
@@ -101,18 +117,24 @@ def style_of(appearance: Appearance, result: SimilarityResult, view: tuple[str, 
         "cmap": None if diverging else appearance.scale["palette"],
         "open_x": _open(result, view[0], appearance.open_x),
         "open_y": _open(result, view[1], appearance.open_y),
-        "selection": _held(appearance.selection, view),
+        "selection": _selected(appearance.selection, view),
     }
 
 
 def _open(result: SimilarityResult, model: str, chosen: dict[str, list[str]]) -> list[str]:
-    """A model's open blocks: those that the user chose and that exist, or the default ones."""
+    """Return the paths of the unfolded blocks (groups of layers) of a model.
+
+    These are the blocks in `chosen[model]` that exist in the result or, without such an entry, the default blocks.
+    """
     tree = LayerTree(result.layers(model))
     return [path for path in chosen[model] if path in tree.blocks] if model in chosen else tree.default_open()
 
 
-def _held(pair: Selection | None, view: tuple[str, str]) -> tuple[str, str] | None:
-    """The selected row layer and column layer; None if nothing is selected, or layers of other models."""
+def _selected(pair: Selection | None, view: tuple[str, str]) -> tuple[str, str] | None:
+    """Return the selected layers as (layer of the view's first model, layer of its second).
+
+    None if nothing is selected, or if the selected layers belong to other models.
+    """
     if pair is not None and (pair["model_x"], pair["model_y"]) == view:
         return pair["layer_x"], pair["layer_y"]
     if pair is not None and (pair["model_y"], pair["model_x"]) == view:

@@ -1,4 +1,4 @@
-"""The files of the built front end."""
+"""Access to the JavaScript and CSS files of the built front end."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ STATIC = Path(__file__).parent.parent / "static"
 
 
 def built(name: str) -> str:
-    """The text of a file of the built front end. Raises FileNotFoundError where it was not built."""
+    """Return the text of a built front-end file, such as "heatmap.js". Raise FileNotFoundError if it is missing."""
     path = STATIC / name
     if not path.exists():
         raise FileNotFoundError(

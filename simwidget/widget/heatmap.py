@@ -1,4 +1,7 @@
-"""`SimilarityHeatmap`: the Jupyter widget, its synced traits, and the messages that it gets. Never imports torch."""
+"""`SimilarityHeatmap`: the Jupyter widget, its synced traits, and the handling of messages from browser pages.
+
+Never imports torch.
+"""
 
 import contextvars
 import weakref
@@ -29,20 +32,21 @@ if TYPE_CHECKING:
 class SimilarityHeatmap(anywidget.AnyWidget):
     """An interactive heatmap of a result, or of a run while it goes on.
 
-    Clicking a cell selects its pair of layers, which is then in `selection`, in every view and in Python. The colour
-    limits are 0 and 1 for any data, unless `scale` says otherwise. Cells without a number are hatched; hovering shows
-    the reason. Shown values have float32 precision; those that a notebook saves are rounded by less than 1e-4.
+    Clicking a cell selects its pair of layers in every view of the widget and in Python, in the trait `selection`. The
+    colour limits are 0 and 1 for any data, unless `scale` says otherwise. Cells without a number are hatched; hovering
+    shows the reason. Shown values have float32 precision; values in a saved notebook are rounded by less than 1e-4.
 
     Args:
-        shown: a `Comparison`, which is not started by this, or a `SimilarityResult`.
-        measure: the measure or difference that is shown at first; by default the first one.
+        shown: a `Comparison`, which the heatmap does not start, or a `SimilarityResult`.
+        measure: the measure, or difference of measures, that is shown at first; by default the first measure.
         view: the pair of models that is shown at first, as in `SimilarityResult.matrix`.
-        frames_per_second: the largest number of updates per second; there are fewer for a slow page, and where
-            computing them would take more than 1.5 % of the run's time.
+        frames_per_second: the largest number of updates per second. There are fewer if a page is slow, or if computing
+            the updates would take more than 1.5 % of the run's time.
 
     Raises:
-        TypeError: `shown` is something else.
-        ValueError: an unknown measure, view, layer or scale.
+        TypeError: `shown` is neither a `Comparison` nor a `SimilarityResult`.
+        ValueError: the measure or view is unknown, or `frames_per_second` is not positive. Setting a trait to an
+            unknown measure, view, layer or scale raises this error, too.
 
     >>> import simwidget as sw
     >>> models, loader, _ = sw.demo.load()
@@ -60,15 +64,16 @@ class SimilarityHeatmap(anywidget.AnyWidget):
 
     run_id = traitlets.Unicode().tag(sync=True)
     axes: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
-    """for each model its name and layers"""
+    """for each model a dict: its name, its layers in execution order, and the class names of their modules"""
     run = traitlets.Dict().tag(sync=True)
-    """state, progress and notes"""
+    """state, progress and notes of the run, as `RunInfo`"""
     snapshot = traitlets.Bytes().tag(sync=True)
-    """all numbers, deflated; written every few seconds, when the run is paused, and at its end"""
+    """the numbers of all measures, compressed by zlib; written about every ten seconds, when the run is paused, and at
+    its end"""
     snapshot_meta = traitlets.Dict().tag(sync=True)
     measure = traitlets.Unicode().tag(sync=True)
     view = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
-    """the positions of the two models that are shown"""
+    """positions of the two models that are shown, first on the rows and second on the columns"""
     shows = traitlets.Enum(("values", "errors"), "values").tag(sync=True)
     """whether the colours show the values or their standard errors"""
     selection: traitlets.Dict = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
@@ -76,14 +81,17 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     pinned: "traitlets.List[Any]" = traitlets.List(traitlets.Dict()).tag(sync=True)
     """up to four pairs, each like `selection`, whose curves are compared"""
     open_x = traitlets.Dict().tag(sync=True)
-    """model -> its open blocks where it is on the rows; a model without an entry is open to about 25 rows"""
+    """for each model the paths of the blocks (groups of layers) that are unfolded when the model is on the rows; a
+    model without an entry is unfolded to about 25 rows"""
     open_y = traitlets.Dict().tag(sync=True)
-    """the same for the columns"""
+    """for each model the paths of the blocks (groups of layers) that are unfolded when the model is on the columns; a
+    model without an entry is unfolded to about 25 columns"""
     scale = traitlets.Dict({"mode": "unit", "limits": {}, "palette": "magma"}).tag(sync=True)
-    """how values become colours: `mode` is "unit" (0 to 1), "range" (frozen `limits` for each measure) or "log";
-    `palette` is "magma", "viridis" or "cividis"; differences are always red and blue"""
+    """how values become colours: `mode` is "unit" (0 to 1), "range" (fixed `limits` for each measure) or "log" (the
+    logarithm log(1 - s) of a similarity s); `palette` is "magma", "viridis" or "cividis"; differences are always red
+    and blue"""
     threshold = traitlets.Float(0.02).tag(sync=True)
-    """cells with a larger standard error are hatched"""
+    """standard error above which cells are hatched"""
 
     def __init__(
         self,
@@ -129,7 +137,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
 
     @property
     def source(self) -> Source:
-        """What is shown: the `Comparison`, or a source that holds the result."""
+        """The `Comparison` that is shown, or a `StaticSource` of the result that is shown."""
         return self._source
 
     @property
@@ -141,7 +149,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
 
     @property
     def result(self) -> SimilarityResult:
-        """The result so far."""
+        """The `SimilarityResult` that is shown; for a run, the numbers so far."""
         return self._source.snapshot()
 
     def show(self, result: SimilarityResult) -> None:
@@ -163,7 +171,15 @@ class SimilarityHeatmap(anywidget.AnyWidget):
                 self.write(axes=axes_of(result), snapshot=snapshot, snapshot_meta=meta, **state)
 
     def select(self, layer_x: str | None, layer_y: str | None = None) -> None:
-        """Select a layer of the view's first model and one of its second; None clears the selection."""
+        """Select a pair of layers, or clear the selection if one of the arguments is None.
+
+        Args:
+            layer_x: the name of a layer of the view's first model.
+            layer_y: the name of a layer of the view's second model.
+
+        Raises:
+            ValueError: a model has no layer of this name.
+        """
         if layer_x is None or layer_y is None:
             self.selection = None  # type: ignore[assignment]
             return
@@ -171,17 +187,17 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         self.selection = {"model_x": x["model"], "layer_x": layer_x, "model_y": y["model"], "layer_y": layer_y}
 
     def export(self, path: str | PathLike[str], *, dpi: float = 200, figsize: tuple[float, float] = (7.6, 6.6)) -> None:
-        """Write what is shown to a file, in the format of its ending.
+        """Write what is shown to a file. The ending of the file name determines the format.
 
         Args:
-            path: ".png", ".svg" or ".pdf" for a picture of the map, drawn by matplotlib; ".csv" for all numbers of the
-                two models with their errors; ".simw" for the result, see `SimilarityResult.load`; ".html" for an
-                interactive page that opens with the same view.
-            dpi: dots per inch of a picture; in a vector format, those of the cells.
+            path: ".png", ".svg" or ".pdf" for a picture of the heatmap, drawn by matplotlib; ".csv" for a table of all
+                measures of the two models with their standard errors; ".simw" for the result, which
+                `SimilarityResult.load` reads; ".html" for an interactive page that starts with the present view.
+            dpi: dots per inch of a picture; in SVG and PDF, of the cells, which are an embedded image.
             figsize: width and height of a picture in inches.
 
         Raises:
-            ValueError: another ending.
+            ValueError: the file name has another ending.
         """
         ending = Path(path).suffix
         if ending[1:].lower() not in FORMATS:
@@ -207,20 +223,23 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         self.show_still_output()
 
     def show_still_output(self) -> None:
-        """Add the static output to the running cell, for a heatmap that is shown inside another widget."""
+        """Add the static output to the running cell, and start sending to the pages.
+
+        A widget that contains this heatmap calls this method when it is displayed.
+        """
         self._still.show(self._source.snapshot())
         self._publisher.begin()
 
     # --- one lock around everything that goes to a page or comes from one --------------------------------------------
 
     def write(self, **state: Any) -> None:
-        """Set synced traits, all in one message."""
+        """Set synced traits, given by name, and send all changes to the pages in one message."""
         with self._lock, self.hold_sync():
             for name, value in state.items():
                 setattr(self, name, value)
 
     def keep(self, result: SimilarityResult) -> None:
-        """Put a result into the output that needs no kernel."""
+        """Show a result in the static output, which a notebook can display without a kernel."""
         self._still.update(result)
 
     def _send(self, msg: Any, buffers: Any = None) -> None:
@@ -236,14 +255,14 @@ class SimilarityHeatmap(anywidget.AnyWidget):
             super().set_state(sync_data)
 
     def open(self) -> None:
-        """Open the comm to the pages, so that their messages are handled while a cell runs."""
+        """Open the comm, Jupyter's message channel to the pages, such that messages are handled while a cell runs."""
         super().open()
         # ipykernel 7.4 routes messages to the subshell that sent last, which may be the main one, busy with a cell
         if hasattr(self.comm, "_reply_subshell_for"):
             self.comm._reply_subshell_for = lambda data, default: default
 
     def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
-        """Handle a message from a page; this only sets flags and starts threads."""
+        """Handle a message from a browser page: set flags, call a method of the run, or start a thread."""
         kind = content.get("type") if isinstance(content, dict) else None
         if kind == "ready":
             self._publisher.ready(str(content["client"]), str(content["run_id"]), int(content["have_seq"]))
@@ -263,7 +282,10 @@ class SimilarityHeatmap(anywidget.AnyWidget):
             Thread(target=contextvars.copy_context().run, args=(self._fetch, *given), name="simwidget file").start()
 
     def _fetch(self, client: str, number: int, kind: str) -> None:
-        """Send a file to a page, or the reason why there is none."""
+        """Make a file in the format `kind` and send it to the page `client`, or send the error message.
+
+        `number` is the identifier of the request.
+        """
         appearance = Appearance.of(self)
         models = [self.axes[position]["model"] for position in appearance.view]
         fetched, buffers = fetch(kind, self._source, appearance, models)

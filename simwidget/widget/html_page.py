@@ -1,4 +1,4 @@
-"""A result as an HTML page with the same front end, which needs no kernel and no network."""
+"""A result as an HTML file with the same interactive heatmap as in the notebook, without a kernel or network."""
 
 import json
 from base64 import b64encode
@@ -50,13 +50,17 @@ def page_of(
     threshold: float = 0.02,
     details: Iterable[tuple[Detail, Sequence[bytes] | None]] = (),
 ) -> str:
-    """The HTML of the page, which loads nothing from elsewhere.
+    """Return the text of an HTML file with an interactive heatmap of a result. The file loads nothing from elsewhere.
 
     Args:
-        result: what to show.
-        measure, view, shows, selection, pinned, open_x, open_y, scale, threshold: the heatmap's traits, which
-            the page starts with.
-        details: for the inspector, messages about pairs of layers with their buffers, with the run id "page".
+        result: the result to show.
+        measure, view, shows, selection, pinned, open_x, open_y, scale, threshold: initial values of the traits of the
+            same names, see `SimilarityHeatmap`.
+        details: messages about pairs of layers with their buffers, from `encode_detail` with the run id "page".
+
+    Raises:
+        ValueError: unknown measure or view.
+        FileNotFoundError: the front end was not built.
     """
     measure = result.measures[0] if measure is None else measure
     result.matrix(measure, view)  # an unknown measure or view fails here

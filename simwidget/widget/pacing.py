@@ -1,72 +1,87 @@
-"""The pages that show a heatmap: what each has acknowledged, and when they can take another frame.
+"""Which frames the browser pages have acknowledged, and when the next frame may be sent.
 
-Nothing here sends anything or reads the clock: every method takes the time as an argument.
+A frame is an update of the shown matrix. The code here neither sends anything nor reads the clock: methods that need
+the present time take it as an argument.
 """
 
 import math
 from dataclasses import dataclass
 
 ACKNOWLEDGED_WITHIN = 1.0
-"""Seconds after which a frame that a page has not acknowledged no longer delays the next one, on a fast link."""
+"""Seconds to wait for a page's acknowledgement of a frame (update of the shown matrix) before the next frame is sent.
+The wait is longer on a slow link, see `Client.patience`."""
 MAX_PATIENCE = 30.0
-"""The longest time, in seconds, that an acknowledgement is waited for on a slow link."""
+"""Longest wait, in seconds, for a page's acknowledgement of a frame (update of the shown matrix) on a slow link.
+Then the next frame is sent anyway."""
 LOST_AFTER = 3
-"""Consecutive frames that a page has missed when it is taken to be gone."""
+"""Number of consecutive frames (updates of the shown matrix) without acknowledgement after which a page counts as
+closed."""
 SILENCE_SHARE = 0.1
-"""While no page answers, two frames (and two savings) are this share of the silence apart."""
+"""While no page answers, this fraction of the time since the last answer passes before the next frame (update of the
+shown matrix) is sent."""
 MAX_TIMES = 16
-"""Frames whose time of sending is remembered."""
+"""Number of latest frames (updates of the shown matrix) whose sending times are stored."""
 
 
 @dataclass
 class Client:
-    """One page."""
+    """A browser page that shows the heatmap, with what is known about its acknowledgements of frames."""
 
     seq: int = 0
-    """the latest frame that it has acknowledged"""
+    """number of the latest frame (update of the shown matrix) that the page has acknowledged; for a new page, the
+    number of the latest frame"""
     hidden: bool = False
     missed: int = 0
-    """frames in a row that it has not acknowledged"""
+    """number of consecutive frames (updates of the shown matrix) that the page has not acknowledged"""
     took: float = 0.0
-    """seconds from sending to acknowledging that frame"""
+    """seconds between sending the frame number `seq` and receiving its acknowledgement"""
 
     @property
     def patience(self) -> float:
-        """Seconds that the next frame waits for an acknowledgement: on a slow link it would only queue up."""
+        """The seconds for which the next frame waits for an acknowledgement: twice `took`, at least 1, at most 30.
+
+        A frame that is sent earlier over a slow link would only wait in a queue.
+        """
         return min(max(ACKNOWLEDGED_WITHIN, 2.0 * self.took), MAX_PATIENCE)
 
 
 class Pacing:
-    """Counts the frames and knows which pages have them. Times are in seconds, of any clock that does not go back."""
+    """Numbers the frames (updates of the shown matrix) and records which pages have acknowledged them.
+
+    All times are in seconds, of any clock that never goes backwards.
+    """
 
     def __init__(self) -> None:
         self.seq = 0
-        """the number of the latest frame"""
+        """number of the latest frame (update of the shown matrix)"""
         self.clients: dict[str, Client] = {}
         self.sent_at = -math.inf
-        """when the latest frame was sent"""
+        """time at which the latest frame (update of the shown matrix) was sent; -inf before the first"""
         self.heard_at = -math.inf
-        """when a page last said something"""
+        """time of the latest message from any page; -inf before the first"""
         self.heard_any = False
-        """whether any frame was ever acknowledged"""
+        """whether any page has ever acknowledged a frame (update of the shown matrix)"""
         self.begun: float | None = None
-        """when there was first something to send"""
+        """time of the first change of the numbers; None before that change"""
         self._times: dict[int, float] = {}
 
     def add(self, client: str, now: float) -> None:
-        """A page has come, or come back."""
+        """Register a page that has opened or reconnected."""
         self.clients[client] = Client(seq=self.seq)
         self.heard_at = now
 
     def acknowledge(self, client: str, seq: int, hidden: bool, now: float) -> None:
-        """A page has drawn frame `seq`."""
+        """Record that the page `client` has drawn frame number `seq`, at the time `now`."""
         self.heard_any = True
         self.heard_at = now
         sent_at = self._times.get(seq, min(self._times.values(), default=now))
         self.clients[client] = Client(seq, hidden, took=now - sent_at)
 
     def begin_frame(self) -> int:
-        """The number of a new frame; pages that have missed `LOST_AFTER` of them are dropped."""
+        """Count a new frame (update of the shown matrix) and return its number.
+
+        Pages that have not acknowledged `LOST_AFTER` consecutive frames are removed.
+        """
         self.seq += 1
         for client in self.clients.values():
             client.missed += client.seq < self.seq - 1
@@ -74,33 +89,40 @@ class Pacing:
         return self.seq
 
     def note_sending(self, now: float) -> None:
-        """The latest frame is being sent now."""
+        """Record `now` as the time at which the latest frame (update of the shown matrix) is sent."""
         self._times[self.seq] = now
         for old in tuple(self._times)[:-MAX_TIMES]:
             del self._times[old]
 
     @property
     def observed(self) -> list[Client]:
-        """The pages whose pace counts. Hidden ones, whose clocks run slowly, count only where all are hidden."""
+        """The pages whose acknowledgements the next frame waits for: the visible pages or, if none is visible, all.
+
+        Browsers slow down the timers of hidden pages, so that these pages acknowledge late.
+        """
         clients = list(self.clients.values())
         return [one for one in clients if not one.hidden] or clients
 
     @property
     def behind(self) -> list[Client]:
-        """Those of them that have not acknowledged the latest frame."""
+        """The observed pages that have not acknowledged the latest frame (update of the shown matrix)."""
         return [one for one in self.observed if one.seq < self.seq]
 
     def free_at(self, silence: float = 0.0) -> float:
-        """The time from which the pages can take another frame: at once, if -inf.
+        """Return the earliest time to send the next frame; -inf if all observed pages have acknowledged the latest one.
 
-        Without any page that is `silence` seconds after the latest frame, and at least `ACKNOWLEDGED_WITHIN`.
+        If no page is open, the time is `silence` seconds, but at least `ACKNOWLEDGED_WITHIN`, after the latest frame.
         """
         if not self.clients:
             return self.sent_at + max(ACKNOWLEDGED_WITHIN, silence)
         return self.sent_at + max(one.patience for one in self.behind) if self.behind else -math.inf
 
     def silence(self, since: float) -> float:
-        """Seconds to wait from `since` until pages that have not answered for long are tried again."""
+        """Return the seconds to wait after the time `since` before anything is sent to pages that do not answer.
+
+        The wait is `SILENCE_SHARE` of the time from the last message of a page, or from the first change of the numbers
+        if that is later, to `since`.
+        """
         if self.begun is None:
             return 0.0
         return SILENCE_SHARE * max(0.0, since - max(self.heard_at, self.begun))

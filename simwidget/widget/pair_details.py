@@ -13,21 +13,24 @@ from simwidget.widget.protocol import Curve, Detail, Inside, PairMeasure, Sample
 from simwidget.widget.sources import Source
 
 MAX_ROWS = 128
-"""The largest number of rows of a Gram matrix that are sent; of a larger one, evenly spaced rows."""
+"""Largest number of rows of a Gram matrix in a message. From a larger matrix, evenly spaced rows are sent."""
 MAX_SHARES = 64
 """The largest number of eigenvalues that are sent. The effective dimension is computed from all of them."""
 NO_PICTURE = 128
-"""The grey value of a sample that has no thumbnail, where others have one."""
+"""Grey value, from 0 to 255, of the placeholder for a sample without a thumbnail, if other samples have one."""
 
 
 def encode_detail(
     source: Source, run_id: str, seq: int, pair: Selection, inside: bool
 ) -> tuple[Detail, list[bytes] | None]:
-    """The message with the details of one pair of layers, and its binary buffers.
+    """Return the message with the details of one pair of layers, and its binary buffers.
 
     Args:
-        pair: the two layers, by name; if the source does not have them any more, the message has no numbers.
-        inside: whether Gram matrices, spectra and samples are included.
+        source: the run or result that has the numbers.
+        run_id: the identifier of the heatmap.
+        seq: the number of the latest frame (update of the shown matrix).
+        pair: the names of the layers and models. If the source does not know them, the message has no numbers.
+        inside: whether to include Gram matrices, spectra and samples.
     """
     view = (pair["model_x"], pair["model_y"])
     try:
@@ -48,7 +51,10 @@ def encode_detail(
 
 
 def encode_inside(inspection: Inspection) -> tuple[Inside, list[bytes]]:
-    """Gram matrices, spectra and samples of a pair; the buffers are both Gram matrices and all thumbnails."""
+    """Return the part of a message that describes Gram matrices, spectra and samples of two layers, and its buffers.
+
+    The buffers are the Gram matrix of each layer, and all thumbnails together.
+    """
     m = inspection.n_samples
     shown = np.linspace(0, m - 1, min(m, MAX_ROWS)).round().astype(int)
     grams = [gram[shown][:, shown].astype("<f4").tobytes() for gram in (inspection.gram_x, inspection.gram_y)]
@@ -70,7 +76,10 @@ def encode_inside(inspection: Inspection) -> tuple[Inside, list[bytes]]:
 
 
 def _pictures(samples: Iterable[Inspected]) -> tuple[tuple[int, int, int] | None, bytes]:
-    """The common shape (h, w, c) of the thumbnails and their concatenated bytes; None where no sample has one."""
+    """Return the shape (height, width, channels) that all thumbnails share, and their concatenated bytes.
+
+    If no sample has a thumbnail, the shape is None and the bytes are empty.
+    """
     thumbnails = [one.thumbnail for one in samples]
     shape = next((one.shape for one in thumbnails if one is not None), None)
     if shape is None:
@@ -91,7 +100,10 @@ def _sample(one: Inspected) -> Sample:
 
 
 def _shares(spectrum: NDArray[np.float64]) -> list[float]:
-    """The first eigenvalues, as shares; empty for a Gram matrix that is not finite, since JSON has no NaN."""
+    """Return the first eigenvalues of a spectrum, which are given as fractions of the sum of all.
+
+    The list is empty if any eigenvalue is not finite, since JSON has no NaN.
+    """
     return spectrum[:MAX_SHARES].tolist() if np.isfinite(spectrum).all() else []
 
 

@@ -1,17 +1,20 @@
-"""The pairs of layers whose details a page is still to get, and what the details cost."""
+"""The pairs of layers whose details must still be sent to the pages, and the time that computing details takes."""
 
 from collections.abc import Iterable
 
 from simwidget.widget.protocol import Selection
 
 MAX_PENDING = 8
-"""Pairs that may be pending; of more, those that were asked for first are dropped."""
+"""Largest number of pending pairs of layers. If there are more, those that were requested first are dropped."""
 
 PairKey = tuple[str, ...]
 
 
 class PendingDetails:
-    """Pairs in the order in which they were asked for, each once. The caller holds a lock."""
+    """The pairs of layers whose details were requested but not sent yet, each once, in the order of the requests.
+
+    The caller must hold a lock when calling `add` or `pop`.
+    """
 
     def __init__(self) -> None:
         self._pairs: dict[PairKey, Selection] = {}
@@ -21,7 +24,7 @@ class PendingDetails:
         return bool(self._pairs)
 
     def add(self, pairs: Iterable[Selection]) -> None:
-        """Ask for pairs; one that is pending already moves to the end."""
+        """Add requested pairs of layers. A pair that is already pending moves to the end."""
         for pair in pairs:
             self._pairs.pop(key_of(pair), None)
             self._pairs[key_of(pair)] = pair
@@ -29,7 +32,7 @@ class PendingDetails:
             del self._pairs[key]
 
     def pop(self, first: Selection | None) -> Selection:
-        """Take the pair `first` if it is pending, else the one that was asked for earliest."""
+        """Remove and return the pair `first` if it is pending, or else the pair that was requested earliest."""
         is_pending = first is not None and key_of(first) in self._pairs
         return self._pairs.pop(key_of(first) if first is not None and is_pending else next(iter(self._pairs)))
 
@@ -38,7 +41,10 @@ class PendingDetails:
         self._seconds[key_of(pair)] = seconds
 
     def cost_of(self, pairs: Iterable[Selection]) -> float:
-        """The seconds that the details of these pairs took last, added up. The costs of all other pairs are deleted."""
+        """Return the total of the seconds that the details of these pairs of layers took when last computed.
+
+        A pair without a recorded time counts 0. The recorded times of all other pairs are deleted.
+        """
         self._seconds = {key_of(pair): self._seconds.get(key_of(pair), 0.0) for pair in pairs}
         return sum(self._seconds.values())
 

@@ -1,6 +1,6 @@
-"""The types of the synced state and of the messages between Python and the page.
+"""Types of the synced traits, and of the messages between the Python kernel and the browser page that shows the widget.
 
-The same types are in `js/state/model.ts`; a test checks that both agree.
+`js/state/model.ts` declares the same types for the browser; a test checks that both files agree.
 """
 
 from typing import Literal, TypedDict
@@ -22,23 +22,26 @@ class Axis(TypedDict):
 
 
 class RunInfo(TypedDict):
-    """How far the run is, at the time `at`."""
+    """State and progress of a run at the time `at`."""
 
     state: RunState
     n_batches: int
     n_batches_expected: int | None
     n_samples: int
     rate: float | None
-    """samples per second"""
+    """mean number of samples per second so far; None before the first batch"""
     seconds_left: float | None
     notes: list[str]
     error: str | None
     at: float
-    """seconds since 1970"""
+    """the time for which the other fields hold, in seconds since 1970"""
 
 
 class MeasureInfo(TypedDict):
-    """What the page must know of a measure; reasons are model -> layer -> why its cells are missing."""
+    """Description of a measure for the browser page.
+
+    `reasons` maps model -> layer -> why the matrix has no numbers for this layer.
+    """
 
     name: str
     title: str
@@ -47,21 +50,29 @@ class MeasureInfo(TypedDict):
 
 
 class BlockInfo(TypedDict):
-    """One measure on one pair of models: where its numbers stand in the inflated snapshot, and how they are scaled."""
+    """Where the snapshot stores the matrix of one measure for one pair of models, and what its 16-bit codes stand for.
+
+    `x` and `y` are the positions of the two models. For values, code 0 stands for `low` and code 65534 for `high`; for
+    standard errors, code 0 stands for 0 and code 65534 for `error_high`. Code 65535 is NaN.
+    """
 
     measure: str
     x: int
     y: int
     offset: int
-    """byte offset of uint16 values, all their low bytes before all high ones, and after them as many errors in the same
-    way; of a model with itself only the upper triangle"""
+    """position of the first byte of this matrix in the decompressed snapshot; the uint16 codes of the values are stored
+    first, as all low bytes followed by all high bytes, and then the codes of the standard errors in the same layout; if
+    the two models are the same, only the upper triangle with the diagonal is stored"""
     low: float
     high: float
     error_high: float
 
 
 class SnapshotMeta(TypedDict):
-    """What the snapshot's bytes are. `seq` is that of the frame that would show the same moment."""
+    """Description of the bytes of a snapshot, which holds the numbers of all measures in compact form.
+
+    `seq` is the number of the latest frame (update of the shown matrix) at the time of the snapshot.
+    """
 
     run_id: str
     seq: int
@@ -82,7 +93,11 @@ class Selection(TypedDict):
 
 
 class Scale(TypedDict):
-    """How values become colours: 0 to 1, a range frozen for each measure, or log(1 - s)."""
+    """How values become colours.
+
+    `mode` determines the colour limits: "unit" means 0 and 1, and "range" means the `limits` (low, high) of each
+    measure. `mode` "log" means that a similarity s is coloured by log(1 - s).
+    """
 
     mode: Literal["unit", "range", "log"]
     limits: dict[str, tuple[float, float]]
@@ -90,11 +105,11 @@ class Scale(TypedDict):
 
 
 class WidgetState(TypedDict):
-    """The synced traits. Python writes the first five; both write the others.
+    """The synced traits of the widget. Python alone writes the first five; Python and the browser write the others.
 
-    `shows` tells whether the map's colours are values or their errors. `open_x` and `open_y` are, for each model as
-    rows and as columns, the blocks that stand open; a model that is not in them is open to its usual depth. Cells with
-    an error above `threshold` are hatched.
+    `shows` tells whether the colours show the values or their standard errors. `open_x` and `open_y` map each model, on
+    the rows and on the columns, to its unfolded blocks (groups of layers); a model without an entry is unfolded to
+    about 25 rows or columns. Cells with a standard error above `threshold` are hatched.
     """
 
     run_id: str
@@ -114,7 +129,10 @@ class WidgetState(TypedDict):
 
 
 class Ready(TypedDict):
-    """A page is there, and has seen frames up to `have_seq` of the run `run_id`."""
+    """Message of a browser page that has opened or reconnected.
+
+    `have_seq` is the number of the latest frame (update of the shown matrix) that the page has of the run `run_id`.
+    """
 
     type: Literal["ready"]
     client: str
@@ -123,7 +141,10 @@ class Ready(TypedDict):
 
 
 class Ack(TypedDict):
-    """A page reports that it has drawn frame `seq`, or, where it is hidden, that it has received the frame."""
+    """Message of a browser page that it has drawn frame number `seq`, an update of the shown matrix.
+
+    A hidden page, which draws nothing, sends this message after it has received the frame.
+    """
 
     type: Literal["ack"]
     client: str
@@ -132,7 +153,7 @@ class Ack(TypedDict):
 
 
 class Need(TypedDict):
-    """A page asks for what is shown, or for the detail of a pair."""
+    """Request of a browser page for the shown matrix (`what` is "frame") or the details of a layer pair ("detail")."""
 
     type: Literal["need"]
     client: str
@@ -141,7 +162,7 @@ class Need(TypedDict):
 
 
 class Command(TypedDict):
-    """A page steers the run; the reply has the same id."""
+    """Request of a browser page to start, pause, resume or stop the run. The `Reply` has the same `id`."""
 
     type: Literal["command"]
     id: int
@@ -149,7 +170,7 @@ class Command(TypedDict):
 
 
 class Fetch(TypedDict):
-    """A page asks for a file; the answer has the same client and id."""
+    """Request of a browser page for a file. The answer, a `Fetched`, has the same `client` and `id`."""
 
     type: Literal["fetch"]
     client: str
@@ -158,7 +179,11 @@ class Fetch(TypedDict):
 
 
 class Frame(TypedDict):
-    """What is shown, at one moment. Buffers: float32 values and standard errors, little-endian, row by row."""
+    """Message with the shown matrix: one measure for one pair of models at one moment of the run.
+
+    The two buffers are the values and the standard errors as little-endian float32, row by row. The rows are the layers
+    of the first model in `view`, the columns those of the second.
+    """
 
     type: Literal["frame"]
     run_id: str
@@ -172,7 +197,10 @@ class Frame(TypedDict):
 
 
 class Curve(TypedDict):
-    """One measure of one pair over the batches; null where there is no number."""
+    """One measure of one pair of layers as the run progresses: entry i was computed from `n_batches[i]` batches.
+
+    A value or standard error is None if it could not be computed.
+    """
 
     n_batches: list[int]
     values: list[float | None]
@@ -180,7 +208,7 @@ class Curve(TypedDict):
 
 
 class PairMeasure(TypedDict):
-    """One measure of one pair, at one moment."""
+    """One measure of one pair of layers: the latest value, its standard error, and the curve over the batches."""
 
     name: str
     value: float | None
@@ -189,45 +217,56 @@ class PairMeasure(TypedDict):
 
 
 class Sample(TypedDict):
-    """One sample on which two layers agree least or most: the cosine of its rows of their two centred Gram matrices."""
+    """One sample on which two layers agree least or most.
+
+    `value` is the agreement, from -1 to 1: the cosine of the sample's rows in the two layers' centred Gram matrices.
+    """
 
     index: int
-    """its place in the pass, from 0"""
+    """index of the sample among all samples of the loader, from 0"""
     label: int | None
     value: float
 
 
 class Inside(TypedDict):
-    """What two layers make of the samples.
+    """How two layers represent the samples: Gram matrices, spectra, and the samples on which they agree least and most.
 
-    Buffers of the message: both Gram matrices (size, size) as float32, sorted by label where there are labels, then the
-    thumbnails of the least and the most agreed samples as bytes (height, width, channels), one after the other.
+    The message has three buffers: the Gram matrix of each layer, as float32 (size, size), and the thumbnails of the
+    samples in `least` and then in `most`, as bytes (height, width, channels). The rows of the Gram matrices are sorted
+    by label if all samples have labels.
     """
 
     size: int
-    """rows of the shown Gram matrices"""
+    """number of rows and columns of each Gram matrix in the buffers, at most 128"""
     n_samples: int
-    """samples of the latest batch, that the spectra are computed from"""
+    """number of samples of the latest batch from which the spectra are computed"""
     labels: list[int] | None
-    """of the rows of the shown Gram matrices"""
+    """class labels of the rows of the Gram matrices in the buffers; None if not all samples have labels"""
     spectrum_x: list[float]
-    """eigenvalues over their sum, the largest first"""
+    """the largest eigenvalues of the first layer's Gram matrix divided by the sum of all eigenvalues, in descending
+    order; empty if the matrix is not finite"""
     spectrum_y: list[float]
     dimension_x: float | None
-    """effective dimension: the participation ratio of the spectrum"""
+    """effective dimension of the first layer: the participation ratio of its eigenvalues, (their sum)² / sum of their
+    squares; None if undefined"""
     dimension_y: float | None
     n_compared: int
-    """samples that were compared since the pair was first asked for"""
+    """number of samples from which `least` and `most` are chosen: all since the details of this pair were first
+    requested"""
     least: list[Sample]
-    """the least agreed first"""
+    """up to 12 samples on which the layers agree least, in ascending order of agreement"""
     most: list[Sample]
-    """the most agreed first"""
+    """up to 12 samples on which the layers agree most, in descending order of agreement"""
     thumbnail: tuple[int, int, int] | None
-    """height, width and channels, where the input is an image"""
+    """height, width and channels of each thumbnail; None if the samples are not images"""
 
 
 class Detail(TypedDict):
-    """Every measure of one pair of layers, and for the held one what the layers make of the samples."""
+    """Message with the details of one pair of layers: the values and curves of all measures, and in `inside` the rest.
+
+    `inside` has Gram matrices, spectra and samples. In a notebook it is sent only for the selected pair, and is None
+    for other pairs.
+    """
 
     type: Literal["detail"]
     run_id: str
@@ -238,7 +277,7 @@ class Detail(TypedDict):
 
 
 class Reply(TypedDict):
-    """The answer to a command."""
+    """Answer to a `Command` of a browser page. `error` is None if the command succeeded."""
 
     type: Literal["reply"]
     id: int
@@ -246,7 +285,7 @@ class Reply(TypedDict):
 
 
 class Fetched(TypedDict):
-    """A file that a page has asked for, as the one buffer; none if there was an error."""
+    """Answer to a `Fetch` of a browser page. The only buffer is the file; after an error there is no buffer."""
 
     type: Literal["fetched"]
     client: str
@@ -257,7 +296,10 @@ class Fetched(TypedDict):
 
 
 class Beat(TypedDict):
-    """The kernel is alive; `seq` is that of its latest frame."""
+    """Message that tells the browser page that the kernel is alive.
+
+    `seq` is the number of the latest frame (update of the shown matrix) that the kernel has sent.
+    """
 
     type: Literal["beat"]
     seq: int

@@ -1,8 +1,9 @@
-"""The one thread that sends to the pages of a widget. The computing thread never waits for a page.
+"""The thread that sends a widget's numbers to the browser pages. The thread that computes never waits for a page.
 
-There is no queue: a change only raises a flag, and a frame is computed when it is sent. So a slow page gets fewer
-frames, never old ones, and the last one is always sent. Queues elsewhere are avoided too: a slow link buffers what it
-has not carried yet, and the notebook server buffers everything for a page that is gone, so both are sent little.
+There is no queue of frames (updates of the shown matrix): a change of the numbers only sets a flag, and a frame is
+computed when it is sent. A slow page therefore gets fewer frames, but never outdated ones, and always the last one.
+Little is sent over a slow link or to a closed page, since other queues would fill: a slow link buffers the messages
+that it has not transmitted yet, and the notebook server buffers all messages for a closed page.
 """
 
 import atexit
@@ -25,26 +26,34 @@ from simwidget.widget.sources import Source, StaticSource
 LOG = logging.getLogger("simwidget")
 
 BEAT_EVERY = 2.0
-"""Seconds between two signs of life."""
+"""Seconds between two messages whose only purpose is to tell the browser page that the kernel is alive."""
 SAVE_EVERY = 10.0
-"""Seconds between two updates of the saved state."""
+"""Usual number of seconds between two updates of the traits that a notebook saves, while the run goes on."""
 UNACKNOWLEDGED_AFTER = 5.0
-"""Seconds without any acknowledgement after which frames are taken to be lost, and the saved state replaces them."""
+"""If no page has acknowledged any frame (update of the shown matrix) this many seconds after the first change of the
+numbers, the frames are assumed to be lost. All numbers are then sent as a synced trait, every few seconds."""
 UNACKNOWLEDGED_SAVE_EVERY = 2.0
 SETTLED_AFTER = 0.2
 """Seconds without a change after which a paused or ended run is saved."""
 STATIC_SETTLED_AFTER = 1.0
-"""The same for a result, which may be replaced many times a second."""
+"""Seconds after the pages have drawn the last change when a fixed result is saved in the notebook. This time is longer
+than `SETTLED_AFTER` because a program may replace the result many times a second."""
 DETAIL_EVERY = 0.5
-"""Seconds between two updates of the details."""
+"""Minimum number of seconds between two updates of the details (curves, Gram matrices, samples) of the selected and
+pinned pairs of layers during a run."""
 SHARE = 0.015
-"""The largest share of the time that computing frames may take while the run computes."""
+"""Largest fraction of a run's time that may be spent on computing frames, the updates of the shown matrix."""
 DETAIL_SHARE = 0.01
-"""The same for the details of the selected and the pinned pairs."""
+"""Largest fraction of a run's time that may be spent on computing the details of the selected and pinned pairs of
+layers."""
 
 
 class Publisher:
-    """Sends frames, details, signs of life and saved states of a source through a channel, from its own thread."""
+    """Sends the numbers of a source, which is a run or a result, to the browser pages from a thread of its own.
+
+    The thread sends frames (updates of the shown matrix), details of pairs of layers, and messages that the kernel is
+    alive. It also updates the traits that a notebook saves. Everything is sent through a `Channel`.
+    """
 
     def __init__(self, channel: Channel, source: Source, frames_per_second: float = 10.0) -> None:
         self._channel = channel
@@ -69,18 +78,18 @@ class Publisher:
 
     @property
     def seq(self) -> int:
-        """The number of the latest frame."""
+        """The number of the latest frame (update of the shown matrix), counted from 1; 0 before the first frame."""
         return self._pacing.seq
 
     @property
     def running(self) -> bool:
-        """Whether the thread has been started and not closed."""
+        """Whether the sending thread has been started and the publisher has not been closed."""
         return self._thread is not None and not self._closed
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start the thread, since there will be a page."""
+        """Start the sending thread, unless it was started before or the publisher is closed."""
         with self._wake:
             if self._thread is None and not self._closed:
                 run = contextvars.copy_context().run
@@ -90,7 +99,7 @@ class Publisher:
             self._wake.notify_all()
 
     def changed(self) -> None:
-        """The source has changed. Called by the source."""
+        """Tell the publisher that the numbers of the source have changed. The source calls this method."""
         with self._wake:
             self._new = self._unsaved = self._unkept = True
             self._changed_at = time.monotonic()
@@ -99,14 +108,17 @@ class Publisher:
             self._wake.notify_all()
 
     def ask(self) -> None:
-        """Send a frame at once, since another measure or view is shown now."""
+        """Request a new frame (update of the shown matrix) and the details of the selected and pinned pairs of layers.
+
+        The frame is sent as soon as the pages can take it. This method is called when another measure or view is shown.
+        """
         with self._wake:
             if not self._closed:
                 self._asked = True
                 self.ask_details(self._followed())
 
     def ask_detail(self, pair: Selection | None) -> None:
-        """Send the details of a pair; does nothing for None."""
+        """Request that the details of a pair of layers are sent to the pages. Do nothing if `pair` is None."""
         if pair is not None:
             self.ask_details([pair])
 
@@ -116,12 +128,18 @@ class Publisher:
             self._wake.notify_all()
 
     def _followed(self) -> list[Selection]:
-        """The pairs whose details are updated during the run: the selected one, then the pinned ones."""
+        """The pairs of layers whose details are updated during the run: the selected pair, then the pinned pairs."""
         held, pinned = self._channel.selection, self._channel.pinned
         return [*([] if held is None else [held]), *(pair for pair in pinned if pair != held)]
 
     def ready(self, client: str, run_id: str, have_seq: int) -> None:
-        """Called when a page has been opened or is back; `have_seq` is the latest frame that it has."""
+        """Handle the message of a page that has opened or reconnected: send what the page lacks.
+
+        Args:
+            client: the identifier of the page.
+            run_id: the run whose numbers the page has.
+            have_seq: the number of the latest frame (update of the shown matrix) that the page has.
+        """
         with self._wake:
             self._pacing.add(client, time.monotonic())
         self.begin()
@@ -132,20 +150,26 @@ class Publisher:
             self.ask()
 
     def acknowledge(self, client: str, seq: int, hidden: bool) -> None:
-        """Called when a page has drawn frame `seq`; `hidden` says that the page cannot be seen now."""
+        """Handle the message of the page `client` that it has drawn frame number `seq`.
+
+        `hidden` tells whether the page was hidden, such as in a background tab, when it sent the message.
+        """
         with self._wake:
             self._pacing.acknowledge(client, seq, hidden, time.monotonic())
             self._wake.notify_all()
 
     def settle(self) -> None:
-        """If the run has ended, save its result and update the output that needs no kernel, before this returns."""
+        """If the run has ended, save the result and update the static output that needs no kernel; else do nothing.
+
+        Both are done when this method returns.
+        """
         with self._storing:
             if not self._closed and self._source.progress.ended:
                 self._save()
                 self._keep()
 
     def close(self) -> None:
-        """Stop sending, and drop the source; where there is a thread, it drops the source when it ends."""
+        """Stop sending and release the source. If the sending thread runs, it releases the source when it ends."""
         with self._wake:
             if self._closed:
                 return
@@ -161,7 +185,10 @@ class Publisher:
             del self._source, self._leave
 
     def _finish(self) -> None:
-        """At Python's exit: wait for the thread, which would crash the process if it were still inside torch."""
+        """Close the publisher and wait up to 5 seconds for its thread. Called when Python exits.
+
+        A thread that was still inside torch at that time would crash the process.
+        """
         self.close()
         if self._thread is not None:
             self._thread.join(5.0)
@@ -194,7 +221,10 @@ class Publisher:
         self._release()
 
     def _pending(self, now: float) -> list[tuple[Callable[[], None], float]]:
-        """What there is to do and the time from which it may be done, the most urgent first."""
+        """Return the pending jobs, the most urgent first: (method to call, earliest time to call it).
+
+        Times are in seconds of `time.monotonic()`; -inf means at once.
+        """
         progress = self._source.progress
         live = not progress.ended
         holds = not live or progress.state == "paused"
@@ -225,14 +255,17 @@ class Publisher:
         return found
 
     def _settled_at(self) -> float:
-        """The time from which a paused or ended run, or a result, may be saved."""
+        """Return the earliest time to save a paused or ended run, or a fixed result, in seconds of `time.monotonic()`.
+
+        The time is infinite while a change of a fixed result has not been sent to the pages.
+        """
         if not isinstance(self._source, StaticSource):
             return self._changed_at + SETTLED_AFTER
         drawn_at = self._pacing.sent_at + ACKNOWLEDGED_WITHIN if self._pacing.behind else self._pacing.heard_at
         return math.inf if self._new else max(self._changed_at, drawn_at) + STATIC_SETTLED_AFTER
 
     def _frame(self) -> None:
-        """Send the numbers that are shown, and the progress of the run."""
+        """Send the values and standard errors of the shown matrix, and the progress of the run."""
         with self._wake:
             self._new = self._asked = False
             self._pacing.begin_frame()
@@ -256,7 +289,10 @@ class Publisher:
             self.ask_details(followed)
 
     def _detail(self) -> None:
-        """Send the details of one pending pair, the selected one first; of that also Gram matrices and samples."""
+        """Send the details of one pending pair of layers: the selected pair if it is pending, else the oldest request.
+
+        Gram matrices, spectra and samples are included only for the selected pair.
+        """
         held = self._channel.selection
         with self._wake:
             pair = self._details.pop(held)
@@ -267,12 +303,12 @@ class Publisher:
         self._detail_at = time.monotonic()
 
     def _beat(self) -> None:
-        """Send a sign of life."""
+        """Send a message that tells the pages that the kernel is alive."""
         self._beat_at = time.monotonic()
         self._channel.send({"type": "beat", "seq": self.seq})
 
     def _save(self) -> None:
-        """Write all numbers into the traits that a notebook saves."""
+        """Write the numbers of all measures into the traits that a notebook saves, unless they are unchanged."""
         with self._storing:
             if not self._take("_unsaved"):
                 return
@@ -286,13 +322,13 @@ class Publisher:
             self._saved_at = time.monotonic()
 
     def _keep(self) -> None:
-        """Update the output that needs no kernel."""
+        """Show the present numbers in the static output that needs no kernel, unless they are unchanged."""
         with self._storing:
             if self._take("_unkept"):
                 self._channel.keep(self._source.snapshot())
 
     def _take(self, flag: str) -> bool:
-        """Clear a flag; whether it was set."""
+        """Set the attribute named `flag` to False and return its previous value."""
         with self._wake:
             was = getattr(self, flag)
             setattr(self, flag, False)

@@ -10,38 +10,56 @@ from simwidget.run.progress import Progress, RunState
 
 @runtime_checkable
 class Source(Protocol):
-    """The present numbers, and a callback when they change. Methods may be called from any thread."""
+    """The interface of what a heatmap shows, a run or a fixed result. Its methods may be called from any thread."""
 
     @property
     def progress(self) -> Progress:
-        """How far the run is."""
+        """The state of the run, such as "running", and the counts of its batches and samples."""
         ...
 
     def snapshot(
         self, measures: Sequence[str] | None = None, pairs: Iterable[tuple[int, int]] | None = None
     ) -> SimilarityResult:
-        """The present result, for some of the measures and pairs of models; all of them by default."""
+        """Return the present result. By default it has all measures and all pairs of models.
+
+        Args:
+            measures: names of the measures that are needed; the result may have more.
+            pairs: pairs of models that are needed, by position; the result may have more.
+        """
         ...
 
     def convergence(self, layer_x: str, layer_y: str, view: tuple[str, str]) -> Mapping[str, Any]:
-        """Measure -> its curve over the batches; empty where none is known."""
+        """Return a mapping from measure to curve over the batches, for one pair of layers; empty if none is known.
+
+        Args:
+            layer_x, layer_y: a layer of the view's first model and one of its second.
+            view: the names of the two models.
+        """
         ...
 
     def inspect(self, layer_x: str, layer_y: str, view: tuple[str, str]) -> Inspection | None:
-        """Gram matrices, spectra and samples of two layers; None where they are not known."""
+        """Return Gram matrices, spectra and samples of two layers; None if they are not known.
+
+        Args:
+            layer_x, layer_y: a layer of the view's first model and one of its second.
+            view: the names of the two models.
+        """
         ...
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call a function at every change; returns the function that ends this."""
+        """Call `callback` after every change of the numbers. Return a function that ends these calls."""
         ...
 
     def _on_display_thread(self) -> None:
-        """Called once on the thread of a display; a run limits that thread here, so that it does not slow the run."""
+        """Prepare the calling thread, which sends the numbers to the pages; called once when this thread starts.
+
+        A run limits the thread to one core, so that displaying does not slow the run.
+        """
         ...
 
 
 class StaticSource:
-    """A result; it changes only when `replace` puts another one in its place."""
+    """A fixed result as the source of a heatmap. Only `replace` changes the numbers."""
 
     def __init__(self, result: SimilarityResult) -> None:
         self._result = result
@@ -56,7 +74,7 @@ class StaticSource:
         return Progress(state, result.n_batches, None, result.n_samples, float(seconds) if known else 0.0)
 
     def replace(self, result: SimilarityResult) -> None:
-        """Show another result from now on."""
+        """Replace the result by another one, and notify the heatmap."""
         self._result = result
         for callback in tuple(self._watchers):
             callback()
@@ -93,11 +111,11 @@ def source_of(shown: Any) -> Source:
 
 
 COMMANDS = ("start", "pause", "resume", "stop")
-"""What a page may ask of a comparison."""
+"""Names of the methods of a `Comparison` that a browser page may call."""
 
 
 def run_command(source: Source, name: str) -> str | None:
-    """Run one of the `COMMANDS` on a source. Returns the error for the page, or None."""
+    """Call the method `name` of a source, one of `COMMANDS`. Return the error message, or None on success."""
     if name not in COMMANDS or not hasattr(source, name):
         return f"this heatmap cannot {name}"
     try:

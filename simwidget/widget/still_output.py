@@ -1,4 +1,4 @@
-"""The static output: a picture below the live view that needs no kernel and is hidden while the view is live."""
+"""A static picture of the result below the live heatmap. It needs no kernel; the live heatmap hides it."""
 
 import contextvars
 import logging
@@ -13,11 +13,15 @@ LOG = logging.getLogger("simwidget")
 
 
 class StillOutput:
-    """A second output of each cell that shows a heatmap: the latest stored result as HTML, PNG and text.
+    """A second output of each cell that shows a heatmap: the latest stored result as HTML, PNG picture and text.
 
-    It is saved with the notebook and is what is seen without a kernel, in a converted page and on a code-hosting site.
-    The live view hides it by its CSS class, `simwidget-still-<run_id>`. `cell_ended` is called at the end of every
-    cell, since a notebook that is executed as a whole may be closed right after its last cell.
+    The notebook file stores this output. Readers see it wherever the live heatmap cannot be drawn, such as on a
+    code-hosting site. The live heatmap hides it by its CSS class, `simwidget-still-<run_id>`.
+
+    Args:
+        run_id: the identifier of the heatmap, which is part of the CSS class.
+        cell_ended: a function to call at the end of every cell. The function stores the result in time, since a
+            notebook that is executed as a whole may be closed right after its last cell.
     """
 
     def __init__(self, run_id: str, cell_ended: Callable[[], None]) -> None:
@@ -27,7 +31,7 @@ class StillOutput:
         self._cell_ended = cell_ended
 
     def show(self, result: SimilarityResult) -> None:
-        """Add the static output to the cell that is running."""
+        """Add a static output with this result to the cell that is running."""
         from IPython import get_ipython
         from IPython.display import display
 
@@ -44,13 +48,13 @@ class StillOutput:
             LOG.exception("what a heatmap shows could not be stored in the notebook")
 
     def close(self) -> None:
-        """End the calls of `cell_ended`."""
+        """Stop calling `cell_ended` at the end of cells."""
         if self._shell is not None:
             self._shell.events.unregister("post_run_cell", self._after_cell)
             self._shell = None
 
     def update(self, result: SimilarityResult) -> None:
-        """Replace the result in every cell that has this output."""
+        """Show this result in the static output of every cell that has one."""
         from IPython.display import update_display
 
         if self._ids:
@@ -61,7 +65,10 @@ class StillOutput:
 
 
 def still_bundle(result: SimilarityResult, name: str) -> dict[str, Any]:
-    """The MIME bundle of a result: HTML, PNG and text; without a picture before there are numbers."""
+    """Return a MIME bundle of a result: HTML, PNG picture and text. Before the first sample, there is no picture.
+
+    `name` is a CSS class of the HTML element.
+    """
     if not result.n_samples:
         text = f"{_title(result)}: no numbers yet. The live view needs its kernel."
         html = f'<div class="simwidget-still {name}"><p>{escape(text)}</p></div>'
@@ -80,7 +87,10 @@ def still_bundle(result: SimilarityResult, name: str) -> dict[str, Any]:
 
 
 def picture_of(result: SimilarityResult) -> bytes:
-    """A PNG of all measures of the first two models, side by side. Without pyplot, which is not thread-safe."""
+    """Return a PNG picture of the first two models: one heatmap for each measure, side by side.
+
+    The picture is drawn without pyplot, which is not thread-safe.
+    """
     import io
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg

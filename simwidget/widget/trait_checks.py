@@ -1,4 +1,7 @@
-"""What the traits of a heatmap accept. Each check returns the value to store, or raises ValueError."""
+"""Checks of the values that are assigned to the traits of a heatmap.
+
+Each function returns the value to store, or raises ValueError.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +22,13 @@ def check_measure(measure: str, known: Sequence[str]) -> str:
 
 
 def check_view(view: tuple[int, int], n_models: int, result: SimilarityResult | None) -> tuple[int, int]:
-    """Check the positions of two models in the list of models; a `result` must hold numbers for this pair."""
+    """Return the positions of two models if they are valid; otherwise raise ValueError.
+
+    Args:
+        view: the positions of the two models, from 0 to `n_models` - 1.
+        n_models: the number of models.
+        result: a result that must have numbers for this pair of models; None to check the positions only.
+    """
     if not all(0 <= position < n_models for position in view):
         raise ValueError(f"view={view}: give the positions of two of the {n_models} models, from 0 on")
     if result is not None:
@@ -29,7 +38,13 @@ def check_view(view: tuple[int, int], n_models: int, result: SimilarityResult | 
 
 
 def check_pair(trait: str, pair: Mapping[str, Any], axes: Sequence[Axis]) -> Selection:
-    """Check a pair of layers, given by the names of the models and of their layers."""
+    """Return a pair of layers if its models and layers exist; otherwise raise ValueError.
+
+    Args:
+        trait: the name of the trait, for the error message.
+        pair: the names `model_x`, `layer_x`, `model_y` and `layer_y`.
+        axes: the models with their layers.
+    """
     layers = {axis["model"]: axis["layers"] for axis in axes}
     for side in "xy":
         model, layer = pair.get(f"model_{side}"), pair.get(f"layer_{side}")
@@ -41,9 +56,10 @@ def check_pair(trait: str, pair: Mapping[str, Any], axes: Sequence[Axis]) -> Sel
 
 
 def check_pinned(pairs: Sequence[Mapping[str, Any]], axes: Sequence[Axis]) -> list[Selection]:
-    """Check that there are at most `MAX_PINNED` pairs and none of them twice, as js/state/pinned.ts does.
+    """Return the pinned pairs of layers if they are valid; otherwise raise ValueError.
 
-    The same two layers are one pair, whichever of them is the row.
+    There may be at most `MAX_PINNED` pairs, and no two pairs of the same two layers, in whichever order.
+    `js/state/pinned.ts` applies the same rules.
     """
     checked = [check_pair("pinned", pair, axes) for pair in pairs]
     if len(checked) > MAX_PINNED:
