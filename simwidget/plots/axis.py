@@ -174,7 +174,7 @@ class LayerNames(Artist):
         return found
 
     def _to_pixels(self, along: float, offset: float) -> tuple[float, float]:
-        """Return the pixel (x, y) that is `along` points from the start of the axis and `offset` points off the cells."""
+        """Return the pixel (x, y) at `along` points from the start of the axis and `offset` points off the cells."""
         box, along, offset = self._box, along * self._pixels_per_point, offset * self._pixels_per_point
         # matplotlib calls the y-axis inverted when the rows run from top to bottom
         if self._vertical:

@@ -19,8 +19,9 @@ _training: dict[int, bool] = {}
 class CleanCopies(AbstractContextManager):
     """While the context is open, a copy of the network has its mode from before, and none of the run's hooks.
 
-    This holds for `copy.copy`, `copy.deepcopy`, `pickle` and `torch.save` in any thread: they all ask copyreg's table
-    how to take an object apart, unless its class has a way of its own. Hooks of a run are those that `mark_hook` marked.
+    This holds for `copy.copy`, `copy.deepcopy`, `pickle` and `torch.save` in any thread. They all look up in the table
+    of `copyreg` how to take an object apart, unless its class defines that itself. The hooks of a run are those that
+    `mark_hook` has marked.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -13,8 +13,8 @@ from simwidget.run.runner import Runner
 def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Generator[None]:
     """Process the loader's batches, one at each step of the iterator.
 
-    When the iterator ends, by an exception or by being closed too, the lifecycle is in the state that this means. On the
-    main thread it must run under `interrupts_held`; it lets interrupts through while a batch is processed.
+    When the iterator ends, by an exception or by being closed too, the lifecycle is in the state that this means. On
+    the main thread it must run under `interrupts_held`; it lets interrupts through while a batch is processed.
     """
     runner = held.runner
     assert runner is not None

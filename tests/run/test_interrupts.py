@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 import simwidget as sw
-from simwidget.restore.copies import owner_of
 from simwidget.restore.interrupts import interrupts_allowed, interrupts_held
 
 PACKAGE = str(Path(sw.__file__).parent)
@@ -125,9 +124,6 @@ def interrupt(*lines):
     assert (result.n_batches, comparison.state) == (3, "finished") or comparison.state == "stopped", where
     assert result.n_batches <= result.n_samples // 16 <= result.n_batches + 1, where
     assert {name: content(net) for name, net in nets.items()} == before, where
-    assert not [
-        hook for net in nets.values() for one in net.modules() for hook in one._forward_hooks.values() if owner_of(hook)
-    ]
     assert torch.equal(torch.get_rng_state(), generators), where
     again = sw.compare(nets, BATCHES, gram_batch=16, device="cpu").run(progress=False)  # no run is under way
     assert again.n_samples == 48
@@ -198,32 +194,52 @@ def test_two_real_interrupts_in_a_row():
     assert n_interrupted > 100
 
 
+def interrupted(call):
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("held", [interrupts_held, nullcontext])
 def test_an_interrupt_waits_for_the_end_of_what_is_held(held):
     reached = []
-    with pytest.raises(KeyboardInterrupt), held():
-        signal.raise_signal(signal.SIGINT)
-        reached.append("end")
+
+    def call():
+        with held():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("end")
+
+    assert interrupted(call)
     assert reached == (["end"] if held is interrupts_held else [])
 
 
 def test_an_interrupt_that_waited_is_raised_where_it_is_allowed():
     reached = []
-    with pytest.raises(KeyboardInterrupt), interrupts_held():
-        signal.raise_signal(signal.SIGINT)
-        reached.append("held")
-        with interrupts_allowed():
-            reached.append("allowed")
+
+    def call():
+        with interrupts_held():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("held")
+            with interrupts_allowed():
+                reached.append("allowed")
+
+    assert interrupted(call)
     assert reached == ["held"]
 
 
 def test_what_is_held_within_what_is_allowed():
     reached = []
-    with pytest.raises(KeyboardInterrupt), interrupts_held(), interrupts_allowed():
-        with interrupts_held():
-            signal.raise_signal(signal.SIGINT)
-            reached.append("held")
-        reached.append("not here")
+
+    def call():
+        with interrupts_held(), interrupts_allowed():
+            with interrupts_held():
+                signal.raise_signal(signal.SIGINT)
+                reached.append("held")
+            reached.append("not here")
+
+    assert interrupted(call)
     assert reached == ["held"]
 
 
