@@ -249,7 +249,7 @@ def _axes(bq: Any, scales: dict[str, Any], x: str, y: str) -> list[Any]:
 
 
 def _set_points(mark: Any, x: Any, y: Any) -> None:
-    """Set the points (x, y) of a bqplot mark without NaN points, which would make the scales of the figure NaN."""
+    """Set the points (x, y) of a bqplot mark, leaving out NaN points, which would make the figure's scales NaN."""
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     known = np.isfinite(y) if y.ndim == 1 else np.isfinite(y).all(0)
     with mark.hold_sync():

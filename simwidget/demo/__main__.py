@@ -43,8 +43,8 @@ def execute(notebook: Path, out: Path) -> None:
 def describe(result: sw.SimilarityResult) -> None:
     """Print CKA and dCKA with standard errors for the layers `LAYERS` of the two pairs of models `PAIRS`.
 
-    For the first pair, also print how often the most similar layer is the same layer or its neighbour. Then print the
-    notes of the result.
+    For the first pair of models, also print the share of layers whose most similar layer in the other model is the same
+    layer or a neighbour of it. Then print the notes of the result.
     """
     print(f"\n{result.n_samples} images, {len(result.layers('seed 0'))} layers a network; same layer, value ± error:\n")
     print(f"{'':16}" + "".join(f"{' × '.join(pair):^40}" for pair in PAIRS))

@@ -14,8 +14,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from simwidget.plots.axis_layout import MAX_BRACKET_LEVELS, AxisNode, AxisRange, Label, arrange_labels, walk
 from simwidget.plots.figure_text import FigureText
+from simwidget.plots.layout import MAX_BRACKET_LEVELS, AxisNode, AxisRange, Label, arrange_labels, walk
 
 FONTS = {False: FontProperties(size=7), True: FontProperties(size=7, weight="bold")}
 """The fonts of names: under `True` for emphasized names, under `False` for all other names."""
@@ -102,7 +102,7 @@ class LayerNames(Artist):
         return Bbox.from_extents(x0, y0, x1, y1)
 
     def get_tightbbox(self, renderer: Any = None) -> Bbox | None:
-        """Return the box of `get_window_extent`, for which the figure's layout leaves space; None without any rows."""
+        """Return the box of `get_window_extent`, for which the figure's layout leaves space; None if there are no rows."""
         return self.get_window_extent(renderer) if self._nodes else None
 
     # --- the layout --------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ class LayerNames(Artist):
     def place_labels(self, limit: LabelSpace | None = None) -> LabelSpace:
         """Make the text and line artists for the present size of the Axes, and return the space that they take.
 
-        If `limit` is given, they take at most that space.
+        If `limit` is given, the texts and lines take at most that space.
         """
         self._children = []
         low, high = sorted(self._axis.get_view_interval())
@@ -174,7 +174,7 @@ class LayerNames(Artist):
         return found
 
     def _to_pixels(self, along: float, offset: float) -> tuple[float, float]:
-        """Return the pixel (x, y) at `along` points from the start of the axis and `offset` points off the cells."""
+        """Return the pixel (x, y) that is `along` points from the axis's start and `offset` points off the cells."""
         box, along, offset = self._box, along * self._pixels_per_point, offset * self._pixels_per_point
         # matplotlib calls the y-axis inverted when the rows run from top to bottom
         if self._vertical:

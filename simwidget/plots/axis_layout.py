@@ -23,7 +23,7 @@ MAX_BLOCK_NAME_WIDTH = 60.0
 PADDING = 4.0
 """Length by which a bracket must exceed the length of the name along it."""
 MIN_BRACKET_LENGTH = 3.0
-"""Blocks whose names have no room next to the cells get a bracket there if they are at least this long."""
+"""A block whose name has no room next to the cells gets a bracket without a name if it is at least this long."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +185,7 @@ def _priority(node: AxisNode) -> tuple[bool, bool, int]:
 
 
 def _without_collisions(nodes: Sequence[AxisNode], axis_range: AxisRange, line_height: float) -> list[AxisNode]:
-    """Return the nodes, given in order of priority, without those whose names would be too close to an earlier name."""
+    """Return `nodes`, which are in order of priority, without those whose names would be too close to an earlier name."""
     kept: list[AxisNode] = []
     for node in nodes:
         if all(abs(axis_range.middle(node) - axis_range.middle(other)) >= line_height for other in kept):
@@ -213,7 +213,7 @@ def _shows_children(
 
 
 def _children_to_name(block: AxisNode) -> list[AxisNode]:
-    """Return the children of a block that may be named: its child blocks if they have half of its rows, else all."""
+    """Return the children of a block that may be named: its child blocks if these have half of its rows, else all."""
     blocks = [child for child in block.children if child.children]
     return blocks if 2 * sum(child.n_rows for child in blocks) >= block.n_rows else block.children
 
