@@ -1,6 +1,6 @@
 /**
- * The widget's entry points: the default export for notebooks, with one store for each model and one view for each
- * output; `standalone` for pages without a kernel.
+ * The widget's entry points. The default export is for notebooks: it makes one store for each widget model and one view
+ * for each output cell that shows the widget. `standalone` is for pages without a kernel.
  */
 
 import type { InitializeProps, RenderProps } from "@anywidget/types";
@@ -9,7 +9,7 @@ import type { Detail, WidgetState } from "./state/model";
 import { StandIn } from "./state/offline_model";
 import { Store } from "./state/store";
 
-/** Jupyter calls this once for each model on a page, so the store in this closure is shared by all views there. */
+/** Jupyter calls this once for each widget model on a page, so all views of a model share the store in the closure. */
 export default () => {
   let store: Store | undefined;
   return {
@@ -26,7 +26,7 @@ export default () => {
   };
 };
 
-/** The same view in a page without a kernel. Bytes are in base64. */
+/** Show the heatmap in the element `el` of a page without a kernel. `snapshot` and `buffers` are bytes in base64. */
 export function standalone(
   el: HTMLElement,
   state: Omit<WidgetState, "snapshot">,

@@ -10,15 +10,15 @@ import { numberTexts } from "../state/display_text";
 
 const [HEIGHT, TOP, BOTTOM] = [128, 10, 20];
 const BADGE = 7.5;
-/** Colours of lines, besides that of the held pair. */
+/** The number of colours of lines, not counting the held pair's colour. */
 const TONES = 4;
 
 export interface Line {
   title: string;
   curve: Curve;
-  /** the number of its colour from 1; 0 for the held pair's */
+  /** the number of the line's colour, from 1; 0 for the held pair's colour */
   tone: number;
-  /** the number in a circle at the line's end; without it the title is there */
+  /** the number in a circle at the line's end; without a badge, the title is written there */
   badge?: string;
   strong?: boolean;
 }
@@ -34,7 +34,7 @@ export class Curves {
   #texts = new TextWidths();
   #fresh = new ChangeDetector();
 
-  /** Lines without any number are left out. `expected` is the number of batches of the whole run, if it is known. */
+  /** Draw the lines that have numbers. `expected` is the number of batches of the whole run, if it is known. */
   show(lines: Line[], kind: Kind, expected: number | null, width: number): void {
     const looks = lines.map(({ title, tone, badge, strong }) => `${tone} ${badge} ${strong} ${title}`).join("\n");
     if (!this.#fresh.differs(looks, kind, expected, width, ...lines.map(({ curve }) => curve))) return;
@@ -44,7 +44,7 @@ export class Curves {
       return end ? [{ ...one, points, end }] : [];
     });
     const all = known.flatMap(({ points }) => points);
-    // the first errors are large: the axis has room for the last ones, and cuts earlier bands off
+    // the first errors are large: the axis has room for the last error of each line, and cuts off earlier bands
     const sure = known.flatMap(({ end: { value, error } }) => [value - (error || 0), value + (error || 0)]);
     const inView = [...all.map(({ value }) => value), ...sure];
     const { ends, ticks } = axisOf(Math.min(...inView), Math.max(...inView), kind);
@@ -103,7 +103,7 @@ export function hasValues({ values }: Curve): boolean {
   return values.some((value) => value !== null);
 }
 
-/** The moments that have a number. */
+/** The points of a curve at those numbers of batches for which it has a value. */
 export function pointsOf({ n_batches, values, stderr }: Curve): Point[] {
   const points: Point[] = [];
   n_batches.forEach((batch, k) => {

@@ -1,4 +1,4 @@
-/** The Gram matrices of both layers on the same samples, side by side, each on a colour scale of its own. */
+/** The Gram matrices of the two held layers on the same samples, side by side, each on a colour scale of its own. */
 
 import { rgb } from "d3-color";
 import { interpolateRdBu } from "d3-scale-chromatic";
@@ -12,13 +12,13 @@ import { sideMark } from "./pair_names";
 /** The share of the off-diagonal entries that lie within the colour scale; larger ones have its last colour. */
 const SHARE_IN_RANGE = 0.98;
 const STEPS = 255;
-/** Blue for negative entries, red for positive ones; bytes are red, green, blue, alpha. */
+/** The colour scale, blue for negative entries and red for positive ones; bytes are red, green, blue, alpha. */
 const COLOURS = Uint32Array.from({ length: STEPS }, (_, k) => {
   const { r, g, b } = rgb(interpolateRdBu(1 - k / (STEPS - 1)));
   return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 });
 
-/** A run of samples with the same label: from `from` up to, but without, `to`. */
+/** Consecutive samples with the same label: from `from` up to, but without, `to`. */
 export interface Span {
   label: number;
   from: number;
@@ -40,7 +40,7 @@ export class Grams {
 
   show({ size, n_samples, labels, gramX, gramY }: DecodedInside, pair: Selection): void {
     if (!this.#figures) {
-      // not made before they are needed, since most pages of a saved result have none
+      // made when they are first needed, since most pages of a saved result have no Gram matrices
       this.#figures = [new GramFigure("x"), new GramFigure("y")];
       this.#pair.append(...this.#figures.map(({ element }) => element));
     }
@@ -104,8 +104,8 @@ class GramFigure {
 }
 
 /**
- * The limit of the colour scale, which runs from minus to plus it: `SHARE_IN_RANGE` of the off-diagonal entries lie
- * within.
+ * The limit L of the colour scale, which runs from -L to L. The share `SHARE_IN_RANGE` of the off-diagonal entries is
+ * between these ends.
  */
 export function limitOf(gram: Float32Array, size: number): number {
   const sizes = new Float32Array(size * Math.max(0, size - 1));
@@ -120,7 +120,7 @@ export function limitOf(gram: Float32Array, size: number): number {
   return sorted[Math.min(count - 1, Math.floor(SHARE_IN_RANGE * count))] || Math.max(0, ...diagonal(gram, size)) || 1;
 }
 
-/** RGBA pixels; entries that are not a number stay transparent. */
+/** The RGBA pixels of a Gram matrix; entries that are not a number stay transparent. */
 export function gramPixels(gram: Float32Array, limit: number): Uint8ClampedArray<ArrayBuffer> {
   const data = new Uint8ClampedArray(4 * gram.length);
   const pixels = new Uint32Array(data.buffer);
@@ -132,7 +132,7 @@ export function gramPixels(gram: Float32Array, limit: number): Uint8ClampedArray
   return data;
 }
 
-/** The runs of equal labels. */
+/** The spans of consecutive equal labels. */
 export function spansOf(labels: number[]): Span[] {
   const spans: Span[] = [];
   labels.forEach((label, k) => {
@@ -143,14 +143,14 @@ export function spansOf(labels: number[]): Span[] {
   return spans;
 }
 
-/** Where labels change; none if they change at almost every sample. `pitch` is the width of a sample in pixels. */
+/** Where labels change; nothing if spans are too narrow for ticks. `pitch` is the width of a sample in pixels. */
 export function ticksOf(spans: Span[], pitch: number): number[] {
   const changes = spans.slice(1).map(({ from }) => from);
   const room = (spans.at(-1)?.to ?? 0) * pitch;
   return room / spans.length >= 4 ? changes : [];
 }
 
-/** The labels that fit over their samples, and the middle of each; none if most do not fit. */
+/** The labels that fit over their spans of samples, and the middle of each span; nothing if most labels do not fit. */
 export function spanTexts(
   spans: Span[],
   pitch: number,
@@ -161,7 +161,7 @@ export function spanTexts(
   return fitting.map(({ label, from, to }) => ({ text: String(label), middle: (from + to) / 2 }));
 }
 
-/** The Gram matrix in words: the mean entries within and between labels, as a share of the mean diagonal. */
+/** The Gram matrix in words: its mean entries within and between labels, as percentages of its mean diagonal. */
 function descriptionOf(whole: string, gram: Float32Array, size: number, spans: Span[]): string {
   const self = diagonal(gram, size).reduce((sum, one) => sum + one, 0) / size;
   const place = new Int32Array(size);

@@ -6,7 +6,7 @@ import type { MeasureInfo, Selection } from "../state/model";
 import type { Store } from "../state/store";
 import { numberTexts, whyMissing } from "../state/display_text";
 
-/** For so many pairs the numbers are remembered. */
+/** The greatest number of pairs whose numbers are remembered. */
 const MAX_KEPT = 8;
 
 export interface PairNumber {
@@ -15,7 +15,10 @@ export interface PairNumber {
   stderr: number;
 }
 
-/** The numbers of pairs: those of the latest detail, else those of the snapshot, which take time to read. */
+/**
+ * The numbers of pairs of layers: from the latest detail if there is one, else from the snapshot. The numbers are
+ * remembered, since reading the snapshot takes time.
+ */
 export class PairNumbers {
   #kept = new Map<string, { of: unknown[]; rows: PairNumber[] }>();
 
@@ -59,7 +62,7 @@ export class NumberList {
   readonly element = html("dl", "numbers");
   #entries = new Map<string, Entry>();
 
-  /** Entries stay the same elements while the measures stay the same. */
+  /** Show the numbers. The elements are made anew only if the measures have changed. */
   show(rows: PairNumber[], pair: Selection, shown: string): void {
     const names = rows.map(({ about }) => about.name);
     if (names.join("\n") !== [...this.#entries.keys()].join("\n")) {

@@ -1,11 +1,11 @@
-/** The names of the held pair with the buttons that pin and release it; and the names of any pair in one line each. */
+/** The full names of the held pair, with buttons to pin and release it; and names of layers in one line. */
 
 import { html, svg } from "../parts/dom";
 import { ChangeDetector, setAttribute } from "../parts/dom_updates";
 import type { Selection } from "../state/model";
 import { cannotPin, NO_MORE_PINS, pinNumber } from "../state/pinned";
 
-/** The last letters of layers' and models' names that are always shown, since they tell layers and models apart. */
+/** How many of the last letters of a layer's and a model's name are always shown, since they tell names apart. */
 const [LAYER_TAIL, MODEL_TAIL] = [9, 3];
 
 export interface PairActions {
@@ -38,7 +38,7 @@ export class Names {
     }
     const number = pinNumber(pinned, pair);
     const full = cannotPin(pinned, pair);
-    // not disabled: the keyboard still reaches it, and its title says why it does nothing
+    // if no more pairs can be pinned, the button stays reachable by keyboard, and its title says why it does nothing
     setAttribute(this.#pin, "class", `pin-toggle tone${number}`);
     setAttribute(this.#pin, "aria-disabled", full ? "true" : null);
     setAttribute(this.#pin, "aria-pressed", String(number > 0));
@@ -51,14 +51,14 @@ export class Names {
   }
 }
 
-/** A dot for the layer of the rows, a ring for that of the columns, wherever one of the two is named. */
+/** The mark before a layer's name: a dot for the layer of the row, a ring for the layer of the column. */
 export function sideMark(side: "x" | "y"): HTMLElement {
   const element = html("i", `side ${side}`);
   element.setAttribute("aria-hidden", "true");
   return element;
 }
 
-/** Model and layer, over some lines; the tooltip has the whole name. */
+/** Model and layer, wrapped over several lines if needed; the tooltip has the whole name. */
 function fullName(model: string, layer: string, side: "x" | "y"): HTMLElement {
   const code = html("code", "", layer);
   const name = html("bdi", "model", model);
@@ -68,7 +68,7 @@ function fullName(model: string, layer: string, side: "x" | "y"): HTMLElement {
   return element;
 }
 
-/** Model and layer in one line; where there is no room, each is shortened before its last letters. */
+/** Model and layer in one line; without enough room, each is shortened in front of its last letters. */
 export function nameLine(model: string, layer: string, side: "x" | "y"): HTMLElement {
   const names = [
     shortenedName("model", model, MODEL_TAIL),

@@ -1,6 +1,6 @@
 /**
- * The inspector of the held pair of layers: its numbers, their convergence beside that of pinned pairs, and both
- * layers' Gram matrices, spectra and samples.
+ * The inspector of the held pair (the pair of layers that was clicked): its numbers, their convergence compared with
+ * pinned pairs, both layers' Gram matrices and spectra, and the samples on which the layers agree least and most.
  */
 
 import { html } from "../parts/dom";
@@ -19,8 +19,8 @@ import { Samples } from "./samples";
 import { Spectrum } from "./spectrum";
 
 /**
- * For so many ms after a pair is held, its sections keep their places empty, so that nothing jumps when the detail
- * comes.
+ * For so many ms after a pair is held, the sections stay in place, emptied, until the numbers of the pair come, so that
+ * nothing jumps.
  */
 const WAIT_MS = 800;
 
@@ -125,12 +125,13 @@ export class Panel {
   #release(): void {
     const within = focusWithin(this.element) !== null;
     this.store.set("selection", null);
-    // the button vanishes with the pair; the focus stays in the panel
+    // the release button vanishes with the pair: the focus stays in the panel
     if (within) this.element.focus({ preventScroll: true });
   }
 
   /**
-   * Draw every measure of the held pair or, with pinned pairs, the shown measure of all; false if there is no curve.
+   * Draw the curves of all measures of the held pair; or, if there are pinned pairs, the curves of the shown measure
+   * for all these pairs. Returns false if there is no curve.
    */
   #showConvergence(pair: Selection | null, pinned: Selection[], answered: boolean): boolean {
     const measure = this.store.get("measure");
@@ -143,7 +144,7 @@ export class Panel {
     const title = about?.title ?? measure;
     setText(this.#headingStart, lines.length ? (pinned.length ? "Convergence of " : "Convergence") : "Pinned pairs, ");
     setText(this.#headingMeasure, pinned.length ? title : "");
-    // measured before the list below is filled, which may bring a scroll bar
+    // the width is read before the list of pins is filled, which may bring a scroll bar
     if (lines.length) {
       const width = Math.max(160, this.#convergence.clientWidth || 280);
       this.#curves.show(lines, kind, this.store.get("run").n_batches_expected, width);
@@ -159,7 +160,7 @@ export class Panel {
     return curve && hasValues(curve) ? curve : undefined;
   }
 
-  /** Every measure of one pair but differences, which need another axis. */
+  /** The curves of all measures of one pair, without differences of measures, which need another axis. */
   #measureLines(pair: Selection): (Line & Pick<MeasureInfo, "kind">)[] {
     return this.store.snapshot.meta.measures
       .filter(({ kind }) => kind !== "difference")
@@ -169,7 +170,7 @@ export class Panel {
       });
   }
 
-  /** One measure of every pinned pair and of the held one. */
+  /** The curves of one measure for all pinned pairs and the held pair. */
   #pairLines(pair: Selection | null, pinned: Selection[], measure: string): (Line & Pick<MeasureInfo, "kind">)[] {
     const kind = this.store.snapshot.about(measure)?.kind ?? "similarity";
     const lines = pinned.flatMap((one, k) => {
@@ -182,7 +183,7 @@ export class Panel {
     return curve ? [...lines, { title: "held", curve, kind, tone: 0, strong: true }] : lines;
   }
 
-  /** Whether the detail of the held pair is known, or has been awaited for long enough. */
+  /** Whether the detail of the held pair is known, or the time to wait for it, `WAIT_MS`, is over. */
   #isAnswered(pair: Selection | null, known: boolean): boolean {
     if (pair === null || known) {
       this.close();
@@ -201,7 +202,7 @@ export class Panel {
   }
 }
 
-/** Show or hide a section. While a detail is awaited, a section that is there keeps its place, emptied. */
+/** Show or hide a section. While a detail is awaited, a visible section keeps its place, emptied. */
 function showSection(section: HTMLElement, has: boolean, answered: boolean): void {
   const waits = !has && !answered;
   if (!waits) setHidden(section, !has);
@@ -211,7 +212,7 @@ function showSection(section: HTMLElement, has: boolean, answered: boolean): voi
 const KERNEL_GONE = "The kernel was restarted: curves, Gram matrices, spectra and samples went with it.";
 const KERNEL_SILENT = "Gram matrices, spectra and samples come when the kernel is heard again.";
 
-/** Why there are no Gram matrices, spectra and samples. */
+/** A text that says why there are no Gram matrices, spectra and samples. */
 export function whyNothing(state: string, curves: boolean): string {
   if (state === "ready") return "Gram matrices, spectra and samples come with the first batches.";
   if (state === "running") return "Gram matrices, spectra and samples come with the next batch.";

@@ -34,10 +34,10 @@ export class Pins {
     this.element.setAttribute("aria-label", "Pinned pairs");
   }
 
-  /** `rows` are the pairs' numbers of the shown measure. Items stay the same elements while their pair is pinned. */
+  /** Show the list. `rows` has the numbers of the shown measure. A pair keeps its element while it is pinned. */
   show(pinned: Selection[], rows: (PairNumber | undefined)[], held: Selection | null): void {
     setHidden(this.element, pinned.length === 0);
-    // the models are named only where they differ from those of the held pair
+    // the models are named unless all pinned pairs are of the same models as the held pair
     const models = (one: Selection) => JSON.stringify([one.model_x, one.model_y]);
     setClass(this.element, "brief", held !== null && pinned.every((one) => models(one) === models(held)));
     const keys = pinned.map((pair) => JSON.stringify(pair));
@@ -68,7 +68,7 @@ export class Pins {
     there.forEach((one, k) => {
       if (this.element.children[k] !== one) this.element.insertBefore(one, this.element.children[k] ?? null);
     });
-    // the button that was pressed is gone with its pair: the focus goes to the next one
+    // the pressed button is gone with its pair: the focus goes to the next pair's button
     if (focused >= 0 && !focusWithin(this.element)) items[Math.min(focused, items.length - 1)]?.unpin.focus();
   }
 
@@ -81,7 +81,7 @@ export class Pins {
       nameLine(pair.model_y, pair.layer_y, "y"),
     );
     const spoken = `${pair.model_x} › ${pair.layer_x} × ${pair.model_y} › ${pair.layer_y}, `;
-    // shortened names are for the eye; screen readers get the whole ones
+    // names on the screen may be shortened; screen readers get the whole names
     names.setAttribute("aria-hidden", "true");
     const hold = html(
       "button",

@@ -101,7 +101,7 @@ class Chip {
       this.element.prepend(this.#canvas);
     }
     const { height, width, bytes } = thumbnail;
-    // a sample often keeps its place in the list for many frames: it is then painted once
+    // a sample that keeps its place in the list is painted only once
     const key = `${name} ${width} ${height} ${checksum(bytes)}`;
     if (key === this.#painted) return;
     this.#painted = key;
@@ -112,7 +112,7 @@ class Chip {
   }
 }
 
-/** The thumbnail of the k-th sample of a list. In the buffer those of `most` follow those of `least`. */
+/** The thumbnail of the k-th sample of a list. In the buffer, the thumbnails of `most` follow those of `least`. */
 export function thumbnailOf(
   { thumbnail, thumbnails, least }: DecodedInside,
   side: Agreement,

@@ -1,4 +1,4 @@
-/** The spectra of both layers' Gram matrices: their eigenvalues, the largest first, on a logarithmic axis. */
+/** The spectra of the two held layers' Gram matrices: eigenvalues, the largest first, on a logarithmic axis. */
 
 import { scaleLinear, scaleLog } from "d3-scale";
 import { linePath, tickText } from "../parts/chart";
@@ -9,7 +9,10 @@ import type { DecodedInside } from "../state/latest_numbers";
 import { sideMark } from "./pair_names";
 
 const [MIN_HEIGHT, MAX_HEIGHT, TOP, BOTTOM] = [112, 190, 8, 20];
-/** Smaller shares are not drawn: they are rounding errors of a matrix of lower rank, and would stretch the axis. */
+/**
+ * The least share of the sum of eigenvalues that is drawn. Smaller eigenvalues are rounding errors of a matrix of lower
+ * rank, and would stretch the axis.
+ */
 const MIN_SHARE = 1e-4;
 /** The least distance of two ticks, in pixels. */
 const TICK_PITCH = 16;
@@ -32,7 +35,7 @@ export class Spectrum {
     this.element.append(head, dimension, this.#svg);
   }
 
-  /** `beside` is the height of the section beside this one, 0 where there is none. */
+  /** Draw the spectra. `beside` is the height of the section beside this one, 0 if there is none. */
   show(inside: DecodedInside, beside: number): void {
     const width = Math.max(160, this.element.clientWidth || 280);
     const height = Math.max(MIN_HEIGHT, Math.min(MAX_HEIGHT, beside - 50));
@@ -78,8 +81,8 @@ export class Spectrum {
 }
 
 /**
- * The ends of a logarithmic axis for some shares, which are 1, 2 or 5 times a power of ten, and its ticks: both ends,
- * the powers of ten between them, and then 2 and 5 times those, as far as there is room for `most` ticks.
+ * The ends and the ticks of a logarithmic axis for some shares. The ends are 1, 2 or 5 times a power of ten. The ticks
+ * are both ends; the powers of ten between them; and 2 and 5 times these, as far as there is room for `most` ticks.
  */
 export function sharesOf(shares: number[], most: number): { ends: [number, number]; ticks: number[] } {
   const known = shares.filter((share) => share >= MIN_SHARE);

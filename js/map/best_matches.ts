@@ -2,7 +2,7 @@
 
 import type { Scene } from "./scene";
 
-/** The shown numbers of one row or column, NaN where there is none, and the position of its best match. */
+/** The shown numbers of one row or column (NaN where a number is missing) and the position of its best match. */
 export function profileOf(scene: Scene, position: number, side: "row" | "column"): { values: number[]; best: number } {
   const { x, y, shown, cells } = scene;
   const [along, across] = side === "row" ? [y, x] : [x, y];
@@ -10,18 +10,18 @@ export function profileOf(scene: Scene, position: number, side: "row" | "column"
   const wide = y.layers.length;
   const at = (index: number) => (side === "row" ? fixed * wide + index : index * wide + fixed);
   const values = along.entries.map(({ index }) => shown[at(index)] ?? NaN);
-  // every layer is most similar to itself, which within one model says nothing
+  // if both sides are one model, the layer itself is left out: every layer is most similar to itself
   const itself = x.model === y.model ? fixed : -1;
   const comparable = along.entries.map(({ index }) => (index === itself ? NaN : (cells?.values[at(index)] ?? NaN)));
   return { values, best: bestMatch(comparable, cells?.about.kind === "distance") };
 }
 
-/** For each row the position of the most similar column; -1 where there is no number. */
+/** For each row the position of the most similar column; -1 for a row without numbers. */
 export function bestMatches(scene: Scene): number[] {
   return scene.x.entries.map((_, row) => profileOf(scene, row, "row").best);
 }
 
-/** The position of the largest number, or for distances of the smallest; -1 if there is none. */
+/** The position of the largest number, or of the smallest number for distances; -1 if all are NaN. */
 export function bestMatch(values: readonly number[], distance = false): number {
   let best = -1;
   values.forEach((value, k) => {

@@ -31,7 +31,7 @@ export class Folding {
     return [side(axes[row], "open_x"), side(axes[column], "open_y")];
   }
 
-  /** Fold or open a block on its side, and with "fold alike" on the other side too if that has it. */
+  /** Fold or open a block; with "fold alike" also the block of the same name on the other side of the map. */
   toggle({ side, path }: Handle): void {
     const sides = this.sides;
     const opens = !sides[side === "x" ? 0 : 1].open.has(path);
@@ -41,12 +41,12 @@ export class Folding {
     });
   }
 
-  /** Open both sides to a depth; undefined for the usual blocks. */
+  /** Open the blocks of both sides down to a depth; undefined opens the blocks that are open by default. */
   openTo(depth: number | undefined): void {
     this.sides.forEach((side, k) => this.#open(k, side, depth === undefined ? undefined : side.tree.toDepth(depth)));
   }
 
-  /** Open the blocks around a layer on the sides that have it; returns which ones do. */
+  /** Open the blocks around a layer; returns for the rows and for the columns whether they have the layer. */
   openFor(name: string): [boolean, boolean] {
     const has = this.sides.map((side, k) => {
       const here = side.kept.some((index) => side.layers[index] === name);

@@ -9,7 +9,7 @@ export interface Label {
   at: number;
   /** the layer's or block's name */
   name: string;
-  /** the block that a click opens if it is folded, and else folds */
+  /** the block that a click on the label opens (if the block is folded) or folds */
   block?: { path: string; folded: boolean };
   /** the position of the row; undefined for the label of a block */
   position?: number;
@@ -17,9 +17,9 @@ export interface Label {
 }
 
 /**
- * The labels of the part of a side from position `from` to position `to`, which is `length` pixels long. Rows in
- * `strong` (pointed at, held) come first. Then every row is labelled if there is room; if not, outer blocks, folded
- * blocks, inner blocks, and rows in no block, in this order.
+ * The labels of a side between the positions `from` and `to`, a part that is `length` pixels long. Rows in `strong`
+ * (pointed at, or of the held pair) are labelled first. Then every row is labelled if there is room for all. If not,
+ * labels go, as far as there is room, to outer blocks, folded blocks, inner blocks and rows in no block, in this order.
  */
 export function labelsOf(
   side: Side,
@@ -56,20 +56,20 @@ export function labelsOf(
     brackets.filter(({ depth }) => depth > 0).forEach(block);
     const covered = new Set<number>();
     for (const { first, last } of side.brackets) for (let i = first; i <= last; i++) covered.add(i);
-    // rows in blocks are labelled where at least every other one has room; else the label of their block says more
+    // rows in blocks are labelled if at least every second row has room; else the label of the block says more
     for (const position of rows) if (!covered.has(position) || 2 * cell >= pitch) row(position);
   }
   return labels.sort((a, b) => a.at - b.at);
 }
 
-/** The visible rows: first every `step`-th, which are the same ones wherever the map is moved; then the others. */
+/** The visible rows: first the multiples of `step`, so that panning keeps the same rows labelled; then the others. */
 function visibleRows(side: Side, from: number, to: number, step: number): number[] {
   const [first, last] = [Math.max(0, Math.ceil(from - 0.5)), Math.min(side.entries.length - 1, Math.floor(to - 0.5))];
   const all = Array.from({ length: Math.max(0, last - first + 1) }, (_, k) => first + k);
   return [...all.filter((i) => i % step === 0), ...all.filter((i) => i % step)];
 }
 
-/** Places along an axis that are taken, any two of them at least `pitch` pixels apart. */
+/** The places along an axis that labels have taken, any two at least `pitch` pixels apart. */
 class Places {
   #taken: number[] = [];
 
@@ -86,7 +86,7 @@ class Places {
   }
 }
 
-/** A dotted name as its path, which is shortened first, and its last part. */
+/** Split a dotted name into its path (with the dot) and its last part; labels shorten the path first. */
 export function nameParts(name: string): [string, string] {
   const dot = name.lastIndexOf(".");
   return dot > 0 && dot < name.length - 1 ? [name.slice(0, dot + 1), name.slice(dot + 1)] : ["", name];

@@ -1,28 +1,34 @@
-/** The blocks that dotted layer names form, and the rows of an axis with some blocks folded; as in `layer_tree.py`. */
+/**
+ * The blocks that dotted layer names form, and the rows of an axis when some blocks are folded. The same as
+ * `layer_tree.py`.
+ */
 
-/** An axis opens with at most `MAX_ROWS` rows; if whole levels give fewer than `MIN_ROWS`, some blocks open besides. */
+/**
+ * At first an axis has at most `MAX_ROWS` rows. If whole levels of open blocks give fewer than `MIN_ROWS` rows, some
+ * blocks of the next level are opened too.
+ */
 const [MAX_ROWS, MIN_ROWS] = [25, 12];
 
 /** A module with at least two layers on the axis. */
 export interface Block {
   path: string;
-  /** positions of its layers, among them its own output */
+  /** positions of the block's layers, among them its own output */
   members: number[];
-  /** the layer that is shown for it when it is folded: its own output, else its last layer */
+  /** position of the layer that is shown when the block is folded: the block's own output, else its last layer */
   row: number;
-  /** the number of blocks around it */
+  /** the number of blocks around the block */
   depth: number;
 }
 
 /** One row of an axis. */
 export interface Entry {
-  /** the position of its layer */
+  /** the position of the row's layer */
   index: number;
-  /** the folded block that it is shown for */
+  /** the path of the folded block that the row represents, if there is one */
   folded?: string;
 }
 
-/** The run of rows that an open block covers. */
+/** The consecutive rows that an open block covers, from `first` to `last`, both included. */
 export interface Bracket {
   path: string;
   first: number;
@@ -34,7 +40,7 @@ export class LayerTree {
   readonly blocks = new Map<string, Block>();
   /** how many levels of blocks there are */
   readonly depth: number;
-  /** for each layer the blocks around it, the outermost first */
+  /** for each layer the paths of the blocks around it, the outermost first */
   #above: string[][];
 
   constructor(readonly names: readonly string[]) {
@@ -90,7 +96,7 @@ export class LayerTree {
     return open;
   }
 
-  /** The rows: layers in no folded block, and for each folded block the layer that is shown for it. */
+  /** The rows of the axis: the layers in no folded block, and one layer for each folded block. */
   entries(open: ReadonlySet<string>): Entry[] {
     const found: Entry[] = [];
     this.#above.forEach((above, index) => {
@@ -101,7 +107,7 @@ export class LayerTree {
     return found;
   }
 
-  /** The runs of at least two rows in the same open block, in their order, the outer of nested ones first. */
+  /** The ranges of at least two consecutive rows in one open block, by first row; outer blocks before inner ones. */
   brackets(entries: readonly Entry[]): Bracket[] {
     const found: Bracket[] = [];
     const running = new Map<string, number>();
@@ -124,7 +130,7 @@ export class LayerTree {
   }
 }
 
-/** The paths that a dotted name leads along: a, a.b and a.b.c for a.b.c. */
+/** All prefixes of a dotted name that end before a dot, and the name itself: a, a.b and a.b.c for a.b.c. */
 export function pathsOf(name: string): string[] {
   const parts = name.split(".");
   return parts.map((_, k) => parts.slice(0, k + 1).join("."));

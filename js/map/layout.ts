@@ -1,4 +1,4 @@
-/** Where cells, labels, brackets and profiles are on the map, and what is at a point of it; all in CSS pixels. */
+/** Where cells, labels, brackets and profiles are on the map, and what is at a given point; all in CSS pixels. */
 
 import { LABEL_PITCH, type TextWidths } from "../parts/text";
 import type { Label } from "./labels";
@@ -6,7 +6,7 @@ import type { Side } from "./side";
 import type { VisibleCells } from "./viewport";
 
 export const TILT = Math.PI / 3;
-/** The distance of column labels along the axis. They are tilted, which brings their lines closer together. */
+/** The least distance of column labels along the axis, larger than that of rows because column labels are tilted. */
 export const COLUMN_PITCH = LABEL_PITCH / Math.sin(TILT);
 export const PROFILE = 26;
 export const GAP = 6;
@@ -30,7 +30,7 @@ export interface Layout extends Rect {
   columnRoom: number;
 }
 
-/** A cell by its row and column, or a header: row -1 is the header of a column, column -1 that of a row. */
+/** A cell by its row and column, or a header: row -1 means the header of a column, column -1 the header of a row. */
 export interface Place {
   row: number;
   column: number;
@@ -42,7 +42,7 @@ export function layoutOf(measure: TextWidths, x: Side, y: Side, width: number, h
   const columnRoom = Math.min(widest(measure, y), MAX_LABEL, (height * 0.14) / Math.sin(TILT));
   const left = Math.round(rowRoom + rowGutter + 10);
   const top = Math.round(Math.max(44, columnRoom * Math.sin(TILT) + columnGutter + 10));
-  // the last tilted labels reach beyond the cells; below them, in the same room, is the profile of a column
+  // room to the right: for the last tilted labels, which reach beyond the cells, and below them for column profiles
   const right = Math.round(Math.max(columnRoom * Math.cos(TILT) + 10, PROFILE + GAP + 12));
   const below = PROFILE + GAP + 2;
   return {
@@ -61,7 +61,7 @@ function gutter({ brackets }: Side): number {
   return brackets.length ? 4 + LEVEL * bracketLevels(brackets).length : 2;
 }
 
-/** The depths at which there are brackets, the outermost first, as many as have room. */
+/** The depths at which there are brackets, the outermost first; at most `LEVELS` depths. */
 export function bracketLevels(brackets: Side["brackets"]): number[] {
   return [...new Set(brackets.map(({ depth }) => depth))].sort((a, b) => a - b).slice(0, LEVELS);
 }
@@ -80,7 +80,7 @@ function widest(measure: TextWidths, { entries, layers }: Side): number {
   return most;
 }
 
-/** The cell at a point; undefined outside the frame. */
+/** The cell at a point; undefined outside `frame`, the area of the cells. */
 export function placeAt(frame: Rect, visible: VisibleCells, x: number, y: number): Place | undefined {
   const [across, down] = [(x - frame.left) / frame.width, (y - frame.top) / frame.height];
   if (!(across >= 0 && across < 1 && down >= 0 && down < 1)) return undefined;
@@ -106,7 +106,7 @@ export function columnLabelAt(layout: Layout, labels: Label[], x: number, y: num
   });
 }
 
-/** The block whose bracket is `off` pixels away from the cells, at position `at` along them, which is in cells. */
+/** The path of the block whose bracket is at a point: `off` pixels away from the cells, `at` cells along the axis. */
 export function bracketAt({ brackets }: Side, off: number, at: number): string | undefined {
   const levels = bracketLevels(brackets);
   return brackets.find(

@@ -64,7 +64,7 @@ export class Legend {
     this.#source = source;
     if (colours !== this.#colours) this.#draw(colours);
     if (steps !== this.#steps) this.#count(steps);
-    // unless it is being written
+    // not while the user is typing in the field
     const input = this.#threshold;
     if (document.activeElement !== input) input.value = String(Number(threshold.toPrecision(6)));
     const errors = source.threshold !== undefined;

@@ -1,4 +1,7 @@
-/** The SVG over the cells: labels, brackets, outlines, the line of best matches, and the profiles at two edges. */
+/**
+ * The SVG over and around the cells: labels, brackets, outlines of cells, the line of best matches, and at two edges
+ * the profiles (the values of a row or a column as a line).
+ */
 
 import { linePath } from "../parts/chart";
 import { svg } from "../parts/dom";
@@ -8,10 +11,10 @@ import { bracketLevels, bracketOffset, GAP, type Layout, type Place, PROFILE, TI
 import type { Side } from "./side";
 import type { VisibleCells } from "./viewport";
 
-/** Shorter brackets, in pixels, are left out: they would look like dots. */
+/** The least length of a bracket in pixels; shorter brackets would look like dots and are left out. */
 const MIN_BRACKET = 7;
 
-/** The values of one row or column; NaN where there is none. */
+/** The values of one row or column; NaN where a value is missing. */
 export interface Profile {
   values: number[];
   /** the position of the best match; -1 if there is none */
@@ -28,13 +31,14 @@ export interface OverlayContent {
   columnLabels: Label[];
   held: Place | undefined;
   pointed: Place | undefined;
-  /** whether the keyboard is at `pointed` */
+  /** whether `pointed` is the keyboard's cell; otherwise it is the pointer's */
   focused: boolean;
   pinned: (Place | undefined)[];
-  /** for each row its most similar column, or -1; undefined where they are not drawn */
+  /** for each row its most similar column, or -1; undefined if the line of best matches is not drawn */
   best: number[] | undefined;
-  /** profiles of rows, drawn below the cells; those of columns are drawn beside them */
+  /** profiles of rows, drawn below the cells */
   below: Profile[];
+  /** profiles of columns, drawn to the right of the cells */
   beside: Profile[];
   /** the values at the ends of the profiles */
   limits: [number, number];
@@ -58,7 +62,7 @@ export class Overlay {
     );
   }
 
-  /** What is drawn on the cells, cut off at the frame. */
+  /** The marks on the cells (line of best matches, outlines), clipped to the area of the cells. */
   #onCells(content: OverlayContent): SVGElement {
     const { left: x, top: y, width, height } = content.layout;
     const box = svg("svg", { x, y, width, height, class: "over" });
@@ -152,7 +156,7 @@ export class Overlay {
   }
 }
 
-/** The box of a cell in the frame; for a header that of its whole row or column. */
+/** The box of a cell, relative to the area of the cells; for a header the box of its whole row or column. */
 function boxOf({ layout, visible, x, y }: OverlayContent, { row, column }: Place): Record<string, number> {
   const [wide, tall] = [layout.width / (visible.x1 - visible.x0), layout.height / (visible.y1 - visible.y0)];
   const [x0, columns] = column < 0 ? [0, y.entries.length] : [column, 1];
@@ -195,7 +199,7 @@ function bestLine({ layout, visible }: OverlayContent, best: number[]): SVGEleme
   return [svg("path", { class: "best dark", d }), svg("path", { class: "best light", d })];
 }
 
-/** A line through the points of some numbers, interrupted where there is none. */
+/** The SVG path of a line through the points of some numbers, interrupted where a number is missing. */
 function brokenLine(numbers: number[], point: (one: number, k: number) => [number, number]): string {
   const runs: [number, number][][] = [[]];
   numbers.forEach((one, k) => {

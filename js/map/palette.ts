@@ -9,13 +9,13 @@ import { interpolateCividis, interpolateMagma, interpolateRdBu, interpolateVirid
 import type { MeasureInfo, Palette, Scale } from "../state/model";
 
 export const STEPS = 256;
-/** Where the scale log(1 - s) ends: similarities over 0.999 have the same colour. */
+/** The least distance 1 - s on the scale log(1 - s): all similarities s over 0.999 have the same colour. */
 const MIN_DISTANCE = 1e-3;
 
 export type Rgb = readonly [number, number, number];
 
 export interface Tick {
-  /** 0 to 1 along the legend */
+  /** position along the legend, from 0 to 1 */
   at: number;
   text: string;
 }
@@ -27,13 +27,13 @@ export interface Colouring {
   /** the step of a value, 0 to 255; -1 for a cell without a number */
   step: (value: number) => number;
   ticks: Tick[];
-  /** written in the title if this is not the usual scale */
+  /** a text for the title if the scale is not the usual one; "" if it is */
   note: string;
-  /** the values at both ends */
+  /** the values at both ends of the scale */
   limits: [number, number];
 }
 
-/** What colours show: a measure; or with a threshold its standard errors, which are settled below that. */
+/** What colours show: the values of a measure; or, if there is a threshold, the measure's standard errors. */
 export type ColourSource = Pick<MeasureInfo, "name" | "kind"> & { threshold?: number };
 
 export function colouringOf(about: ColourSource, scale: Scale): Colouring {
@@ -85,14 +85,14 @@ export function rangeOf(
   return about.kind === "difference" && about.threshold === undefined ? [-most, most] : [low, high];
 }
 
-/** The steps of all values. */
+/** For each value its step on the colour scale, 0 to 255; -1 for NaN. */
 export function stepsOf(values: Float32Array, { step }: Colouring): Int16Array {
   const steps = new Int16Array(values.length);
   for (let i = 0; i < values.length; i++) steps[i] = step(values[i] ?? NaN);
   return steps;
 }
 
-/** Numbers with their colours: a colour scale, and for each number its step on it. */
+/** The colours of some numbers: a colour scale, and for each number its step on the scale. */
 export interface ColouredNumbers {
   colours: Colouring;
   steps: Int16Array;
@@ -103,7 +103,7 @@ export function colourNumbers(numbers: Float32Array, source: ColourSource, scale
   return { colours, steps: stepsOf(numbers, colours) };
 }
 
-/** `colourNumbers` that keeps its last answer, since most drawings differ in neither the numbers nor the scale. */
+/** Return a `colourNumbers` that remembers its last result, since numbers and scale rarely change between drawings. */
 export function rememberingColours(): typeof colourNumbers {
   let last: (ColouredNumbers & { numbers: Float32Array; key: string }) | undefined;
   return (numbers, source, scale) => {

@@ -1,4 +1,4 @@
-/** The map: draws a scene, cells on a canvas with an SVG overlay, and finds what is at a point of it. */
+/** The map: draws a scene (cells on a canvas, with an SVG overlay) and finds which cell or block is at a point. */
 
 import { html } from "../parts/dom";
 import { LABEL_PITCH, TextWidths } from "../parts/text";
@@ -24,7 +24,7 @@ import { Viewport } from "./viewport";
 export class Plot {
   readonly element = html("div", "stage");
   readonly viewport = new Viewport();
-  /** whether the keyboard is at `pointed`; else the pointer is */
+  /** whether `pointed` is the keyboard's cell; otherwise it is the pointer's */
   focused = false;
   #cellCanvas = html("canvas", "cells");
   #hatchCanvas = html("canvas", "hatch");
@@ -93,7 +93,10 @@ export class Plot {
     };
   }
 
-  /** The cell of a pair, or of the folded blocks that hide it; of its mirror image if this view shows only that. */
+  /**
+   * The cell of a pair of layers; where a folded block hides a layer, the cell of the block. If the map has the models
+   * of the pair the other way round, the cell with row and column exchanged.
+   */
   placeOf(pair: Selection | null): Place | undefined {
     const scene = this.#scene;
     if (!scene || !pair) return undefined;
@@ -181,7 +184,7 @@ export class Plot {
     context.globalCompositeOperation = "source-over";
   }
 
-  /** Stretch the visible part of an image with one pixel for each cell over the frame. */
+  /** Stretch the visible part of `raster`, an image with one pixel for each cell, over the area of the cells. */
   #drawRaster(
     context: CanvasRenderingContext2D,
     raster: HTMLCanvasElement,
@@ -192,7 +195,7 @@ export class Plot {
     context.drawImage(raster, x0, y0, x1 - x0, y1 - y0, left, top, width, height);
   }
 
-  /** The best match of each row, computed again only when the numbers or the sides have changed. */
+  /** The best match of each row, computed again only when the numbers, the rows or the columns have changed. */
   #bestOf(scene: Scene): number[] {
     const of = [scene.x, scene.y, scene.cells?.values];
     if (!this.#best || of.some((one, i) => one !== this.#best?.of[i])) this.#best = { of, columns: bestMatches(scene) };
@@ -258,7 +261,7 @@ function drawEmpty(context: CanvasRenderingContext2D, frame: Layout, ink: string
   context.globalAlpha = 1;
 }
 
-/** Slanted lines over the whole frame. */
+/** Slanted lines over the whole area of the cells. */
 function drawHatching(context: CanvasRenderingContext2D, frame: Layout, ink: string, alpha: number, wide = 1): void {
   const { left, top, width, height } = frame;
   context.save();

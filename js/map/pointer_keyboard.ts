@@ -4,18 +4,18 @@ import type { Place } from "./layout";
 import type { Plot } from "./plot";
 import type { Handle } from "./scene";
 
-/** A pointer that moves by more pixels than this drags the map; one that moves less clicks. */
+/** A pressed pointer that moves by more pixels than this drags the map; a smaller movement is a click. */
 const DRAG_FROM = 4;
 const PAGE_STEP = 10;
 
 export interface MapActions {
-  /** what is pointed at or visible has changed */
+  /** the pointed cell or the visible part has changed: draw again */
   redraw(): void;
   /** hold the pair of a cell; if it is held already, pin or unpin it */
   choose(place: Place): void;
   /** fold or open a block */
   toggle(handle: Handle): void;
-  /** no longer hold a pair */
+  /** release the held pair */
   release(): void;
 }
 
@@ -134,7 +134,7 @@ export class PointerAndKeyboard {
     const { row: before } = this.#plot.pointed ?? { row: 0 };
     let row = Math.min(rows - 1, Math.max(-1, place.row));
     let column = Math.min(columns - 1, Math.max(-1, place.column));
-    // there is no cell where the headers meet: the first row's header and the first column's are neighbours
+    // there is no cell in the corner where the headers meet: step from the first row's header to the first column's
     if (row < 0 && column < 0) [row, column] = before < 0 ? [0, -1] : [-1, 0];
     this.#plot.viewport.reveal(row, column);
     this.#pointAt({ row, column }, true);
@@ -148,7 +148,7 @@ export class PointerAndKeyboard {
     event.stopPropagation();
   }
 
-  /** Do what a key stands for; false if it stands for nothing. */
+  /** Do what a key stands for; false if the key has no meaning here. */
   #act(key: string): boolean {
     const plot = this.#plot;
     const at = plot.pointed ?? plot.placeOf(plot.scene?.held ?? null) ?? { row: 0, column: 0 };
@@ -207,7 +207,7 @@ export class PointerAndKeyboard {
     return true;
   }
 
-  /** Undo one thing: pointing, else holding a pair, else the zoom. */
+  /** Undo the first that applies: pointing at a cell, holding a pair, the zoom. */
   #escape(): boolean {
     const plot = this.#plot;
     if (plot.pointed) this.#pointAt(undefined);

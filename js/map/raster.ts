@@ -9,14 +9,14 @@ export class Raster {
   readonly canvas = document.createElement("canvas");
   #seen: readonly unknown[] = [];
 
-  /** Whether any of these is not identical to that of the last call. */
+  /** Whether any argument is not identical to that of the last call. */
   changed(...given: readonly unknown[]): boolean {
     if (given.length === this.#seen.length && given.every((one, i) => one === this.#seen[i])) return false;
     this.#seen = given;
     return true;
   }
 
-  /** Paint one uint32 for each pixel: alpha, blue, green, red from the high byte to the low one. */
+  /** Paint the pixels, one uint32 each, which holds alpha, blue, green and red from the highest byte to the lowest. */
   paint(width: number, height: number, words: Uint32Array<ArrayBuffer>): void {
     if (this.canvas.width !== width) this.canvas.width = width;
     if (this.canvas.height !== height) this.canvas.height = height;
@@ -28,7 +28,7 @@ export class Raster {
 
 /** The colours of the cells of two sides; cells without a number stay transparent. */
 export function cellPixels(x: Side, y: Side, steps: Int16Array, { colours }: Colouring): Uint32Array<ArrayBuffer> {
-  // in memory: red, green, blue, alpha; all machines that browsers run on are little-endian
+  // bytes in memory: red, green, blue, alpha; all machines that browsers run on are little-endian
   const packed = Uint32Array.from(colours, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
   const { words, across } = emptyPixels(x, y);
   let k = 0;
@@ -42,7 +42,10 @@ export function cellPixels(x: Side, y: Side, steps: Int16Array, { colours }: Col
   return words;
 }
 
-/** Opaque where a cell has a number whose error exceeds the threshold or is not known yet; and how many these are. */
+/**
+ * The mask of hatched cells and their number. A pixel is opaque if its cell has a number whose error exceeds the
+ * threshold or is not known yet.
+ */
 export function hatchPixels(
   x: Side,
   y: Side,

@@ -1,4 +1,4 @@
-/** What the pointed cell is: two lines below the map, and a name for screen readers. */
+/** The readout of the pointed cell or header: two lines below the map, and a name for screen readers. */
 
 import { html } from "../parts/dom";
 import type { Axis } from "../state/model";

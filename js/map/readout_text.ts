@@ -1,4 +1,4 @@
-/** Texts about the pointed cell or header: up to two lines to read, and one name for screen readers. */
+/** Texts about the cell or header at the pointer: up to two lines to read, and one name for screen readers. */
 
 import type { Axis, Selection } from "../state/model";
 import { layerText, valueText } from "../state/display_text";
@@ -8,13 +8,13 @@ import { blockAt } from "./side";
 
 export interface CellText {
   lines: string[];
-  /** all of it in one line, for screen readers */
+  /** the whole text in one line, for screen readers */
   name: string;
-  /** of a header with a block: whether that is open */
+  /** for a header of a block: whether the block is open; otherwise undefined */
   expanded: boolean | undefined;
 }
 
-/** Shown while nothing is pointed at. */
+/** The two lines shown while no cell or header is pointed at. */
 export const HINT = ["Click or Enter holds a cell, arrows move", "▸ opens a block · the wheel zooms"];
 
 export function mapText({ cells, x, y }: Scene): string {

@@ -1,4 +1,4 @@
-/** What the map shows at one moment, as one value: `sceneOf` makes it, `Plot` draws it. */
+/** A scene: all that the map shows at one moment, as one value. `sceneOf` makes a scene, `Plot` draws it. */
 
 import type { MeasureInfo, RunInfo, Scale, Selection, WidgetState } from "../state/model";
 import type { Cells } from "../state/snapshot";
@@ -10,22 +10,22 @@ export interface Scene {
   x: Side;
   /** the columns */
   y: Side;
-  /** the numbers of every layer of both models; undefined before there are any, and the map is then a grey ground */
+  /** the numbers of all pairs of layers; undefined before there are any: the map is then a grey ground */
   cells: Cells | undefined;
   /** what the colours show: a measure or its standard errors */
   source: ColourSource;
-  /** the numbers that become colours, of `cells`; empty where there are none */
+  /** those numbers of `cells` (values or standard errors) that become colours; empty without `cells` */
   shown: Float32Array;
-  /** for each of `shown` its step on the colour scale */
+  /** for each number in `shown` its step on the colour scale */
   steps: Int16Array;
   colours: Colouring;
   held: Selection | null;
   pinned: Selection[];
-  /** cells with a larger standard error are hatched; undefined where nothing is */
+  /** cells with a larger standard error are hatched; undefined if no cell is hatched */
   threshold: number | undefined;
   /** whether a line goes through the most similar column of each row */
   best: boolean;
-  /** written on the grey ground */
+  /** the text on the grey ground */
   emptyText: string;
 }
 
@@ -53,12 +53,12 @@ export interface SceneInputs {
 
 const NO_NUMBERS = new Float32Array();
 
-/** `colour` may be a function that remembers its last answer, so that equal numbers are coloured once. */
+/** Make a scene. `colour` may be a function that remembers its last result, so that equal numbers are coloured once. */
 export function sceneOf(inputs: SceneInputs, colour = colourNumbers): Scene {
   const { sides, about, latest, run, shows, scale, threshold, held, pinned, filter, bestMatch } = inputs;
   const [x, y] = sides;
   const known = run.n_samples || latest?.samples ? latest : undefined;
-  // the first batch brings the layers into execution order: numbers in the order before it are not those of these sides
+  // the first batch brings the layers into execution order: older numbers, in another order, do not fit these sides
   const cells = known && equalLists(known.rows, x.layers) && equalLists(known.columns, y.layers) ? known : undefined;
   const source = shows === "errors" ? { ...about, name: `${about.name} ±`, threshold } : about;
   const shown = (shows === "errors" ? cells?.stderr : cells?.values) ?? NO_NUMBERS;
@@ -79,7 +79,7 @@ export function sceneOf(inputs: SceneInputs, colour = colourNumbers): Scene {
   };
 }
 
-/** What a reader must know of the colours where they are not the usual ones; "" where they are. */
+/** A note for the title if the colours are not the usual ones; "" if they are. */
 export function colourNote({ source, colours }: Scene): string {
   const errors = source.threshold !== undefined ? "colours are standard errors" : "";
   return [errors, colours.note].filter(Boolean).join(", ");

@@ -1,6 +1,6 @@
 /**
- * The map for screen readers: an ARIA grid that contains only the cell or header at the focus, and says what it is. All
- * cells would be too many elements.
+ * The map for screen readers: an ARIA grid that contains one element, the cell or header at the focus, and names it.
+ * Elements for all cells would be too many.
  */
 
 import { html } from "../parts/dom";
@@ -8,7 +8,7 @@ import type { Plot } from "./plot";
 
 export interface SpokenCell {
   text: string;
-  /** of a header with a block: whether that is open */
+  /** for a header of a block: whether the block is open; otherwise undefined */
   expanded?: boolean | undefined;
   selected: boolean;
 }

@@ -7,7 +7,7 @@ export interface Side {
   model: string;
   /** every layer of the model */
   layers: readonly string[];
-  /** the blocks of the layers that pass the filter; it counts layers as `kept` does */
+  /** the blocks of the layers that pass the filter; layer k of the tree is the layer `kept[k]` */
   tree: LayerTree;
   /** positions in `layers` of the layers that pass the filter */
   kept: readonly number[];
@@ -30,7 +30,7 @@ export const NO_SIDE: Side = {
   filtered: false,
 };
 
-/** Makes sides, and returns the same object while nothing that it depends on has changed. */
+/** Makes sides, and returns the same `Side` object as before while its layers, filter and open blocks are the same. */
 export class Sides {
   #trees = new WeakMap<readonly string[], Map<string, { tree: LayerTree; kept: number[] }>>();
   #made = new WeakMap<LayerTree, { key: string; side: Side }[]>();
@@ -56,7 +56,7 @@ export class Sides {
         brackets: tree.brackets(entries),
         filtered,
       };
-      // enough for both sides of a model within itself, and the sides before them
+      // four are enough for a model compared with itself: its two sides, and the two before the latest change
       this.#made.set(tree, [{ key, side: found }, ...made].slice(0, 4));
     }
     return found;
@@ -78,8 +78,9 @@ export class Sides {
 }
 
 /**
- * Whether a filter lets a layer through: at least one of its words must fit. A word fits the layer's type, in any case;
- * or a part of its name; or, with * or ?, the whole name as a pattern.
+ * Return the test of whether a layer passes a filter: at least one word of the filter must fit. A word fits if it is
+ * the layer's type, or a part of the layer's name, both in upper or lower case; a word with * or ? fits if it matches
+ * the whole name.
  */
 export function layerFilter(filter: string): (name: string, kind: string) => boolean {
   const words = filter.trim().split(/\s+/).filter(Boolean);
@@ -98,7 +99,7 @@ function globPattern(word: string): RegExp {
   return new RegExp(`^${escaped.replace(/\*/g, ".*").replace(/\?/g, ".")}$`, "s");
 }
 
-/** The position of a layer, or of the folded block that hides it; -1 if it is filtered out. */
+/** The position of a layer, or of the folded block that hides the layer; -1 if the layer is filtered out. */
 export function positionOf(side: Side, layer: string): number {
   const index = side.layers.indexOf(layer);
   const position = side.entries.findIndex((entry) => entry.index === index);
@@ -108,7 +109,7 @@ export function positionOf(side: Side, layer: string): number {
   return folded === undefined ? -1 : side.entries.findIndex((entry) => entry.folded === folded);
 }
 
-/** The block that a row stands for: a folded one, or the innermost open one whose output, or last layer, the row is. */
+/** The block of a row: the folded block that the row represents, or the innermost open one that it would represent. */
 export function blockAt(side: Side, position: number): { path: string; folded: boolean } | undefined {
   const entry = side.entries[position];
   if (!entry || side.filtered) return undefined;
@@ -118,12 +119,12 @@ export function blockAt(side: Side, position: number): { path: string; folded: b
   return path === undefined ? undefined : { path, folded: false };
 }
 
-/** The open blocks after one of them is folded or another is opened. */
+/** The open blocks after the block `path` has been folded, or opened if it was folded. */
 export function toggleBlock(side: Side, path: string): string[] {
   return side.open.has(path) ? [...side.open].filter((one) => one !== path) : [...side.open, path];
 }
 
-/** The open blocks after all blocks around a layer are opened, so that it is seen itself. */
+/** The open blocks after all blocks around a layer have been opened, so that the layer has a row of its own. */
 export function openedFor(side: Side, layer: string): string[] {
   const within = side.kept.indexOf(side.layers.indexOf(layer));
   return [...new Set([...side.open, ...side.tree.above(within)])];

@@ -1,6 +1,6 @@
 /** Which part of the map is visible. Positions are in cells: 0 is the outer edge of the first row or column. */
 
-/** Zooming in ends at so many cells. */
+/** The least number of rows or columns that zooming in leaves visible. */
 const MIN_CELLS = 4;
 
 export interface VisibleCells {
@@ -32,7 +32,7 @@ export class Viewport {
     return x0 <= 0 && y0 <= 0 && x1 >= this.#columns && y1 >= this.#rows;
   }
 
-  /** Set the number of rows and columns. A part that was zoomed to stays, as far as it still exists. */
+  /** Set the number of rows and columns. A zoomed part of the map stays visible, as far as it still exists. */
   resize(rows: number, columns: number): void {
     if (rows === this.#rows && columns === this.#columns) return;
     const whole = this.whole;
@@ -56,7 +56,7 @@ export class Viewport {
     this.#set({ x0: left, x1: left + wide, y0: top, y1: top + tall });
   }
 
-  /** Move by shares of the visible part. */
+  /** Move right and down by shares of the width and height of the visible part. */
   pan(shareX: number, shareY: number): void {
     const { x0, x1, y0, y1 } = this.#visible;
     const [x, y] = [shareX * (x1 - x0), shareY * (y1 - y0)];

@@ -1,4 +1,4 @@
-/** Files that the page itself makes: their names, tables, and saving them. */
+/** Files that the page itself makes: their names, their tables, and how the browser saves them. */
 
 import type { Axis } from "../state/model";
 import type { Cells } from "../state/snapshot";
@@ -9,7 +9,7 @@ export function save(name: string, content: Blob): void {
   link.href = url;
   link.download = name;
   link.click();
-  // by then the browser has read it
+  // the browser has read the file by then
   window.setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
@@ -22,7 +22,7 @@ export function fileName(models: string[], ending: string): string {
   return `${name || "similarity"}.${ending}`;
 }
 
-/** A CSV table with one row for each cell: every measure and its standard error. For pages without a kernel. */
+/** A CSV table, for pages without a kernel: one line for each pair of layers, with every measure and its error. */
 export function csvOf(x: Axis, y: Axis, measures: Cells[]): string {
   const head = ["model_x", "layer_x", "model_y", "layer_y"];
   const lines = [[...head, ...measures.flatMap(({ about }) => [about.name, `${about.name}_stderr`])]];
@@ -38,7 +38,7 @@ export function csvOf(x: Axis, y: Axis, measures: Cells[]): string {
   return lines.map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
 }
 
-/** A spreadsheet would run a name that begins like this as a formula. */
+/** The name, with a quote before it if a spreadsheet would run it as a formula. */
 function withoutFormula(name: string): string {
   return /^[=+\-@\t\r]/.test(name) ? `'${name}` : name;
 }

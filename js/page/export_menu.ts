@@ -1,4 +1,4 @@
-/** The export menu: pictures of the map as it is, tables, and the files that Python makes. */
+/** The export menu: pictures of the map as shown, a table, and the files that only Python makes. */
 
 import type { Plot } from "../map/plot";
 import type { Format } from "../state/model";
@@ -10,7 +10,7 @@ interface Export {
   key: "png" | "svg" | Format;
   text: string;
   hint: string;
-  /** whether only Python can make it */
+  /** whether only Python can make the file */
   kernel?: boolean;
 }
 

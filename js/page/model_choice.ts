@@ -1,4 +1,4 @@
-/** Chooses the two models that are shown: by buttons if there are two, by two lists if there are more. */
+/** The choice of the two models that are shown: buttons for two models, two lists for more. */
 
 import { html } from "../parts/dom";
 import { Segments } from "../parts/segments";

@@ -61,7 +61,7 @@ export class Progress {
     this.#showCommands(kernelGone ? [] : (COMMANDS[run.state] ?? []));
   }
 
-  /** Screen readers hear of another state and of every tenth of the run, not of every batch. */
+  /** Tell screen readers when the state changes and after every tenth of the run, not after every batch. */
   #announce(run: RunInfo): void {
     const tenth = run.n_batches_expected ? Math.floor((10 * run.n_batches) / run.n_batches_expected) : 0;
     const news = `${run.state} ${tenth}`;
@@ -70,7 +70,7 @@ export class Progress {
     this.#aloud.textContent = runText(run);
   }
 
-  /** Buttons stay the same elements while the state stays the same, so that no click is lost when a frame comes. */
+  /** Show the buttons. They are made anew only if others are offered, so that no click is lost when numbers come. */
   #showCommands(offered: [CommandName, string][]): void {
     const key = offered.map(([name]) => name).join(" ");
     if (key === this.#buttons) return;

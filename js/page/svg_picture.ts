@@ -4,7 +4,7 @@ import type { Colouring } from "../map/palette";
 import type { Plot } from "../map/plot";
 import { svg } from "../parts/dom";
 
-/** Styles that are written into the elements, since the file has no style sheet. */
+/** The styles that are copied from the page's style sheet into the elements, since the file has no style sheet. */
 const STYLES = [
   "fill",
   "fill-opacity",
@@ -72,7 +72,7 @@ function colourBar(
   return box;
 }
 
-/** The visible cells with their hatching as a data URL, in the pixels of the screen, so that nothing is smoothed. */
+/** An image of the visible cells with their hatching, as a data URL: pixel by pixel as on the screen, not smoothed. */
 function cellsUrl({ element, layout }: Plot): string {
   const { left, top, width, height } = layout!;
   const picture = document.createElement("canvas");
@@ -98,7 +98,7 @@ function inlineStyles(from: Element, to: Element): void {
   });
 }
 
-/** A PNG of an SVG document, with `scale` pixels for one of its own. */
+/** A PNG of an SVG document, `scale` times as wide and high in pixels. */
 export async function pngOf(svg: string, scale = 2): Promise<Blob> {
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;

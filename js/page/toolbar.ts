@@ -5,12 +5,12 @@ import { html } from "../parts/dom";
 
 export interface ToolActions {
   find(name: string): boolean;
-  /** open both sides to a depth; undefined for the usual blocks */
+  /** open the blocks of both sides down to a depth; undefined opens the blocks that are open by default */
   open(depth: number | undefined): void;
   changed(): void;
 }
 
-/** The list of names to find has at most so many. */
+/** The greatest number of names in the list of layers to find. */
 const MAX_NAMES = 2000;
 
 export class Tools {
@@ -58,7 +58,7 @@ export class Tools {
     this.element.append(this.#find, this.#names, this.#filter, this.#depth, foldBoth.label, best.label);
   }
 
-  /** Offer the layers of both sides, and the depths that there are. */
+  /** Offer the layers of both sides and the depths up to `depth`; `canMatch` enables the choice of best matches. */
   show(layers: readonly (readonly string[])[], depth: number, canMatch: boolean): void {
     this.#best.disabled = !canMatch;
     if (layers.some((one, i) => one !== this.#offered[i])) {

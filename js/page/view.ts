@@ -1,4 +1,4 @@
-/** One view of the heatmap in a page: it lays out the parts, hands them what is new, and passes on what people do. */
+/** One view of the heatmap in a page: it lays out the parts, passes new numbers to them, and handles their actions. */
 
 import { Panel } from "../inspector/panel";
 import { Folding } from "../map/folding";
@@ -71,12 +71,12 @@ export class HeatmapView {
       threshold: (value) => store.set("threshold", value),
     });
     this.element.setAttribute("role", "group");
-    // JupyterLab's own shortcuts are for its cells, not for what is inside them
+    // no JupyterLab shortcuts while the focus is in the view
     this.element.dataset.lmSuppressShortcuts = "true";
     this.element.append(this.#layOut());
     this.#hideStillOutput();
     this.#listen();
-    // what is shown now, for scripts and tests
+    // properties of the element that say what is shown, for scripts and tests
     Object.defineProperties(this.element, {
       cells: { get: () => store.cells() },
       rows: { get: () => namesOf(this.#plot.scene?.x) },
@@ -115,7 +115,7 @@ export class HeatmapView {
     );
   }
 
-  /** Hide the still picture below this view, which is for notebooks without a live one. */
+  /** Hide the still picture below this view, which is meant for notebooks that cannot show the live view. */
   #hideStillOutput(): void {
     const still = `.simwidget-still-${CSS.escape(this.#store.get("run_id"))}`;
     this.#hideStyle.textContent = `${still}, .jp-OutputArea-child:has(${still}) { display: none; }`;
@@ -133,7 +133,7 @@ export class HeatmapView {
     const unsubscribe = this.#store.subscribe(() => this.#schedule());
     const sizes = new ResizeObserver(() => this.#schedule());
     sizes.observe(this.#plot.element);
-    // JupyterLab takes cells that are scrolled away out of the page, and puts them back
+    // draw again when the view is visible again: JupyterLab removes cells that are scrolled away, and puts them back
     const visibility = new IntersectionObserver((all) => {
       this.#visible = all.at(-1)?.isIntersecting ?? true;
       this.#schedule();
@@ -171,7 +171,7 @@ export class HeatmapView {
     this.#readout.show(store.get("axes"));
   }
 
-  /** The shown measure; before the first snapshot only its name is known. */
+  /** The shown measure; before the first snapshot, a stand-in made from the measure's name. */
   get #about(): MeasureInfo {
     const measure = this.#store.get("measure");
     return this.#store.snapshot.about(measure) ?? { name: measure, title: measure, kind: "similarity", reasons: {} };
@@ -218,8 +218,8 @@ export class HeatmapView {
   }
 
   /**
-   * Hold the pair of a cell. Enter on the held one pins or unpins it; a second click does not, since two reset the
-   * zoom.
+   * Hold the pair of a cell. If the pair is held already, Enter pins or unpins it; a click does nothing, since a double
+   * click resets the zoom.
    */
   #holdOrPin(place: Place): void {
     const pair = this.#plot.pairAt(place);
@@ -229,11 +229,11 @@ export class HeatmapView {
     else if (this.#plot.focused) pinOrUnpin(this.#store, pair);
   }
 
-  /** Open the blocks around a layer, on both sides if both have it, and move the keyboard to it. */
+  /** Open the blocks around a layer and move the keyboard to the layer; false if neither side has it. */
   #find(name: string): boolean {
     const has = this.#folding.openFor(name);
     if (!has.some(Boolean)) return false;
-    this.#draw(); // the map must have the opened rows before one of them is pointed at
+    this.#draw(); // the map must have the opened rows before the keyboard moves to one
     const plot = this.#plot;
     const at = (side: Side, here: boolean, before = 0) => (here ? positionOf(side, name) : Math.max(0, before));
     const [x, y] = this.#folding.sides;

@@ -3,12 +3,13 @@
 import { scaleLinear } from "d3-scale";
 import type { Kind } from "../state/model";
 
-/** The lower ends that an axis of similarities may have, the highest first: the first one below all values is taken. */
+/** The possible lower ends of an axis of similarities. An axis has the highest that is not above any value. */
 const LOWER_ENDS = [0.8, 0.5, 0, -0.25, -0.5, -1];
 
 /**
- * Heights of labels, moved as little as possible so that any two are at least `least` apart and all lie between `top`
- * and `bottom`; their order is kept. Labels that would overlap form a block, centred on their mean wished height.
+ * Move the heights of labels as little as possible so that any two are at least `least` apart and all lie between
+ * `top` and `bottom`; returns the new heights. The order of the labels is kept. Labels that would overlap are stacked,
+ * centred on the mean of their heights.
  */
 export function spreadLabels(heights: number[], least: number, [top, bottom]: [number, number]): number[] {
   interface Block {
@@ -35,7 +36,7 @@ export function spreadLabels(heights: number[], least: number, [top, bottom]: [n
   return moved;
 }
 
-/** The ends and the ticks of an axis for values from `low` to `high`, none of which is cut off. */
+/** The two ends and the ticks of an axis that includes all values from `low` to `high`. */
 export function axisOf(low: number, high: number, kind: Kind): { ends: [number, number]; ticks: number[] } {
   const bottom = LOWER_ENDS.find((one) => low >= one);
   if (kind === "similarity" && bottom !== undefined && high < 1.25) {
@@ -49,7 +50,7 @@ export function axisOf(low: number, high: number, kind: Kind): { ends: [number, 
   return { ends: scale.domain() as [number, number], ticks: scale.ticks(3) };
 }
 
-/** At most three digits, with a minus sign instead of a hyphen. */
+/** The text of a number, with at most three digits and a minus sign instead of a hyphen. */
 export function tickText(value: number): string {
   return String(Number(value.toPrecision(3))).replace("-", "−");
 }
@@ -59,7 +60,7 @@ export function linePath(points: [number, number][]): string {
   return points.map(([x, y], k) => `${k ? "L" : "M"}${round(x)} ${round(y)}`).join("");
 }
 
-/** The SVG path of the area between two lines, interrupted where either has no number. */
+/** The SVG path of the area between two lines, interrupted where one of them has no number. */
 export function bandPath(points: [x: number, low: number, high: number][]): string {
   const runs: [number, number, number][][] = [[]];
   for (const point of points) {

@@ -1,4 +1,4 @@
-/** Make HTML and SVG elements. Strings become text nodes and never markup: a layer may have any name. */
+/** Functions that make HTML and SVG elements. Strings become text nodes, never markup: a layer may have any name. */
 
 /** An HTML element with a class and its content. */
 export function html<K extends keyof HTMLElementTagNameMap>(

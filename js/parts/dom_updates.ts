@@ -1,10 +1,10 @@
 /**
- * Change only what differs from what the page shows already. Frames come ten times a second, and a needless change
- * costs time, loses the keyboard focus, and makes screen readers repeat themselves.
+ * Functions that change an element only if it does not show the new value already. New numbers come up to ten times a
+ * second, and a needless change costs time, loses the keyboard focus, and makes screen readers repeat themselves.
  */
 
-/** Remembers what was drawn last. */
-export class ChangeDetector {
+/** Remembers the values that were drawn last. */
+export class Fresh {
   #last: readonly unknown[] | undefined;
 
   /** Whether any value is not identical to that of the last call, position by position. */

@@ -21,9 +21,7 @@ export class Segments {
     this.element.setAttribute("aria-label", name);
   }
 
-  /**
-   * Buttons stay the same elements while their keys stay the same, so that a new frame does not take the focus away.
-   */
+  /** Show the buttons. They are made anew only if their keys have changed, so that drawing does not lose the focus. */
   show(segments: Segment[], chosen: string): void {
     if (segments.map(({ key }) => key).join("\n") !== [...this.#buttons.keys()].join("\n")) {
       this.#buttons = new Map(segments.map(({ key }) => [key, this.#button(key)]));

@@ -2,10 +2,10 @@
 
 export const FONT_SIZE = 11;
 const FAMILY = "ui-sans-serif, system-ui, sans-serif";
-/** The distance in CSS pixels from which on two lines of labels do not overlap. */
+/** The least distance, in CSS pixels, at which two lines of labels do not overlap. */
 export const LABEL_PITCH = 13;
 
-/** Measures text in the map's font and remembers every answer, since measuring is slow. */
+/** Measures text in the map's font, and remembers all widths, since measuring is slow. */
 export class TextWidths {
   #context = document.createElement("canvas").getContext("2d");
   #widths = new Map<string, number>();
@@ -23,7 +23,7 @@ export class TextWidths {
     return width;
   }
 
-  /** The name, or as much of it as fits into `room` pixels: its two ends, or only its last part. */
+  /** The name, shortened if it is wider than `room` pixels: to both its ends, or only to its last letters. */
   cut(name: string, room: number, bold = false, kept: "ends" | "last" = "ends"): string {
     const key = `${bold} ${kept} ${Math.round(room)} ${name}`;
     let text = this.#cut.get(key);
@@ -37,8 +37,8 @@ export class TextWidths {
 }
 
 /**
- * The longest shortened name that fits. Its middle is left out, since the beginning of a dotted name says where a layer
- * is and the end what it is; or its beginning is left out.
+ * The name if it fits, else its longest shortened form that fits. "ends" leaves out the middle, since the beginning of
+ * a dotted name says where a layer is and the end says what the layer is; "last" leaves out the beginning.
  */
 export function shortened(name: string, fits: (text: string) => boolean, parts: "ends" | "last" = "ends"): string {
   if (fits(name)) return name;

@@ -4,17 +4,17 @@ import type { FromPython, ToPython } from "./model";
 import type { Model } from "./shared_settings";
 import type { Bytes } from "./snapshot";
 
-/** A frame is acknowledged within so many ms, whether the page draws or not. */
+/** A frame (a message with the shown numbers) is acknowledged within so many ms, whether the page draws or not. */
 const ACK_MS = 250;
-/** Python sends something every 2 s while a run goes on; after so many ms without, it counts as silent. */
+/** Python sends something every 2 s while a run goes on; after so many ms without a message it counts as silent. */
 const SILENT_MS = 6000;
-/** A silent kernel is greeted again and again, each time after twice as long, but at least once in so many ms. */
+/** A silent kernel is greeted again and again, with pauses that double up to so many ms. */
 const MAX_GREETING_MS = 60_000;
 
 export interface ConnectionHandlers {
-  /** a message has come; it is acknowledged after this */
+  /** called for every message; if the message is a frame, it is acknowledged after this call */
   received(message: FromPython, buffers: Bytes[]): void;
-  /** the kernel has fallen silent, is heard again, or is gone */
+  /** called when the kernel falls silent, is heard again, or is gone */
   changed(): void;
   /** the sequence number of the newest numbers that this page has */
   latestSeq(): number;
@@ -25,7 +25,7 @@ export class Connection {
   readonly client = Math.random().toString(36).slice(2);
   #model: Model;
   #handlers: ConnectionHandlers;
-  /** ms since 1970 */
+  /** when the kernel last sent something, in ms since 1970 */
   #heard = 0;
   #silent = false;
   #gone = false;
@@ -42,7 +42,7 @@ export class Connection {
       handlers.changed();
     };
     model.on("msg:custom", receive);
-    // Jupyter's models say this when the kernel that they belong to has been restarted
+    // Jupyter's models send this event when the kernel that they belong to has been restarted
     model.on("comm_live_update", restarted);
     const clock = window.setInterval(() => this.#checkSilence(), 1000);
     this.#release = () => {
@@ -58,7 +58,7 @@ export class Connection {
     this.#release();
   }
 
-  /** Tell Python that this page is there and what it has, so that what is newer is sent. */
+  /** Tell Python that this page is there and which numbers it has, so that Python sends newer ones. */
   greet(): void {
     const [run_id, have_seq] = [this.#model.get("run_id"), this.#handlers.latestSeq()];
     this.send({ type: "ready", client: this.client, run_id, have_seq });
@@ -73,7 +73,7 @@ export class Connection {
     }
   }
 
-  /** The kernel wrote something at this moment, in ms since 1970. */
+  /** Note that the kernel wrote something at `moment`, in ms since 1970. */
   heardAt(moment: number): void {
     this.#heard = Math.max(this.#heard, moment);
   }
@@ -118,7 +118,7 @@ export class Connection {
     const quiet = Date.now() - this.#heard;
     const silent = going && quiet > SILENT_MS;
     if (silent && quiet > this.#greetAfter) {
-      // Python sends little to a page that does not answer: one that was cut off asks for what it has missed
+      // Python sends little to a page that does not answer: after an interruption the page asks for what it has missed
       this.#greetAfter = quiet + Math.min(quiet, MAX_GREETING_MS);
       this.greet();
     }

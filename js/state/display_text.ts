@@ -41,7 +41,7 @@ export function valueText(cells: Cells, row: number, column: number): string {
   return `${cells.about.title} missing: ${whyMissing(cells.about, pairAt(cells, row, column))}`;
 }
 
-/** How far the run is. */
+/** The state of the run and the number of batches so far, as a text. */
 export function runText({ state, n_batches, n_batches_expected, error }: RunInfo): string {
   const batch = `${countText(n_batches)}${n_batches_expected === null ? "" : ` of ${countText(n_batches_expected)}`}`;
   if (state === "ready") return "Not started";
@@ -53,7 +53,7 @@ export function runText({ state, n_batches, n_batches_expected, error }: RunInfo
   return `Stopped after batch ${batch}`;
 }
 
-/** The notes of a run, without the one that repeats the error which `runText` gives. */
+/** The notes of a run, without the note that repeats the error in `runText`. */
 export function notesOf({ state, error, notes }: RunInfo): string[] {
   return state === "failed" && error ? notes.filter((one) => !one.includes(error)) : notes;
 }
@@ -66,7 +66,7 @@ export function paceText({ n_samples, rate, seconds_left }: RunInfo): string {
   return parts.filter(Boolean).join("  ");
 }
 
-/** When the kernel was last heard, if it is silent; else "". */
+/** The time when the kernel was last heard, if `lastHeard` is given; else "". */
 export function heardText(lastHeard: number | undefined, gone: boolean): string {
   if (lastHeard === undefined) return "";
   const since = `last heard at ${new Date(lastHeard).toLocaleTimeString()}`;
@@ -81,7 +81,7 @@ export function clock(seconds: number): string {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-/** The largest standard error of a map. */
+/** A text with the largest standard error; "" if there is none. */
 export function widestText(stderr: Float32Array): string {
   let most = -Infinity;
   for (const one of stderr) if (one > most) most = one;

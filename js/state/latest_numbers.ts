@@ -1,19 +1,22 @@
-/** The numbers that a page has: the saved snapshot, and the newer frames and details that came in messages. */
+/**
+ * The numbers that a page has: the saved snapshot, and the newer numbers that came in messages. A frame has one measure
+ * of all pairs of layers; a detail has all measures of one pair.
+ */
 
 import type { Detail, Frame, Inside, PairMeasure, Selection } from "./model";
 import { pairKey } from "./pairs";
 import type { SharedSettings } from "./shared_settings";
 import { type Bytes, bytesOf, type Cells, float32, Snapshot } from "./snapshot";
 
-/** Pairs whose detail is kept. */
+/** The greatest number of pairs whose details are kept. */
 const MAX_DETAILS = 8;
 
-/** What two layers make of the samples, with its buffers decoded. */
+/** How two layers represent the same samples, with decoded buffers. */
 export interface DecodedInside extends Inside {
   /** the Gram matrices (size, size), row by row */
   gramX: Float32Array;
   gramY: Float32Array;
-  /** of the least agreed samples, then of the most agreed ones */
+  /** of the samples in `least`, then of those in `most` */
   thumbnails: Uint8Array;
 }
 
@@ -64,7 +67,7 @@ export class LatestNumbers {
     return meta.run_id === this.#settings.get("run_id") ? Math.max(this.#frameSeq, meta.seq) : 0;
   }
 
-  /** Keep a frame; false if its shape is not that of the axes, which have changed since it was sent. */
+  /** Keep a frame. Returns false if its shape does not fit the axes, because they have changed since it was sent. */
   takeFrame(frame: Frame, [values, stderr]: Bytes[]): boolean {
     const axes = this.#settings.get("axes");
     const [x, y] = [axes[frame.view[0]], axes[frame.view[1]]];
@@ -85,11 +88,11 @@ export class LatestNumbers {
     return true;
   }
 
-  /** Keep a detail as the newest of its pair, and forget the pair that was heard of longest ago. */
+  /** Keep a detail as the newest of its pair, and forget the oldest detail if there are too many. */
   takeDetail(detail: Detail, buffers: Bytes[]): void {
     if (detail.run_id !== this.#settings.get("run_id")) return;
     const key = pairKey(detail.pair);
-    // the detail of a pair that is only pinned comes without its insides: those of the last detail stay
+    // the detail of a pair that is pinned but not held has no `inside`: the last one is kept
     const inside = decodedInside(detail, buffers) ?? this.#details.get(key)?.inside ?? null;
     this.#details.delete(key);
     this.#details.set(key, { measures: detail.measures, inside, seq: detail.seq });

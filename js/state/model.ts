@@ -43,8 +43,8 @@ export interface BlockInfo {
   x: number;
   y: number;
   /**
-   * byte offset of the values, as uint16: first all low bytes, then all high bytes; as many standard errors follow in
-   * the same way. Of a model with itself there is only the upper triangle.
+   * byte offset of the values, which are uint16: first the low bytes of all values, then the high bytes; the standard
+   * errors follow in the same way. For a model compared with itself, only the upper triangle is stored.
    */
   offset: number;
   low: number;
@@ -91,7 +91,7 @@ export interface WidgetState {
   shows: "values" | "errors";
   selection: Selection | null;
   pinned: Selection[];
-  /** for each model that is shown as rows, its open blocks; a model that is missing here is open to its usual depth */
+  /** for each model that is shown as rows, its open blocks; a model without an entry has the default blocks open */
   open_x: Record<string, string[]>;
   /** the same for models that are shown as columns */
   open_y: Record<string, string[]>;
@@ -127,7 +127,7 @@ export interface Command {
   name: "start" | "pause" | "resume" | "stop";
 }
 
-/** The page asks for a file; the answer has the same client and id. */
+/** The page's request for a file; the answer (`Fetched`) has the same client and id. */
 export interface Fetch {
   type: "fetch";
   client: string;
@@ -135,7 +135,7 @@ export interface Fetch {
   format: Format;
 }
 
-/** The shown measure and view at one moment. Buffers: values and standard errors, little-endian float32, row by row. */
+/** The numbers of one measure and view at one moment. Buffers: values and standard errors, float32, row by row. */
 export interface Frame {
   type: "frame";
   run_id: string;
@@ -148,7 +148,7 @@ export interface Frame {
   n_samples: number;
 }
 
-/** One measure of one pair of layers, after each of some numbers of batches; null where there is no number. */
+/** One measure of one pair of layers, after each number of batches in `n_batches`; null where there is no number. */
 export interface Curve {
   n_batches: number[];
   values: (number | null)[];
@@ -162,9 +162,9 @@ export interface PairMeasure {
   curve: Curve | null;
 }
 
-/** A sample on which two layers agree least or most: the cosine of its rows in their two centred Gram matrices. */
+/** A sample on which two layers agree least or most; `value` is the cosine of its rows in the centred Gram matrices. */
 export interface Sample {
-  /** its place in the pass, from 0 */
+  /** the sample's place in the order of the data, from 0 */
   index: number;
   label: number | null;
   value: number;
@@ -175,9 +175,9 @@ export interface Sample {
  * by label where there are labels; then the thumbnails of the samples in `least` and in `most`, as bytes.
  */
 export interface Inside {
-  /** rows of the shown Gram matrices */
+  /** number of rows of the shown Gram matrices */
   size: number;
-  /** samples of the latest batch, of which the spectra are */
+  /** number of samples of the latest batch, from which the spectra are computed */
   n_samples: number;
   /** for each row of the shown Gram matrices its label */
   labels: number[] | null;
@@ -187,13 +187,13 @@ export interface Inside {
   /** effective dimension: the participation ratio of the spectrum */
   dimension_x: number | null;
   dimension_y: number | null;
-  /** samples that were compared since this pair was first asked for */
+  /** number of samples that were compared since this pair was first asked for */
   n_compared: number;
-  /** the least agreed first */
+  /** the samples on which the layers agree least, the worst first */
   least: Sample[];
-  /** the most agreed first */
+  /** the samples on which the layers agree most, the best first */
   most: Sample[];
-  /** height, width and channels, where the input is an image */
+  /** height, width and channels of a thumbnail, if the input is an image */
   thumbnail: [number, number, number] | null;
 }
 
@@ -213,7 +213,7 @@ export interface Reply {
   error: string | null;
 }
 
-/** A file that was asked for, as the one buffer; none if there was an error. */
+/** The answer to `Fetch`. Its one buffer is the file; there is no buffer if there was an error. */
 export interface Fetched {
   type: "fetched";
   client: string;

@@ -4,7 +4,7 @@ import type { AnyModel } from "@anywidget/types";
 import type { Detail, FromPython, ToPython, WidgetState } from "./model";
 import { equalPairs } from "./pairs";
 
-/** A detail as Python would send it; a page has those of the pairs that it was exported with. */
+/** A detail (all measures of one pair) as Python would send it. A page has the details it was exported with. */
 export interface DetailMessage {
   message: Detail;
   buffers: Uint8Array[];
@@ -40,7 +40,7 @@ export class StandIn implements Pick<AnyModel<WidgetState>, "get" | "set" | "on"
     if (event && call) this.#listeners.get(event)?.delete(call);
   }
 
-  /** How many listeners there are: none once view and store are closed. */
+  /** The number of listeners; 0 once the view and the store are closed. */
   get listeners(): number {
     return [...this.#listeners.values()].reduce((sum, calls) => sum + calls.size, 0);
   }

@@ -3,18 +3,18 @@
 import type { Command, Fetched, Format, Reply, ToPython } from "./model";
 import { type Bytes, bytesOf } from "./snapshot";
 
-/** How long a file may take, in ms. */
+/** How long the page waits for a file, in ms. */
 const FILE_MS = 30_000;
 
 export class Requests {
-  /** what the last request ran into */
+  /** the error of the last request, if it failed */
   error: string | undefined;
   #client: string;
   #send: (message: ToPython) => void;
   #latest = 0;
   #files = new Map<number, (fetched: Fetched, bytes: Bytes | undefined) => void>();
 
-  /** `client` is this page's name, which answers carry too: those for other pages are not for this one. */
+  /** `client` is the name of this page. An answer has the name of the page that asked, so others can ignore it. */
   constructor(client: string, send: (message: ToPython) => void) {
     this.#client = client;
     this.#send = send;
@@ -25,7 +25,7 @@ export class Requests {
     this.#send({ type: "command", id: ++this.#latest, name });
   }
 
-  /** The file that Python makes; rejected with the reason where none comes. */
+  /** Ask Python for a file. The promise is rejected, with the reason, if no file comes. */
   fetch(format: Format): Promise<File> {
     const id = ++this.#latest;
     return new Promise((done, fail) => {

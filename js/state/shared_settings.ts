@@ -5,7 +5,7 @@ import type { WidgetState } from "./model";
 
 export type Model = AnyModel<WidgetState>;
 
-/** What views depend on. */
+/** The synchronised traits that views depend on. */
 const WATCHED = [
   "axes",
   "run",
@@ -23,7 +23,7 @@ const WATCHED = [
 ] as const;
 
 export type WatchedName = (typeof WATCHED)[number];
-/** What pages write too, not only Python. */
+/** The traits that pages may write too; Python alone writes the others. */
 export type SettingName = Exclude<WatchedName, "axes" | "run" | "snapshot" | "snapshot_meta">;
 
 export class SharedSettings {

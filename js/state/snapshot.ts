@@ -17,15 +17,15 @@ export interface Cells {
   samples: number;
 }
 
-/** Values are stored as uint16: from 0 for the low end to this for the high end. */
+/** Values are stored as uint16 steps: 0 is the low end of their range, this number the high end. */
 const STEPS = 65534;
-/** Stored where there is no number. */
+/** The step that is stored where there is no number. */
 const MISSING = 65535;
 
-/** Bytes as a front end hands them over: each does it in its own way. */
+/** Bytes in one of the types in which Jupyter's front ends deliver them. */
 export type Bytes = DataView | Uint8Array | ArrayBuffer;
 
-/** The bytes themselves, which may be a part of a larger buffer. */
+/** The bytes as a Uint8Array, without a copy; `data` may be a part of a larger buffer. */
 export function bytesOf(data: Bytes): Uint8Array {
   return data instanceof ArrayBuffer
     ? new Uint8Array(data)
@@ -37,7 +37,7 @@ export function float32(data: Bytes): Float32Array {
   return new Float32Array(bytesOf(data).slice().buffer);
 }
 
-/** All numbers at one moment, as a notebook saves them. They are inflated when they are first asked for. */
+/** All numbers at one moment, as a notebook saves them. They are decompressed when they are first asked for. */
 export class Snapshot {
   #deflated: Uint8Array;
   #inflated: Uint8Array | undefined;
@@ -55,10 +55,7 @@ export class Snapshot {
     return this.meta.measures.find(({ name }) => name === measure);
   }
 
-  /**
-   * The cells of one measure and view, read once; transposed if the block was saved with the models the other way
-   * round.
-   */
+  /** The numbers of one measure and view. They are transposed if they were saved with rows and columns exchanged. */
   cells(measure: string, view: [number, number]): Cells | undefined {
     const key = JSON.stringify([measure, view]);
     if (!this.#known.has(key)) this.#known.set(key, this.#cells(measure, view));
@@ -93,7 +90,7 @@ export class Snapshot {
     const count = symmetric ? (rows * (rows + 1)) / 2 : rows * columns;
     const numbers = (offset: number, low: number, high: number) => {
       const at = (k: number) => {
-        // all low bytes come before all high bytes
+        // the low bytes of all numbers come before the high bytes
         const step = bytes[offset + k]! | (bytes[offset + count + k]! << 8);
         return step === MISSING ? NaN : low + (step * (high - low)) / STEPS;
       };

@@ -40,7 +40,7 @@ export class Store {
     this.#listeners.clear();
   }
 
-  /** Call `listener` after every change; what is returned ends that. */
+  /** Call `listener` after every change. Returns a function that ends the subscription. */
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -60,7 +60,7 @@ export class Store {
     return this.#numbers.snapshot;
   }
 
-  /** The latest numbers of a measure and view, those shown by default; undefined before there are any. */
+  /** The latest numbers of a measure and view, by default of the shown ones; undefined before there are any. */
   cells(measure = this.get("measure"), view = this.get("view")): Cells | undefined {
     return this.#numbers.cells(measure, view);
   }
@@ -80,7 +80,7 @@ export class Store {
     return this.#connection.gone;
   }
 
-  /** What the last request to Python ran into, or what a view could not do. */
+  /** The error of the last request to Python, or a text about what a view could not do. */
   get error(): string | undefined {
     return this.#requests.error;
   }
@@ -94,7 +94,7 @@ export class Store {
     this.#requests.command(name);
   }
 
-  /** A file that Python makes; rejected with the reason where none comes. */
+  /** Ask Python for a file. The promise is rejected, with the reason, if no file comes. */
   fetch(format: Format): Promise<File> {
     if (this.kernelGone) return Promise.reject(new Error("the file would come from the kernel that was restarted"));
     return this.#requests.fetch(format);
