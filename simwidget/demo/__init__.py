@@ -55,7 +55,7 @@ def load(batch_size: int = 64) -> Demo:
 
 
 class _FixedOrder(torch.utils.data.Sampler[int]):
-    """A sampler that yields indices in a given order, the same on every pass, so that the example's numbers never change."""
+    """A sampler that yields the samples in a given order on every pass, so that the example's numbers never change."""
 
     def __init__(self, order: list[int]) -> None:
         self._order = order

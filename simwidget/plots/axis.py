@@ -102,7 +102,7 @@ class LayerNames(Artist):
         return Bbox.from_extents(x0, y0, x1, y1)
 
     def get_tightbbox(self, renderer: Any = None) -> Bbox | None:
-        """Return the box of `get_window_extent`, for which the figure's layout leaves space; None if there are no rows."""
+        """Return the box of `get_window_extent`, for which the figure leaves space; None if there are no rows."""
         return self.get_window_extent(renderer) if self._nodes else None
 
     # --- the layout --------------------------------------------------------------------------------------------------

@@ -185,7 +185,7 @@ def _priority(node: AxisNode) -> tuple[bool, bool, int]:
 
 
 def _without_collisions(nodes: Sequence[AxisNode], axis_range: AxisRange, line_height: float) -> list[AxisNode]:
-    """Return `nodes`, which are in order of priority, without those whose names would be too close to an earlier name."""
+    """Return `nodes`, which are in order of priority, without those whose names would be too close to earlier ones."""
     kept: list[AxisNode] = []
     for node in nodes:
         if all(abs(axis_range.middle(node) - axis_range.middle(other)) >= line_height for other in kept):

@@ -9,7 +9,7 @@ NUMBER = r"\d+(#\d+)?"
 def name_within(name: str, block: str | None) -> str:
     """Return the name of a layer or block without the name of the block around it.
 
-    A name that would then begin with a number keeps the word before the number. If `block` is None, the name stays whole.
+    A name that would then begin with a number keeps the word before the number. With `block=None` the name stays whole.
 
     >>> name_within("layer3.5.conv1", "layer3.5"), name_within("layer3.5", "layer3"), name_within("layer3.5", None)
     ('conv1', 'layer3.5', 'layer3.5')
