@@ -4,7 +4,7 @@
  */
 
 /** Remembers the values that were drawn last. */
-export class Fresh {
+export class ChangeDetector {
   #last: readonly unknown[] | undefined;
 
   /** Whether any value is not identical to that of the last call, position by position. */
