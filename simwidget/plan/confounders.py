@@ -1,4 +1,4 @@
-"""The option `confounder`: the variables whose Gram matrices dCKA removes from those of the layers."""
+"""The option `confounder`: the variables whose Gram matrices dCKA removes from the Gram matrices of the layers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,16 +22,21 @@ CHOICES = (
 
 @dataclass(frozen=True)
 class Confounder:
-    """One confounding variable, and where its values (n, ...) come from."""
+    """One confounding variable, and the source of its values (n, ...) for a batch of n samples."""
 
     name: str
     kind: Literal["input", "labels", "layer", "batch"]
     layer: tuple[str, str] | None = None
-    """the model and the layer that give the values; for "input", the embedding that is used in place of token ids"""
+    """names of the model and of the layer whose output gives the values; for "input", the embedding layer whose output
+    is used if the input holds token ids"""
     function: Callable[[Any], Tensor] | None = None
 
     def uses_layer(self, batch: Batch) -> bool:
-        """Whether, for batches like this one, the confounder is a layer's output instead of a part of the batch."""
+        """Whether the values of the confounder for this batch are the output of a layer.
+
+        That is so if the confounder is a layer, or if it is "input" and the input holds token ids. Otherwise the values
+        come from the batch itself. Raises ValueError for "input" with token ids if no model has an embedding layer.
+        """
         if self.kind == "input" and _holds_tokens(batch):
             if self.layer is None:
                 raise ValueError(
@@ -43,7 +48,7 @@ class Confounder:
         return self.kind == "layer"
 
     def note(self) -> str:
-        """The note that a result gets if the first embedding is used in place of the input."""
+        """Return the note for a result if the first embedding layer's output replaces the input as confounder."""
         assert self.layer is not None
         model, layer = self.layer
         return (
@@ -52,7 +57,11 @@ class Confounder:
         )
 
     def values(self, batch: Batch) -> Tensor:
-        """The values (n, ...) for one batch, as floats. Raises ValueError for a batch that does not give them."""
+        """Return the values of the confounder for one batch of n samples, unless a layer gives them.
+
+        The values are the input or the result of the user's callable, (n, ...) floating-point; or the class labels as
+        integers (n, 1). Raises ValueError if the batch does not give such values.
+        """
         if self.kind == "input":
             tensor = batch.input_tensor
             if tensor is None:
@@ -83,10 +92,17 @@ class Confounder:
 
 
 def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module]) -> tuple[Confounder, ...]:
-    """The confounders that the option names, in its order.
+    """Return the confounders that the option `confounder` names, in the order of the option.
 
-    Two callables of one name become "name" and "name#1". Raises ValueError for an unknown confounder, or one that is
-    given twice.
+    A callable with the name of an earlier confounder is called "name#k", where k is its position in the option, from 0.
+
+    Args:
+        option: the value that the user gave.
+        models: the networks by model name.
+
+    Raises:
+        ValueError: a confounder is unknown, or is given twice.
+        TypeError: a confounder is a TorchScript module.
     """
     found: dict[str, Confounder] = {}
     entries = option if isinstance(option, list | tuple) else [] if option is None else [option]
@@ -100,7 +116,7 @@ def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module
 
 
 def confounder_layers(confounders: Sequence[Confounder]) -> dict[str, list[str]]:
-    """For each model, the names of the modules whose outputs are confounders."""
+    """Return a dict from model names to lists of the names of the modules whose outputs are confounders."""
     found: dict[str, list[str]] = {}
     for model, layer in (one.layer for one in confounders if one.layer is not None):
         found.setdefault(model, []).append(layer.partition("#")[0])

@@ -1,4 +1,4 @@
-"""`describe`: the layers of one network, as one batch shows them, before anything is compared."""
+"""`describe`: runs one batch through a network and lists its layers, before anything is compared."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -30,23 +30,24 @@ class LayerDescription:
 
     name: str
     module: str
-    """class name of its module"""
+    """class name of the layer's module"""
     calls: int
-    """how often it runs in one forward pass; a result has one row for each call"""
+    """how often the layer runs in one forward pass; a result has one row for each call"""
     output: tuple[int, ...] | None
-    """shape of the tensor that is compared, samples first; None if there is no such tensor"""
+    """shape (n, ...) of the output tensor that is compared, for n samples; None if there is no such tensor"""
     dtype: str
     n_features: int | None
-    """p, the number of features of its representation (n, p)"""
+    """p, the number of features of the layer's representation (n, p); None if it has no representation"""
     chosen: bool
-    """whether it is compared by default"""
+    """whether the layer is compared by default"""
     reason: str | None = None
-    """why it would have no numbers in a result; None if it would have some"""
+    """the reason why the layer would have no numbers in a result; None if it would have numbers"""
     repeats: str | None = None
-    """an earlier layer whose output tensor it returns unchanged: such a layer is not chosen by default"""
+    """name of an earlier layer whose output tensor this layer returns unchanged, for which reason this layer is not
+    compared by default; None for other layers"""
 
     def cells(self) -> tuple[str, ...]:
-        """The texts of its row in the printed table, one for each of `COLUMNS`."""
+        """Return the texts of the layer's row in the printed table, one text for each of `COLUMNS`."""
         shape = "" if self.output is None else " × ".join(map(str, self.output))
         chosen = "yes" if self.chosen else ""
         if self.repeats is not None:
@@ -58,15 +59,18 @@ class LayerDescription:
 
 @dataclass(frozen=True)
 class Description:
-    """The layers of one network in execution order; layers that did not run come last. Made by `describe`."""
+    """The layers of one network, as `describe` found them by running one batch.
+
+    The layers are in execution order; layers that did not run come last.
+    """
 
     model: str
     n_samples: int
     layers: tuple[LayerDescription, ...]
     memory: MemoryEstimate
-    """memory of a comparison of the chosen layers by one measure, without the model and its activations"""
+    """memory that a comparison of the chosen layers by one measure needs beside the model and its activations"""
     warning: str | None
-    """a warning, when that is more than the free memory allows"""
+    """a warning if `memory` is too much for the free memory of the device, else None"""
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -74,14 +78,17 @@ class Description:
         return tuple(layer.name for layer in self.layers if layer.chosen)
 
     def __getitem__(self, name: str) -> LayerDescription:
-        """The layer of this name; raises KeyError if there is none."""
+        """Return the description of the layer with this name; raise KeyError if there is no such layer."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
         raise KeyError(name)
 
     def to_dataframe(self) -> Any:
-        """The table as a `pandas.DataFrame`, one row for each layer. Needs the extra "frames"."""
+        """Return the descriptions as a `pandas.DataFrame` with one row for each layer, indexed by the layers' names.
+
+        Raises ImportError if pandas, which the extra "frames" installs, is missing.
+        """
         try:
             import pandas
         except ImportError as problem:
@@ -145,9 +152,9 @@ def describe(
 ) -> Description:
     """Run one batch through a network and list all its layers in execution order.
 
-    For each layer: how often it runs in the forward pass, the shape of the output that is compared, the number p of
-    features of its representation (n, p), whether it is compared by default, and, if it would have no numbers, why.
-    The network is not changed.
+    The `Description` says for each layer how often it runs in the forward pass, the shape of the output that is
+    compared, the number p of features of its representation (n, p) for n samples, whether it is compared by default,
+    and, if it would have no numbers in a result, why. The network is not changed.
 
     Args:
         model: an `nn.Module`, or a `SimilarityModel`. The layers of a `SimilarityModel` count as the default choice.

@@ -1,4 +1,4 @@
-"""The option `device`: on which device each network runs."""
+"""The option `device`: the device on which each network runs."""
 
 import torch
 
@@ -8,7 +8,11 @@ Device = torch.device | str | None
 
 
 def choose_device(device: Device, network: torch.nn.Module | None = None) -> torch.device:
-    """The device asked for; else the accelerator that holds the network; else CUDA, then MPS, then the CPU."""
+    """Return the device on which a network runs.
+
+    This is `device`, if it is given; else the accelerator that holds the network; else the first of CUDA, MPS and the
+    CPU that is available.
+    """
     if device is not None:
         return _with_index(torch.device(device))
     current = None if network is None else single_device(network)
@@ -20,7 +24,10 @@ def choose_device(device: Device, network: torch.nn.Module | None = None) -> tor
 
 
 def check_device(device: Device, model: str) -> None:
-    """Raise ValueError for a name that torch does not know, or a device that this machine does not have."""
+    """Raise ValueError if torch does not know the device, or if this machine does not have it.
+
+    `model` is the name of the model that the error message mentions.
+    """
     if device is None:
         return
     try:
@@ -37,7 +44,10 @@ def check_device(device: Device, model: str) -> None:
 
 
 def _with_index(device: torch.device) -> torch.device:
-    """ "cuda" with the index of the current device, as tensors have it: "cuda" and "cuda:0" compare unequal."""
+    """Return the device "cuda" with the index of the current CUDA device ("cuda:0"), and other devices unchanged.
+
+    The device of a CUDA tensor always has an index, and torch regards "cuda" and "cuda:0" as different.
+    """
     if device.type == "cuda" and device.index is None and torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     return device

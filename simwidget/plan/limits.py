@@ -7,15 +7,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Limits:
-    """The run ends at the first limit that is reached. None is no limit."""
+    """The limits of a run, which ends when the first of them is reached. A limit that is None does not apply."""
 
     max_batches: int | None = None
     max_samples: int | None = None
     max_seconds: float | None = None
     until: float | None = None
-    """the standard error below which cells are precise enough"""
+    """the standard error below which the value of a cell is precise enough"""
     until_quantile: float = 1.0
-    """the share of cells that must be that precise, in (0, 1]"""
+    """the share of cells, in (0, 1], whose standard errors must be below `until`"""
 
     def check(self) -> None:
         """Raise ValueError for a value that cannot be a limit."""
@@ -35,12 +35,19 @@ class Limits:
             )
 
     def as_given(self) -> dict[str, Any]:
-        """The limits that were given, without `max_batches`, for the provenance of the result."""
+        """Return the limits that the user gave, by option name, as the provenance of a result records them.
+
+        `max_batches` is left out, since the provenance always records it. `until_quantile` is included only with
+        `until`.
+        """
         asked = {name: value for name, value in vars(self).items() if value is not None and name != "max_batches"}
         return asked if "until" in asked else {name: one for name, one in asked.items() if name != "until_quantile"}
 
     def reached(self, n_batches: int, n_samples: int, seconds: float) -> str | None:
-        """The limit on length that is reached, as "max_batches=100"; None while there is none."""
+        """Return the limit of batches, samples or seconds that the run has reached, as text: "max_batches=100".
+
+        The arguments are what the run has processed so far. Return None if it has not reached such a limit.
+        """
         for name, value in (("max_batches", n_batches), ("max_samples", n_samples), ("max_seconds", seconds)):
             limit = getattr(self, name)
             if limit is not None and value >= limit:
@@ -48,9 +55,13 @@ class Limits:
         return None
 
     def batches_needed(self, n_batches: int, n_samples: int, seconds: float, by_errors: int | None) -> int | None:
-        """An estimate of how many batches the run takes in all until it reaches a limit, at its present pace.
+        """Estimate the total number of batches after which the run reaches a limit other than `max_batches`.
 
-        `by_errors` is the estimate for the standard errors. `max_batches` is not among these limits: it is known.
+        The run is assumed to go on at its present pace. Return None if there is nothing to estimate from.
+
+        Args:
+            n_batches, n_samples, seconds: what the run has processed so far.
+            by_errors: the number of batches after which the standard errors will be below `until`, if it is known.
         """
         needed = [] if by_errors is None else [by_errors]
         if self.max_samples is not None and n_samples:

@@ -1,4 +1,4 @@
-"""Estimates of the memory of a run, without its models and their activations, and advice when it does not fit."""
+"""Estimates of the memory that a run needs beside its models and activations, and advice if memory is too small."""
 
 import os
 from collections.abc import Mapping
@@ -17,14 +17,16 @@ SAFE_SHARE = 0.8
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes that a run needs at its peak, by purpose."""
+    """Bytes of memory that a run needs at its peak beside its models and their activations, by purpose."""
 
     sums: int
-    """the sums of products, a copy of them for displays, and their history"""
+    """bytes of the sums from which estimates are computed, of a copy of these sums for displays, and of their earlier
+    values for convergence curves"""
     grams: int
-    """the Gram matrices of one block, their centred copy and rows, and the latest ones, which displays read"""
+    """bytes of the Gram matrices of one set of samples for all layers, of the centred copies and vectors made from
+    them, and of the previous Gram matrices, which displays read"""
     joined: int
-    """representations of batches that wait to be joined into a Gram matrix"""
+    """bytes of the representations of small batches that wait to be joined into larger Gram matrices"""
 
     @property
     def total(self) -> int:
@@ -41,14 +43,15 @@ class MemoryEstimate:
 def estimate_memory(
     n_rows: int, n: int, *, n_row_maps: int = 1, pending_bytes: int = 0, joins_batches: bool = False, itemsize: int = 4
 ) -> MemoryEstimate:
-    """The memory of a run whose Gram matrices are (n, n).
+    """Estimate the memory of a run whose Gram matrices are (n, n).
 
     Args:
-        n_rows: layers and confounders.
-        n: samples of a Gram matrix.
-        n_row_maps: row maps (of Gram matrices to rows) that the measures use; each has its own sums.
-        pending_bytes: bytes of all representations of the n samples.
-        joins_batches: whether several batches are joined into a Gram matrix, so that these representations wait.
+        n_rows: number of layers and confounders together.
+        n: number of samples of a Gram matrix.
+        n_row_maps: number of different ways in which the measures turn Gram matrices into vectors. Each has sums of its
+            own.
+        pending_bytes: bytes of the representations that wait to be joined into Gram matrices.
+        joins_batches: whether several batches are joined into a Gram matrix; if not, `pending_bytes` is ignored.
         itemsize: bytes of a number in a Gram matrix.
 
     >>> estimate_memory(n_rows=50, n=64).total < 2**24 < estimate_memory(n_rows=1000, n=64).total
@@ -74,7 +77,10 @@ def bytes_free(device: torch.device) -> int | None:
 
 
 def _cpu_bytes_free() -> list[int]:
-    """Upper bounds of the free memory: that of the system, and what is left of the container's limit."""
+    """Return upper bounds of the free main memory in bytes; the list is empty if none is known.
+
+    The bounds are what the system reports as available and what remains of the container's memory limit.
+    """
     found = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -93,7 +99,16 @@ def _cpu_bytes_free() -> list[int]:
 
 
 def memory_warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: int) -> str | None:
-    """The warning, with the most effective remedy, for a run that needs too much of the `free` bytes, else None."""
+    """Return a warning if a run needs more than `SAFE_SHARE` of the free memory, else None.
+
+    The warning names the most effective remedy.
+
+    Args:
+        estimate: the memory that the run needs.
+        free: the free memory in bytes; None if it is unknown, and then there is no warning.
+        n_rows: number of layers and confounders together.
+        n: number of samples of a Gram matrix.
+    """
     if free is None or estimate.total <= SAFE_SHARE * free:
         return None
     parts = {
@@ -109,7 +124,10 @@ def memory_warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: i
 
 
 def out_of_memory_advice(n: int, options: Mapping[str, Any]) -> str:
-    """What to do when a forward pass of n samples ran out of memory, given the options of `compare`."""
+    """Return advice for a forward pass of n samples that ran out of memory.
+
+    The advice depends on the `options` of `compare`, given by name.
+    """
     unbiased = options.get("unbiased") and options.get("average") == "hsic"
     halves = f"batches of {n // 2} samples" if n > 1 else "a smaller input"
     joined = " (gram_batch= joins them again)" if n > 1 else ""
@@ -120,7 +138,7 @@ def out_of_memory_advice(n: int, options: Mapping[str, Any]) -> str:
 
 
 def format_bytes(n_bytes: int) -> str:
-    """A number of bytes as text, in decimal units.
+    """Return a number of bytes as text with three digits and a decimal unit, in which 1 kB is 1000 B.
 
     >>> format_bytes(3_200_000_000), format_bytes(45_000)
     ('3.2 GB', '45 kB')

@@ -1,4 +1,7 @@
-"""The networks that a comparison runs: models that share a module share one, unless they are run in different ways."""
+"""The networks that a comparison runs.
+
+Models that share an `nn.Module` share one network, unless their options make them run in different ways.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,37 +25,40 @@ from simwidget.text.errors import add_place
 
 @dataclass
 class Network:
-    """One network and how it is run and read. Several models of the comparison may share it."""
+    """One `nn.Module` with all that is needed to run it on batches and to read the outputs of its layers.
+
+    Several models of a comparison may share one network.
+    """
 
     module: nn.Module
     models: tuple[str, ...]
     device: torch.device
     caller: Caller
     readings: Mapping[str, Reading]
-    """for each hooked layer, in module order, how its output becomes a representation"""
+    """for each layer that gets a hook, how its output becomes a representation"""
     kinds: Mapping[str, str]
-    """for each hooked layer, the class name of its module"""
+    """for each layer that gets a hook, the class name of its module"""
     containers: frozenset[str]
-    """the layers that have submodules"""
+    """names of the layers that have submodules"""
     batch_dim: int
-    """the dimension of the samples in the tensors of its batches"""
+    """dimension of the network's input tensors that indexes the samples"""
     prepare: Callable[[Any], Any] | None = None
-    """makes its batch from the loader's batch; None to use the loader's"""
+    """the user's function that makes the network's batch from the loader's; if None, the loader's is used"""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of its hooked layers."""
+        """The names of the layers that get a hook."""
         return tuple(self.readings)
 
     @property
     def model(self) -> str:
-        """The name for messages: that of its first model."""
+        """The name of the network in messages: that of the first model that uses it."""
         return self.models[0]
 
     def make_batch(self, raw: Any, index: int) -> Batch:
-        """Its `Batch` from batch number `index` of the loader.
+        """Return the network's `Batch`, made from `raw`, the loader's batch with the number `index`.
 
-        Raises TypeError if that, or what `prepare` makes of it, holds no input for a network.
+        Raises TypeError if `raw`, or the result of the user's function `prepare`, holds no input for a network.
         """
         model_input = raw
         if self.prepare is not None:
@@ -75,15 +81,15 @@ class Network:
 
 @dataclass(frozen=True)
 class PlannedModel:
-    """One model of the comparison, with the options that are given for each model."""
+    """One model of a comparison, with the options that may differ between models."""
 
     model: SimilarityModel
     device: torch.device
     inputs: Callable[[Any], Any] | None
-    """makes the model's batch from the loader's batch"""
+    """the user's function that makes the model's batch from the loader's batch; if None, the loader's batch is used"""
     forward: Forward | None
     confounder_layers: Sequence[str]
-    """layers whose outputs are confounders, compared or not"""
+    """names of the layers whose outputs are confounders; such a layer need not be compared"""
 
     @property
     def name(self) -> str:
@@ -95,15 +101,16 @@ class PlannedModel:
 
     @property
     def hooked_layers(self) -> list[str]:
-        """The chosen layers and the confounder layers, each once."""
+        """The names of the compared layers and of the confounder layers, each name once."""
         return list(dict.fromkeys((*self.model.layer_names, *self.confounder_layers)))
 
 
 def networks_of(models: Sequence[PlannedModel], options: ReadingOptions) -> list[Network]:
-    """The networks to run, each with the layers that any of its models needs.
+    """Return the networks to run, each with all layers that its models need.
 
-    Models that share a module share its network and are run once, unless they differ in `inputs`, `forward` or device,
-    or a pattern of `representation` or `batch_dim` is about the layers of one model.
+    Models that share an `nn.Module` share a network, which runs once for all of them. They get separate networks if
+    they differ in `inputs`, `forward` or device, or if a pattern in `representation` or `batch_dim` names a single
+    model.
     """
     groups: dict[Any, list[PlannedModel]] = {}
     for model in models:

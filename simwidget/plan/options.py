@@ -1,4 +1,4 @@
-"""`Options`: the keyword arguments of `compare`. `Plan`: the same, checked against the models and resolved."""
+"""`Options`: the keyword arguments of `compare`. `Plan`: what a comparison does, once these arguments are checked."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -32,7 +32,7 @@ InputsOption = Inputs | Sequence[Inputs | None] | Mapping[str, Inputs] | None
 
 @dataclass(frozen=True)
 class Options:
-    """The keyword arguments of `compare` as they were given; `compare` documents each."""
+    """The keyword arguments of `compare`, as the user gave them. The docstring of `compare` explains each argument."""
 
     measures: Sequence[str] | str = ("cka", "dcka")
     device: DeviceOption = None
@@ -62,7 +62,7 @@ class Options:
         return Limits(self.max_batches, self.max_samples, self.max_seconds, self.until, self.until_quantile)
 
     def plan(self, models: Sequence[SimilarityModel]) -> "Plan":
-        """Check every option against the models and resolve it.
+        """Check every option for the given models and return the resulting `Plan`.
 
         Raises ValueError or TypeError for the first option that is wrong; the message says what to give instead.
         """
@@ -128,7 +128,7 @@ class Options:
         )
 
     def _check_values(self) -> None:
-        """Check the options that do not depend on the models."""
+        """Raise ValueError or TypeError if an option that does not depend on the models has a wrong value."""
         for option, least in (("gram_batch", 1), ("positions", 4), ("seed", 0)):
             value = getattr(self, option)
             is_valid = isinstance(value, int) and not isinstance(value, bool) and value >= least
@@ -161,7 +161,7 @@ class Options:
 
 @dataclass(frozen=True)
 class CheckpointOptions:
-    """Where and how often a run writes its state to disk."""
+    """The file to which a run writes its state, and how often it is written."""
 
     path: str | PathLike[str]
     seconds: float
@@ -170,17 +170,17 @@ class CheckpointOptions:
 
 @dataclass(frozen=True)
 class Plan:
-    """A comparison whose options are checked: what is run, how it is read, and when it ends."""
+    """A comparison whose options are checked: what is run, how outputs are read, and when the run ends."""
 
     models: tuple[SimilarityModel, ...]
     networks: tuple[Network, ...]
     measures: tuple[Measure, ...]
     confounders: tuple[Confounder, ...]
     device: torch.device
-    """the device of the sums: that of the first model"""
+    """the device of the sums from which results are computed: the device of the first model"""
     grams: GramOptions
     positions: PositionOptions | None
-    """how positions are drawn, where tokens or positions are the samples; else None"""
+    """how positions are drawn if each token or position is a sample, else None"""
     limits: Limits
     checkpoint: CheckpointOptions | None
     auto_batch: bool
@@ -190,14 +190,23 @@ class Plan:
     """the options as the provenance of a result records them: resolved names and numbers"""
 
     def network_of(self, model: str) -> int:
-        """The position in `networks` of the network that runs a model."""
+        """Return the position in `networks` of the network that runs the model with this name."""
         return next(position for position, network in enumerate(self.networks) if model in network.models)
 
 
 def per_model(option: str, value: Any, names: Sequence[str], is_valid: Callable[[Any], bool]) -> dict[str, Any]:
-    """The value of an option for each model, from one value for all, a sequence in the models' order, or a mapping.
+    """Return the value of an option for each model, as a dict from model names to values.
 
-    Raises ValueError for a wrong number of values or an unknown model, and TypeError for a value that is not valid.
+    Args:
+        option: the name of the option, for error messages.
+        value: what the user gave: one value for all models, a list or tuple in the order of the models, or a mapping
+            from model names to values. A model that the mapping lacks gets None.
+        names: the names of the models.
+        is_valid: returns whether a value is acceptable; None always is.
+
+    Raises:
+        ValueError: the number of values is wrong, or a model's name is unknown.
+        TypeError: a value is not valid.
     """
     if isinstance(value, Mapping):
         for name in value:

@@ -13,30 +13,40 @@ BatchDim = None | int | Mapping[str, int]
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How a layer's output (n, ...) becomes its representation (n, p), for every layer of every model."""
+    """How the output (n, ...) of each layer of each model becomes the representation (n, p) of that layer.
+
+    n is the number of samples, and p the number of features.
+    """
 
     representations: Representations
     batch_dim: BatchDim
     position_representation: Representation | None
-    """ "tokens" or "positions" if these are the samples, else None"""
+    """ "tokens" or "positions" if each token or position is a sample, else None"""
 
     @staticmethod
     def of(
         representations: Representations, batch_dim: BatchDim, models: Sequence[SimilarityModel]
     ) -> "ReadingOptions":
-        """Raise ValueError for a `batch_dim` that cannot be a dimension, or a pattern that matches no chosen layer."""
+        """Check the option `batch_dim` for the given models and return both options as a `ReadingOptions`.
+
+        Raises ValueError for a `batch_dim` that is not a dimension, or for a pattern in it that matches no layer to
+        compare.
+        """
         _check_batch_dim(batch_dim, models)
         chosen = (representations.for_layer(model.model_name, layer) for model in models for layer in model.layer_names)
         return ReadingOptions(representations, batch_dim, next((one for one in chosen if one in BY_POSITION), None))
 
     @property
     def names_models(self) -> bool:
-        """Whether a pattern names a model ("model:layer"), so that one module may be read in two ways."""
+        """Whether a layer pattern in either option names a model, as "model:layer".
+
+        If so, two models that share a module may need different representations of the same layer.
+        """
         by_model = isinstance(self.batch_dim, Mapping) and ":" in "".join(map(str, self.batch_dim))
         return self.representations.names_models or by_model
 
     def representation_of(self, model: str, layer: str) -> Representation:
-        """The representation of a layer, chosen or confounder."""
+        """Return the representation of a layer that is compared or is a confounder."""
         representation = self.representations.for_layer(model, layer)
         # a layer that is only a confounder may match no pattern
         if self.position_representation is not None and representation not in BY_POSITION:
@@ -44,10 +54,11 @@ class ReadingOptions:
         return representation
 
     def dims_of(self, model: str, layer: str, sequence_first: bool) -> tuple[tuple[int, ...], bool]:
-        """The dimensions that may hold the samples of a layer's output, and whether the user gave them.
+        """Return the dimensions of a layer's output that may index the samples, and whether the user specified them.
 
-        The first of them whose length is the number of samples is taken. `sequence_first` says whether the output is
-        (tokens, n, features), as in torch's `batch_first=False` modules.
+        The dimensions are in order of preference: the first whose length is the number of samples is used.
+        `sequence_first` says whether the output is (tokens, samples, features), as in torch modules with
+        `batch_first=False`.
         """
         if isinstance(self.batch_dim, Mapping):
             for pattern, dim in self.batch_dim.items():

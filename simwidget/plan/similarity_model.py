@@ -26,16 +26,17 @@ class SimilarityModel:
     Args:
         model: the network. For a compiled or data-parallel model, the module inside it is used, because only its hooks
             are called.
-        model_name: the name in results and on axes; by default the class name.
-        layers_to_include: the layers whose module names contain one of these substrings, as in simtorch.
+        model_name: the name in results and displays; by default the class name of the network.
+        layers_to_include: substrings, as in simtorch. The layers are all modules whose names contain one of them.
         device: the device on which `representations` runs the network. A comparison has its own `device` option.
-        layers: the layers as exact module names and globs (`"layer3.*"`), instead of `layers_to_include`. If neither
-            is given, the layers are the modules that have parameters of their own, and the outputs of blocks.
+        layers: exact module names and globs (`"layer3.*"`) that choose the layers, instead of `layers_to_include`. If
+            neither argument is given, the layers are the modules that have parameters of their own, and the blocks:
+            modules that have submodules and a `forward` of their own.
 
     Raises:
-        ValueError: a substring or pattern that matches no module (the message suggests similar names); or a layer that
-            is not initialised, such as a lazy module before its first batch.
-        TypeError: the model is not an `nn.Module`, or all its layers are TorchScript, which runs without hooks.
+        ValueError: a substring or pattern matches no module (the message suggests similar names); a lazy module is not
+            initialised yet; or the network has no submodules.
+        TypeError: the model is not an `nn.Module`; or its layers are TorchScript modules, which run without hooks.
 
     >>> from torch import nn
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -89,7 +90,7 @@ class SimilarityModel:
         return model
 
     def renamed(self, name: str, layers: Sequence[str] | None = None) -> "SimilarityModel":
-        """The same network with another name and, if given, other layers."""
+        """Return a `SimilarityModel` of the same network with another name and, if given, other layers."""
         if layers is not None:
             return SimilarityModel(self.model, name, device=self.device, layers=layers)
         other = copy(self)
@@ -98,13 +99,18 @@ class SimilarityModel:
 
     @property
     def n_layers(self) -> int:
-        """The number of chosen modules. A module that runs several times in a forward pass has as many rows."""
+        """The number of chosen modules.
+
+        A result has more layers than this if a module runs several times in a forward pass: each call counts there.
+        """
         return len(self.layer_names)
 
     def representations(self, inputs: Any) -> dict[str, Tensor]:
-        """Copies of the outputs (n, ...) of the chosen layers for one batch, in execution order.
+        """Return copies of the output tensors (n, ...) of the chosen layers for one batch of n samples.
 
-        For looking at a few samples by hand: all copies are in memory at once, which a comparison avoids.
+        The dict has the layers' names as keys, in execution order; layers without such a tensor are left out. The
+        method is meant for looking at a few samples by hand: all copies are in memory at once, which a comparison
+        avoids.
         """
         outputs: dict[str, Tensor] = {}
         batch = parse_batch(inputs, 0)

@@ -1,4 +1,4 @@
-"""The numbers of one measure on one pair of models, and the description of a measure."""
+"""`Cells`: the values of one measure for two models. `MeasureInfo`: the description of a measure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Cells:
-    """One measure on one pair of models; all arrays are (layers of the first, layers of the second)."""
+    """Values, standard errors and reliability flags of one measure for one pair of models.
+
+    All arrays are (layers of the first model, layers of the second model) and read-only.
+    """
 
     values: NDArray[np.float64]
     stderr: NDArray[np.float64]
-    """NaN with fewer than two groups of batches"""
+    """standard errors of `values`; NaN if fewer than two groups of batches have data"""
     dominated: NDArray[np.bool_]
-    """cells of which one group of batches contributes more than half of the variance"""
+    """True where the standard error is unreliable: one group of batches contributes more than half of the variance"""
 
     def __post_init__(self) -> None:
         for array in (self.values, self.stderr, self.dominated):
@@ -23,20 +26,21 @@ class Cells:
 
     @property
     def swapped(self) -> "Cells":
-        """The cells of the pair in the other order."""
+        """The same numbers with the two models in the opposite order: all arrays transposed."""
         return Cells(self.values.T, self.stderr.T, self.dominated.T)
 
 
 @dataclass(frozen=True)
 class MeasureInfo:
-    """What readers must know about a measure: its name, its direction, its degrees of freedom, and missing layers."""
+    """The description of a measure or a difference: name, direction, degrees of freedom, and missing layers."""
 
     title: str
-    """how displays write the name"""
+    """the name, such as "dCKA", that displays show for the measure"""
     kind: str
-    """whether high values ("similarity") or low values ("distance") mean that two layers are alike; or "difference",
-    one measure minus another"""
+    """ "similarity" (high values mean that two layers are alike), "distance" (low values mean that they are alike) or
+    "difference" (one measure minus another)"""
     df: float
-    """degrees of freedom of the t intervals, the same for every pair of layers; NaN with fewer than two groups"""
+    """degrees of freedom of the t intervals, the same for every pair of layers; NaN if fewer than two groups of batches
+    have data"""
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """model -> layer -> why all cells of the layer are NaN"""
+    """model name -> layer name -> the reason why all values of the layer are NaN"""

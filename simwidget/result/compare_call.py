@@ -1,4 +1,4 @@
-"""The call of `compare` that repeats the run of a result, as Python code."""
+"""Python code of the call of `compare` that repeats the run of a result."""
 
 import builtins
 import keyword
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from simwidget.result.similarity_result import SimilarityResult
 
 LINE_WIDTH = 100
-"""Longest line, in characters."""
+"""Width, in characters, at which the lines of a report are wrapped."""
 DEFAULTS: dict[str, Any] = {
     "measures": ["cka", "dcka"],
     "representation": "flatten",
@@ -26,17 +26,18 @@ DEFAULTS: dict[str, Any] = {
     "positions": 256,
     "seed": 0,
 }
-"""The default values of options of `compare`, in the form in which a provenance records them."""
+"""Default values of options of `compare`, in the form in which the provenance of a result records options."""
 FUNCTIONS = ("inputs", "forward")
 """Options of `compare` whose values are functions, one for each model."""
 REPRESENTATIONS = ("flatten", "mean", "cls", "last", "tokens", "positions")
-"""Names of built-in representations; a provenance records any other representation by the name of its function."""
+"""Names of the built-in representations. A provenance records any other representation by the name of its function."""
 
 
 def compare_call(result: "SimilarityResult") -> list[str]:
-    """Python code, line by line, that calls `compare` as the run of this result did.
+    """Return the lines of Python code that call `compare` with the options of the run that made a result.
 
-    The lines are an import, comments on what the result does not record, and the call without default options.
+    The lines are an import of simwidget, comments on what the result does not record, and the call, which leaves out
+    options that have their default values.
     """
     options = get_mapping(result.provenance, "options")
     functions: list[str] = []
@@ -76,7 +77,7 @@ def _comment(text: str) -> list[str]:
 
 
 def _option_as_python(key: str, value: Any, result: "SimilarityResult", functions: list[str]) -> str:
-    """The value of an option as Python code; names of functions in it are appended to `functions`."""
+    """Return the value of the option `key` as Python code; append names of functions in the value to `functions`."""
     if key == "confounder" and isinstance(value, list):
         each = [_as_python(one) if _is_confounder(one, result) else _function_name(one, functions) for one in value]
         return each[0] if len(each) == 1 else f"[{', '.join(each)}]"
@@ -92,20 +93,23 @@ def _option_as_python(key: str, value: Any, result: "SimilarityResult", function
 
 
 def _is_confounder(name: Any, result: "SimilarityResult") -> bool:
-    """Whether a recorded confounder is a built-in choice or a layer; otherwise it is the name of a function."""
+    """Whether a recorded confounder is a built-in choice or a layer. If not, it is the name of a function."""
     layers = {layer for model in result.models for own in result.layers(model) for layer in (own, f"{model}:{own}")}
     return name in ("input", "labels") or (isinstance(name, str) and ("." in name or ":" in name or name in layers))
 
 
 def _function_name(name: Any, functions: list[str]) -> str:
-    """The name of a function if it can be used as a variable, else a placeholder; it is appended to `functions`."""
+    """Return the name of a function if it can be used as a variable, else "your_function".
+
+    The recorded name is appended to the list `functions` in both cases.
+    """
     functions.append(str(name))
     is_usable = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
     return name if is_usable and not hasattr(builtins, name) else "your_function"
 
 
 def _as_python(value: Any) -> str:
-    """The value as Python code, with double quotes if the text contains no quotes."""
+    """Return a value as Python code; a string that contains no quotes is written in double quotes."""
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_as_python(key)}: {_as_python(one)}' for key, one in value.items())}}}"
     if isinstance(value, tuple):
@@ -115,6 +119,9 @@ def _as_python(value: Any) -> str:
 
 
 def get_mapping(about: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """The mapping under a key, or an empty one if there is none: the provenance of a file may hold anything."""
+    """Return `about[key]` if it is a mapping, else an empty mapping.
+
+    `about` may be the provenance of a file, whose values may have any type.
+    """
     found = about.get(key)
     return found if isinstance(found, Mapping) else {}

@@ -1,41 +1,49 @@
-"""The blocks of a network from the dotted names of its layers, and the rows of an axis when some blocks are folded."""
+"""`LayerTree`: groups the layers of a network into blocks, which can be folded on the axes of a heatmap.
+
+A block is a module that contains several layers. On an axis each layer has a row, unless its block is folded: a folded
+block has one row for all its layers. An open block shows a row for each layer and each folded block inside it.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_ROWS = 25
-"""Largest number of rows that an axis shows at first, if folding can achieve that."""
+"""Largest number of rows that an axis of a heatmap shows at first, if folding blocks can achieve that."""
 MIN_ROWS = 12
 """If opening whole levels of blocks gives fewer rows than this, some blocks of the next level are opened too."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A module that contains at least two layers of the axis."""
+    """A module that contains at least two of the layers on an axis of a heatmap."""
 
     path: str
-    """dotted name"""
+    """dotted name of the module"""
     members: tuple[int, ...]
-    """positions of its layers, its own output included"""
+    """positions of the block's layers in the list of all layers, including the output of the block itself"""
     representative: int
-    """position of the layer shown when the block is folded: its own output if that is a layer, else its last layer"""
+    """position of the layer that is shown when the block is folded: the output of the block itself if that is a layer,
+    else the last layer of the block"""
     depth: int
-    """number of blocks that contain it"""
+    """number of blocks that contain this block; 0 for an outermost block"""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of an axis."""
+    """One row of an axis of a heatmap: a layer, or a folded block, which is represented by one of its layers."""
 
     index: int
-    """position of the layer"""
+    """position of the row's layer in the list of all layers"""
     folded: str | None = None
-    """path of the folded block that this row represents, if it represents one"""
+    """path of the folded block that this row represents; None for a layer outside folded blocks"""
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """The range of consecutive rows that belong to an open block; both ends included."""
+    """The range of consecutive rows of an axis that belong to one open block.
+
+    `path` and `depth` are those of the block. `first` and `last` are row numbers from 0, both included in the range.
+    """
 
     path: str
     first: int
@@ -44,11 +52,14 @@ class Bracket:
 
 
 class LayerTree:
-    """The blocks of a list of layers, from their dotted names.
+    """The blocks of a list of layers, found from the layers' dotted names.
 
-    A block is a prefix of names, ending at a dot or at the end, that at least two layers share. Of several blocks with
-    the same layers only the innermost is kept. `js/map/layer_tree.ts` implements the same for the page, and
-    `tests/layer_trees.json` tests both.
+    A block is a dotted prefix that at least two layers share, such as "layer3.0"; a layer whose whole name is the
+    prefix counts. If several blocks contain the same layers, only the innermost block is kept. `js/map/layer_tree.ts` does
+    the same for the page; `tests/layer_trees.json` holds cases by which both are tested.
+
+    Args:
+        names: the dotted names of the layers, in the order of the axis.
 
     >>> tree = LayerTree(["stem", "one.conv", "one.norm", "one", "two.conv", "two.norm"])
     >>> [block.path for block in tree.blocks.values()]
@@ -78,18 +89,18 @@ class LayerTree:
 
     @property
     def depth(self) -> int:
-        """Number of levels of blocks."""
+        """Number of levels of nested blocks; 0 if there are no blocks."""
         return max((block.depth + 1 for block in self.blocks.values()), default=0)
 
     def to_depth(self, depth: int) -> list[str]:
-        """Paths of the blocks of the outermost `depth` levels."""
+        """Return the paths of all blocks in the outermost `depth` levels."""
         return [block.path for block in self.blocks.values() if block.depth < depth]
 
     def default_open(self) -> list[str]:
-        """Paths of the blocks that are open at first, which gives about 25 rows.
+        """Return the paths of the blocks that are open when a heatmap is first shown.
 
-        As many whole levels as fit into `MAX_ROWS` rows; if that gives fewer than `MIN_ROWS` rows, also the smallest
-        blocks of the next level, as far as they fit.
+        As many whole levels of blocks are opened as fit into `MAX_ROWS` rows. If that gives fewer than `MIN_ROWS` rows,
+        blocks of the next level are opened too, the smallest first, as long as the rows fit into `MAX_ROWS`.
         """
         fitting = [k for k in range(self.depth + 1) if len(self.entries(self.to_depth(k))) <= MAX_ROWS]
         depth = max(fitting, default=0)
@@ -102,7 +113,11 @@ class LayerTree:
         return opened
 
     def entries(self, open_blocks: Iterable[str]) -> list[Entry]:
-        """The rows of the axis: layers outside folded blocks, and for each folded block its representative."""
+        """Return the rows of the axis, from top to bottom, if only the blocks with the paths `open_blocks` are open.
+
+        Each layer outside folded blocks has a row. Each folded block has one row, at the place of its representative
+        layer; blocks inside a folded block have none.
+        """
         opened = set(open_blocks)
         found = []
         for index, name in enumerate(self.names):
@@ -114,7 +129,11 @@ class LayerTree:
         return found
 
     def brackets(self, entries: Sequence[Entry]) -> list[Bracket]:
-        """The ranges of at least two consecutive rows in one open block, in order of rows, outer blocks first."""
+        """Return the ranges of at least two consecutive rows that belong to the same open block.
+
+        `entries` are the rows of the axis. The ranges are sorted by their first row; of two ranges with the same first
+        row, the range of the outer block comes first.
+        """
         found: list[Bracket] = []
         started: dict[str, int] = {}
         for position in range(len(entries) + 1):
@@ -135,7 +154,7 @@ class LayerTree:
 
 
 def paths_of(name: str) -> list[str]:
-    """All prefixes of a dotted name that end before a dot, and the name itself.
+    """Return all prefixes of a dotted name that end before a dot, shortest first, and then the name itself.
 
     >>> paths_of("a.b.c")
     ['a', 'a.b', 'a.b.c']

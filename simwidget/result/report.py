@@ -1,4 +1,4 @@
-"""The report of a result: how it was made, as text."""
+"""The report of a result: a text that says how the result was made."""
 
 import math
 import textwrap
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NOT_RECORDED = "not recorded"
 MAX_LABEL_WIDTH = 26
-"""Characters of a label; a longer one has its text on the next line."""
+"""Largest width of the column of labels, in characters. A longer label has a line of its own, above its text."""
 OPTION_TEXTS = {
     ("unbiased", True): "yes: HSIC_1, with zeroed diagonals",
     ("unbiased", False): "no: HSIC_0",
@@ -25,14 +25,14 @@ OPTION_TEXTS = {
     ("batch_dim", None): "detected automatically",
 }
 IN_OTHER_SECTIONS = {"simwidget", "torch", "python", "options", "loader", "n_batches", "n_samples", "models"}
-"""Keys of the provenance that the section "run" leaves to other sections."""
+"""Keys of a provenance that the report's section "run" leaves out, because other parts of the report show them."""
 
 Rows = Iterable[tuple[str, str]]
-"""Labels with their texts: the lines of a section."""
+"""The content of one section of a report: pairs of a label and its text."""
 
 
 def format_report(result: "SimilarityResult") -> str:
-    """See `SimilarityResult.report`."""
+    """Return the report of a result as text; `SimilarityResult.report` documents what it contains."""
     about = result.provenance
     titles = " and ".join(result.title(measure) for measure in result.measures)
     models = " × ".join(result.models) if len(result.models) < 4 else f"{len(result.models)} models"
@@ -98,7 +98,10 @@ def _options(about: Mapping[str, Any]) -> Rows:
 
 
 def _reasons(result: "SimilarityResult") -> Rows:
-    """Layers without numbers, grouped by their reason."""
+    """Yield the content of the section "layers without numbers" as pairs of a label and a text.
+
+    The label names a measure and a model. The text is a reason, followed by the names of all layers that it applies to.
+    """
     for measure in result.measures:
         for model in result.models:
             together: dict[str, list[str]] = {}
@@ -112,7 +115,7 @@ def _reasons(result: "SimilarityResult") -> Rows:
 
 
 def _recorded(about: Mapping[str, Any], key: str) -> str:
-    """The value of a key as text, or "not recorded"."""
+    """Return the value of a key of the provenance as text, or "not recorded" if the key is missing."""
     return _as_text(about[key]) if key in about else NOT_RECORDED
 
 
@@ -129,7 +132,10 @@ def _as_text(value: Any) -> str:
 
 
 def _seconds(value: Any) -> str:
-    """A duration as "3.2 s" or "4 min 5 s"; a provenance may also hold other values there."""
+    """Return a number of seconds as text, such as "3.2 s" or "4 min 5 s".
+
+    A value that is not a number, as a file may contain, is returned as text without a unit.
+    """
     known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
     if not known:
         return _as_text(value)
@@ -138,7 +144,10 @@ def _seconds(value: Any) -> str:
 
 
 def _section(title: str, rows: Rows) -> list[str]:
-    """The lines of a section: a heading, then each label with its text beside it; no lines if there are no rows."""
+    """Return the lines of one section of a report: an empty line, the title, then each label with its text beside it.
+
+    Without rows the section has no lines, not even a title.
+    """
     labelled = [(printable(label), printable(text)) for label, text in rows]
     if not labelled:
         return []

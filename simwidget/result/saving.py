@@ -30,11 +30,14 @@ FORMAT = 1
 KINDS = ("similarity", "distance", "difference")
 PARTS = ("values", "stderr", "dominated")
 ARRAY_NAME = re.compile(rf"(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/({'|'.join(PARTS)})")
-"""The name of an array: position of its measure in `info`, positions of its two models, and one of `PARTS`."""
+"""Pattern of an array's name, "measure/first model/second model/part".
+
+It consists of the position of the measure in `info`, the positions of the two models in `models`, and one of `PARTS`.
+"""
 
 
 def write_result(result: SimilarityResult, path: str | PathLike[str] | BinaryIO) -> None:
-    """See `SimilarityResult.save`."""
+    """Write a result to a file; `SimilarityResult.save` documents the format and the argument `path`."""
     from safetensors.numpy import save
 
     arrays = {}
@@ -63,7 +66,7 @@ def write_result(result: SimilarityResult, path: str | PathLike[str] | BinaryIO)
 
 
 def read_result(path: str | PathLike[str]) -> SimilarityResult:
-    """See `SimilarityResult.load`."""
+    """Read a result from a file and check it; `SimilarityResult.load` documents the errors."""
     header, arrays = read_file(path, "result")
     with errors_name_file(path, "result"):
         return _result(header, arrays)
@@ -108,7 +111,7 @@ def _check_by_model(
 def _info(
     values: dict[str, Any], measures: Sequence[str], layers: Mapping[str, Sequence[str]]
 ) -> dict[str, MeasureInfo]:
-    """The description of every measure and difference by name, from the header's `info`."""
+    """Return the checked description of every measure and difference, by name, from "info" in the header."""
     check_names(list(values), "info")
     layer_names = {model: frozenset(own) for model, own in layers.items()}
     measure_names = frozenset(measures)
@@ -140,7 +143,11 @@ def _info(
 def _cells(
     arrays: Mapping[str, NDArray[Any]], measures: Sequence[str], sizes: Sequence[int]
 ) -> dict[tuple[str, int, int], Cells]:
-    """The cells from the arrays: every measure and difference has the same pairs of models, each in one order."""
+    """Return the checked `Cells` by (measure, position of the first model, position of the second model).
+
+    The cells are made from the arrays of a file. Every measure and every difference must have arrays for the same pairs
+    of models, and each pair must occur in one order only.
+    """
     pairs = set()
     for name in arrays:
         expect(ARRAY_NAME.fullmatch(name), f"it has an array with the unknown name {short_repr(name)}")
@@ -161,5 +168,9 @@ def _cells(
 
 
 def open_for_writing(path: Any, mode: str, **options: Any) -> AbstractContextManager[Any]:
-    """Context manager: the file at `path`, opened; or `path` itself if it is an open file, which then stays open."""
+    """Return a context manager whose value is a file that is open for writing.
+
+    If `path` is a path, the file is opened with `mode` and `options` and closed at the end. If `path` is an open file,
+    this file is used and stays open.
+    """
     return nullcontext(path) if hasattr(path, "write") else open(path, mode, **options)

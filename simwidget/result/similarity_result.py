@@ -1,4 +1,4 @@
-"""The result of a run: labelled matrices of similarities, their standard errors, and how they were made."""
+"""`SimilarityResult`: matrices of similarities between layers, their standard errors, and how they were made."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 class SimilarityResult:
     """Similarities of the layers of two or more models, or of one model with itself, at one moment of a run.
 
-    `compare(...).run()` returns one, and `load` reads one from a file. It does not change while a run goes on.
+    `compare(...).run()` returns a result, and `SimilarityResult.load` reads one from a file. A result is a snapshot: it
+    does not change while the run goes on.
 
-    Matrices are float64 and read-only: copy one to change it. A cell that cannot be computed is NaN, and `reasons` says
-    why. Estimates are never clamped, so an unbiased one may be negative.
+    Matrices are float64 and read-only; copy a matrix to change it. A cell that cannot be computed is NaN, and `reasons`
+    says why. Estimates are never clamped to [0, 1], so an unbiased estimate may be negative.
 
-    Methods with a `measure` argument accept a measure ("cka", "dcka") or one of `differences`. "cka-dcka" is CKA minus
-    dCKA; it has a standard error of its own, which accounts for both being computed from the same batches.
+    Methods with an argument `measure` accept the name of a measure ("cka", "dcka") or of a difference of two measures:
+    the difference "cka-dcka" is CKA minus dCKA. It has a standard error of its own, which accounts for the correlation
+    of CKA and dCKA, since both are computed from the same batches.
     """
 
     models: tuple[str, ...]
@@ -57,11 +59,17 @@ class SimilarityResult:
         return self.models
 
     def layers(self, model: str) -> tuple[str, ...]:
-        """The layers of one model in execution order; `name#1` is the second call of a module in one forward pass."""
+        """Return the names of the layers of one model, in execution order.
+
+        "name#1" is the second call of the module "name" in one forward pass, "name#2" is the third call, and so on.
+        """
         return self._layers[self._position(model)]
 
     def kinds(self, model: str) -> tuple[str, ...]:
-        """For each layer of one model the name of its module's class, such as "Conv2d"; "" where it is not known."""
+        """Return the class name of each layer's module, such as "Conv2d", for one model, in the order of `layers`.
+
+        The name is "" for a layer whose class is not known.
+        """
         position = self._position(model)
         return self._kinds[position] if self._kinds else ("",) * len(self._layers[position])
 
@@ -77,59 +85,71 @@ class SimilarityResult:
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """The differences of measures: "cka-dcka" if both were computed."""
+        """The names of the differences of two measures: "cka-dcka" if CKA and dCKA were both computed."""
         return tuple(name for name, info in self._info.items() if info.kind == "difference")
 
     def title(self, measure: str | None = None) -> str:
-        """The name of a measure as displays write it, such as "dCKA"."""
+        """Return the name of a measure as displays write it, such as "dCKA". The default is the first measure."""
         return self._measure(measure).title
 
     def kind(self, measure: str | None = None) -> str:
-        """Either "similarity" (high values mean alike), "distance" (low values mean alike) or "difference"."""
+        """Return "similarity" if high values of a measure mean that two layers are alike, "distance" if low values do.
+
+        For a difference of two measures, return "difference". The default is the first measure.
+        """
         return self._measure(measure).kind
 
     def views(self) -> Iterator[tuple[str, str]]:
-        """The pairs of models that were compared, each in one order; a model may be paired with itself."""
+        """Iterate over the pairs of names of models that were compared.
+
+        Each pair occurs in one order only. A pair may consist of the same model twice.
+        """
         seen = {(i, j) for _, i, j in self._cells}
         return ((self.models[i], self.models[j]) for i, j in sorted(seen))
 
     # --- the numbers -------------------------------------------------------------------------------------------------
 
     def matrix(self, measure: str | None = None, view: View = "xy") -> NDArray[np.float64]:
-        """The values of a measure: entry (i, j) is for layer i of the view's first model and layer j of its second.
+        """Return the values of a measure for all pairs of layers of two models.
 
         Args:
-            measure: one of `measures` or `differences`; the first measure by default.
-            view: the two models: "xy", "xx", "yy" or "yx" for the first two, or a pair of model names. "xx" is the
-                first model with itself.
+            measure: a name in `measures` or `differences`; the first measure by default.
+            view: the two models: a pair of model names; or "xy", "xx", "yy" or "yx", where x is the first model and y
+                the second. "xx" compares the layers of the first model with each other.
 
         Returns:
-            float64, (layers of the view's first model, layers of its second); NaN where `reasons` has an entry.
+            float64, (layers of the view's first model, layers of its second model). Rows and columns of layers that
+            `reasons` lists are NaN.
 
         Raises:
-            ValueError: the measure, the view or a model's name is unknown, or the pair was not compared.
+            ValueError: the measure, the view or a model's name is unknown, or the two models were not compared.
         """
         return self._view(measure, view).values
 
     def stderr(self, measure: str | None = None, view: View = "xy") -> NDArray[np.float64]:
-        """One jackknife standard error for each entry of `matrix`; NaN until two groups of batches have data.
+        """Return the jackknife standard error of each entry of `matrix`, as an array of the same shape.
 
-        It measures the uncertainty due to the choice of samples from the same source. It says nothing about models of
-        other training runs.
+        The arguments are those of `matrix`. The batches are divided into groups for the jackknife; all standard errors
+        are NaN until two groups have data. A standard error measures the uncertainty due to the choice of samples from
+        the same source. It says nothing about models from other training runs.
         """
         return self._view(measure, view).stderr
 
     def dominated(self, measure: str | None = None, view: View = "xy") -> NDArray[np.bool_]:
-        """Bool, shaped like `matrix`: cells whose standard error is unreliable.
+        """Return a boolean array, shaped like `matrix`, that is True where a standard error is unreliable.
 
-        One of the groups of batches contributes more than half of their variance.
+        There, one of the jackknife's groups of batches contributes more than half of the variance. With fewer than four
+        groups all entries are False. The arguments are those of `matrix`.
         """
         return self._view(measure, view).dominated
 
     def interval(
         self, measure: str | None = None, view: View = "xy", level: float = 0.95
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lower and upper ends of the t interval around `matrix`, each shaped like it.
+        """Return the lower and upper ends of a confidence interval for each entry of `matrix`, as two arrays.
+
+        Each array has the shape of `matrix`. The interval is `matrix` plus or minus `stderr` times a quantile of
+        Student's t distribution.
 
         Args:
             measure: as in `matrix`.
@@ -137,7 +157,7 @@ class SimilarityResult:
             level: confidence level, between 0 and 1.
 
         Raises:
-            ValueError: `level` is not between 0 and 1, or as in `matrix`.
+            ValueError: `level` is not between 0 and 1; or for the same reasons as in `matrix`.
         """
         from scipy.stats import t
 
@@ -148,19 +168,22 @@ class SimilarityResult:
         return cells.values - half, cells.values + half
 
     def reasons(self, measure: str | None = None, model: str | None = None) -> dict[str, str]:
-        """Why layers of one model (the first by default) have no numbers: layer -> reason."""
+        """Return why layers of one model have no numbers, as a dict from layer names to reasons.
+
+        Layers with numbers are not in the dict. The defaults are the first measure and the first model.
+        """
         name = self.models[0] if model is None else self.models[self._position(model)]
         return dict(self._measure(measure).reasons.get(name, {}))
 
     def report(self) -> str:
-        """How the result was made, as text: all that a colleague needs to repeat the run.
+        """Return a text that says how the result was made, for a reader who wants to repeat the run.
 
-        The text lists versions, models, loader, options, layers without numbers and notes, and ends with a call of
-        `compare` with the options that differ from the defaults. It is made from `provenance`, which is saved with the
-        result; what is missing there is "not recorded". Control characters in names are escaped.
+        The text lists versions, models, loader, options, layers without numbers and notes. It ends with a call of
+        `compare` with the options that differ from the defaults. The facts come from `provenance`, which is saved with
+        the result; a fact that `provenance` lacks is shown as "not recorded". Control characters in names are escaped.
 
         Returns:
-            Lines of text; the last ones are Python code.
+            Lines of text; the last lines are Python code.
 
         >>> import simwidget as sw
         >>> models, loader, _ = sw.demo.load()
@@ -199,7 +222,7 @@ class SimilarityResult:
         Args:
             path: the file to write.
             measure: the measure that the page shows first, as in `matrix`.
-            view: the pair of models that it shows first, as in `matrix`; readers can choose others.
+            view: the two models that the page shows first, as in `matrix`. Readers of the page can choose others.
         """
         from simwidget.widget.html_page import page_of
 
@@ -208,40 +231,44 @@ class SimilarityResult:
             file.write(page)
 
     def to_dataframe(self, view: View = "xy") -> Any:
-        """A pandas DataFrame with one row for each cell of a view; needs pandas.
+        """Return a pandas DataFrame with one row for each pair of layers of two models; needs pandas.
 
-        The columns are layer_x and layer_y, and for every measure and difference NAME and NAME_stderr.
+        The columns are layer_x, layer_y, and for each measure and difference its values and its standard errors, such
+        as cka and cka_stderr. `view` chooses the two models, as in `matrix`.
         """
         from simwidget.result.tables import to_dataframe
 
         return to_dataframe(self, view)
 
     def to_xarray(self, view: View = "xy") -> Any:
-        """An xarray Dataset over (layer_x, layer_y) of one view; needs xarray.
+        """Return an xarray Dataset with the dimensions layer_x and layer_y, for two models; needs xarray.
 
-        Its variables are NAME and NAME_stderr for every measure and difference.
+        For each measure and difference the variables are its values and its standard errors, such as cka and
+        cka_stderr. `view` chooses the two models, as in `matrix`.
         """
         from simwidget.result.tables import to_xarray
 
         return to_xarray(self, view)
 
     def to_csv(self, path: str | PathLike[str] | TextIO, view: View = "xy") -> None:
-        """Write a CSV file with one row for each cell of a view.
+        """Write a CSV file with one row for each pair of layers of two models.
 
-        The columns are model_x, layer_x, model_y, layer_y, and for every measure and difference NAME and NAME_stderr.
-        Numbers are written in full precision and NaN as an empty field. Names that a spreadsheet would take for a
-        formula begin with an apostrophe.
+        The columns are model_x, layer_x, model_y, layer_y, and for each measure and difference its values and its
+        standard errors, such as cka and cka_stderr. Numbers are written in full precision and NaN as an empty field. A
+        name that a spreadsheet would take for a formula is written with an apostrophe before it.
 
         Args:
             path: the file to write, in UTF-8; or an open text file.
-            view: as in `matrix`.
+            view: the two models, as in `matrix`.
         """
         from simwidget.result.tables import write_csv
 
         write_csv(self, path, view)
 
     def save(self, path: str | PathLike[str] | BinaryIO) -> None:
-        """Write the whole result to a file in the safetensors format, with the text as JSON; loading it runs no code.
+        """Write the whole result to a file in the safetensors format; loading the file runs no code.
+
+        Matrices are stored as arrays, and everything else as JSON in the header of the file.
 
         Args:
             path: the file to write; or an open binary file.
@@ -252,14 +279,16 @@ class SimilarityResult:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "SimilarityResult":
-        """Read a file that `save` wrote. Untrusted files are safe to load: no code runs, and all content is checked.
+        """Read a result from a file that `save` wrote.
+
+        Untrusted files are safe to load: no code in the file is run, and all content is checked.
 
         Args:
-            path: the file.
+            path: the file to read.
 
         Raises:
-            ValueError: it is not a result, or is malformed; the message names the file and the problem.
-            OSError: it cannot be read.
+            ValueError: the file is not a result, or is malformed; the message names the file and the problem.
+            OSError: the file cannot be read.
         """
         from simwidget.result.saving import read_result
 
@@ -285,7 +314,10 @@ class SimilarityResult:
         return position(self.models, model)
 
     def positions(self, view: View) -> tuple[int, int]:
-        """The positions in `models` of the two models of a view."""
+        """Return the positions in `models` of the two models that `view` chooses, as in `matrix`.
+
+        Raises ValueError for an unknown view or model.
+        """
         return positions(self.models, view)
 
     def _view(self, measure: str | None, view: View) -> Cells:

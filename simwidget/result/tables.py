@@ -1,4 +1,4 @@
-"""Tables of one view of a result: CSV, a pandas DataFrame or an xarray Dataset."""
+"""Tables of a result for one pair of models: a CSV file, a pandas DataFrame or an xarray Dataset."""
 
 import csv
 import math
@@ -15,7 +15,7 @@ FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def to_dataframe(result: SimilarityResult, view: View) -> Any:
-    """See `SimilarityResult.to_dataframe`."""
+    """Return a pandas DataFrame of one pair of models; `SimilarityResult.to_dataframe` documents it."""
     import pandas as pd
 
     x, y = result.positions(view)
@@ -28,7 +28,7 @@ def to_dataframe(result: SimilarityResult, view: View) -> Any:
 
 
 def to_xarray(result: SimilarityResult, view: View) -> Any:
-    """See `SimilarityResult.to_xarray`."""
+    """Return an xarray Dataset of one pair of models; `SimilarityResult.to_xarray` documents it."""
     import xarray as xr
 
     x, y = result.positions(view)
@@ -43,7 +43,7 @@ def to_xarray(result: SimilarityResult, view: View) -> Any:
 
 
 def write_csv(result: SimilarityResult, path: str | PathLike[str] | TextIO, view: View) -> None:
-    """See `SimilarityResult.to_csv`."""
+    """Write a CSV file of one pair of models; `SimilarityResult.to_csv` documents it."""
     model_x, model_y = (result.models[position] for position in result.positions(view))
     columns = {}
     for measure in (*result.measures, *result.differences):
@@ -60,7 +60,10 @@ def write_csv(result: SimilarityResult, path: str | PathLike[str] | TextIO, view
 
 
 def _escape_formula(name: str) -> str:
-    """The name with an apostrophe if a spreadsheet could take it for a formula, and with NUL characters escaped."""
+    """Return a name in a form that a spreadsheet does not take for a formula.
+
+    An apostrophe is put before a name that may be taken for a formula. NUL characters are escaped in every name.
+    """
     name = name.replace("\0", "\\x00")
     # spreadsheets skip leading spaces and invisible characters, and some treat full-width signs like ASCII ones
     first = next((letter for letter in name if letter.isprintable() and not letter.isspace()), "")

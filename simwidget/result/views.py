@@ -1,15 +1,18 @@
-"""Views: which two models of a result a matrix compares."""
+"""Views: a view is the choice of the two models of a result whose layers a matrix compares."""
 
 from collections.abc import Sequence
 
 from simwidget.text.suggestions import did_you_mean
 
 View = str | tuple[str, str]
-"""Either "xy", "xx", "yy" or "yx", for the first two models, or a pair of model names."""
+"""A choice of two models: a pair of names; or "xy", "xx", "yy" or "yx", where x is the first model and y the second."""
 
 
 def positions(models: Sequence[str], view: View) -> tuple[int, int]:
-    """The positions in `models` of the two models of a view; raises ValueError for an unknown view or name."""
+    """Return the positions in `models`, a sequence of names, of the two models that a view chooses.
+
+    If there is only one model, "y" also means this model. Raises ValueError for an unknown view or model name.
+    """
     if isinstance(view, str):
         letters = {"x": 0, "y": min(1, len(models) - 1)}
         if len(view) != 2 or not set(view) <= set(letters):
@@ -20,7 +23,7 @@ def positions(models: Sequence[str], view: View) -> tuple[int, int]:
 
 
 def position(models: Sequence[str], model: str) -> int:
-    """The position of a model; raises ValueError for an unknown name."""
+    """Return the position of a model's name in the sequence `models`; raise ValueError for an unknown name."""
     if model not in models:
         raise ValueError(f"there is no model {model!r} here.{did_you_mean(str(model), tuple(models))}")
     return models.index(model)

@@ -1,13 +1,14 @@
-"""Exceptions: the place where one occurred is attached to it, and both are described in one line of text."""
+"""Functions that attach to an exception the place where it occurred, and describe an exception with its places."""
 
 PREFIX = "simwidget: "
-"""Marks the notes of an exception that `add_place` wrote."""
+"""Beginning of the notes that `add_place` attaches to an exception, by which they are recognised."""
 
 
 def add_place(error: BaseException, place: str) -> None:
-    """Attach the place where an error occurred, such as a layer or a batch, unless it is already attached.
+    """Attach to an exception the place where it occurred, such as a layer or a batch.
 
-    The place is kept as a note of the exception, which tracebacks show below the message in Python 3.11 and later.
+    A place that is already attached is not attached again. The place is stored as a note of the exception, which
+    tracebacks show below the message in Python 3.11 and later.
     """
     notes = getattr(error, "__notes__", [])
     if PREFIX + place not in notes:
@@ -20,7 +21,7 @@ def places_of(error: BaseException) -> list[str]:
 
 
 def describe_error(error: BaseException) -> str:
-    """The type, the message and the places of an error in one line, for readers who see no traceback.
+    """Return the type, the message and the places of an exception as one string, for readers who see no traceback.
 
     >>> error = ValueError("3 features, not 4")
     >>> add_place(error, "layer 'fc' of model 'a'")

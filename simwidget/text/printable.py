@@ -18,7 +18,7 @@ def printable(text: str) -> str:
 
 
 def describe_type(value: Any) -> str:
-    """The type of a value with its article, for messages about a wrong type.
+    """Return the name of a value's type with an indefinite article, for messages about a wrong type.
 
     >>> describe_type([]), describe_type(5)
     ('a list', 'an int')

@@ -5,9 +5,11 @@ from difflib import get_close_matches
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """' Did you mean ...?' with up to three known names close to `name`; ' Known: ...' with the first eight if none is.
+    """Return the end of an error message about an unknown name, which suggests known names.
 
-    The text begins with a space, so that it can follow the sentence of an error message.
+    The text is " Did you mean ...?" with up to three known names that are similar to `name`. If no known name is
+    similar, the text is " Known: ..." with the first eight known names. It begins with a space, so that it can follow a
+    sentence.
 
     >>> did_you_mean("layer3.9", ["layer3.0", "layer4.0", "fc"])
     " Did you mean 'layer3.0', 'layer4.0'?"

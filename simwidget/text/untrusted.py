@@ -1,8 +1,8 @@
 """Reading untrusted files: results and checkpoints are checked in full before any of their values is used.
 
-A simwidget file is a safetensors file with one JSON header under the metadata key "simwidget". `read_file` opens it,
-and the getters below take checked values out of its header and arrays. They raise `MalformedError`; `errors_name_file`
-turns that into the ValueError that users see, which names the file. Nothing here imports torch.
+A simwidget file is a safetensors file with one JSON header under the metadata key "simwidget". `read_file` reads the
+header and the arrays, and the functions `get_...` and `check_...` return checked values from them. These functions
+raise `MalformedError`; `errors_name_file` turns it into a ValueError that names the file. Nothing here imports torch.
 """
 
 import json
@@ -24,26 +24,28 @@ T = TypeVar("T", str, int, bool, list, dict)
 MAX_HEADER_BYTES = 64 * 2**20
 """Largest accepted header, in bytes; fifty networks of a thousand layers take less than a tenth of it."""
 MAX_VALUES = 2_000_000
-"""Most values in a header. A value of three characters takes a hundred bytes of memory once it is parsed, so a limit on
-the header's length alone would not bound the memory."""
+"""Largest accepted number of values in a header. A value of three characters takes a hundred bytes of memory once it is
+parsed, so a limit on the header's length alone would not bound the memory enough."""
 MAX_DEPTH = 32
-"""Deepest nesting of lists and objects in a header, so that code that walks through it may be recursive."""
+"""Largest accepted depth of nested lists and objects in a header, so that recursive functions can process it."""
 MAX_DIGITS = 100
-"""Most digits of a whole number: Python takes hours to convert one of millions of digits, or refuses to."""
+"""Largest accepted number of digits of a whole number. Python takes hours to convert a number of millions of digits, or
+refuses to convert it."""
 MAX_NAME_LENGTH = 1000
-"""Most characters of a name. A layer lies in as many blocks as its name has dots, and each block's name is stored, so
-the memory grows with the square of the length."""
+"""Largest accepted number of characters of a name. Displays store every dotted prefix of a layer's name, so the memory
+grows with the square of the name's length."""
 MAX_MESSAGE_LENGTH = 200
-"""Most characters that are quoted of an error message of another library, which may itself quote the file."""
+"""Largest number of characters quoted from another library's error message, which may itself quote the file."""
 MAX_ABSOLUTE = 1e30
-"""Largest accepted absolute value of a number. No measure comes near it, and displays can subtract and round it."""
+"""Largest accepted absolute value of a number. No measure comes near this limit, and displays can subtract and round
+numbers up to it."""
 MAX_COUNT = 2**53
-"""Largest accepted count: JavaScript represents every whole number up to it exactly."""
+"""Largest accepted count. JavaScript represents every whole number up to this limit exactly."""
 TYPE_NAMES = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
 
 
 class MalformedError(ValueError):
-    """The content of a file is not what it should be. The message is a clause about "it", the file."""
+    """The content of a file is not valid. In the message, "it" means the file, as in "it has no models"."""
 
 
 def expect(condition: Any, problem: str) -> None:
@@ -54,9 +56,9 @@ def expect(condition: Any, problem: str) -> None:
 
 @contextmanager
 def errors_name_file(path: str | PathLike[str], file_type: str) -> Iterator[None]:
-    """Context manager: a MalformedError raised inside becomes a ValueError that names the file.
+    """Context manager that turns a MalformedError raised inside it into a ValueError that names the file.
 
-    Its message is "PATH is not a simwidget FILE_TYPE: PROBLEM".
+    The message of the ValueError is "PATH is not a simwidget FILE_TYPE: PROBLEM".
     """
     try:
         yield
@@ -65,19 +67,20 @@ def errors_name_file(path: str | PathLike[str], file_type: str) -> Iterator[None
 
 
 def read_file(path: str | PathLike[str], file_type: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The header and the arrays of a simwidget file; memory use is bounded by the size of the file.
+    """Return the header and the arrays of a simwidget file; memory use is bounded by the size of the file.
 
     Args:
-        path: the file.
-        file_type: "result" or "checkpoint", as error messages call it.
+        path: the file to read.
+        file_type: "result" or "checkpoint", as error messages call the file.
 
     Returns:
-        The header as a dict of JSON values, and the arrays by name. Their content is not checked yet: use the getters
-        of this module.
+        The header as a dict of JSON values, and the arrays by name. Their content is not checked yet: use the functions
+        `get_...` and `check_...` of this module.
 
     Raises:
-        ValueError: it is not a safetensors file with a simwidget header; the message names the file and the reason.
-        OSError: it cannot be read.
+        ValueError: the file is not a safetensors file with a simwidget header; the message names the file and the
+            reason.
+        OSError: the file cannot be read.
     """
     from safetensors import safe_open
 
@@ -106,11 +109,14 @@ def _check_header_length(path: str | PathLike[str]) -> None:
 
 
 def parse_header(text: str | None) -> dict[str, Any]:
-    """The header from its JSON text.
+    """Parse the JSON text of a file's header and return the header as a dict.
+
+    Args:
+        text: the JSON text; None if the file has no simwidget header.
 
     Raises:
-        MalformedError: the text is missing or not JSON, not an object, has a key twice, too many values or too long
-            numbers, nests too deeply, or contains characters that cannot be encoded as UTF-8.
+        MalformedError: there is no header; it is not a JSON object; it has a key twice, too many values, too deep
+            nesting or a number with too many digits; or it contains characters that UTF-8 cannot encode.
     """
     if text is None:
         raise MalformedError("it has no simwidget header")
@@ -156,7 +162,7 @@ def _children(value: Any) -> list[Any]:
 
 
 def _is_encodable(value: str) -> bool:
-    """Whether UTF-8 can encode the text: unlike Python and JSON, it rejects one half of a surrogate pair."""
+    """Whether UTF-8 can encode a string. It cannot encode half of a surrogate pair, which strings may contain."""
     return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
 
 
@@ -164,7 +170,10 @@ def _is_encodable(value: str) -> bool:
 
 
 def shorten(problem: object) -> str:
-    """The message of another library's exception, printable and cut to `MAX_MESSAGE_LENGTH`: it may quote the file."""
+    """Return the message of another library's exception, cut to `MAX_MESSAGE_LENGTH` characters and safe to print.
+
+    Such a message may quote text from an untrusted file.
+    """
     return printable(str(problem)[:MAX_MESSAGE_LENGTH])
 
 
@@ -174,9 +183,9 @@ def short_repr(value: Any) -> str:
 
 
 def get_field(mapping: Mapping[str, Any], key: str, kind: type[T], where: str = "its header") -> T:
-    """The value of a key, which must exist and have the type `kind`; a bool does not count as an int.
+    """Return `mapping[key]`, which must exist and have the type `kind`; a bool does not count as an int.
 
-    `where` is what error messages call the mapping.
+    `where` is the name of the mapping in error messages. Raises MalformedError for a missing key or a wrong type.
     """
     # not with `expect`, which would build its message for each of a million fields of a large file
     if key not in mapping:
@@ -188,7 +197,10 @@ def get_field(mapping: Mapping[str, Any], key: str, kind: type[T], where: str = 
 
 
 def get_int(mapping: Mapping[str, Any], key: str, where: str = "its header", minimum: int = 0) -> int:
-    """A whole number from `minimum` to `MAX_COUNT`."""
+    """Return `mapping[key]`, which must be a whole number from `minimum` to `MAX_COUNT`; else raise MalformedError.
+
+    `where` is the name of the mapping in error messages.
+    """
     value = get_field(mapping, key, int, where)
     is_valid = minimum <= value <= MAX_COUNT
     expect(is_valid, f"{key} in {where} is {short_repr(value)}, not a whole number from {minimum} to {MAX_COUNT}")
@@ -196,7 +208,11 @@ def get_int(mapping: Mapping[str, Any], key: str, where: str = "its header", min
 
 
 def get_number(mapping: Mapping[str, Any], key: str, where: str = "its header") -> float:
-    """A number of at most `MAX_ABSOLUTE`; it may be NaN but not infinite."""
+    """Return `mapping[key]` as a float; raise MalformedError unless it is a number.
+
+    Its absolute value must not exceed `MAX_ABSOLUTE`. NaN is accepted, and infinity is not. `where` is the name of the
+    mapping in error messages.
+    """
     expect(key in mapping, f"{where} has no {short_repr(key)}")
     value = mapping[key]
     is_valid = isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) > MAX_ABSOLUTE
@@ -205,7 +221,10 @@ def get_number(mapping: Mapping[str, Any], key: str, where: str = "its header") 
 
 
 def check_strings(values: Any, where: str) -> tuple[str, ...]:
-    """The values, which must be a list of strings."""
+    """Return `values` as a tuple; raise MalformedError unless it is a list of strings.
+
+    `where` is the name of the list in error messages.
+    """
     if not isinstance(values, list):
         raise MalformedError(f"{where} is {short_repr(values)}, not a list of text")
     for value in values:
@@ -215,7 +234,10 @@ def check_strings(values: Any, where: str) -> tuple[str, ...]:
 
 
 def check_names(values: Any, where: str) -> tuple[str, ...]:
-    """The values, which must be a list of different strings of at most `MAX_NAME_LENGTH` characters."""
+    """Return `values` as a tuple; raise MalformedError unless it is a list of different strings that may be names.
+
+    A name has at most `MAX_NAME_LENGTH` characters. `where` is the name of the list in error messages.
+    """
     found = check_strings(values, where)
     seen: set[str] = set()
     for name in found:
@@ -231,7 +253,10 @@ def check_names(values: Any, where: str) -> tuple[str, ...]:
 
 
 def get_float_array(arrays: Mapping[str, NDArray[Any]], name: str, shape: Sequence[int]) -> NDArray[np.float64]:
-    """A floating-point array of this shape as float64; its values may be NaN but not infinite."""
+    """Return `arrays[name]` as float64; raise MalformedError unless it is a floating-point array of this shape.
+
+    Values may be NaN, but not infinite or larger than `MAX_ABSOLUTE` in absolute value.
+    """
     found = _array(arrays, name, shape, "f", "floating-point numbers").astype(np.float64, copy=False)
     expect(
         not (np.abs(found) > MAX_ABSOLUTE).any(),
@@ -241,7 +266,7 @@ def get_float_array(arrays: Mapping[str, NDArray[Any]], name: str, shape: Sequen
 
 
 def get_bool_array(arrays: Mapping[str, NDArray[Any]], name: str, shape: Sequence[int]) -> NDArray[np.bool_]:
-    """A boolean array of this shape."""
+    """Return `arrays[name]`; raise MalformedError unless it is a boolean array of this shape."""
     found = _array(arrays, name, shape, "b", "booleans")
     # a file may declare any bytes to be booleans, but NumPy is only defined for the bytes 0 and 1
     expect(not (found.view(np.uint8) > 1).any(), f"array {short_repr(name)} has bytes other than 0 and 1")
