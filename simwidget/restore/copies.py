@@ -1,57 +1,82 @@
-"""`CleanCopies`: copies and pickles that are made of a network during a run are those of the network before it."""
+"""Evaluation mode for a run, of which copies and pickles that are made of the network meanwhile show nothing."""
 
 import copyreg
 import threading
+import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
 from torch import nn
 
-_lock = threading.Lock()
-_registered: dict[type, int] = {}
-"""module classes with `_reduce` in copyreg's table, and how many open contexts need it"""
-_training: dict[int, bool] = {}
-"""id of each module in a run -> its mode before the run"""
+_lock = threading.RLock()
+"""held while modes change and while a module's state is read for a copy, so that a copy sees one or the other"""
+_modes: dict[int, bool] = {}
+"""id of each module in a run -> `training` before the run"""
+_uses: dict[type, int] = {}
+"""module class with `_reduce` in copyreg's table -> number of `CleanCopies` that need it"""
 
 
-class CleanCopies(AbstractContextManager):
-    """While the context is open, a copy of the network has its mode from before, and none of the run's hooks.
+class CleanCopies:
+    """As long as this object exists, copies of the networks have their mode from before a run and none of its hooks.
 
     This holds for `copy.copy`, `copy.deepcopy`, `pickle` and `torch.save` in any thread. They all look up in the table
     of `copyreg` how to take an object apart, unless its class defines that itself. The hooks of a run are those that
-    `mark_hook` has marked.
+    `mark_hook` has marked. Make this object well before the mode changes: a copy that another thread has begun already
+    does not use the table.
+    """
+
+    def __init__(self, networks: Iterable[nn.Module]) -> None:
+        classes = {type(module) for network in networks for module in network.modules()}
+        with _lock:
+            for cls in classes:
+                if cls in _uses or cls not in copyreg.dispatch_table:  # an entry of the user's stays
+                    _uses[cls] = _uses.get(cls, 0) + 1
+                    copyreg.dispatch_table[cls] = _reduce
+        weakref.finalize(self, _forget, classes)
+
+
+def _forget(classes: set[type]) -> None:
+    with _lock:
+        for cls in classes & _uses.keys():
+            _uses[cls] -= 1
+            if not _uses[cls]:
+                del _uses[cls], copyreg.dispatch_table[cls]
+
+
+class EvaluationMode(AbstractContextManager):
+    """A context in which a network is in evaluation mode; afterwards each module has its own mode again.
+
+    The attribute `training` is set without calling `train` or `eval`, because some networks override these and merge
+    weights there. Copies made in the context are clean, see `CleanCopies`.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        # modules of another network of the run, which are in evaluation mode already, keep what that one noted
-        self._modules = [module for module in network.modules() if id(module) not in _training]
-        self._classes = {type(module) for module in self._modules}
+        self._network = network
+        self._copies = CleanCopies([network])
+        self._modules: list[nn.Module] = []
 
-    def __enter__(self) -> "CleanCopies":
+    def __enter__(self) -> "EvaluationMode":
         with _lock:
-            _training.update({id(module): module.training for module in self._modules})
-            for cls in self._classes:
-                if cls in _registered or cls not in copyreg.dispatch_table:
-                    _registered[cls] = _registered.get(cls, 0) + 1
-                    copyreg.dispatch_table[cls] = _reduce
-        for module in self._modules:
-            if hasattr(type(module), "__deepcopy__"):
-                vars(module)["__deepcopy__"] = _DeepCopy(module)
+            # another network of the run may share modules, and have noted their mode already
+            self._modules = [module for module in self._network.modules() if id(module) not in _modes]
+            for module in self._modules:
+                _modes[id(module)] = module.training
+                if hasattr(type(module), "__deepcopy__"):
+                    vars(module)["__deepcopy__"] = _DeepCopy(module)
+                if module.training:
+                    module.training = False
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for module in self._modules:
-            if hasattr(type(module), "__deepcopy__"):
-                vars(module).pop("__deepcopy__", None)
         with _lock:
             for module in self._modules:
-                _training.pop(id(module), None)
-            for cls in self._classes & _registered.keys():
-                _registered[cls] -= 1
-                if not _registered[cls]:
-                    del _registered[cls], copyreg.dispatch_table[cls]
+                mode = _modes.pop(id(module))
+                vars(module).pop("__deepcopy__", None)
+                if module.training != mode:
+                    module.training = mode
+            self._modules = []
 
 
 def mark_hook(hook: Any, owner: object) -> None:
@@ -66,22 +91,24 @@ def owner_of(hook: Any) -> object:
 
 def _reduce(module: nn.Module) -> Any:
     """What `copy` and `pickle` make a module from: the usual parts, with the state from before the run."""
-    found = module.__reduce_ex__(4)
-    if isinstance(found, str) or id(module) not in _training:
-        return found
-    function, *parts = found
-    return function, *(_clean_state(part, module) for part in parts)
+    with _lock:
+        found = module.__reduce_ex__(4)
+        if isinstance(found, str):
+            return found
+        function, *parts = found
+        return function, *(_clean(part, module) for part in parts)
 
 
-def _clean_state(part: Any, module: nn.Module) -> Any:
-    """The attributes of a module, alone or in a tuple, as they were before the run; anything else unchanged."""
+def _clean(part: Any, module: nn.Module) -> Any:
+    """A copy of a module's attributes, alone or in a tuple, as they were before the run; anything else unchanged."""
     if type(part) is tuple:
-        return tuple(_clean_state(one, module) for one in part)
+        return tuple(_clean(one, module) for one in part)
     if not isinstance(part, dict) or "_forward_hooks" not in part:
         return part
-    hooks = OrderedDict((key, hook) for key, hook in part["_forward_hooks"].copy().items() if owner_of(hook) is None)
-    clean = {**part, "training": _training.get(id(module), part["training"]), "_forward_hooks": hooks}
-    clean.pop("__deepcopy__", None)
+    hooks = OrderedDict((key, hook) for key, hook in part["_forward_hooks"].items() if owner_of(hook) is None)
+    clean = {**part, "training": _modes.get(id(module), part["training"]), "_forward_hooks": hooks}
+    if id(module) in _modes:
+        clean.pop("__deepcopy__", None)
     return clean
 
 
@@ -93,13 +120,15 @@ class _DeepCopy:
 
     def __call__(self, memo: dict[int, Any]) -> Any:
         copied = type(self._module).__deepcopy__(self._module, memo)  # type: ignore[attr-defined]
-        for name, module in self._module.named_modules():
-            twin = copied.get_submodule(name)
-            twin.training = _training.get(id(module), module.training)
-            for key in [key for key, hook in twin._forward_hooks.items() if owner_of(hook) is not None]:
-                del twin._forward_hooks[key]
+        modules = dict(copied.named_modules())
+        with _lock:
+            for name, module in self._module.named_modules():
+                twin = modules[name]
+                twin.training = _modes.get(id(module), module.training)
+                for key in [key for key, hook in twin._forward_hooks.items() if owner_of(hook) is not None]:
+                    del twin._forward_hooks[key]
         vars(copied).pop("__deepcopy__", None)
         return copied
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Callable[[dict[int, Any]], Any]":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_DeepCopy":
         return self  # a class's own way may copy the attributes one by one

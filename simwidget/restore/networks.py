@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from simwidget.restore.copies import CleanCopies
+from simwidget.restore.copies import EvaluationMode
 
 LARGE_BUFFER_BYTES = 2**24
 """Bytes. Writes into larger buffers are detected, but not undone."""
@@ -34,16 +34,13 @@ class RestoredNetwork(AbstractContextManager):
         self._network = network
         self._model = model
         self._device = device
+        self._mode = EvaluationMode(network)
         self._undo = ExitStack()
         self._watched: list[tuple[str, Tensor, int | None]] = []
 
     def __enter__(self) -> "RestoredNetwork":
         with ExitStack() as undo:
-            undo.enter_context(CleanCopies(self._network))
-            for module in self._network.modules():
-                if module.training:
-                    undo.callback(setattr, module, "training", True)
-                    module.training = False
+            undo.enter_context(self._mode)
             current = single_device(self._network)
             if current is not None and current != self._device:
                 self._move(undo)

@@ -55,8 +55,8 @@ class LayerTree:
     """The blocks of a list of layers, found from the layers' dotted names.
 
     A block is a dotted prefix that at least two layers share, such as "layer3.0"; a layer whose whole name is the
-    prefix counts. If several blocks contain the same layers, only the innermost block is kept. `js/map/layer_tree.ts` does
-    the same for the page; `tests/layer_trees.json` holds cases by which both are tested.
+    prefix counts. If several blocks contain the same layers, only the innermost block is kept. `js/map/layer_tree.ts`
+    does the same for the page; `tests/layer_trees.json` holds cases by which both are tested.
 
     Args:
         names: the dotted names of the layers, in the order of the axis.

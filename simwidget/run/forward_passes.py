@@ -20,6 +20,7 @@ from simwidget.gram.kernels import same_class_kernel
 from simwidget.gram.rows import Key
 from simwidget.plan.confounders import Confounder
 from simwidget.plan.options import Plan
+from simwidget.restore.copies import CleanCopies
 from simwidget.restore.randomness import OwnRandomStream
 from simwidget.run.notes import Notes
 from simwidget.run.receiver import Receiver, Representation
@@ -53,6 +54,7 @@ class ForwardPasses(AbstractContextManager):
         self._notes = notes
         self._open = ExitStack()
         self._captures: list[Capture] = []
+        self._clean_copies = CleanCopies(network.module for network in plan.networks)
         self._pass: _Pass | None = None
         """the batch under way, for the hooks; None between two batches"""
         self._random: list[OwnRandomStream | None] = [None] * len(self._networks)
