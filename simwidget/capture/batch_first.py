@@ -1,4 +1,4 @@
-"""Which layers have their samples in dimension 1, because of `batch_first=False`."""
+"""`sequence_first_layers`: finds the layers that have their samples in dimension 1 because of `batch_first=False`."""
 
 from torch import nn
 
@@ -6,9 +6,10 @@ from simwidget.capture.layers import named_layers
 
 
 def sequence_first_layers(model: nn.Module) -> frozenset[str]:
-    """The names of the layers that are, or are inside, a `batch_first=False` module of torch.
+    """Return the names of the layers that have their samples in dimension 1, because of `batch_first=False`.
 
-    Such layers have their samples in dimension 1. The model itself has the name "".
+    These are the recurrent, attention and Transformer modules of torch with that option, and all layers inside them.
+    The model itself has the name "".
     """
     batch_first: dict[str, bool] = {}
     for name, module in {"": model, **named_layers(model)}.items():

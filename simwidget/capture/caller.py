@@ -13,19 +13,19 @@ from simwidget.data.labels import LABEL_KEYS
 from simwidget.data.nested import as_mapping, map_tensors
 
 Forward = Callable[[nn.Module, Any], Any]
-"""The user's function forward(model, batch), which gets the batch in its original structure."""
+"""Type of the user's function forward(model, batch). The function gets the batch in its original structure."""
 
 
 class Caller:
     """Calls one network with batches: through the user's `forward=` function, or with arguments chosen as follows.
 
-    A tensor, a packed sequence or a list of images is the only argument. The entries of a mapping become keyword
-    arguments, if the network's `forward` accepts them. A network with k >= 2 required arguments gets the first k
-    elements of the batch.
+    A tensor, a packed sequence or a list of images is passed as the only argument. The entries of a mapping are passed
+    as keyword arguments, if the network's `forward` accepts their keys. A network with k >= 2 required arguments gets
+    the first k elements of the batch, if the batch is a tuple or list.
 
     Args:
         module: the network.
-        model: its name, for error messages.
+        model: the name of the network, for error messages.
         forward: the user's function, if any.
     """
 
@@ -44,19 +44,20 @@ class Caller:
 
     @property
     def has_custom_forward(self) -> bool:
-        """Whether the user's `forward=` function calls the network, so that batches may have any structure."""
+        """Whether the network is called by the user's `forward=` function, so that batches may have any structure."""
         return self._forward is not None
 
     def __call__(self, call: Callable[..., Any], batch: Batch, device: torch.device) -> Any:
         """Call the network with a batch, on `device`, and return its output.
 
-        The network gets its own copies of the tensors, because it may write into them. Floating-point tensors are
-        converted to the dtype of its parameters, unless autocast is enabled or the parameters have several dtypes.
+        The network gets copies of the batch's tensors, because it may write into them. Floating-point tensors are
+        converted to the dtype of the network's parameters, unless autocast is enabled or the parameters have several
+        dtypes.
 
         Args:
-            call: runs the network: `call(*args, **kwargs)`.
+            call: runs the network: `call(*args, **kwargs)`. Not used if the user gave a `forward=` function.
             batch: the batch.
-            device: where the tensors are copied to.
+            device: the device that the tensors are copied to.
 
         Raises:
             TypeError: the network's `forward` does not accept the batch.
@@ -75,8 +76,8 @@ class Caller:
         except TypeError as problem:
             raise TypeError(
                 f"model {self._model!r} cannot be called with this batch ({problem}): its forward takes "
-                f"({', '.join(self._accepted)}); pass inputs= a function from the batch to its input, or "
-                "forward= one that calls it"
+                f"({', '.join(self._accepted)}); pass inputs= a function from the batch to the model's "
+                "input, or forward= a function that calls the model"
             ) from problem
         return call(*map_tensors(args, copied), **map_tensors(kwargs, copied))
 
@@ -105,13 +106,16 @@ class Caller:
             return (inputs[tensors[0]],), {}
         raise TypeError(
             f"model {self._model!r} accepts none of the batch's keys {others[:8]}: its forward takes "
-            f"({', '.join(self._accepted)}); pass inputs= a function from the batch to its input, or forward= "
-            "one that calls it"
+            f"({', '.join(self._accepted)}); pass inputs= a function from the batch to the model's input, "
+            "or forward= a function that calls the model"
         )
 
 
 def _shared_dtype(module: nn.Module) -> torch.dtype | None:
-    """The dtype of all floating-point parameters; None if there are several or none, or if it is an 8-bit type."""
+    """Return the dtype of all floating-point parameters of a network.
+
+    None if there are no such parameters, if they have several dtypes, or if their dtype is an 8-bit type.
+    """
     found = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()}
     wide = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     return next(iter(found)) if len(found) == 1 and found <= set(wide) else None

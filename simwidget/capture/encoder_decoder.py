@@ -1,15 +1,16 @@
-"""Whether a layer belongs to the encoder or the decoder of a network."""
+"""`encoder_or_decoder`: whether a layer belongs to the encoder or the decoder of a network."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 
 def encoder_or_decoder(layer: str, order: Sequence[str]) -> Literal["encoder", "decoder", "both"]:
-    """Whether a layer processes the tokens of the encoder, of the decoder, or of both, judged by names.
+    """Return whether a layer processes the tokens of the encoder, of the decoder, or of both, judged by layer names.
 
-    A layer outside of both is assumed to run after the decoder if it is registered after it, as heads are, and
-    otherwise to run once for the encoder and then once for the decoder, as shared embeddings do. In a network without a
-    decoder every layer belongs to the encoder.
+    A layer with "encoder" or "decoder" in its name belongs to that part. Any other layer belongs to the decoder if it
+    is registered after the decoder, as output heads are. If it is registered before the decoder, as shared embeddings
+    are, it is assumed to run first for the encoder and then for the decoder: "both". In a network without a decoder
+    every layer belongs to the encoder.
 
     Args:
         layer: the name of the layer.

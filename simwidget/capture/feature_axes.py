@@ -1,4 +1,4 @@
-"""`FeatureAxes`: which dimension of a layer's output holds the features."""
+"""`FeatureAxes`: finds the dimension of a layer's output that holds the features."""
 
 from dataclasses import dataclass
 
@@ -17,31 +17,31 @@ POOLING_CLASSES = (
 
 @dataclass(frozen=True)
 class FeatureInfo:
-    """The number of features that a module outputs, and their dimension."""
+    """The number of features in a module's output, and the dimension that holds them."""
 
     count: int | None
     """the number of features; None if the module determines only their dimension, as pooling does"""
     channels_first: bool
-    """whether the features are in dimension 1, else in the last dimension"""
+    """True if the features are in dimension 1, False if they are in the last dimension"""
     ndim: int | None = None
-    """the number of dimensions of the module's output, if fixed; an output with another number was reshaped"""
+    """the number of dimensions of the module's output, to detect whether it was reshaped; None if it can vary"""
 
 
 @dataclass(frozen=True)
 class FeatureHints:
-    """What is known about the features in a layer's output from the layer's modules, before it runs."""
+    """What the types of a layer's modules tell about the features in the layer's output, before the layer runs."""
 
     outputs: tuple[FeatureInfo, ...] = ()
-    """of the layer's modules, the last one first; if none has features, of the module registered before the layer"""
+    """the `FeatureInfo` of the layer's modules, last module first; if none has any, of the nearest earlier module"""
     first_inside: FeatureInfo | None = None
-    """for a block (a layer with submodules), of the first module in it"""
+    """the `FeatureInfo` of the first module with features in the layer; None if the layer has no submodules"""
 
 
 NO_HINTS = FeatureHints()
 
 
 def feature_hints(model: nn.Module) -> dict[str, FeatureHints]:
-    """The hints for every layer of a model, by name."""
+    """Return the `FeatureHints` of every layer of a model, by layer name."""
     found = {}
     previous: tuple[FeatureInfo, ...] = ()
     for name, layer in named_layers(model).items():
@@ -81,14 +81,17 @@ def _module_features(module: nn.Module) -> FeatureInfo | None:
 class FeatureAxes:
     """Finds the dimension of the features in each layer's output, in the order of one forward pass.
 
-    The candidates are dimension 1 (channels first) and the last dimension (channels last). The rules, in order:
+    The candidates are dimension 1 (channels first) and the last dimension (channels last). The rules, in this order:
 
-    1. The candidate whose size is the number of features of the layer's modules. For a block, its last module with a
-       fitting number counts; for a module without features, such as an activation, the module before it.
-    2. If both candidates have that size, the type of the module decides: convolutions are channels first, linear layers
-       channels last. For a block whose output has the shape of its input, the type of its first module decides.
-    3. If no number fits, outputs with three dimensions are (n, tokens, features), and those with more are
-       (n, channels, space...).
+    1. Choose the candidate whose size equals a known number of features. Try first the numbers of the layer's modules,
+       from the last module to the first. If none of them has features (as in an activation), try the number of the
+       nearest earlier module of the model. At the end, try the number of the previous output in this forward pass.
+    2. If both candidates have that size, or if the module is a pooling layer, which has no number of features of its
+       own, the type of the module decides: convolutions and pooling are channels first, linear layers are channels
+       last. For a layer with submodules whose output has the shape of its input, the type of the first module in the
+       layer decides.
+    3. If no number fits, outputs with three dimensions are (n, tokens, features), and those with more are (n, channels,
+       space...).
 
     >>> import torch
     >>> axes, hints = FeatureAxes(), FeatureHints((FeatureInfo(8, channels_first=True),))
@@ -100,7 +103,13 @@ class FeatureAxes:
         self._previous: FeatureInfo | None = None
 
     def find(self, tensor: Tensor, hints: FeatureHints, keeps_shape: bool = False) -> int:
-        """The dimension of the features in an output (n, ...); `keeps_shape`: it has the shape of the layer's input."""
+        """Return the dimension that holds the features of a layer's output.
+
+        Args:
+            tensor: the output (n, ...).
+            hints: the `FeatureHints` of the layer.
+            keeps_shape: the output has the shape of the layer's input.
+        """
         last = tensor.ndim - 1
         if last <= 1:
             return last

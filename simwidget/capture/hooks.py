@@ -1,7 +1,7 @@
 """`Capture`: runs a network with forward hooks on its layers.
 
-Each layer's output is passed on inside the hook, before a later layer can write into it in place. No activation is kept
-after its hook.
+Each layer's output is passed to a callback inside the hook, before a later layer can write into the output in place. No
+activation is kept after its hook.
 """
 
 import sys
@@ -25,25 +25,29 @@ from simwidget.restore.randomness import OwnRandomStream
 from simwidget.text.errors import add_place
 
 Sink = Callable[[str, Any, Any], None]
-"""sink(call, output, inputs): `call` is the layer's name, with "#1", "#2", ... for repeated calls in a forward pass."""
+"""Type of the callback sink(call, output, inputs) that receives each layer's output.
+
+`call` is the layer's name, followed by "#1", "#2", ... for the second, third, ... call of the layer in a forward pass.
+`output` is what the layer returned, `inputs` the tuple of its positional arguments.
+"""
 
 
 class Capture(AbstractContextManager):
-    """Has forward hooks on the chosen layers of one network while the context is open.
+    """A context manager with forward hooks on the chosen layers of one network; `forward` runs the network.
 
     On entry the network is put into evaluation mode and moved to `device`, unless it is spread over several devices. On
     exit, also after an error, the hooks are removed and the network is restored.
 
     Args:
         network: the network.
-        model: its name, for error messages.
+        model: the name of the network, for error messages.
         names: the names of the layers.
-        device: where the network runs.
+        device: the device that the network runs on.
         caller: calls the network with a batch.
-        sink: gets each output, inside the hook.
+        sink: called with each layer's output, inside the hook.
         owner: the run that the hooks belong to. Networks of one run may share modules; if a module has hooks of another
-            owner, entering raises RuntimeError. None: not checked.
-        random: the network's own random numbers; None: it draws from the global generators.
+            owner, entering the context raises RuntimeError. None: not checked.
+        random: the network's own stream of random numbers. None: the network draws from the global generators.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class Capture(AbstractContextManager):
         self._sink = sink
         self._calls: Counter[str] = Counter()
         self._forward_thread: int | None = None
-        """the thread of the current forward pass; None outside of one"""
+        """the id of the thread that runs the current forward pass; None while no forward pass runs"""
         self._fused = has_fused_layers(network)
         self._random = random
         self._latest_call = ""
@@ -92,7 +96,7 @@ class Capture(AbstractContextManager):
         self._undo.close()
 
     def forward(self, batch: Batch) -> None:
-        """Run one forward pass without gradients; the sink is called for each output, in execution order."""
+        """Run one forward pass without gradients, and call the sink with each layer's output in execution order."""
         self._calls.clear()
         self._latest_call = ""
         self._forward_thread = threading.get_ident()
@@ -120,7 +124,10 @@ class Capture(AbstractContextManager):
         return bool(self._calls)
 
     def modified(self) -> list[str]:
-        """The names of parameters and large buffers that the network's forward pass wrote into."""
+        """Return the names of parameters and large buffers that were written into since the context was entered.
+
+        A buffer is large if it has more than `LARGE_BUFFER_BYTES` bytes.
+        """
         return self._restored.modified()
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
@@ -138,7 +145,7 @@ class Capture(AbstractContextManager):
 
 
 def _without_compilation() -> AbstractContextManager:
-    """A context in which compiled submodules run their original code, so that their hooks fire."""
+    """Return a context in which compiled submodules run their original code, so that their hooks fire."""
     # without compiled modules, do not import the compiler, which takes a second
     if not hasattr(torch.compiler, "set_stance") or "torch._dynamo" not in sys.modules:
         return ExitStack()

@@ -1,4 +1,4 @@
-"""Which modules of a network are its layers, and which of them a user chooses by name, glob or substring."""
+"""Finds the layers of a network, and chooses some of them by name, glob or substring."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -14,9 +14,10 @@ CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The original module of a compiled, `DataParallel` or `DistributedDataParallel` model.
+    """Return the original module of a compiled, `DataParallel` or `DistributedDataParallel` model.
 
-    Hooks that are added to a compiled module after compilation never fire; hooks on the original do.
+    Any other model is returned as it is. Hooks that are added to a compiled module after compilation never fire; hooks
+    on the original module do.
     """
     while True:
         if isinstance(getattr(model, "_orig_mod", None), nn.Module):
@@ -31,8 +32,8 @@ def check_network(model: nn.Module, model_name: str) -> None:
     """Check that the layers of a network can have hooks and that running it does not initialise parameters.
 
     Raises:
-        TypeError: a TorchScript module, whose submodules run without hooks.
-        ValueError: a lazy module that is not initialised yet.
+        TypeError: the network is a TorchScript module, whose submodules run without hooks.
+        ValueError: the network contains a lazy module that is not initialised yet.
     """
     if isinstance(model, torch.jit.ScriptModule):
         raise TypeError(
@@ -58,11 +59,13 @@ def _refuse_scripted(chosen: Iterable[str], layers: Mapping[str, nn.Module], mod
 
 
 def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) -> list[str]:
-    """The names of the modules that equal a pattern or match it as a glob (`"layer3.*"`), in module order.
+    """Return the names of the modules that match at least one of the patterns, in module order.
+
+    A pattern is a name or a glob (`"layer3.*"`). A module with several matching names is listed once.
 
     Raises:
         ValueError: a pattern matches no module; the message suggests similar names.
-        TypeError: a pattern is no string, or matches only TorchScript modules.
+        TypeError: a pattern is not a string, or matches only TorchScript modules.
     """
     if isinstance(patterns, str):
         patterns = [patterns]
@@ -86,9 +89,10 @@ def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) 
 
 
 def layers_containing(model: nn.Module, substrings: Sequence[str], model_name: str) -> list[str]:
-    """The names of the modules whose name contains one of the substrings, in module order, as in simtorch.
+    """Return the names of the modules whose name contains one of the substrings, in module order.
 
-    Raises ValueError for a substring that no name contains; the message suggests similar names.
+    The package simtorch selects layers in this way. Raises ValueError for a substring that no name contains; the
+    message suggests similar names.
     """
     if isinstance(substrings, str):
         substrings = [substrings]
@@ -100,11 +104,12 @@ def layers_containing(model: nn.Module, substrings: Sequence[str], model_name: s
 
 
 def default_layers(model: nn.Module) -> list[str]:
-    """The names of the layers that are compared by default: modules with parameters of their own, and blocks.
+    """Return the names of the layers that are compared by default: modules with parameters of their own, and blocks.
 
-    Left out are modules without parameters (activations, pooling, dropout, identity), containers that return the output
-    of their last child (`nn.Sequential`), the submodules of `nn.MultiheadAttention` (which uses their weights and never
-    calls them), and parametrisations. A network that has none of the chosen kinds has all its modules as layers.
+    A block is a module with submodules. The following are left out: modules without parameters (activations, pooling,
+    dropout, identity), containers that return the output of their last child (`nn.Sequential`), the submodules of
+    `nn.MultiheadAttention` (which uses their weights and never calls them), and parametrisations. If no module remains,
+    all modules that can be called are compared.
     """
     candidates = [(name, module) for name, module in _walk(model, "", descend=_calls_children)]
     chosen = {name for name, module in candidates if _is_layer_by_default(module)}
@@ -123,21 +128,22 @@ def _is_layer_by_default(module: nn.Module) -> bool:
 
 
 def _is_bare_container(module: nn.Module) -> bool:
-    """Whether this is a container, such as `nn.ModuleList`, that is never called, as it has no `forward` of its own."""
+    """Whether `module` is a container without a `forward` method, such as `nn.ModuleList`, which is never called."""
     return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in CONTAINERS)
 
 
 def _calls_children(module: nn.Module) -> bool:
-    """Whether a module may call its submodules."""
+    """Whether a module may call its submodules; False for `nn.MultiheadAttention` and lists of parametrisations."""
     return not isinstance(module, nn.MultiheadAttention | ParametrizationList)
 
 
 def _walk(
     module: nn.Module, prefix: str, descend: Callable[[nn.Module], bool] = lambda module: True
 ) -> Iterator[tuple[str, nn.Module]]:
-    """The name and module of every descendant, under each of its names; wrappers are replaced by their originals.
+    """Yield the name and the module of every descendant of `module`, with `prefix` put before each name.
 
-    Submodules of a module are visited if `descend` is true for it.
+    A module that is registered under several names is yielded under each of them. Compiled and data-parallel wrappers
+    are replaced by their original modules. The submodules of a module are visited if `descend(module)` is true.
     """
     for name, child in module._modules.items():
         if child is None or (descend is _calls_children and name == "parametrizations"):
@@ -149,12 +155,15 @@ def _walk(
 
 
 def named_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Every submodule of a model by name; a module that is registered twice has both names."""
+    """Return every submodule of a model by name; a module that is registered under two names appears under both."""
     return dict(_walk(model, ""))
 
 
 def _without_aliases(model: nn.Module, chosen: set[str]) -> list[str]:
-    """The chosen names in module order: the first chosen name of each module, without TorchScript modules."""
+    """Return the chosen names in module order, but only the first chosen name of each module.
+
+    TorchScript modules are left out, because they run without hooks.
+    """
     seen: dict[int, str] = {}
     for name, module in _walk(model, ""):
         if name in chosen and not isinstance(module, torch.jit.ScriptModule):  # they have no hooks

@@ -1,4 +1,4 @@
-"""`find_output`: picks the tensor (n, ...) that is compared from whatever a layer returns."""
+"""`find_output`: finds the tensor (n, ...) to compare in whatever a layer returns."""
 
 import weakref
 from collections.abc import Sequence
@@ -12,36 +12,39 @@ from simwidget.data.nested import tensors_in
 
 
 class RepresentationError(ValueError):
-    """A layer's output has no representation, so the layer is not compared; the message says why and what to do."""
+    """Raised if a layer's output cannot be turned into a representation; the layer is then not compared.
+
+    The message says why, and what the user can do.
+    """
 
 
 class Output(NamedTuple):
-    """The tensor that is compared, found in what a layer returned."""
+    """The tensor to compare, as found in what a layer returned."""
 
     tensor: Tensor
-    """(n, ...), floating-point, dense"""
+    """the tensor (n, ...), floating-point and dense; for a callable representation= possibly the layer's raw output"""
     batch_dim: int = 0
-    """the dimension of the samples in what the layer returned"""
+    """the dimension that indexed the samples before it was moved to dimension 0 of `tensor`"""
     lengths: Tensor | None = None
-    """(n,) for a packed sequence: the length of each sample; later steps of the tensor are padding"""
+    """(n,) the length of each sequence of a packed sequence, after which `tensor` is padding; None for other outputs"""
     source: Any = None
-    """the tensor as the layer returned it"""
+    """the tensor or packed sequence as the layer returned it"""
     complex: bool = False
-    """whether the output is complex; the last dimension of `tensor` then holds the real and the imaginary part"""
+    """whether the output is complex; then the last dimension of `tensor` has size 2: real and imaginary part"""
 
 
 class RepeatDetector:
-    """Detects that a layer returns the same tensor object as the layer before it, not written into in between.
+    """Detects a layer that returns the same tensor object as the previous layer, without a write into it in between.
 
-    Only a weak reference to the tensor is kept. Writes are detected by the tensor's version counter, which inference
-    tensors do not have: they never count as repeated.
+    Only a weak reference to the tensor is kept. Writes are detected by the tensor's version counter. Inference tensors
+    have no version counter and never count as repeated.
     """
 
     def __init__(self) -> None:
         self._previous: tuple[weakref.ref, int] | None = None
 
     def is_repeat(self, tensor: Any) -> bool:
-        """Whether `tensor` is the tensor of the previous call of this method, unchanged."""
+        """Whether `tensor` is the same object as in the previous call of this method, without a write in between."""
         if not isinstance(tensor, Tensor) or tensor.is_inference():
             self._previous = None
             return False
@@ -54,11 +57,13 @@ class RepeatDetector:
 
 
 def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), dims_given: bool = False) -> Output:
-    """The first dense floating-point or complex tensor in a layer's output with the batch's n samples in one of `dims`.
+    """Find the tensor to compare: the first one in a layer's output with n samples in one of the dimensions `dims`.
 
-    Tuples, lists, mappings and dataclasses (also `ModelOutput`s) are searched depth first. The dimensions are tried in
-    order, and the one of size n is moved to the front. Packed sequences are padded and quantised tensors dequantised.
-    Complex tensors become their real and imaginary parts, whose inner products are the real parts of the complex ones.
+    The result is an `Output`. Only dense floating-point or complex tensors count. Tuples, lists, mappings and
+    dataclasses (also `ModelOutput`s) are searched depth first. The dimensions are tried in order, and the first one of
+    size n is moved to the front. Packed sequences are padded and quantised tensors dequantised. A complex tensor gets
+    another dimension with its real and imaginary parts; the inner products of these parts are the real parts of the
+    complex inner products.
 
     Args:
         output: what the layer returned.
@@ -104,13 +109,16 @@ def _is_plain(tensor: Tensor, n: int) -> bool:
 
 
 def keeps_shape(found: Output, inputs: Any) -> bool:
-    """Whether a layer's output has the shape of its first input tensor."""
+    """Whether the tensor found in a layer's output had the same shape as the layer's first input tensor."""
     first = next(tensors_in(inputs), None)
     return isinstance(first, Tensor) and isinstance(found.source, Tensor) and first.shape == found.source.shape
 
 
 def _reason_for_no_output(output: Any, n: int, dims: Sequence[int], seen: Sequence[str]) -> str:
-    """Why `find_output` found nothing; `seen` describes the tensors in the output."""
+    """Return the error message for an output in which `find_output` found no tensor to compare.
+
+    `seen` describes each tensor in the output, such as "float32 (2, 3)".
+    """
     what = ", ".join(seen[:4]) + (", ..." if len(seen) > 4 else "")
     if output is None:
         return "its output (None) has no tensor: choose other layers with layers="
@@ -125,16 +133,17 @@ def _reason_for_no_output(output: Any, n: int, dims: Sequence[int], seen: Sequen
             f"({n}, ...) tensor"
         )
     if n > 1 and len(seen) == 1 and "(1, " in seen[0]:
-        return f"its output ({what}) is a single one for all {n} samples: there is nothing to compare"
-    where = "first" if tuple(dims) in ((0,), (0, 1)) else f"in dimension {' or '.join(map(str, dims))}"
+        return f"its output ({what}) is one and the same for all {n} samples: there is nothing to compare"
+    searched = (0,) if tuple(dims) == (0, 1) else dims
+    where = f"in dimension {' or '.join(map(str, searched))}"
     return (
-        f"its output ({what}) has no floating tensor with the batch's {n} samples {where}: give batch_dim= where "
-        "they are elsewhere, or representation= a callable for this layer"
+        f"its output ({what}) has no floating tensor with the batch's {n} samples {where}: pass batch_dim= if the "
+        "samples are in another dimension, or representation= a callable for this layer"
     )
 
 
 def describe_type(tensor: Tensor) -> str:
-    """The layout and dtype of a tensor, for messages: "float32", "sparse_coo float32", "nested float32"."""
+    """Return the layout and dtype of a tensor, for messages: "float32", "sparse_coo float32", "nested float32"."""
     name = str(tensor.dtype).removeprefix("torch.")
     if tensor.is_nested:
         return f"nested {name}"

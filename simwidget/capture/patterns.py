@@ -1,4 +1,4 @@
-"""Patterns of layers in options: names or globs, as "layer" or "model:layer"."""
+"""Patterns that select layers in options: a name or glob, as "layer" or "model:layer"."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -7,7 +7,11 @@ from simwidget.text.suggestions import did_you_mean
 
 
 def matches(pattern: str, model: str, layer: str) -> bool:
-    """Whether a pattern (a name or glob, as "layer" or "model:layer") matches a layer, or its call "layer#k"."""
+    """Whether a pattern matches a layer of a model.
+
+    The pattern is a name or a glob, as "layer" or "model:layer". In `layer`, the suffix "#k" of a repeated call is
+    ignored.
+    """
     layer = layer.partition("#")[0]
     return any(name == pattern or fnmatchcase(name, pattern) for name in (layer, f"{model}:{layer}"))
 
@@ -21,7 +25,7 @@ def check_patterns(option: str, patterns: Sequence[str], layers: Mapping[str, Se
         layers: for each model the names of its layers.
 
     Raises:
-        TypeError: a pattern is no string.
+        TypeError: a pattern is not a string.
         ValueError: a pattern matches no layer of any model; the message suggests similar names.
     """
     known = list(dict.fromkeys(layer for names in layers.values() for layer in names))

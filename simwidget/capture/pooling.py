@@ -1,4 +1,4 @@
-"""A layer's output (n, ...) -> one vector for each sample: flattening and pooling."""
+"""Turns a layer's output (n, ...) into one vector for each sample, by flattening or pooling."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,10 @@ from simwidget.capture.outputs import RepresentationError
 
 
 def flatten(tensor: Tensor) -> Tensor:
-    """An output (n, ...) -> (n, p), without a copy if its memory layout allows that.
+    """Flatten a layer's output (n, ...) to n vectors (n, p), without a copy if the output's memory layout allows that.
 
     Complex numbers become pairs of real numbers. The features are in the order in which they lie in memory, for example
-    channels last, because a Gram matrix does not depend on their order.
+    channels last, because a Gram matrix does not depend on the order of the features.
     """
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.resolve_conj())
@@ -23,14 +23,14 @@ def flatten(tensor: Tensor) -> Tensor:
 
 
 def mean(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
-    """The mean over all dimensions except samples and features: (n, ...) -> (n, features).
+    """Return the mean of an output over all dimensions except samples and features: (n, ...) -> (n, features).
 
-    Half precision is summed in float32, which is also the dtype of the result.
+    Half precision is summed in float32, which is then also the dtype of the result.
 
     Args:
         x: the output (n, ...).
-        axis: the dimension of its features.
-        mask: (n, tokens), for an output with tokens: the mean is over the tokens where it is True.
+        axis: the dimension of `x` that holds the features.
+        mask: (n, tokens) bool, only for an output with tokens: the mean is over the tokens where the mask is True.
 
     >>> x = torch.tensor([[[1.0], [3.0], [8.0]]])
     >>> mean(x, 2), mean(x, 2, torch.tensor([[True, True, False]]))
@@ -48,7 +48,10 @@ def mean(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
 
 
 def first_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
-    """The first real token of each sample: (n, tokens, features) -> (n, features); arguments as in `mean`."""
+    """Return the first real token of each sample: (n, tokens, features) -> (n, features).
+
+    An output (n, features) is returned unchanged. The arguments are those of `mean`.
+    """
     x = _features_last(x, axis)
     if x.ndim < 3:
         return x
@@ -58,7 +61,9 @@ def first_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
 
 
 def last_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
-    """The last real token of each sample: (n, tokens, features) -> (n, features); arguments as in `mean`.
+    """Return the last real token of each sample: (n, tokens, features) -> (n, features).
+
+    An output (n, features) is returned unchanged. The arguments are those of `mean`.
 
     >>> x = torch.arange(6.0).reshape(1, 3, 2)
     >>> last_token(x, 2, torch.tensor([[True, True, False]]))
@@ -74,7 +79,10 @@ def last_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
 
 
 def _features_last(x: Tensor, axis: int) -> Tensor:
-    """An output with its features in the last dimension; raises RepresentationError if it has more than three."""
+    """Return an output with dimension `axis`, which holds the features, moved to the end.
+
+    Raises RepresentationError if the output has more than three dimensions.
+    """
     if x.ndim > 3:
         raise RepresentationError(
             f'its output {tuple(x.shape)} has positions, no tokens: take representation="mean" or "positions" for it'
@@ -83,5 +91,5 @@ def _features_last(x: Tensor, axis: int) -> Tensor:
 
 
 def _select(x: Tensor, token: Tensor) -> Tensor:
-    """One token of each sample, by its index (n,)."""
+    """Return one token of each sample of x (n, tokens, features), by its index `token` (n,): (n, features)."""
     return x[torch.arange(len(x), device=x.device), token]

@@ -1,4 +1,4 @@
-"""`Positions`: random tokens or positions of a batch as samples, at the same places in every layer."""
+"""`Positions`: random positions of a batch (tokens or places of a feature map) as samples, the same in every layer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,40 +13,40 @@ from simwidget.data.masks import Masks
 Grid = tuple[int, ...]
 """The number of positions of an output in each dimension: (tokens,), (height, width), or (depth, height, width)."""
 MAX_LEADING = 8
-"""The largest number of leading tokens without a position, such as a class token and registers."""
+"""Largest number of leading tokens that have no position in other layers, such as a class token and registers."""
 
 
 @dataclass(frozen=True)
 class PositionOptions:
-    """Which positions of a forward pass are its samples."""
+    """Options for the random choice of positions (tokens or places of a feature map) that serve as samples."""
 
     max_positions: int
-    """positions that are drawn from each forward pass"""
+    """the largest number of positions that are drawn from each forward pass"""
     seed: int
-    """of the draw"""
+    """the seed of the random numbers that choose the positions"""
 
 
 class Positions:
-    """The positions of one forward pass that are its samples.
+    """Randomly drawn positions (tokens or places of a feature map) that serve as the samples of one forward pass.
 
-    The first output with positions (tokens, or places of a feature map), of any model, determines them: up to
-    `max_positions` of its positions are drawn without replacement, padding excluded. All later outputs are read at
-    the same places:
+    The first output that has positions, of any layer of any model, determines them: up to `options.max_positions` of
+    its positions are drawn without replacement, padding excluded. All later outputs are read at the same places:
 
     - An output of the same resolution is read at the same positions.
-    - An output of another resolution is read, for each drawn position, at the position whose area contains its centre.
+    - An output of another resolution is read, for each drawn position, at the position whose area contains the centre
+      of the drawn one.
     - An output with another number of spatial dimensions cannot be read.
 
-    Two sequences whose lengths differ by a few tokens count as the same resolution. The extra tokens are taken to be at
-    the start of the longer one, such as a class token, so the sequences are aligned at their ends. If it is the first
-    output that has extra tokens, the shorter one cannot be read.
+    Two token sequences of different lengths count as the same resolution, unless the longer length is nearly a multiple
+    of the shorter one (twice, three times, ...). The extra tokens, such as a class token, are taken to be at the start
+    of the longer sequence, so the sequences are aligned at their ends. A later sequence of the same resolution cannot
+    be read if it is shorter than the first one, or longer by more than `MAX_LEADING` tokens.
 
     Args:
         n: the number of samples of the batch.
         masks: which tokens of the batch are real.
-        max_positions: the largest number of positions to draw.
-        seed: seeds the draw, together with `batch`.
-        batch: the number of the batch in the loader.
+        options: the largest number of positions to draw, and a seed.
+        batch: the number of the batch in the loader; it is combined with the seed.
         on_drawn: called with the number m of drawn positions, once they are drawn.
     """
 
@@ -61,19 +61,21 @@ class Positions:
         self._on_drawn = on_drawn
         self.grid: Grid | None = None
         self.sample_of_position: Tensor | None = None
-        """(m,) on the CPU: the sample that each drawn position belongs to; None before the draw"""
+        """(m,) on the CPU: for each drawn position, the index of the sample that contains it; None before the draw"""
         self._cells: Tensor | None = None
         self._indices: dict[tuple[Grid, bool, torch.device], tuple[Tensor, ...]] = {}
         self._channels_first = False
         """whether the output that determined the positions has its features in dimension 1"""
 
     def read(self, decoder: bool, x: Tensor, axis: int) -> Tensor:
-        """The features of an output (n, ...) at the drawn positions: (m, features).
+        """Return the features of an output (n, ...) at the drawn positions: (m, features).
+
+        The first call draws the positions.
 
         Args:
-            decoder: the output is of the decoder's tokens, so that the decoder's mask counts.
+            decoder: whether the output is of the decoder's tokens, so that the decoder's padding mask applies.
             x: the output.
-            axis: the dimension of its features.
+            axis: the dimension of `x` that holds the features.
 
         Raises:
             RepresentationError: the output has no positions, or none that correspond to the drawn ones.
@@ -92,7 +94,10 @@ class Positions:
         return self._gather(x, grid, tokens=x.ndim == 3 and not first)
 
     def drawn_samples(self) -> Tensor:
-        """The sample (m,) that each drawn position belongs to; raises ValueError if no output had positions."""
+        """Return, for each drawn position, the index of the sample that contains it: (m,).
+
+        Raises ValueError if no output had positions.
+        """
         if self.sample_of_position is None:
             raise ValueError(
                 "no layer that ran has tokens or positions, only features: take another representation=, or choose "
@@ -101,10 +106,15 @@ class Positions:
         return self.sample_of_position
 
     def read_confounder(self, x: Tensor, axis: int) -> Tensor:
-        """The values of a confounder (n, ...) for the drawn positions: (m, features).
+        """Return the values of a confounder (n, ...) for the drawn positions: (m, features).
 
-        A confounder with the same number of spatial dimensions is read at the positions. Any other is flattened, and
-        each position gets the values of its sample.
+        A confounder is a variable whose influence deconfounded CKA (dCKA) removes. A confounder with as many spatial
+        dimensions as the output from which the positions were drawn is read at these positions. Any other confounder is
+        flattened to (n, features), and each position gets the values of its sample.
+
+        Args:
+            x: the confounder.
+            axis: the dimension of `x` that holds the features.
         """
         assert self.grid is not None
         if x.ndim >= 3 and x.ndim - 2 == len(self.grid):
@@ -113,10 +123,13 @@ class Positions:
         return x.flatten(1)[self.drawn_samples().to(x.device)]
 
     def confounder_axis(self, x: Tensor) -> int:
-        """The dimension of the features in a confounder (n, ...).
+        """Return the dimension of a confounder (n, ...) that holds the features.
 
-        Four and more dimensions are channels first. With three, the dimension whose size is not the number of positions
-        holds the features; if that is ambiguous, it is the same as in the output that determined the positions.
+        A confounder is a variable whose influence deconfounded CKA (dCKA) removes. With four or more dimensions,
+        dimension 1 holds its features; with one or two, the last dimension. With three, it is (n, tokens, features) or
+        (n, features, tokens), and the number of tokens in the output from which the positions were drawn decides. If
+        that fits both or neither, the features are in the same dimension as in the output from which the positions were
+        drawn.
         """
         if x.ndim != 3 or self.grid is None:
             return 1 if x.ndim > 3 else x.ndim - 1
@@ -124,7 +137,7 @@ class Positions:
         return 1 if (self._channels_first if first == last else first) else 2
 
     def _draw(self, decoder: bool, grid: Grid) -> None:
-        """Draw positions of the grid; tokens that the mask marks as padding are excluded."""
+        """Draw positions from a grid and set `grid`, `sample_of_position` and `_cells`; padding tokens are excluded."""
         mask = self._masks.matching(decoder, grid[0]) if len(grid) == 1 else None
         if mask is None:
             n_all = self._n * int(torch.tensor(grid).prod())
@@ -138,7 +151,7 @@ class Positions:
         self._on_drawn(len(drawn))
 
     def _gather(self, x: Tensor, grid: Grid, tokens: bool) -> Tensor:
-        """The drawn positions of x (n, *grid, features): (m, features)."""
+        """Return the features of x (n, *grid, features) at the drawn positions: (m, features)."""
         places = self._indices.get((grid, tokens, x.device))
         if places is None:
             places = (self.drawn_samples().to(x.device), *self._cells_at(grid, tokens).to(x.device))
@@ -146,7 +159,11 @@ class Positions:
         return x[places]
 
     def _cells_at(self, grid: Grid, tokens: bool) -> Tensor:
-        """The cell of each drawn position in another grid: (dimensions of the grid, m)."""
+        """Return the coordinates of the drawn positions in another grid: (dimensions of the grid, m).
+
+        `tokens` says that the grid is a sequence of tokens, which may have extra tokens at its start. Raises
+        RepresentationError if the positions of the two grids do not correspond.
+        """
         assert self.grid is not None
         assert self._cells is not None
         if grid == self.grid:
@@ -165,6 +182,9 @@ class Positions:
 
 
 def _has_leading_tokens(one: int, other: int) -> bool:
-    """Whether two sequence lengths have the same resolution, so that the longer sequence has leading tokens."""
+    """Whether the difference of two sequence lengths is due to extra tokens at the start of the longer sequence.
+
+    False if the longer length is about two, three, ... times the shorter one: then the sequences differ in resolution.
+    """
     ratio = round(max(one, other) / min(one, other))
     return ratio < 2 or abs(max(one, other) - ratio * min(one, other)) >= ratio

@@ -24,46 +24,54 @@ from simwidget.data.masks import NO_MASKS, Masks
 
 @dataclass(frozen=True)
 class ReadingContext:
-    """What the readings of all layers share in one forward pass of one network."""
+    """The state of one forward pass of one network, shared by the readings of all layers."""
 
     n: int
     """the number of samples of the batch"""
     masks: Masks = NO_MASKS
     positions: Positions | None = None
-    """if positions are samples"""
+    """the positions (tokens or places of a feature map) that serve as samples; None if the n samples of the batch do"""
     axes: FeatureAxes = field(default_factory=FeatureAxes)
     repeat_detector: RepeatDetector = field(default_factory=RepeatDetector)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How the output of one layer becomes its representation."""
+    """Defines how a layer's output is turned into the layer's representation: n samples with p features, (n, p)."""
 
     representation: Representation
     hints: FeatureHints = NO_HINTS
-    """what is known about the dimension of the layer's features"""
+    """what is known about the dimension of the layer's output that holds the features"""
     dims: tuple[int, ...] = (0, 1)
-    """the dimensions that may hold the samples, in order of preference"""
+    """the dimensions of the layer's output that may hold the samples, in order of preference"""
     dims_given: bool = False
-    """whether the user specified `dims`, with batch_dim="""
+    """whether the user specified `dims`, with the option batch_dim="""
     part: Literal["encoder", "decoder", "both"] = "encoder"
-    """whose tokens the layer processes; "both": first those of the encoder, then those of the decoder"""
+    """the part of the network whose tokens the layer processes; "both": encoder in the first call, decoder later"""
 
     def is_decoder_call(self, call: str) -> bool:
-        """Whether this call of the layer ("layer" or "layer#k") processes the decoder's tokens."""
+        """Whether a call of the layer, named "layer" or "layer#k", processes the decoder's tokens."""
         return self.part == "decoder" or (self.part == "both" and "#" in call)
 
     def is_equivalent(self, other: "Reading") -> bool:
-        """Whether both turn the same output into the same representation."""
+        """Whether this reading and `other` turn the same output into the same representation."""
         ignores_hints = self.representation == "flatten" or callable(self.representation)
         same_dims = (self.dims, self.dims_given) == (other.dims, other.dims_given)
         same_hints = ignores_hints or self.hints == other.hints
         return self.representation == other.representation and same_dims and same_hints
 
     def output(self, raw: Any, n: int) -> Output:
-        """The tensor to compare, from what the layer returned (`find_output`).
+        """Return the tensor to compare, found by `find_output` in what a layer returned.
 
-        If there is none and the representation is a callable, the whole output, which the callable then gets.
+        If there is no such tensor and the representation is a callable, return everything that the layer returned; the
+        callable is then applied to it.
+
+        Args:
+            raw: what the layer returned.
+            n: the number of samples of the batch.
+
+        Raises:
+            RepresentationError: there is no such tensor, and the representation is not a callable.
         """
         try:
             return find_output(raw, n, self.dims, self.dims_given)
@@ -73,11 +81,11 @@ class Reading:
             raise
 
     def represent(self, found: Output, context: ReadingContext, call: str, inputs: Any = None) -> Tensor:
-        """The representation of an output: (n, p), or (m, p) if positions are samples.
+        """Return the representation of a layer's output: (n, p), or (m, p) if m positions serve as samples.
 
         Args:
             found: the result of `output`.
-            context: the forward pass.
+            context: the state of the forward pass.
             call: the layer's name, with "#k" for repeated calls.
             inputs: the layer's inputs; an output of the same shape has its features in the same dimension.
 
@@ -108,7 +116,17 @@ class Reading:
         return flatten(pool(x, axis, mask))
 
     def mask(self, found: Output, masks: Masks, axis: int, call: str) -> Tensor | None:
-        """(n, tokens), True for real tokens, from the packed sequence or the masks of the batch; None if all count."""
+        """Return the mask (n, tokens) of a layer's output, True for real tokens.
+
+        The mask comes from the lengths of a packed sequence, or else from the masks of the batch. None if all tokens
+        are real or the output has no tokens.
+
+        Args:
+            found: the result of `output`.
+            masks: the masks of the batch.
+            axis: the dimension of the output that holds the features.
+            call: the layer's name, with "#k" for repeated calls.
+        """
         x = found.tensor[..., 0] if found.complex else found.tensor
         if x.ndim != 3:
             return None

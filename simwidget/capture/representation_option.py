@@ -1,4 +1,4 @@
-"""`Representations`: the representation= option, checked: which representation each layer has."""
+"""`Representations`: the checked option representation=, which gives each layer its representation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,26 +11,30 @@ from simwidget.capture.patterns import check_patterns, matches
 Named = Literal["flatten", "mean", "cls", "last", "tokens", "positions"]
 NAMES: tuple[str, ...] = get_args(Named)
 BY_POSITION = ("tokens", "positions")
-"""Representations in which each token or position is a sample."""
+"""Names of the representations in which each token or position counts as a sample."""
 Representation = Named | Callable[[Any], Tensor]
 RepresentationOption = Representation | Mapping[str, Representation]
 
 
 @dataclass(frozen=True)
 class Representations:
-    """Which representation each layer has: rules of a pattern and a representation, of which the first match counts."""
+    """The representation of each layer, given by rules: pairs of a layer pattern and a representation.
+
+    The first rule whose pattern matches a layer applies to the layer.
+    """
 
     rules: tuple[tuple[str, Representation], ...]
 
     @staticmethod
     def from_option(option: Any, layers: Mapping[str, Sequence[str]]) -> "Representations":
-        """Check the user's option.
+        """Check the user's option representation= and return it as `Representations`.
 
         Args:
-            option: the name of a representation, a callable, or a mapping from layer patterns to these.
+            option: the name of a representation, a callable, or a mapping from layer patterns to names or callables.
             layers: for each model the names of its layers.
 
         Raises:
+            TypeError: a pattern is not a string.
             ValueError: an unknown name, a pattern that matches no layer, or a representation with positions as samples
                 for only some of the layers.
         """
@@ -60,7 +64,7 @@ class Representations:
         return found
 
     def for_layer(self, model: str, layer: str) -> Representation:
-        """The representation of a layer of a model; "flatten" where no pattern matches."""
+        """Return the representation of a layer of a model; "flatten" if no pattern matches the layer."""
         for pattern, one in self.rules:
             if matches(pattern, model, layer):
                 return one
@@ -68,15 +72,15 @@ class Representations:
 
     @property
     def names_models(self) -> bool:
-        """Whether a pattern is restricted to a model, as "model:layer" is."""
+        """Whether any pattern is restricted to one model, as "model:layer" is."""
         return any(":" in pattern for pattern, _ in self.rules)
 
     def describe(self) -> Any:
-        """For the provenance: the name of the representation, or a mapping from patterns to names."""
+        """Return the representation's name, or a dict from patterns to names, for the provenance of a result."""
         described = {pattern: callable_name(one) if callable(one) else one for pattern, one in self.rules}
         return described["*"] if list(described) == ["*"] else described
 
 
 def callable_name(function: Any) -> str:
-    """The name of a callable option in results and messages."""
+    """Return the name of a callable, for results and messages."""
     return getattr(function, "__name__", type(function).__name__)

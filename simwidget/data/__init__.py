@@ -1,6 +1,7 @@
-"""From the loader to a `Batch`: inputs, labels, masks and number of samples; and which samples a Gram matrix is of.
+"""Turns the loader's batches into `Batch`es, and records the samples of each Gram matrix as `Samples`.
 
 In:     batches of any structure, from the user's loader.
-Out:    `Batch`; `Samples` with indices, labels and thumbnails for the inspector.
+Out:    `Batch`: inputs, labels, masks and number of samples of a batch.
+        `Samples`: indices, labels and thumbnails of the samples of a Gram matrix, for `simwidget.inspection`.
 Nothing here depends on layers or models.
 """

@@ -34,9 +34,11 @@ class Batch:
 
     @cached_property
     def input_tensor(self) -> Tensor | None:
-        """The input as one tensor (n, ...): the first floating-point tensor of the inputs, else the first tensor.
+        """The first floating-point tensor (n, ...) of `inputs`; without one, the first tensor of another dtype.
 
-        Labels and masks are not inputs. None if no dense tensor has n samples, and for a list of images.
+        Only dense tensors with n samples count; the samples are moved to the first dimension. Entries of a mapping
+        whose key stands for labels or a mask are skipped. None if no tensor is found, or if `inputs` is a list of
+        images.
         """
         inputs = self.inputs
         if isinstance(inputs, Mapping):
@@ -57,5 +59,5 @@ class Batch:
         return tensor.movedim(dim, 0) if dim else tensor
 
     def with_labels(self, labels: Tensor | None) -> "Batch":
-        """The batch with these labels, if it has none of its own."""
+        """Return a copy of the batch with `labels` (n,); the batch itself if it has labels or `labels` is None."""
         return self if labels is None or self.labels is not None else replace(self, labels=labels)

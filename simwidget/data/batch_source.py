@@ -14,15 +14,21 @@ from simwidget.text.printable import describe_type
 
 
 class BatchSource:
-    """The batches of a loader. `next` returns the same batch until `advance` marks it as completed.
+    """Iterates over the batches of a loader, and can continue after a failure or from the state of another run.
 
-    After a failure, `open` continues: with the current batch if the run failed, or, if the loader itself failed, with a
-    new iterator on which the completed batches are skipped. `start_from` continues from the state of another run in
-    the same way. The property `state` needs `records_hashes`.
+    `next` returns the current batch, and returns the same batch again until `advance` marks it as completed.
+
+    After a failure call `open` again. If the processing of a batch failed, `next` then returns the same batch. If the
+    loader itself failed, the loader is iterated anew and the completed batches are skipped. `start_from` continues from
+    the state of another run, also by skipping the completed batches.
+
+    Args:
+        loader: the iterable of batches.
+        devices: the devices whose random number generators belong to the state, in addition to the CPU.
     """
 
     records_hashes = False
-    """whether each batch is hashed, so that a resumed run can check that it gets the same batches"""
+    """whether each batch is hashed, so that a resumed run can check that its loader yields the same batches"""
 
     def __init__(self, loader: Iterable, devices: Sequence[torch.device]) -> None:
         self._loader = loader
@@ -39,22 +45,23 @@ class BatchSource:
 
     @property
     def state(self) -> LoaderState:
-        """The state after the completed batches, for a checkpoint."""
+        """The state of the loader after the completed batches, for a checkpoint. Requires `records_hashes`."""
         assert self.records_hashes
         now = self._now or RandomState(self._devices)
         return LoaderState(self.n_done, self._start, now.arrays(), self._hashes[: self.n_done])
 
     def start_from(self, state: LoaderState) -> None:
-        """Before `open`: continue from the state of another run over the same batches."""
+        """Continue from `state`, the state of another run over the same batches. Call this before `open`."""
         self._target = state
         self.n_done = state.n_batches
 
     def open(self) -> None:
-        """Start iterating, or continue after a failure.
+        """Start iterating over the loader, or continue after a failure.
 
         Raises:
-            RuntimeError: the loader failed and can be iterated only once.
-            ValueError: the loader does not yield the batches that were completed before.
+            RuntimeError: the loader failed, and it can be iterated only once.
+            ValueError: the loader has fewer batches than were completed before, or its first batch is another one
+                although the loader is repeatable.
         """
         if self._batches is not None and not self._failed:
             return
@@ -74,7 +81,10 @@ class BatchSource:
         self._skip()
 
     def next(self) -> Any:
-        """The current batch, or the next one after `advance`; raises StopIteration after the last."""
+        """Return the current batch. At the start and after `advance`, read the next batch from the loader first.
+
+        Raises StopIteration after the last batch.
+        """
         assert self._batches is not None
         if not self._current:
             try:
@@ -96,7 +106,14 @@ class BatchSource:
             self._now = RandomState(self._devices)
 
     def _skip(self) -> None:
-        """Read and discard the batches that were completed before, and check that they are the same."""
+        """Read and discard the batches that were completed before, and compare their hashes with the recorded ones.
+
+        If a hash differs, or if the loader is not certain to repeat its batches, a note says that the result is not
+        bit-reproducible.
+
+        Raises:
+            ValueError: the loader has fewer batches, or its first batch differs although the loader is repeatable.
+        """
         assert self._batches is not None
         expected = self._hashes[: self.n_done] if self._target is None else array("q", self._target.hashes)
         self._hashes = array("q")

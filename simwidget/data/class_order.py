@@ -6,7 +6,10 @@ import torch
 from torch import Tensor
 
 MIN_CLASS_RATIO = 0.6
-"""The loader counts as ordered by class below this ratio of classes per batch to those expected in random order."""
+"""Threshold for the mean number of distinct classes in a batch, divided by its expectation in random order.
+
+A loader with a smaller ratio counts as ordered by class.
+"""
 
 
 class ClassOrder:
@@ -19,10 +22,13 @@ class ClassOrder:
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
         self._n_batches_of: Counter[tuple[int, int]] = Counter()
-        """(samples, classes) -> the number of batches with so many samples and distinct classes"""
+        """the number of batches for each pair (number of samples, number of distinct classes)"""
 
     def add(self, labels: Tensor | None) -> None:
-        """Count the labels (n,) of one batch; those on a device are skipped, since reading them would wait for it."""
+        """Count the class labels (n,) of one batch.
+
+        Labels on a GPU or another accelerator are skipped, because reading them would wait for the device.
+        """
         if labels is None or labels.device.type != "cpu":
             return
         classes, counts = labels.unique(return_counts=True)
@@ -31,16 +37,16 @@ class ClassOrder:
         self._n_batches_of[len(labels), len(classes)] += 1
 
     def state(self) -> dict[str, list]:
-        """The counts in JSON types; `restore` reads them."""
+        """Return the counts as a dictionary of JSON types; `restore` accepts this dictionary."""
         return {"counts": [*self._counts.items()], "seen": [[*key, count] for key, count in self._n_batches_of.items()]}
 
     def restore(self, state: dict[str, list]) -> None:
-        """Continue from the counts of another run."""
+        """Replace the counts by those of another run, given as the dictionary that `state` returns."""
         self._counts = Counter({int(label): int(count) for label, count in state["counts"]})
         self._n_batches_of = Counter({(int(n), int(classes)): int(count) for n, classes, count in state["seen"]})
 
     def note(self) -> str | None:
-        """A note for the user if batches contain far fewer classes than batches in random order would, else None."""
+        """Return a warning for the user if the loader seems to be ordered by class (`MIN_CLASS_RATIO`), else None."""
         total = sum(self._counts.values())
         batches = self._n_batches_of.copy()  # a copy, because the run may add to it on another thread
         n_batches = batches.total()

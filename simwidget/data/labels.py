@@ -12,10 +12,10 @@ LABEL_KEYS = ("labels", "label", "targets", "target", "y")
 
 
 def find_labels(batch: Any, n: int) -> Tensor | None:
-    """The integer class labels (n,) of a batch of n samples; None if it has none.
+    """Return the integer class labels (n,) of a batch of n samples; None if the batch has none.
 
-    They are taken from the mapping or dataclass that is the batch or its first element (`LABEL_KEYS`), else from the
-    second element of a tuple or list.
+    If the batch or its first element is a mapping or a dataclass, its entry under the first existing key of
+    `LABEL_KEYS` is tried first. Next, if the batch is a tuple or list, its second element is tried.
     """
     found = [batch[1]] if is_sequence(batch) and len(batch) > 1 else []
     first = batch[0] if is_sequence(batch) and batch else batch

@@ -10,14 +10,15 @@ from simwidget.text.printable import describe_type
 
 
 def check_loader(loader: Any) -> Iterable:
-    """The loader to use for all models: `loader` itself, or the first of several equivalent loaders.
+    """Return the loader to use for all models: `loader` itself, or the first of several equivalent loaders.
 
-    Loaders that are shuffled independently would compare different samples without any error. Several loaders are
-    therefore accepted only if they are `DataLoader`s that read the same data set sequentially in equal batches.
+    Independently shuffled loaders would give each model other samples, and the comparison would be wrong without any
+    error. Several loaders are therefore accepted only if they are `DataLoader`s that read the same data set
+    sequentially in equal batches.
 
     Raises:
-        ValueError: several loaders that may yield different batches.
-        TypeError: no iterable of batches.
+        ValueError: `loader` is a list of loaders that may yield different batches.
+        TypeError: `loader` is not an iterable of batches.
     """
     if isinstance(loader, tuple | list) and loader and all(isinstance(one, DataLoader) for one in loader):
         if len({_provable_order(one) for one in loader}) == 1 and _provable_order(loader[0]) is not None:
@@ -34,14 +35,17 @@ def check_loader(loader: Any) -> Iterable:
 
 
 def _provable_order(loader: DataLoader) -> tuple | None:
-    """What determines the batches of a sequential loader; None if their order cannot be known beforehand."""
+    """Return (id of the data set, batch size, drop_last), which determines all batches of a sequential `DataLoader`.
+
+    None if the loader uses another sampler than `SequentialSampler` or has no fixed batch size.
+    """
     if not isinstance(loader.sampler, SequentialSampler) or loader.batch_size is None:
         return None
     return id(loader.dataset), loader.batch_size, loader.drop_last
 
 
 def length_of(loader: Any) -> int | None:
-    """How many batches the loader has; None where it does not say."""
+    """Return the number of batches of a loader; None if the loader has no length."""
     try:
         return len(loader)
     except TypeError:
@@ -49,7 +53,11 @@ def length_of(loader: Any) -> int | None:
 
 
 def describe_loader(loader: Any) -> dict[str, Any]:
-    """The loader's class, sampler, batch size and data set, for the provenance of a result."""
+    """Return a description of a loader for the provenance of a result.
+
+    It has the class names of the loader, its sampler and its data set, its batch size and drop_last; only the class
+    name of the loader if that is not a `DataLoader`.
+    """
     if not isinstance(loader, DataLoader):
         return {"loader": type(loader).__name__}
     return {
@@ -62,19 +70,22 @@ def describe_loader(loader: Any) -> dict[str, Any]:
 
 
 def generators(loader: Any) -> list[torch.Generator]:
-    """The random number generators of a loader and its samplers, each once."""
+    """Return the random number generators of a loader and its samplers, without duplicates."""
     parts = (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None))
     found = [getattr(part, "generator", None) for part in parts]
     return list({id(one): one for one in found if isinstance(one, torch.Generator)}.values())
 
 
 def is_one_shot(loader: Iterable) -> bool:
-    """Whether a loader can be iterated only once, as generators can."""
+    """Whether a loader can be iterated only once, like a Python generator."""
     return isinstance(loader, Iterator)
 
 
 def is_repeatable(loader: Any) -> bool:
-    """Whether a loader certainly yields the same batches again from the same state of its random number generators."""
+    """Whether a loader certainly yields the same batches again if its random number generators are reset.
+
+    True for a `DataLoader` over a map-style data set and for a sequence of batches.
+    """
     if isinstance(loader, DataLoader):
         return not isinstance(loader.dataset, IterableDataset)
     return isinstance(loader, Sequence)

@@ -13,24 +13,24 @@ from simwidget.restore.randomness import RandomState
 from simwidget.text.untrusted import MalformedError
 
 HASHED_ELEMENTS = 1024
-"""The number of elements of each tensor that are hashed, at most."""
+"""Largest number of elements of a tensor that `hash_batch` includes in the hash."""
 
 
 @dataclass(frozen=True)
 class LoaderState:
-    """The state of a loader after some batches: all that is needed to continue after them in another run."""
+    """The state of a loader after `n_batches` batches, from which another run can continue with the next batch."""
 
     n_batches: int
     """the number of batches that are completed"""
     initial_random_state: Mapping[str, Tensor]
-    """the random number generators before the first batch, including those of the loader"""
+    """the states of the global and the loader's random number generators before the first batch, by generator name"""
     random_state: Mapping[str, Tensor]
-    """the global random number generators after the last completed batch"""
+    """the states of the global random number generators after the last completed batch, by generator name"""
     hashes: Sequence[int]
-    """one for each completed batch (`hash_batch`)"""
+    """the hash of each completed batch, computed by `hash_batch`"""
 
     def arrays(self) -> dict[str, Tensor]:
-        """The state as named tensors for a checkpoint; `from_arrays` reads them."""
+        """Return the state, except `n_batches`, as named tensors for a checkpoint; `from_arrays` reads them."""
         return {
             **{f"start/{name}": one for name, one in self.initial_random_state.items()},
             **{f"now/{name}": one for name, one in self.random_state.items()},
@@ -39,7 +39,10 @@ class LoaderState:
 
     @staticmethod
     def from_arrays(n_batches: int, arrays: Mapping[str, Tensor]) -> "LoaderState":
-        """The state after `n_batches` batches, from `arrays()`; raises MalformedError for anything else."""
+        """Return the state after `n_batches` batches, from the named tensors that `arrays()` returned.
+
+        Raises MalformedError if there are not exactly `n_batches` hashes, or if the final random state is invalid.
+        """
         start, now = (
             {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
             for begin in ("start/", "now/")
@@ -52,7 +55,11 @@ class LoaderState:
 
 
 def hash_batch(batch: Any) -> int:
-    """A 64-bit hash of a batch: of the dtypes and shapes of its tensors and of some elements of those on the CPU."""
+    """Return a 64-bit hash of a batch, as a signed integer.
+
+    The hash covers the dtype and shape of each tensor and, for a dense tensor on the CPU, up to `HASHED_ELEMENTS`
+    elements.
+    """
     found = hashlib.blake2b(digest_size=8)
     for one in tensors_in(batch):
         tensor = one if isinstance(one, Tensor) else one.data

@@ -1,4 +1,4 @@
-"""The masks of a batch: which tokens are real and which are padding."""
+"""`Masks`: which tokens of a batch are real and which are padding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,33 +8,40 @@ import torch
 from torch import Tensor
 
 ATTENTION_MASK_KEYS = ("attention_mask", "encoder_attention_mask", "decoder_attention_mask")
-"""Keys of masks that are 1 for real tokens and 0 for padding."""
+"""Keys under which a batch holds a mask that is 1 for real tokens and 0 for padding, or additive (`find_masks`)."""
 PADDING_MASK_KEYS = ("src_key_padding_mask", "key_padding_mask", "tgt_key_padding_mask")
-"""Keys of masks that are True for padding."""
+"""Keys under which a batch holds a mask that is True for padding, or additive (`find_masks`)."""
 DECODER_INPUT_KEYS = ("decoder_input_ids", "decoder_inputs_embeds", "tgt", "labels")
-"""Keys of a decoder's input. All its tokens are real if it has no mask of its own."""
+"""Keys under which a batch holds the decoder's input. Without a mask, all tokens of this input count as real."""
 DECODER_MASK_KEYS = ("decoder_attention_mask", "tgt_key_padding_mask")
 
 
 @dataclass(frozen=True)
 class Masks:
-    """The masks of one batch: (n, tokens) bool, True for real tokens. Both are None without padding."""
+    """The padding masks of one batch: one for the tokens of the encoder, one for the tokens of the decoder.
+
+    Each is a bool tensor (n, tokens) with True for real tokens, or None. Both are None if the batch has no padding. In
+    a network without a decoder, the encoder's mask applies to all layers.
+    """
 
     encoder: Tensor | None = None
     decoder: Tensor | None = None
 
     def matching(self, decoder: bool, n_tokens: int) -> Tensor | None:
-        """The mask (n, n_tokens) for an output of that length, or None; `decoder` says which mask to try first."""
+        """Return the mask (n, n_tokens) for a layer's output with `n_tokens` tokens; None if no mask has that length.
+
+        The decoder's mask is tried first if `decoder` is true, otherwise the encoder's.
+        """
         order = (self.decoder, self.encoder) if decoder else (self.encoder, self.decoder)
         return next((mask for mask in order if mask is not None and mask.shape[1] == n_tokens), None)
 
     @property
     def any(self) -> bool:
-        """Whether there is a mask."""
+        """Whether the encoder or the decoder has a mask."""
         return self.encoder is not None or self.decoder is not None
 
     def to(self, device: torch.device) -> "Masks":
-        """The same masks on a device."""
+        """Return the same masks on `device`."""
         return Masks(*(None if mask is None else mask.to(device) for mask in (self.encoder, self.decoder)))
 
 
@@ -42,13 +49,14 @@ NO_MASKS = Masks()
 
 
 def find_masks(inputs: Any, n: int, index: int) -> Masks:
-    """The masks of a batch of n samples, from the keys of its inputs.
+    """Return the `Masks` of a batch of n samples, read from the entries of `inputs` whose keys denote masks.
 
-    Masks may be boolean, integer, or additive: floating, with 0 for real tokens and large negative numbers for padding.
+    A mask may be boolean, integer, or additive. An additive mask is floating-point, with 0 for real tokens and large
+    negative numbers for padding.
 
     Raises:
-        ValueError: a sample has no real token, so that no pooling can represent it; names the batch (`index`), the
-            sample and the key.
+        ValueError: a mask marks all tokens of a sample as padding, so that no pooling can represent the sample. The
+            message names the number of the batch (`index`), the sample and the key.
     """
     found: dict[bool, Tensor] = {}
     for key in (*ATTENTION_MASK_KEYS, *PADDING_MASK_KEYS) if isinstance(inputs, Mapping) else ():

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 
 def tensors_in(value: Any) -> Iterator[Any]:
-    """The tensors and packed sequences in a nested structure, depth first."""
+    """Yield the tensors and packed sequences in nested tuples, lists, mappings and dataclasses, depth first."""
     if isinstance(value, Tensor | PackedSequence):
         yield value
     elif isinstance(value, Mapping):
@@ -25,17 +25,17 @@ def tensors_in(value: Any) -> Iterator[Any]:
 
 
 def as_mapping(value: Any) -> dict[str, Any]:
-    """The entries of a mapping, or the fields of a dataclass by name."""
+    """Return the entries of a mapping, or the fields of a dataclass instance by name, as a dict."""
     if isinstance(value, Mapping):
         return dict(value.items())
     return {one.name: getattr(value, one.name) for one in fields(value)}
 
 
 def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """A copy of a nested structure with `function` applied to every tensor.
+    """Return a copy of a nested structure in which `function(tensor)` replaces every tensor.
 
-    Containers keep their types, so that their attributes still work; an immutable mapping becomes a dict. Values that
-    are no tensors are not copied.
+    Containers keep their types, so that their attributes still work; only an immutable mapping becomes a dict. In
+    packed sequences `batch_sizes` stays as it is. Values other than tensors and containers are not copied.
     """
     if isinstance(value, Tensor):
         return function(value)
@@ -64,10 +64,10 @@ def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
 
 
 def is_sequence(value: Any) -> bool:
-    """Whether this is a tuple or list; a PackedSequence is a named tuple, but counts as one tensor."""
+    """Whether `value` is a tuple or list. A `PackedSequence`, though a named tuple, counts as one tensor: False."""
     return isinstance(value, tuple | list) and not isinstance(value, PackedSequence)
 
 
 def is_dataclass_instance(value: Any) -> bool:
-    """Whether this is an instance of a dataclass, not a dataclass itself."""
+    """Whether `value` is an instance of a dataclass; False for the dataclass itself."""
     return is_dataclass(value) and not isinstance(value, type)

@@ -14,21 +14,25 @@ from simwidget.data.nested import as_mapping, is_dataclass_instance, is_sequence
 from simwidget.text.printable import describe_type
 
 MIN_IMAGES = 3
-"""A list of fewer images is treated as (input, labels). Put it into a tuple, `(images,)`, to avoid that."""
+"""Smallest number of images in a list that is treated as a batch of images.
+
+A shorter list is treated as (input, labels). To pass fewer images, put the list into a tuple: `(images,)`.
+"""
 
 
 def parse_batch(batch: Any, index: int, batch_dim: int = 0, any_structure: bool = False) -> Batch:
-    """Find a batch's inputs, labels and masks, and count its samples.
+    """Find a batch's inputs, labels and masks, count its samples, and return all as a `Batch`.
 
     The input is a tensor, a mapping, a dataclass, a packed sequence, a list of images (c, h, w), or the first element
     of a tuple or list, whose second element may be class labels (n,).
 
     Args:
         batch: the batch, of any of these structures.
-        index: its number in the loader, for error messages.
-        batch_dim: the dimension of its tensors that indexes the samples; tensors with fewer dimensions use the first.
-        any_structure: accept any other structure too, and take n from the first tensor in it. For networks with a
-            `forward=` function, which alone reads the batch.
+        index: the number of the batch in the loader, for error messages.
+        batch_dim: the dimension of the batch's tensors that indexes the samples; in a tensor with too few dimensions
+            the first dimension is used.
+        any_structure: accept any other structure too, and count the samples in its first tensor. Set this for a network
+            with a user-defined `forward=` function, because only that function has to understand the batch.
 
     Raises:
         TypeError: the number of samples cannot be determined.
@@ -52,7 +56,7 @@ def parse_batch(batch: Any, index: int, batch_dim: int = 0, any_structure: bool 
 
 
 def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
-    """The number of samples of an input; None if it cannot be determined."""
+    """Return the number of samples in a network's input; None if it cannot be determined."""
     if isinstance(inputs, PackedSequence):
         return int(inputs.batch_sizes[0])
     if isinstance(inputs, Tensor):
@@ -68,7 +72,7 @@ def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
 
 
 def describe_batch(batch: Any) -> str:
-    """A description of an unsupported batch for an error message."""
+    """Return a description of a batch of an unsupported structure, for an error message."""
     if isinstance(batch, Mapping):
         return f"a mapping without tensors, with keys {list(batch)[:8]}"
     if is_sequence(batch):

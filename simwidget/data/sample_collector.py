@@ -1,4 +1,4 @@
-"""`SampleCollector`: collects the samples of the batches that are joined for one Gram matrix."""
+"""`SampleCollector`: collects the samples of consecutive batches that are joined for one Gram matrix."""
 
 from torch import Tensor
 
@@ -8,10 +8,11 @@ from simwidget.data.thumbnails import NO_IMAGE, Size, thumbnail_size
 
 
 class SampleCollector:
-    """Collects the samples of joined batches, in step with `GramBatch`, which collects their Gram matrices.
+    """Collects the samples (indices, labels, thumbnails) of consecutive batches that are joined for one Gram matrix.
 
-    For each batch `open(batch)` comes before the forward pass and `close()` after it, or `abandon()` if it failed.
-    `take()` returns the samples of all closed batches and starts anew; `drop()` discards them.
+    Call `open(batch)` before the forward pass of a batch, and `close()` after it; if the forward pass failed, call
+    `abandon()` instead of `close()`. `take()` returns and removes the samples of all closed batches; `drop()` only
+    removes them. These calls accompany those of `GramBatch`, which computes the Gram matrices of the same batches.
     """
 
     def __init__(self) -> None:
@@ -24,7 +25,10 @@ class SampleCollector:
 
     @property
     def n_seen(self) -> int:
-        """The number of samples seen so far, and the index of the next one. Set it to continue another run."""
+        """The number of samples in all batches so far, which is also the index of the next sample.
+
+        Set this property to continue the count of another run.
+        """
         return self._n_seen
 
     @n_seen.setter
@@ -32,7 +36,7 @@ class SampleCollector:
         self._n_seen = n
 
     def open(self, batch: Batch) -> None:
-        """Start collecting the samples of a batch, before its forward pass."""
+        """Start collecting the samples of `batch`, before the forward pass."""
         if self._size is None:
             self._size = NO_IMAGE if batch.input_tensor is None else thumbnail_size(batch.input_tensor)
         self._open = BatchSamples(self._n_seen, batch, self._size)
@@ -45,11 +49,13 @@ class SampleCollector:
             one.drop_inputs()
 
     def close(self, make_thumbnails: bool, sample_of_position: Tensor | None = None) -> None:
-        """Add the samples of the open batch, after its forward pass.
+        """Add the samples of the open batch to the closed batches, after the forward pass.
 
         Args:
-            make_thumbnails: make the thumbnails now, before the loader can overwrite its tensor.
-            sample_of_position: if positions are samples, the sample of the batch that each belongs to, (m,).
+            make_thumbnails: make the thumbnails now, before the loader can overwrite the input tensor. Otherwise they
+                are made when they are needed.
+            sample_of_position: (m,), only if m positions (tokens or places of a feature map) serve as samples: for each
+                position, the index within the batch of the sample that contains it.
         """
         assert self._open is not None
         if sample_of_position is not None:
@@ -62,13 +68,13 @@ class SampleCollector:
         self._open = None
 
     def abandon(self) -> None:
-        """Discard the open batch, whose forward pass failed."""
+        """Discard the open batch after its forward pass failed."""
         if self._open is not None:
             self._n_seen -= self._open.n
             self._open = None
 
     def take(self) -> tuple[BatchSamples, ...]:
-        """The samples of all closed batches, which are then removed here."""
+        """Return one `BatchSamples` for each closed batch, and remove the closed batches from the collector."""
         self._taken, self._closed = self._closed, ()
         return self._taken
 

@@ -1,4 +1,4 @@
-"""Which samples a Gram matrix is of: their indices, labels and thumbnails."""
+"""`Samples`: the indices, labels and thumbnails of the samples of a Gram matrix."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,32 +18,32 @@ class Samples:
     indices: Tensor
     """(n,) int64: the index of each sample among all samples of the loader, from 0"""
     labels: Tensor
-    """(n,) float64: class labels; NaN without a label"""
+    """(n,) float64: the class label of each sample; NaN for a sample without a label"""
     thumbnails: Tensor
-    """(n, h, w, c) uint8; zeros without a thumbnail"""
+    """(n, height, width, channels) uint8: the thumbnail of each sample; zeros for a sample without a thumbnail"""
     has_thumbnail: Tensor
-    """(n,) bool"""
+    """(n,) bool: whether each sample has a thumbnail"""
 
     def take(self, selection: Tensor | slice) -> "Samples":
-        """The selected samples, by position in these tensors."""
+        """Return some of the n samples; `selection` is a slice or a tensor of numbers from 0 to n - 1."""
         return Samples(*(part[selection] for part in vars(self).values()))
 
     @staticmethod
     def join(parts: Sequence["Samples"]) -> "Samples":
-        """The concatenation of several, in order."""
+        """Concatenate several `Samples` in the given order."""
         return Samples(*(torch.cat(tensors) for tensors in zip(*(vars(one).values() for one in parts), strict=True)))
 
 
 class BatchSamples:
-    """The samples of one batch of the loader: indices, labels and, if it has images, thumbnails.
+    """The samples of one batch of the loader: indices, labels and, if the batch has images, thumbnails.
 
-    Thumbnails are made on demand, because most batches are never inspected. Until then the input tensor of the loader
-    is held without copying it.
+    Thumbnails are made on demand, because most batches are never inspected. Until then the object refers to the
+    loader's input tensor without copying it.
 
     Args:
         first: the index of the batch's first sample among all samples of the loader.
         batch: the batch.
-        size: the size of the thumbnails, or `NO_IMAGE`.
+        size: height, width and channels of the thumbnails; `NO_IMAGE` for no thumbnails.
     """
 
     def __init__(self, first: int, batch: Batch, size: Size) -> None:
@@ -60,22 +60,30 @@ class BatchSamples:
         self._version = tensor_version(self._inputs)
 
     def shares_memory(self, inputs: Tensor | None) -> bool:
-        """Whether `inputs` starts at the same memory address as the held tensor."""
+        """Whether `inputs`, another batch's input tensor, has the same memory address as this batch's input tensor.
+
+        False once this batch's input tensor is released.
+        """
         return self._inputs is not None and inputs is not None and self._inputs.data_ptr() == inputs.data_ptr()
 
     def set_sample_of_position(self, sample_of_position: Tensor) -> None:
-        """If positions are samples: for each of the m positions, the sample of the batch that it belongs to, (m,)."""
+        """Let m positions (tokens or places of a feature map) serve as samples instead of the n samples of the batch.
+
+        Args:
+            sample_of_position: (m,), for each position the index within the batch of the sample that contains it.
+        """
         self._sample_of_position = sample_of_position
 
     def drop_inputs(self) -> None:
-        """Release the loader's tensor without making thumbnails."""
+        """Release the loader's input tensor without making thumbnails."""
         self._inputs = None
 
     def make_thumbnails(self, unchanged: bool = False) -> None:
-        """Make the thumbnails and release the loader's tensor.
+        """Make the thumbnails and release the loader's input tensor.
 
-        They are discarded if the tensor was written into since the batch was read, as some loaders do to reuse memory.
-        With `unchanged`, the caller asserts that the loader has not continued yet, and nothing is checked.
+        Some loaders reuse the memory of their tensors. The thumbnails are therefore discarded if the input tensor was
+        written into since the batch was read, or if this cannot be determined, as for inference tensors.
+        `unchanged=True` skips this check, for callers that know that the loader has not yet read another batch.
         """
         inputs = self._inputs
         if inputs is None:
@@ -89,7 +97,10 @@ class BatchSamples:
             self._inputs = None
 
     def samples(self, device: torch.device) -> Samples:
-        """The samples on `device`, without synchronising with it."""
+        """Return the batch's `Samples` on `device`, without waiting for the device.
+
+        There is one entry for each sample, or one for each position after `set_sample_of_position`.
+        """
         self.make_thumbnails()
         made, labels = self._thumbnails, self._labels
         has_thumbnail = made is not None

@@ -1,4 +1,4 @@
-"""`take_samples`: some samples of a batch, in the structure of the batch."""
+"""`take_samples`: cuts some samples out of a batch of any structure."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from simwidget.data.nested import map_tensors
 
 
 def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
-    """The samples in the slice `samples` of a batch of n samples, in the same structure.
+    """Return the samples `samples.start` to `samples.stop - 1` of a batch of n samples, in the structure of the batch.
 
     Tensors with n entries in the batch dimension, or in the first dimension, are sliced, and so are lists of n images;
     everything else is returned whole.
 
     Args:
         raw: the batch as the loader yields it.
-        batch: the same batch, parsed.
+        batch: the same batch, as parsed by `parse_batch`.
         samples: a slice with `start` and `stop`.
 
     Raises:
@@ -42,7 +42,7 @@ def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
 
 
 def _slice_image_lists(value: Any, n: int, samples: slice) -> Any:
-    """Slice the lists of n images in a nested structure, and leave the rest as it is."""
+    """Return a nested structure with every list of n images sliced by `samples`, and everything else unchanged."""
     if isinstance(value, PackedSequence):
         raise RuntimeError("a packed sequence cannot be split into smaller batches: use a smaller batch size")
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):

@@ -1,4 +1,4 @@
-"""Input images -> thumbnails."""
+"""Makes thumbnails of input images."""
 
 import torch
 from torch import Tensor
@@ -7,17 +7,19 @@ from torch.nn.functional import interpolate
 MAX_SIDE = 40
 """The largest height or width of a thumbnail, in pixels."""
 MIN_IMAGE_SIDE = 8
-"""Pixels. Inputs with a smaller height or width are not treated as images."""
+"""Smallest height and width of an image, in pixels. Smaller inputs are not treated as images."""
 
 Size = tuple[int, int, int]
-"""Height, width and channels."""
+"""The size of a thumbnail: height and width in pixels, and number of channels."""
 NO_IMAGE: Size = (0, 0, 0)
 
 
 def thumbnail_size(inputs: Tensor) -> Size:
-    """The size of thumbnails for input images, with their aspect ratio and never enlarged; `NO_IMAGE` for other inputs.
+    """Return the height, width and channels of the thumbnails of input images; `NO_IMAGE` (0, 0, 0) for other inputs.
 
-    Images are floating or uint8 tensors (n, c, h, w) with n >= 1, 1 or 3 channels, and at least 8 x 8 pixels.
+    Thumbnails keep the aspect ratio of the images and are at most `MAX_SIDE` pixels high and wide; small images are not
+    enlarged. Images are floating-point or uint8 tensors (n, c, h, w) with n >= 1, 1 or 3 channels, and at least 8 x 8
+    pixels.
 
     >>> import torch
     >>> thumbnail_size(torch.zeros(2, 3, 80, 60)), thumbnail_size(torch.zeros(2, 1, 28, 28))
@@ -37,10 +39,11 @@ def thumbnail_size(inputs: Tensor) -> Size:
 
 @torch.no_grad()
 def thumbnails(inputs: Tensor, size: Size) -> Tensor:
-    """Images (n, c, H, W) -> thumbnails (n, h, w, c) in uint8, each pixel the mean over its area.
+    """Reduce images (n, c, H, W) to thumbnails (n, h, w, c) in uint8; `size` is (h, w, c).
 
-    How the loader normalises images is unknown. Each thumbnail is therefore scaled on its own, so that its minimum over
-    all pixels and channels becomes 0 and its maximum 255. Images that are constant or not finite become black.
+    Each pixel of a thumbnail is the mean over the area of the image that it covers. How the loader normalises images is
+    unknown. Each thumbnail is therefore scaled on its own, so that its minimum over all pixels and channels becomes 0
+    and its maximum 255. Images that are constant or not finite become black.
 
     >>> import torch
     >>> ramp = torch.arange(64.0).reshape(1, 1, 8, 8)

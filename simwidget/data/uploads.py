@@ -15,9 +15,9 @@ class Uploads:
         self._copies: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
 
     def to(self, tensor: Tensor, device: torch.device) -> Tensor:
-        """The tensor on `device`; the tensor itself if it is already there.
+        """Return a copy of `tensor` on `device`, or `tensor` itself if it is already there.
 
-        The result is shared: copy it before writing into it.
+        Later calls with the same tensor and device return the same copy, so do not write into it.
         """
         if tensor.device == device:
             return tensor

@@ -162,7 +162,7 @@ def decoder():
     layers = ["wte", "wpe", "h.0.attn", "h.0.mlp", "h.0", "h.1", "ln_f"]
     reading = dict.fromkeys(layers, mean_by("attention_mask"))
     # the embedding of positions is made once for all samples
-    reasons = {"net:wpe": "is a single one for all 32 samples"}
+    reasons = {"net:wpe": "is one and the same for all 32 samples"}
     options = {"representation": "mean"}
     batches = list(token_ids(32, 7))
     return Case({"net": gpt2()}, batches, layers, reading, options, call=by_name, reasons=reasons)

@@ -6,7 +6,7 @@ from bad_inputs import Holds, N, Pools, Turns, Unused, convolutions, dense_no_mo
 
 import simwidget as sw
 
-ELSEWHERE = "give batch_dim= where they are elsewhere, or representation= a callable for this layer"
+ELSEWHERE = "pass batch_dim= if the samples are in another dimension, or representation= a callable for this layer"
 
 WITHOUT_NUMBERS = [
     ("sparse", lambda: Holds(dense_no_more), vectors, {}, "part",
@@ -21,11 +21,11 @@ WITHOUT_NUMBERS = [
      "its output (list without tensors) has no tensor: choose other layers with layers=, or give representation= a "
      "callable for this layer"),
     ("whole numbers", lambda: Holds(lambda y: y.argmax(1)), vectors, {}, "part",
-     f"its output (int64 (32,)) has no floating tensor with the batch's 32 samples first: {ELSEWHERE}"),
+     f"its output (int64 (32,)) has no floating tensor with the batch's 32 samples in dimension 0: {ELSEWHERE}"),
     ("one number", lambda: Holds(lambda y: y.mean()), vectors, {}, "part",
-     f"its output (float32 ()) has no floating tensor with the batch's 32 samples first: {ELSEWHERE}"),
+     f"its output (float32 ()) has no floating tensor with the batch's 32 samples in dimension 0: {ELSEWHERE}"),
     ("windows", lambda: Holds(lambda y: y.reshape(4 * N, 2)), vectors, {}, "part",
-     f"its output (float32 (128, 2)) has no floating tensor with the batch's 32 samples first: {ELSEWHERE}"),
+     f"its output (float32 (128, 2)) has no floating tensor with the batch's 32 samples in dimension 0: {ELSEWHERE}"),
     ("another dimension", net, vectors, {"batch_dim": {"stem": 1}}, "stem",
      f"its output (float32 (32, 16)) has no floating tensor with the batch's 32 samples in dimension 1: {ELSEWHERE}"),
     ("a dimension that changes", Turns, lambda: [torch.randn(N, 17, 8), torch.randn(17, N, 8)],

@@ -48,7 +48,7 @@ LOADER = (
     "the loader must give tensors (n, ...), mappings of them, lists of images (c, h, w), or tuples (input, ...) whose "
     "first element is one of these; or pass inputs= a function that converts the batch"
 )
-CALL = "pass inputs= a function from the batch to its input, or forward= one that calls it"
+CALL = "pass inputs= a function from the batch to the model's input, or forward= a function that calls the model"
 SCRIPTED = "which runs without hooks: choose other layers, or put the original in its place"
 
 REFUSED = [
