@@ -16,6 +16,8 @@ _modes: dict[int, bool] = {}
 """id of each module in a run -> `training` before the run"""
 _uses: dict[type, int] = {}
 """module class with `_reduce` in copyreg's table -> number of `CleanCopies` that need it"""
+_unneeded: list[set[type]] = []
+"""the classes of each `CleanCopies` that is gone; a finalizer may be interrupted, so it only appends here"""
 
 
 class CleanCopies:
@@ -30,16 +32,18 @@ class CleanCopies:
     def __init__(self, networks: Iterable[nn.Module]) -> None:
         classes = {type(module) for network in networks for module in network.modules()}
         with _lock:
-            for cls in classes:
-                if cls in _uses or cls not in copyreg.dispatch_table:  # an entry of the user's stays
-                    _uses[cls] = _uses.get(cls, 0) + 1
-                    copyreg.dispatch_table[cls] = _reduce
-        weakref.finalize(self, _forget, classes)
+            _trim()
+            classes = {cls for cls in classes if copyreg.dispatch_table.get(cls, _reduce) is _reduce}
+            for cls in classes:  # an entry of the user's stays
+                _uses[cls] = _uses.get(cls, 0) + 1
+                copyreg.dispatch_table[cls] = _reduce
+        weakref.finalize(self, _unneeded.append, classes)
 
 
-def _forget(classes: set[type]) -> None:
-    with _lock:
-        for cls in classes & _uses.keys():
+def _trim() -> None:
+    """Remove the entries of classes that no `CleanCopies` needs any more."""
+    while _unneeded:
+        for cls in _unneeded.pop():
             _uses[cls] -= 1
             if not _uses[cls]:
                 del _uses[cls], copyreg.dispatch_table[cls]
@@ -54,10 +58,10 @@ class EvaluationMode(AbstractContextManager):
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network
-        self._copies = CleanCopies([network])
         self._modules: list[nn.Module] = []
 
     def __enter__(self) -> "EvaluationMode":
+        self._copies = CleanCopies([self._network])
         with _lock:
             # another network of the run may share modules, and have noted their mode already
             self._modules = [module for module in self._network.modules() if id(module) not in _modes]
@@ -77,6 +81,8 @@ class EvaluationMode(AbstractContextManager):
                 if module.training != mode:
                     module.training = mode
             self._modules = []
+            del self._copies
+            _trim()
 
 
 def mark_hook(hook: Any, owner: object) -> None:

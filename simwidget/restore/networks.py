@@ -15,9 +15,9 @@ LARGE_BUFFER_BYTES = 2**24
 class RestoredNetwork(AbstractContextManager):
     """A context in which a network is in evaluation mode on `device`; on exit it is restored, bit for bit.
 
-    The attribute `training` is set on each module without calling `train` or `eval`, because some networks override
-    these and merge weights there. If the network is moved to `device`, the original tensors are put back on exit. If
-    not, buffers of up to `LARGE_BUFFER_BYTES` are copied on entry, and their content is restored on exit.
+    If the network is moved to `device`, the original tensors are put back on exit. If not, buffers of up to
+    `LARGE_BUFFER_BYTES` are copied on entry, and their content is restored on exit. Only what differs is written back,
+    in one assignment each: for other threads, no parameter, buffer or hook is ever missing.
 
     Parameters are not copied: writes of the forward pass into them are not undone, and `modified()` reports them.
 

@@ -149,6 +149,7 @@ def test_a_second_interrupt_during_the_first_ones_clean_up_waits():
         interrupt(line, line + 1 + k % 40)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Python loses one in a finalizer
 def test_two_real_interrupts_in_a_row():
     """As a thread sends them, at any time of a run and up to 30 ms apart."""
     running = False

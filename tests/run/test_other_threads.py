@@ -13,6 +13,7 @@ from torch import nn
 
 import simwidget as sw
 from benchmarks.threads import use_during_runs
+from simwidget.restore.copies import EvaluationMode
 
 
 def test_nothing_is_ever_missing_for_other_threads():
@@ -147,4 +148,15 @@ def test_copies_of_networks_that_share_modules():
     sw.compare(nets, batches(), gram_batch=16, device="cpu").run(progress=False)
     assert [module.training for copied in during for module in copied.modules()] == [True] * 6
     assert not any(module._forward_hooks for copied in during for module in copied.modules())
-    assert not copyreg.dispatch_table.keys() & {nn.Linear, nn.ReLU, nn.Sequential}
+
+
+def test_the_table_of_copyreg_is_as_before_after_the_next_run():
+    class Own(nn.Linear):
+        pass
+
+    for cls in (Own, nn.Linear):
+        net = nn.Sequential(cls(4, 4))
+        sw.compare({"net": net}, [torch.randn(16, 4)], gram_batch=16, device="cpu").run(progress=False)
+    gc.collect()
+    EvaluationMode(net).__enter__().__exit__()
+    assert not copyreg.dispatch_table.keys() & {Own, nn.Linear, nn.Sequential}
