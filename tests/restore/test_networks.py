@@ -217,3 +217,59 @@ def test_gradients_modes_and_hooks_of_the_user():
     assert all(torch.equal(one.grad, was) for one, was in zip(net.parameters(), gradients))
     assert list(net[0]._forward_hooks) == [handle.id]
     assert not net[1]._forward_hooks
+
+
+class Watched(dict):
+    """Registered tensors that count what is written and refuse that anything is taken out."""
+
+    writes = 0
+
+    def __setitem__(self, name, tensor):
+        type(self).writes += 1
+        super().__setitem__(name, tensor)
+
+    def clear(self):
+        raise AssertionError("cleared")
+
+    pop = popitem = __delitem__ = clear
+
+
+def test_a_run_that_changed_nothing_writes_nothing(monkeypatch):
+    monkeypatch.setattr(Watched, "writes", 0)
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)).eval()
+    for module in net.modules():
+        module._parameters, module._buffers = Watched(module._parameters), Watched(module._buffers)
+    attributes = [set(vars(module)) for module in net.modules()]
+    set_attributes = []
+    monkeypatch.setattr(nn.Module, "__setattr__", lambda self, name, value: set_attributes.append(name))
+    with RestoredNetwork(net, "net", CPU), torch.no_grad():
+        net(torch.randn(8, 4))
+    assert Watched.writes == 0
+    assert set_attributes == []
+    assert [set(vars(module)) for module in net.modules()] == attributes
+
+
+def test_only_what_differs_is_written_back(monkeypatch):
+    monkeypatch.setattr(Watched, "writes", 0)
+    net = nn.Linear(4, 4)
+    net._parameters = Watched(net._parameters)
+    weight = net.weight
+    with RestoredNetwork(net, "net", CPU):
+        net.weight = nn.Parameter(torch.zeros(4, 4))
+        assert Watched.writes == 1
+    assert net.weight is weight
+    assert Watched.writes == 2
+
+
+def test_a_reader_of_all_tensors_is_not_disturbed_by_the_restoring():
+    """Another thread may be in the middle of `state_dict()` as a run ends, which a changed size would break off."""
+    net = nn.Linear(4, 4)
+    with RestoredNetwork(net, "net", CPU):
+        net.register_buffer("made", torch.ones(2))
+        reader = iter(net._buffers.items())
+        parameters = iter(net._parameters.items())
+        assert next(parameters)[0] == "weight"
+        net.weight = nn.Parameter(torch.zeros(4, 4))
+    assert [name for name, _ in reader] == ["made"]
+    assert [name for name, _ in parameters] == ["bias"]
+    assert not net._buffers
