@@ -1,6 +1,6 @@
-"""From rows to results: sums over blocks of samples in groups, estimates, and jackknife standard errors.
+"""Sums over blocks of samples, and the estimates and jackknife standard errors that are computed from these sums.
 
-In:     the Gram matrices of one block of samples after the other.
+In:     the Gram matrices (R, n, n) of one block of n samples after the other.
 Out:    `PassState`, a snapshot of the sums; `evaluate` computes a `SimilarityResult` from it.
-The state is additive: sums of different parts of the data can be merged by adding them.
+The sums are additive: those of different parts of the data can be merged by adding them.
 """

@@ -1,4 +1,4 @@
-"""The additive state: sums over blocks of the inner products of all rows, in groups for the jackknife."""
+"""`GramAccumulator`: sums of inner products over blocks of samples, kept in groups of blocks for the jackknife."""
 
 from dataclasses import dataclass
 
@@ -8,26 +8,27 @@ from torch import Tensor
 from simwidget.gram.products import Products, mirror
 
 N_GROUPS = 16
-"""Number of partial sums kept for the jackknife."""
+"""Number of groups of blocks of samples, each with a partial sum of its own, for the jackknife."""
 CHUNK_ELEMENTS = 2**22
-"""Elements of the rows that are converted to float64 at a time, which bounds the scratch memory."""
+"""Number of elements of the rows that are converted to float64 at a time, which bounds the scratch memory."""
 
 
 @dataclass(frozen=True)
 class Sums:
-    """A copy of an accumulator's state."""
+    """The sums of a `GramAccumulator` at one moment, for R rows (layers and confounders) and G jackknife groups."""
 
     products: Tensor
-    """(G, R, R) float64: for each group the sum of the products of the rows"""
+    """(G, R, R) float64: for each group, the summed inner products of all pairs of rows"""
     weights: Tensor
-    """(G,) float64 on the CPU: for each group the sum of the weights"""
+    """(G,) float64 on the CPU: for each group, the summed weights of its blocks"""
 
 
 class GramAccumulator:
-    """Sums factor U U^T over blocks of samples with rows U (R, m), in `n_groups` partial sums.
+    """Sums `factor` times U U^T over blocks of samples, in `n_groups` partial sums, and the weights of the blocks.
 
-    Block b goes to group b mod `n_groups`. The state is additive: two accumulators of the same rows are merged by
-    adding their sums.
+    U (R, m) has one row for each of R layers and confounders: its flattened centred Gram matrix for one block. Block b
+    goes to partial sum b mod `n_groups`. The sums are additive: two accumulators of the same layers and confounders,
+    over different data, are merged by adding their sums.
 
     >>> import torch
     >>> state = GramAccumulator(n_rows=2, factor=2.0)
@@ -45,15 +46,15 @@ class GramAccumulator:
         self._weights = torch.zeros(n_groups, dtype=torch.float64)
 
     def add(self, rows: Tensor, weight: float, batch: int) -> None:
-        """Add one block: its rows (R, m), its weight and its index among all blocks.
+        """Add one block of samples: its flattened Gram matrices U (R, m), its weight, and `batch`, its index.
 
-        The product is computed in float64, so that its rounding error is far below that of the rows and TF32 is not
-        used.
+        The product U U^T is computed in float64, so that its rounding error is far below that of the rows, and TF32 is
+        not used.
         """
         self.add_product(self.product(rows), weight, batch)
 
     def product(self, rows: Tensor) -> Tensor:
-        """The product factor U U^T (R, R) of rows U (R, m); the sums are not changed."""
+        """Return `factor` times U U^T (R, R), in float64, for one block with rows U (R, m); the sums do not change."""
         product = torch.zeros_like(self._products[0])
         width = max(1, CHUNK_ELEMENTS // max(len(rows), 1))
         for chunk in rows.split(width, dim=1):
@@ -62,17 +63,17 @@ class GramAccumulator:
         return product.mul_(self.factor)
 
     def add_product(self, product: Tensor, weight: float, batch: int) -> None:
-        """Add the result of `product` for the rows of a block, its weight and its index."""
+        """Add one block of samples: its product (R, R) from `product`, its weight, and `batch`, its index."""
         group = batch % len(self._weights)
         self._products[group] += product
         self._weights[group] += weight
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors of the state themselves, not copies: writing into them changes the state."""
+        """Return the tensors "products" and "weights" by name, not copies: writing into them changes the sums."""
         return {"products": self._products, "weights": self._weights}
 
     def merge(self, other: "GramAccumulator") -> None:
-        """Add the sums of another accumulator of the same rows, for example of another shard of the data.
+        """Add the sums of another accumulator of the same layers, for example over another shard of the data.
 
         Raises:
             ValueError: the shapes or the factors differ.
@@ -86,9 +87,9 @@ class GramAccumulator:
         self._weights += other._weights
 
     def sums(self) -> Sums:
-        """A copy of the state, which later blocks do not change."""
+        """Return a copy of the sums, which blocks that are added later do not change."""
         return Sums(self._products.clone(), self._weights.clone())
 
     def total(self) -> tuple[Tensor, float]:
-        """The products (R, R) and the weight, summed over the groups."""
+        """Return the summed products (R, R) and the summed weight of all groups together."""
         return self._products.sum(0), self._weights.sum().item()

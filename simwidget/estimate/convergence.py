@@ -1,4 +1,4 @@
-"""Convergence curves: every measure of one pair of layers as a function of the number of batches, with its error."""
+"""Convergence curves: a measure of one pair of layers as a function of the number of batches, with standard errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,24 +19,33 @@ from simwidget.measures.base import Measure
 
 @dataclass(frozen=True)
 class Curve:
-    """One measure of one pair of layers after increasing numbers of batches; the last point is the present estimate."""
+    """The estimates of one measure for one pair of layers after increasing numbers of batches, with standard errors.
+
+    The last of the k points is the present estimate.
+    """
 
     n_batches: NDArray[np.int64]
-    """(k,): batches after which each value was computed"""
+    """(k,): the number of batches from which each estimate was computed, increasing"""
     values: NDArray[np.float64]
-    """(k,): NaN where the layers have no numbers"""
+    """(k,): the estimates; NaN if the measure is undefined for these layers"""
     stderr: NDArray[np.float64]
-    """(k,): one standard error for each value; NaN with fewer than two groups of batches"""
+    """(k,): the standard error of each estimate; NaN with fewer than two groups of batches"""
 
 
 def convergence(
     pass_state: PassState, measures: Sequence[Measure], confounders: Sequence[str], row_x: int, row_y: int
 ) -> dict[str, Curve]:
-    """The curve of every measure and difference for two rows of the sums, by name.
+    """Return the curve of every measure, and of every difference of two measures, for one pair of layers, by name.
 
-    The last point is the estimate that the matrix of the result shows. Earlier points come from the history of the
-    sums: what was added between two points of the history is a group of batches, independent of the others, and the
-    jackknife leaves out up to 16 such groups in turn.
+    The last point of a curve is the value in the matrix of the result. Earlier points come from the history of the
+    sums. For the standard error of an earlier point, the batches up to this point are divided into at most 16 groups of
+    consecutive batches, which the jackknife leaves out in turn.
+
+    Args:
+        pass_state: the sums and their history.
+        measures: the measures; differences such as CKA minus dCKA are added.
+        confounders: names of the confounders, whose rows come first in the sums.
+        row_x, row_y: indices of the two layers' rows in the sums.
     """
     c = len(confounders)
     selected = _select_rows(pass_state, [*range(c), row_x, row_y])
@@ -64,7 +73,7 @@ def convergence(
 
 
 def _select_rows(pass_state: PassState, rows: Sequence[int]) -> PassState:
-    """A copy of the pass state with only these rows, on the CPU."""
+    """Return a copy of the pass state with only the layers and confounders at the indices `rows`, on the CPU."""
     index = torch.tensor(rows)
     return PassState(
         sums={
@@ -86,10 +95,15 @@ def _select_rows(pass_state: PassState, rows: Sequence[int]) -> PassState:
 def _past_estimates(
     evaluation: MeasureEvaluation, products: list[Tensor], weights: list[float], c: int
 ) -> list[PseudoValues]:
-    """The pseudo-values at each point of the history, from groups of consecutive batches.
+    """Return the jackknife pseudo-values of one pair of layers at each of k points of the history.
 
-    `products` are k matrices (R, R) and `weights` k numbers, both cumulative; the first `c` rows are the confounders',
-    and rows c and c + 1 are the pair.
+    The groups of the jackknife are groups of consecutive batches.
+
+    Args:
+        evaluation: the measure.
+        products: for each point, the products (R, R) summed over all batches up to this point.
+        weights: for each point, the summed weight of the same batches.
+        c: the number of confounders; their rows come first, and rows c and c + 1 are the pair of layers.
     """
     if not products:
         return []

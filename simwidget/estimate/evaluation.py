@@ -1,4 +1,4 @@
-"""Evaluation: from the sums of a pass to a `SimilarityResult`."""
+"""`evaluate`: computes a `SimilarityResult` from the sums of products over the data."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations_with_replacement
@@ -28,17 +28,19 @@ def evaluate(
     notes: Sequence[str] = (),
     provenance: Mapping[str, Any] | None = None,
 ) -> SimilarityResult:
-    """Every measure and difference on some pairs of models, with standard errors, reasons and notes.
+    """Return the `SimilarityResult`: all measures and their differences between the layers of pairs of models.
+
+    The result also has standard errors, reasons why layers have no values, and notes.
 
     Args:
         pass_state: the sums.
-        names: of the models.
-        measures: what to evaluate.
+        names: names of the models.
+        measures: the measures; differences such as CKA minus dCKA are added.
         confounders: names of the confounders, whose rows come first in the sums.
-        pairs: positions of the models of each pair; by default all pairs, each model with itself included.
+        pairs: positions of the two models of each pair; by default all pairs, each model with itself included.
         complete: whether the run has finished.
-        notes: added to those of the pass.
-        provenance: how the result was made.
+        notes: notes for the result in addition to `pass_state.notes`.
+        provenance: facts about how the result was made, for the result.
     """
     pairs = list(combinations_with_replacement(range(len(names)), 2) if pairs is None else pairs)
     differences = make_differences(measures)
@@ -81,12 +83,14 @@ def evaluate(
 
 
 class MeasureEvaluation:
-    """One measure on the sums of a pass: its values, and why some rows have none.
+    """One measure, evaluated on the sums of a `PassState`: its values, and why some layers have no values.
+
+    Each layer and confounder is given by the index of its row in the sums.
 
     Attributes:
-        reasons: index of a row -> why it has no values.
-        notes: what readers must know about the confounders.
-        df: degrees of freedom of the t intervals. They follow from the weights of the groups of batches alone, so they
+        reasons: for each row without values, its index and the reason.
+        notes: what readers of the result must know about the confounders.
+        df: degrees of freedom of the t intervals. They depend only on the weights of the groups of batches, so they
             are the same for every pair of rows; NaN with fewer than two groups.
     """
 
@@ -114,7 +118,16 @@ class MeasureEvaluation:
             self._check_confounders(pass_state, confounders)
 
     def _find_reasons(self, pass_state: PassState, variance: torch.Tensor, explained: torch.Tensor) -> None:
-        """Find the rows without values; where several reasons apply, the first is kept."""
+        """Record in `reasons` which layers and confounders have no values, and why, with one reason for each.
+
+        The order of precedence: a reason known before the evaluation, values that are not finite, undefined in a batch,
+        constant representation, explained by the confounders.
+
+        Args:
+            pass_state: the sums, for R layers and confounders.
+            variance: (R,), the diagonal of the summed products.
+            explained: bool (R,), whether a layer is explained by the confounders.
+        """
         undefined_in = pass_state.undefined[self._measure.rows]
         not_finite, undefined, counts = (
             batches.tolist() for batches in (undefined_in.not_finite, undefined_in.no_row, undefined_in.n_not_finite)
@@ -136,7 +149,10 @@ class MeasureEvaluation:
                 self.reasons[index] = "explained by the confounder"
 
     def _check_confounders(self, pass_state: PassState, confounders: Sequence[str]) -> None:
-        """Note the confounders without variance; if one is not finite, the measure has no values at all."""
+        """Add a note for each confounder that does not vary or has values that are not finite.
+
+        If a confounder has values that are not finite, this is recorded in `reasons` for every layer and confounder.
+        """
         not_finite = pass_state.undefined[self._measure.rows].not_finite
         for index, name in enumerate(confounders):
             if not_finite[index] >= 0:
@@ -147,7 +163,10 @@ class MeasureEvaluation:
                 self.notes.append(f"confounder {name!r} does not vary over these samples and is left out")
 
     def pseudo_values(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> PseudoValues:
-        """The jackknife pseudo-values of the matrix (a, b) of rows_x (a) and rows_y (b); NaN before the first block."""
+        """Return the jackknife pseudo-values of the measure between the layers at the indices `rows_x` and `rows_y`.
+
+        The estimate is a matrix (len(rows_x), len(rows_y)), which is NaN before the first block of samples.
+        """
         if self._sums is None:
             shape = (len(rows_x), len(rows_y))
             nan = torch.full(shape, torch.nan, dtype=torch.float64)
@@ -155,7 +174,11 @@ class MeasureEvaluation:
         return pseudo_values(self.evaluator(rows_x, rows_y), self._sums)
 
     def evaluator(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> Callable[[Tensor, Tensor], Tensor]:
-        """A function of products (R, R) and weight () that returns the values (a, b) of rows_x (a) and rows_y (b)."""
+        """Return a function that computes the measure between the layers at the indices `rows_x` and `rows_y`.
+
+        The function takes summed products (R, R) and their total weight (), and returns a matrix of values
+        (len(rows_x), len(rows_y)).
+        """
         device = self._tolerance.device
         x, y = (torch.tensor(rows, dtype=torch.long, device=device) for rows in (rows_x, rows_y))
         selection = RowSelection(x, y, self._tolerance, self._n_confounders)
@@ -163,7 +186,11 @@ class MeasureEvaluation:
 
 
 def _cells(found: PseudoValues, rows_x: Sequence[int], rows_y: Sequence[int], reasons: Mapping[int, str]) -> Cells:
-    """The estimate as NumPy arrays; NaN in the cells of rows that are in `reasons`."""
+    """Compute values, standard errors, and where one group of batches dominates, from pseudo-values of two models.
+
+    Each is a NumPy array (len(rows_x), len(rows_y)). Values and standard errors are NaN, and the dominance is False,
+    for layers whose row has an entry in `reasons`.
+    """
     x, y = (torch.tensor([row in reasons for row in rows], dtype=torch.bool) for rows in (rows_x, rows_y))
     undefined = x[:, None] | y
     estimate = found.estimate()
@@ -172,7 +199,10 @@ def _cells(found: PseudoValues, rows_x: Sequence[int], rows_y: Sequence[int], re
 
 
 def point_estimate(measure: Measure, sums: Sums, n_confounders: int) -> float:
-    """The measure of the last two rows of the sums, without a standard error."""
+    """Return the value of a measure between the last two layers in the sums, without a standard error.
+
+    The first `n_confounders` rows of the sums are those of the confounders.
+    """
     products, weight = sums.products.sum(0), sums.weights.sum()
     rows = torch.arange(len(products), device=products.device)
     tolerance = torch.full((len(products),), MIN_RESIDUAL_SHARE, dtype=torch.float64, device=products.device)

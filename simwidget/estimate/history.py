@@ -1,4 +1,4 @@
-"""Earlier values of the sums, kept for convergence curves."""
+"""`History`: copies of the sums after earlier blocks of samples, kept for convergence curves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,28 +9,30 @@ from torch import Tensor
 from simwidget.text.untrusted import MalformedError
 
 MAX_POINTS = 200
-"""Largest number of points of a history."""
+"""Limit on the number of points of a history: when it is reached, every other point is removed."""
 MIN_POINTS = 16
-"""Points that a history may have for any number of rows, even beyond `MAX_POINTS_BYTES`. When the limit is reached,
-half of the points are removed."""
+"""The limit `MAX_POINTS` is reduced where the points need too much memory, but not below this number."""
 MAX_POINTS_BYTES = 32 * 2**20
-"""Bytes that the points may take, if `MIN_POINTS` of them fit."""
+"""Memory for the points of a history, in bytes; exceeded only where it holds fewer than `MIN_POINTS` points."""
 
 
 @dataclass(frozen=True)
 class HistoryPoint:
-    """The sums after some of the batches."""
+    """The sums at one earlier moment: over the batches that had gone through the models by then."""
 
     n_batches: int
-    """batches of the loader that had gone through the models"""
+    """number of batches of the loader that had gone through the models"""
     products: Tensor
-    """summed over all groups: the upper triangle (R (R + 1) / 2,) of the products (R, R), row by row, in float32; after
-    `select` the full matrix in float64"""
+    """the products (R, R) summed over all blocks: in float32 and flattened, the upper triangle (R (R + 1) / 2,) row by
+    row; after `select`, the full matrix in float64"""
     weight: float
-    """the sum of the weights of the blocks"""
+    """the summed weights of the blocks"""
 
     def select(self, rows: Tensor) -> "HistoryPoint":
-        """The same point with the products (k, k) of the rows with these indices (k,), in float64 on the CPU."""
+        """Return this point with the products (k, k) of k rows only, in float64 on the CPU.
+
+        `rows` (k,) are the indices of the rows (layers and confounders).
+        """
         n = int(((8 * len(self.products) + 1) ** 0.5 - 1) / 2)
         i, j = torch.minimum(rows[:, None], rows), torch.maximum(rows[:, None], rows)
         at = (i * n - i * (i + 1) // 2 + j).to(self.products.device)
@@ -38,14 +40,15 @@ class HistoryPoint:
 
 
 class History:
-    """The sums after every k-th block of samples.
+    """Copies of the sums after every k-th block of samples, called points; k is 1 at first.
 
-    When the history is full, every other point is removed and k doubles, so that the points stay evenly spaced.
+    When there are `max_points` points, every other point is removed and k doubles, so that points stay evenly spaced.
 
     Args:
-        n_rows: R, the number of rows of the sums.
-        device: of the sums.
-        max_points: fewer are kept when they would take more than `MAX_POINTS_BYTES`, but at least `MIN_POINTS`.
+        n_rows: R, the number of layers and confounders; the sums are products (R, R).
+        device: the device of the sums.
+        max_points: limit on the number of points. If that many would take more than `MAX_POINTS_BYTES`, the limit is
+            reduced, but not below `MIN_POINTS`.
 
     >>> import torch
     >>> history = History(n_rows=1, max_points=4)
@@ -66,12 +69,12 @@ class History:
         self.points: tuple[HistoryPoint, ...] = ()
 
     def count_gram(self) -> bool:
-        """Count one block of samples; True if `append` must be called with the sums after it."""
+        """Count one block of samples; return True if `append` must then be called, with the sums up to this block."""
         self._seen += 1
         return self._seen % self._every == 0
 
     def append(self, n_batches: int, products: Tensor, weight: float) -> None:
-        """Append a point: the number of batches so far, and the products (R, R) and weight of all groups together."""
+        """Append a point: a number of batches, and the products (R, R) and weight summed over these batches."""
         point = HistoryPoint(n_batches, products.flatten()[self._triangle].float(), weight)
         self.points = (*self.points, point)
         if len(self.points) >= self._max_points:
@@ -79,7 +82,7 @@ class History:
             self._every *= 2
 
     def arrays(self) -> dict[str, Tensor]:
-        """The state as tensors, for `restore`."""
+        """Return the points and the counts of blocks as named tensors, which `restore` reads."""
         arrays = {"counts": torch.tensor([self._seen, self._every, *(point.n_batches for point in self.points)])}
         if self.points:
             arrays["products"] = torch.stack([point.products for point in self.points])
@@ -87,7 +90,11 @@ class History:
         return arrays
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """Set the state from the tensors of `arrays`; raises MalformedError if they do not fit this number of rows."""
+        """Replace the points and counts by those in `arrays`, the result of the method `arrays` of another history.
+
+        Raises:
+            MalformedError: a tensor is missing, or does not fit this number of rows.
+        """
         try:
             seen, every, *batches = arrays["counts"].tolist()
             products = arrays.get("products", torch.zeros(0, len(self._triangle)))

@@ -1,4 +1,4 @@
-"""Standard errors of functions of the sums by the weighted delete-one-group jackknife."""
+"""The weighted delete-one-group jackknife: standard errors of functions of sums, where the sums are kept in groups."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,49 +9,54 @@ from torch import Tensor
 from simwidget.estimate.accumulators import Sums
 
 DOMINANT_SHARE = 0.5
-"""A group dominates a cell when it contributes more than this share of the cell's variance."""
+"""A group of batches dominates a value if it contributes more than this share of the value's jackknife variance."""
 MIN_GROUPS_TO_DOMINATE = 4
-"""With fewer groups no cell is marked, since one group contributes a large share by chance."""
+"""With fewer groups no value is marked as dominated, since one group contributes a large share by chance."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Values with standard errors, all of the same shape."""
+    """Estimated values with their jackknife standard errors. All tensors have the same shape."""
 
     values: Tensor
     stderr: Tensor
-    """standard errors, NaN with fewer than two groups"""
+    """standard errors; NaN with fewer than two groups of batches"""
     df: float
-    """degrees of freedom of the t interval, NaN with fewer than two groups"""
+    """degrees of freedom of the t intervals, common to all values; NaN with fewer than two groups"""
     dominated: Tensor
-    """bool: cells of which one group contributes more than half of the variance"""
+    """bool: whether one group contributes more than half of the variance; False with fewer than four groups"""
 
 
 @dataclass(frozen=True)
 class PseudoValues:
-    """The jackknife pseudo-values of an estimate; the difference of two gives the estimate of the difference."""
+    """The jackknife pseudo-values of an estimate, from which its standard error is computed.
+
+    Subtracting the pseudo-values of one measure from those of another gives the pseudo-values of their difference.
+    """
 
     values: Tensor
     """(...): the estimate from all groups"""
     taus: Tensor
     """(G, ...): one pseudo-value for each group that is not empty; G = 0 with fewer than two such groups"""
     inflation: tuple[float, ...]
-    """(G,): for each group h = total weight / weight of the group"""
+    """(G,): for each group, h = total weight / weight of the group"""
     df: float
-    """degrees of freedom of the t interval, NaN with fewer than two groups"""
+    """degrees of freedom of the t intervals; NaN with fewer than two groups"""
 
     def __sub__(self, other: "PseudoValues") -> "PseudoValues":
-        """The pseudo-values of the difference. Its standard error accounts for the correlation of the two estimates.
+        """Return the pseudo-values of the difference of two estimates.
+
+        The standard error computed from them accounts for the correlation of the two estimates.
 
         Raises:
-            ValueError: the estimates are from different groups of batches.
+            ValueError: the weights of the groups of batches are not the same for both estimates.
         """
         if self.inflation != other.inflation:
             raise ValueError("pseudo-values of different groups of batches cannot be subtracted")
         return PseudoValues(self.values - other.values, self.taus - other.taus, self.inflation, self.df)
 
     def estimate(self) -> Estimate:
-        """Values, standard errors, degrees of freedom and dominated cells; see `jackknife` for the formula."""
+        """Return the estimate with its standard errors from the pseudo-values; see `jackknife` for the formula."""
         if not self.inflation:
             nan = torch.full_like(self.values, torch.nan)
             return Estimate(self.values, nan, self.df, torch.zeros_like(self.values, dtype=torch.bool))
@@ -63,27 +68,31 @@ class PseudoValues:
 
 
 def jackknife(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> Estimate:
-    r"""The estimate `evaluate(products, weight)` from all groups, with its delete-m_j jackknife standard error.
+    r"""Return the estimate `evaluate(products, weight)` from all groups of batches, with its jackknife standard error.
 
-    `evaluate` is a function of products (R, R), the summed inner products of the R rows, and of their total weight ().
-    Its value for all groups is :math:`\hat\theta`, the estimate; :math:`\hat\theta_{(g)}` is its value without group g.
+    `evaluate` is a function of products (R, R), the summed inner products of R rows, and of their total weight (). Its
+    value for all groups together is the estimate :math:`\hat\theta`; its value without group g is
+    :math:`\hat\theta_{(g)}`.
 
-    With group weights :math:`w_g`, :math:`W = \sum w_g`, :math:`h_g = W / w_g`, the pseudo-values are
-    :math:`\tau_g = h_g \hat\theta - (h_g - 1) \hat\theta_{(g)}`. The squared standard error and its degrees of freedom
-    are
+    With the weight :math:`w_g` of group g, the total weight :math:`W = \sum w_g`, and :math:`h_g = W / w_g`, the
+    pseudo-values are :math:`\tau_g = h_g \hat\theta - (h_g - 1) \hat\theta_{(g)}`. The squared standard error and the
+    degrees of freedom of a t interval are
 
     .. math:: \operatorname{var} = \frac{1}{G} \sum_g \frac{(\tau_g - \bar\tau)^2}{h_g - 1},
               \quad \bar\tau = \sum_g \tfrac{w_g}{W} \tau_g,
               \quad \mathrm{df} = \min\left(G, \frac{W^2}{\sum w_g^2}\right) - 1
 
-    where the sums run over the G groups that are not empty. The variance is that of Busing, Meijer and Van der Leeden
-    (1999).
+    where the sums run over the G groups that are not empty. The variance is that of the delete-m_j jackknife, for
+    groups of unequal sizes m_j (Busing, Meijer and Van der Leeden 1999).
     """
     return pseudo_values(evaluate, sums).estimate()
 
 
 def pseudo_values(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> PseudoValues:
-    """The pseudo-values of `evaluate(products, weight)`; see `jackknife`."""
+    """Return the jackknife pseudo-values of `evaluate(products, weight)`.
+
+    See `jackknife` for the arguments and the formula.
+    """
     total, weight = sums.products.sum(0), sums.weights.sum()
     values = evaluate(total, weight)
     filled = sums.weights.nonzero().flatten().tolist()
@@ -100,13 +109,10 @@ def pseudo_values(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> P
 
 
 def degrees_of_freedom(weights: Tensor) -> float:
-    """Degrees of freedom of the t interval for groups with these weights (G,), as in `jackknife`.
+    """Return the degrees of freedom of a t interval for jackknife groups with these weights (G,).
 
-    NaN unless at least two weights are nonzero. They are the same for every function of the same sums.
-
-
-    They depend on the weights alone, so they are the same for every function of the same sums. See `jackknife` for the
-    formula.
+    The result is NaN unless at least two weights are nonzero. It depends on the weights alone, so it is the same for
+    every function of the same sums. See `jackknife` for the formula.
     """
     n_filled = int(weights.count_nonzero())
     if n_filled < 2:

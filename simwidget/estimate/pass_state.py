@@ -1,4 +1,4 @@
-"""A snapshot of a pass over the data, from which results and displays are computed."""
+"""`PassState`: a snapshot of one pass over the data, from which results and displays are computed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,34 +19,37 @@ from simwidget.inspection.latest_block import LatestBlock
 
 @dataclass(frozen=True)
 class PassState:
-    """The state of a pass at one moment; it does not change later."""
+    """A snapshot of one pass over the data: the sums so far, for R rows (confounders and layers). It never changes."""
 
     sums: dict[RowMap, Sums]
-    """for each row map the sums of the rows' products"""
+    """for each row map, the summed products of the rows"""
     undefined: dict[RowMap, Undefined]
-    """for each row map where rows were not defined"""
+    """for each row map, the batches in which rows were undefined"""
     rows: tuple[Row, ...]
-    """(R,): those of the confounders first"""
+    """(R,): descriptions of the rows, confounders first"""
     layers: tuple[tuple[int, ...], ...]
-    """for each model the indices of its rows, in execution order"""
+    """for each model, the indices of its layers in `rows`, in execution order"""
     n_batches: int
-    """batches of the loader that have gone through the models"""
+    """number of batches of the loader that have gone through the models"""
     n_samples: int
-    """samples in the sums"""
+    """number of samples in the sums"""
     notes: tuple[str, ...]
-    """what readers of the result must know"""
+    """notes for readers of the result"""
     history: dict[RowMap, tuple[HistoryPoint, ...]] = field(default_factory=dict)
-    """for each row map the sums after some of the batches, in order"""
+    """for each row map, the sums at earlier moments, in order of time"""
     latest: LatestBlock | None = None
     """the Gram matrices of the latest block of samples"""
     watched: dict[Pair, Extremes | None] = field(default_factory=dict)
-    """for each watched pair the samples on which its layers agree least and most"""
+    """for each pair of layers that is being inspected, the samples on which the two agree least and most"""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """facts about models and layers that the pass found, for the provenance"""
+    """facts about models and layers found during the pass, for the provenance of the result"""
 
 
 def tolerances(rows: Sequence[Row]) -> Tensor:
-    """(R,) float64: the share of each row's variance that must remain after regression on the confounders."""
+    """Return the share of its variance that each of R layers must keep after regression on the confounders.
+
+    A layer that keeps less counts as explained by the confounders. The result is float64 (R,).
+    """
     return torch.tensor(
         [MIN_RESIDUAL_SHARE_REDUCED if row.reduced else MIN_RESIDUAL_SHARE for row in rows], dtype=torch.float64
     )

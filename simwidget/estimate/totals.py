@@ -1,4 +1,4 @@
-"""Everything that a pass sums: for each row map the products, their history, and where rows were not defined."""
+"""`Totals`: for each row map, the summed products, their history, and the batches in which rows were undefined."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,20 @@ from simwidget.text.untrusted import MalformedError
 
 @dataclass(frozen=True)
 class Undefined:
-    """Where rows were not defined, for each of R rows."""
+    """For each of R rows (confounders and layers), the batch of the loader in which the row was first undefined.
+
+    If several batches are joined for one Gram matrix, the last of these batches is given.
+    """
 
     not_finite: Tensor
-    """(R,): index of the first batch of the loader with values that are not finite; -1 if there is none"""
+    """(R,): index of the batch of the loader that gave the first Gram matrix with values that are not finite, or -1"""
     no_row: Tensor
-    """(R,): index of the first batch in which the row map gave NaN; -1 if there is none"""
+    """(R,): index of the batch of the loader for which the row map first returned NaN, or -1"""
     n_not_finite: Tensor
     """(R,): number of Gram matrices with values that are not finite"""
 
     def select(self, rows: Tensor) -> "Undefined":
-        """The entries of the rows with these indices (k,)."""
+        """Return only the entries of the k rows whose indices are `rows` (k,)."""
         return Undefined(self.not_finite[rows], self.no_row[rows], self.n_not_finite[rows])
 
     def clone(self) -> "Undefined":
@@ -33,22 +36,26 @@ class Undefined:
 
 @dataclass(frozen=True)
 class Addition:
-    """What one block of samples adds to the sums of all row maps.
+    """What one block of samples adds to the sums: for each row map, the products of R rows, and a weight.
 
-    It is computed in full before anything is added, so that an error leaves the sums of all row maps consistent.
+    An addition is computed in full before the sums change, so that an error leaves the sums of all row maps consistent.
     """
 
     products: Mapping[RowMap, Tensor]
-    """(R, R) float64"""
+    """for each row map, the products (R, R) of the rows, in float64"""
     weights: Mapping[RowMap, float]
+    """for each row map, the weight of the block"""
     finite: Tensor
     """(R,) bool: whether the Gram matrix has only finite values"""
     defined: Mapping[RowMap, Tensor]
-    """(R,) bool: whether the row map gave a row without NaN"""
+    """for each row map, (R,) bool: whether the row has only finite values"""
 
 
 class Totals:
-    """The sums of a pass. They exist once the number of rows is known and `allocate` was called."""
+    """The sums over one pass through the data: for each row map, the products of rows and the weights of blocks.
+
+    The history of the sums and the batches with undefined rows are kept, too. The sums exist only after `allocate`.
+    """
 
     def __init__(self, row_maps: Sequence[RowMap]) -> None:
         self.row_maps = tuple(row_maps)
@@ -58,16 +65,16 @@ class Totals:
         self._history: dict[RowMap, History] = {}
 
     def __bool__(self) -> bool:
-        """Whether the sums exist."""
+        """Whether the sums exist, that is, whether `allocate` was called."""
         return bool(self._accumulators)
 
     @property
     def uses_float64(self) -> bool:
-        """Whether a row map converts the Gram matrices to float64, which needs memory for a copy of them."""
+        """Whether a row map converts the Gram matrices to float64, which needs memory for a copy of the matrices."""
         return any(isinstance(row_map, UnitRows) for row_map in self.row_maps)
 
     def allocate(self, n_rows: int, device: torch.device) -> None:
-        """Create the sums for this number of rows, which is final."""
+        """Create the sums, all zero, for `n_rows` rows (confounders and layers); the number cannot change later."""
         for row_map in self.row_maps:
             never = torch.full((n_rows,), -1, device=device)
             self._undefined[row_map] = Undefined(never, never.clone(), torch.zeros_like(never))
@@ -75,7 +82,7 @@ class Totals:
             self._history[row_map] = History(n_rows, device)
 
     def compute_addition(self, stack: Tensor, n_confounders: int) -> Addition:
-        """Compute what the Gram matrices (R, n, n) of one block add; the sums are not changed."""
+        """Compute the `Addition` of one block of samples from its Gram matrices (R, n, n); the sums do not change."""
         products, weights, defined = {}, {}, {}
         for row_map in self.row_maps:
             rows = row_map(stack, n_confounders)
@@ -86,12 +93,12 @@ class Totals:
         return Addition(products, weights, stack.diagonal(dim1=1, dim2=2).sum(1).isfinite(), defined)
 
     def add(self, addition: Addition, index: int, n_batches: int) -> None:
-        """Add one block to the sums.
+        """Add one block of samples to the sums.
 
         Args:
-            addition: from `compute_addition`.
-            index: of the block, which determines its jackknife group.
-            n_batches: batches of the loader that have gone through the models, the present one included.
+            addition: the result of `compute_addition` for this block.
+            index: the index of the block, which determines its jackknife group.
+            n_batches: number of batches of the loader that have gone through the models, the present one included.
         """
         for row_map in self.row_maps:
             history, undefined = self._history[row_map], self._undefined[row_map]
@@ -114,7 +121,7 @@ class Totals:
         return {row_map: history.points for row_map, history in self._history.items()}
 
     def arrays(self) -> dict[str, Tensor]:
-        """The state as tensors, from which `restore` sets it again, exact to the last bit."""
+        """Return the sums and their history as named tensors, from which `restore` sets both, exact to the last bit."""
         arrays = {}
         for k, row_map in enumerate(self.row_maps):
             sums, undefined = self._accumulators[row_map].sums(), self._undefined[row_map]
@@ -128,7 +135,9 @@ class Totals:
         return arrays
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """Set the state from the tensors of `arrays`; `allocate` must have been called with the same number of rows.
+        """Set the sums and their history from `arrays`, the result of the method `arrays` of another `Totals`.
+
+        `allocate` must have been called before, with the same number of rows.
 
         Raises:
             MalformedError: a tensor is missing, has another shape or dtype, or holds values that are not finite.

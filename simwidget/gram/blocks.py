@@ -1,8 +1,9 @@
-"""The Gram matrices of one block of samples: representations of consecutive forward passes are joined until it is full.
+"""`GramBatch`: joins the representations of consecutive forward passes and computes their Gram matrices.
 
-A Gram matrix of a few samples carries little information, so representations are collected until `gram_batch` samples
-are there. This is the only place where activations are copied, and the copies are bounded by `gram_batch`. A forward
-pass with enough samples of its own is turned into Gram matrices inside the hook, and nothing is copied.
+A Gram matrix of a few samples carries little information, so representations are copied and collected until there are
+at least `gram_batch` samples, called a block. This is the only place where activations are copied, and fewer than
+`gram_batch` samples are kept. If a single forward pass has enough samples for a block, its Gram matrices are computed
+directly in the forward hooks, and nothing is copied.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,23 +24,23 @@ class Grams:
     n: int
     """number of samples"""
     stack: Tensor
-    """(R, n, n): one Gram matrix for each row, centred or not; zeros for rows whose key is not in `present`"""
+    """(R, n, n): one Gram matrix for each layer and confounder; all zeros for those whose key is not in `present`"""
     present: frozenset[Key]
-    """keys that had a representation in every forward pass of the block"""
+    """keys of the layers and confounders that had a representation in every forward pass of the block"""
 
 
 @dataclass(frozen=True)
 class StackBuffer:
-    """Preallocated memory for the Gram matrices of one block, and views of its parts."""
+    """Preallocated memory for the R Gram matrices of one block of samples, with a view of each matrix."""
 
     grams: Tensor
-    """(R, n, n)"""
+    """(R, n, n): the Gram matrices"""
     squares: Tensor
-    """(R,): the squared norms of the offsets that the kernels subtracted from the features"""
+    """(R,): for each Gram matrix, the squared norm of the offset that its kernel subtracted from the features"""
     gram: Sequence[Tensor]
-    """views of `grams`, one (n, n) for each row"""
+    """R views of `grams`, each (n, n)"""
     square: Sequence[Tensor]
-    """views of `squares`, one () for each row"""
+    """R views of `squares`, each a scalar ()"""
 
     @staticmethod
     def allocate(n_rows: int, n: int, dtype: torch.dtype, device: torch.device) -> "StackBuffer":
@@ -49,9 +50,9 @@ class StackBuffer:
 
 
 class GramStack:
-    """Collects the Gram matrices of a block in one tensor, so that each is written where it will be read.
+    """Collects the Gram matrices of one block of samples in one tensor, so that no copy is needed to stack them.
 
-    How many rows there are is known after the first block; until then the buffer doubles when it is full.
+    The number of Gram matrices is known only after the first block; until then the tensor doubles when it is full.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -61,23 +62,23 @@ class GramStack:
         self._buffer: StackBuffer | None = None
 
     def write(self, row: int, x: Tensor, kernel: Kernel) -> None:
-        """Compute the Gram matrix of a representation x (n, p) and store it as that of a row."""
+        """Compute the Gram matrix (n, n) of a representation x (n, p) and store it at index `row` of the stack."""
         dtype = working_dtype(x.dtype)
         buffer = self._buffer_for(row, x.shape[0], dtype)
         if buffer.grams.dtype == dtype and buffer.grams.device == x.device:
             kernel(x, buffer.gram[row], buffer.square[row])
-        else:  # a constant representation is recognised by the rounding of the dtype that it was multiplied in
+        else:  # finish_grams needs the rounding error of the dtype of the product, not that of the buffer
             buffer.gram[row].copy_(kernel_gram(x, kernel))
 
     def repeat(self, row: int, original: int) -> None:
-        """Copy the Gram matrix of the row `original` to another row."""
+        """Copy the Gram matrix at index `original` of the stack to index `row`."""
         assert self._buffer is not None
         buffer = self._buffer_for(row, self._buffer.grams.shape[1], self._dtype)
         buffer.gram[row].copy_(buffer.gram[original])
         buffer.square[row].copy_(buffer.square[original])
 
     def take(self, n_rows: int, n: int) -> Tensor:
-        """Return the Gram matrices (n_rows, n, n) of the block of n samples and release the buffer."""
+        """Return the completed Gram matrices (n_rows, n, n) of the block of n samples, and release the buffer."""
         buffer = self._buffer_for(n_rows - 1, n, self._dtype)
         self._n_rows = max(1, n_rows)
         self._buffer = None
@@ -86,11 +87,11 @@ class GramStack:
         return grams
 
     def clear(self) -> None:
-        """Discard what was written."""
+        """Discard all Gram matrices that were written since the last `take`."""
         self._buffer = None
 
     def _buffer_for(self, row: int, n: int, dtype: torch.dtype) -> "StackBuffer":
-        """The buffer, enlarged where necessary to hold this row in the widest dtype that was needed so far."""
+        """Return the buffer; if it has no index `row` or too narrow a dtype, reallocate it and keep its content."""
         buffer = self._buffer
         if buffer is not None and buffer.grams.dtype == dtype and row < len(buffer.gram):
             return buffer
@@ -108,26 +109,26 @@ class GramStack:
 
 @dataclass(frozen=True)
 class GramOptions:
-    """How Gram matrices are made."""
+    """The options of `compare` that determine how Gram matrices are computed."""
 
     gram_batch: int
-    """samples that a Gram matrix has at least: smaller batches are joined"""
+    """smallest number of samples of a Gram matrix; smaller batches are joined"""
     precision: Precision = "highest"
-    """of the products of features"""
+    """precision of the matrix products of features, see `matmul_precision`"""
 
 
 class GramBatch:
-    """Joins the representations of consecutive forward passes into blocks and computes their Gram matrices.
+    """Joins the representations of consecutive forward passes into blocks of samples and computes Gram matrices.
 
     Call `open(n)` before a forward pass over n samples, `put(key, x)` for each of its representations (n, p), and
-    `close()` after it. Once `close()` returns True the block is full: `take()` returns its Gram matrices and begins a
-    new block.
+    `close()` after it. Once `close()` returns True, the block is full, that is, it has at least `options.gram_batch`
+    samples; `take()` then returns its Gram matrices and begins a new block.
 
     Args:
-        gram_batch: a block is full when it has at least this many samples.
-        rows: the row of each key in the stack; entries may be added while representations arrive.
+        options: the size of a block and the precision of the products.
+        rows: for each key (layer or confounder), the index of its Gram matrix in the stack; entries may be added while
+            representations arrive.
         device: where the Gram matrices are stored.
-        precision: of the products, "highest" or "high".
     """
 
     def __init__(self, options: GramOptions, rows: Mapping[Key, int], device: torch.device) -> None:
@@ -149,7 +150,7 @@ class GramBatch:
 
     @property
     def incoming(self) -> int:
-        """Number of samples of the open forward pass."""
+        """Number of samples of the forward pass begun by `open`; 0 if none is open."""
         return self._incoming
 
     def open(self, n: int) -> None:
@@ -158,17 +159,19 @@ class GramBatch:
         self._parts_before = dict(self._parts)
 
     def put(self, key: Key, x: Tensor, original: Key | None = None, kernel: Kernel | None = None) -> None:
-        """Take one representation of the open forward pass; its memory may be overwritten once this returns.
+        """Add the representation of one layer or confounder in the open forward pass.
+
+        The memory of `x` may be overwritten after the call.
 
         Args:
             key: the layer or confounder.
-            x: its representation (n, p).
-            original: another key of this forward pass whose representation is the same tensor, if there is one; the
-                two keys then share one copy and one product.
-            kernel: computes this key's Gram matrix instead of the linear kernel.
+            x: its representation (n, p), with n samples and p features.
+            original: another key whose representation in this forward pass is the same tensor, if there is one; `key`
+                and `original` then share one copy, and the Gram matrix is computed once.
+            kernel: the kernel for the Gram matrix of this key; by default the linear kernel.
 
         Raises:
-            ValueError: the number of features differs from that of the forward passes it is joined with.
+            ValueError: the number of features differs from that in earlier forward passes of the same block.
         """
         if kernel is not None:
             self._kernels[key] = kernel
@@ -195,7 +198,7 @@ class GramBatch:
                 self._reduce(key, torch.cat([*parts, x]) if parts else x)
 
     def close(self) -> bool:
-        """End the forward pass and return whether the block is full."""
+        """End the open forward pass; return True if the block now has at least `gram_batch` samples."""
         is_full = self._fills_batch
         self.n_samples += self._incoming
         self._incoming = 0
@@ -203,7 +206,7 @@ class GramBatch:
         return is_full
 
     def abandon(self) -> None:
-        """Discard the open forward pass; the representations of earlier ones stay."""
+        """Discard the open forward pass; the block keeps the representations from earlier forward passes."""
         self._incoming = 0
         if self._parts_before is not None:
             self._parts = self._parts_before
@@ -211,11 +214,14 @@ class GramBatch:
         self._stack.clear()
 
     def drop_scratch(self) -> None:
-        """Release the scratch memory of the kernel."""
+        """Release the linear kernel's scratch memory, which is otherwise kept for the next Gram matrix."""
         self._kernel = LinearKernel(self._precision)
 
     def take(self) -> Grams:
-        """Return the Gram matrices of the keys that ran in every forward pass, and begin a new block."""
+        """Return the Gram matrices of the block, and begin a new block.
+
+        A layer that did not run in every forward pass of the block has a Gram matrix of zeros.
+        """
         n = self.n_samples
         for key, parts in self._parts.items():
             if sum(map(len, parts)) == n:
@@ -230,5 +236,5 @@ class GramBatch:
 
     @property
     def _fills_batch(self) -> bool:
-        """Whether the block is full once the open forward pass ends."""
+        """Whether the block, together with the open forward pass, has at least `gram_batch` samples."""
         return self.n_samples + self._incoming >= self._gram_batch

@@ -1,22 +1,23 @@
-"""Pure functions on stacks of matrices: centring, triangles, least-squares residuals and positive parts."""
+"""Functions on stacks of Gram matrices: centring, flattening, regression residuals, positive semi-definite parts."""
 
 import torch
 from torch import Tensor
 
 MIN_RESIDUAL_SHARE = 1e-6
-"""A layer is explained by the confounders when the residual keeps less than this share of its squared norm."""
+"""A layer counts as explained by the confounders if, after the regression of its centred Gram matrix on theirs, the
+squared norm of the residual is less than this share of the squared norm of the centred Gram matrix."""
 MIN_RESIDUAL_SHARE_REDUCED = 1e-4
-"""The same for products in reduced precision (half precision, TF32, bfloat16)."""
+"""The value in place of `MIN_RESIDUAL_SHARE` for layers in reduced precision (half precision, TF32, bfloat16)."""
 
 
 def u_centre(grams: Tensor) -> Tensor:
-    r"""U-centre symmetric matrices (..., n, n) with n >= 3; the result has a zero diagonal (Székely and Rizzo 2014).
+    r"""Return symmetric matrices K (..., n, n), n >= 3, after U-centring as defined by Székely and Rizzo (2014).
 
     .. math:: \tilde K_{ij} = K_{ij} - \frac{\sum_l K_{il} + \sum_l K_{lj}}{n - 2}
               + \frac{\sum_{kl} K_{kl}}{(n - 1)(n - 2)}, \quad i \ne j
 
-    The diagonal of K is set to zero first, so it does not enter the sums. The inner product of two U-centred Gram
-    matrices is n (n - 3) times HSIC_1 of Song et al. (2012).
+    The diagonal of K is set to zero first, so it does not enter the sums; the diagonal of the result is zero. The inner
+    product of two U-centred Gram matrices is n (n - 3) times the unbiased estimator HSIC_1 of Song et al. (2012).
     """
     n = grams.shape[-1]
     k = grams.clone()
@@ -30,16 +31,17 @@ def u_centre(grams: Tensor) -> Tensor:
 
 
 def double_centre(grams: Tensor) -> Tensor:
-    """H K H with H = I - 1/n, for matrices K (..., n, n)."""
+    """Return H K H for matrices K (..., n, n), where H = I - J / n is the centring matrix; all elements of J are 1."""
     k = grams - grams.mean(-1, keepdim=True)
     return k - k.mean(-2, keepdim=True)
 
 
 def triangle(matrices: Tensor, diagonal: bool) -> Tensor:
-    """The upper triangles of symmetric matrices (..., n, n) as rows (..., m).
+    """Flatten the upper triangles of symmetric matrices (..., n, n) to vectors (..., m).
 
     m is n (n + 1) / 2 with the diagonal and n (n - 1) / 2 without. The diagonal is divided by sqrt(2), so that twice
-    the inner product of two rows is the inner product of the two matrices.
+    the inner product of two vectors is the inner product of the two matrices. Without the diagonal this holds for
+    matrices whose diagonal is zero.
     """
     n = matrices.shape[-1]
     i, j = torch.triu_indices(n, n, 0 if diagonal else 1, device=matrices.device)
@@ -51,9 +53,10 @@ def triangle(matrices: Tensor, diagonal: bool) -> Tensor:
 
 
 def residuals(matrices: Tensor, n_confounders: int) -> Tensor:
-    """The residuals of a least-squares regression of matrices (R, n, n) on the first `n_confounders` of them.
+    """Return the residuals of matrices (R, n, n) from a least-squares regression on the confounders' matrices.
 
-    The first `n_confounders` matrices are returned unchanged.
+    The first `n_confounders` matrices are those of the confounders. The result (R, n, n) has these unchanged, then
+    the residuals of the others. The regression has no intercept; its observations are the n^2 elements of a matrix.
     """
     flat = matrices.flatten(-2)
     confounders = flat[:n_confounders]
@@ -64,9 +67,10 @@ def residuals(matrices: Tensor, n_confounders: int) -> Tensor:
 
 
 def positive_part(matrices: Tensor) -> Tensor:
-    """The nearest positive semi-definite matrices to symmetric ones (..., n, n): negative eigenvalues become zero.
+    """Return symmetric matrices (..., n, n) with their negative eigenvalues set to zero.
 
-    A matrix with values that are not finite becomes NaN.
+    Each result is the nearest positive semi-definite matrix in the Frobenius norm. If a matrix has an element that is
+    not finite, all elements of its result are NaN.
     """
     finite = matrices.isfinite().all(-1).all(-1)[..., None, None]
     values, vectors = torch.linalg.eigh(torch.where(finite, matrices, 0.0))

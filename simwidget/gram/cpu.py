@@ -13,7 +13,10 @@ def is_from_intel() -> bool:
 
 @cache
 def multiplies_bfloat16() -> bool:
-    """Whether the CPU has units for bfloat16 products; without them the conversion costs more than it saves."""
+    """Whether the CPU has units for bfloat16 products (AMX), without which bfloat16 is slower than float32.
+
+    The answer is False on systems without /proc/cpuinfo.
+    """
     return "amx_bf16" in _cpu_info()
 
 

@@ -1,9 +1,9 @@
-"""Kernels: they compute the Gram matrix of one representation.
+"""Kernels: functions that compute the Gram matrix (n, n) of one representation (n, p) of n samples by p features.
 
-An offset near the mean is always subtracted from the features before the product. Without that, a large common offset
-of the features takes up the digits that the measures need (errors of 2e-3 to 8e-3 in dCKA in float32). The subtraction
-works on chunks of features that fit into the cache, in scratch memory that is reused, so that it costs little more than
-the product alone.
+The linear kernel always subtracts an offset, a vector near the mean of the samples, from the features before the
+product. Without that, features with a large mean lose the digits that the measures need (errors of 2e-3 to 8e-3 in dCKA
+in float32). The subtraction works on chunks of features that fit into the CPU's cache, in scratch memory that is
+reused, so that the subtraction and the product together take little more time than the product alone.
 """
 
 from typing import Protocol
@@ -16,51 +16,55 @@ from simwidget.gram.precision import Precision, effective_precision, matmul_prec
 from simwidget.gram.products import Products, mirror
 
 CHUNK_ELEMENTS = {"cpu": 2**21}
-"""By device type, elements of a representation that are centred at a time: about the size of a CPU's cache."""
+"""By device type, the number of elements of a representation from which the offset is subtracted at a time: about the
+size of a CPU's cache."""
 DEFAULT_CHUNK_ELEMENTS = 2**24
-"""The same for other device types, where it only bounds the scratch memory."""
+"""The number in place of `CHUNK_ELEMENTS` for other device types, where it only bounds the scratch memory."""
 
 OFFSET_SAMPLES_RANGE = (4, 8)
-"""The offset is the mean of n / 16 samples, but of no fewer and no more than these. Compared with the mean of all
-samples it leaves at most about a quarter more spread, and it saves a second pass over the representation."""
+"""Smallest and largest number of samples whose mean is the offset; within this range, n / 16 of n samples. The mean of
+all samples would leave slightly less variance (about a fifth less at most), but reading all samples twice takes time.
+"""
 
 PADDING = 16
-"""Unused elements between the rows of the scratch memory: rows whose distance is a power of two would evict each other
-from the cache."""
+"""Unused elements between the rows of the scratch memory, since rows whose distance in memory is a power of two would
+evict each other from the cache."""
 
 MAX_SHAPES = 1024
-"""Largest number of shapes for which a kernel keeps its scratch views and the plan of the product."""
+"""Largest number of shapes (n, p) for which a kernel keeps a view of its scratch memory and a `Products` object."""
 
 CONSTANT_TOLERANCE = 8
-"""A representation is constant when its spread is less than this many rounding errors of its mean."""
+"""A representation counts as constant if the root mean square distance of its samples from the offset is at most this
+many machine epsilons of the offset's norm."""
 
 
 class Kernel(Protocol):
-    """Writes at least the lower triangle of the Gram matrix of a representation x (n, p) into `gram` (n, n).
+    """A function that writes the Gram matrix of a representation x (n, p) into `gram` (n, n).
 
-    The squared norm of the offset that was subtracted from the features is written into `square` (); a kernel that
-    subtracts none leaves it at 0. `finish_grams` completes the matrix.
+    The lower triangle is enough, since `finish_grams` later fills the upper one. A kernel that subtracts an offset from
+    the features also writes the squared norm of this offset into the scalar `square` (), which is 0 before the call.
     """
 
     def __call__(self, x: Tensor, gram: Tensor, square: Tensor, /) -> None: ...
 
 
 def working_dtype(dtype: torch.dtype) -> torch.dtype:
-    """float64 stays float64; every other representation, half precision too, is multiplied in float32."""
+    """Return the dtype in which a representation is multiplied: float64 for float64, float32 for every other dtype."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 class LinearKernel:
-    r"""Linear kernel: the Gram matrix of the features minus an offset c near their mean.
+    r"""Linear kernel: computes the Gram matrix G of x - c, a representation x (n, p) minus an offset c (p,).
 
     .. math:: G = (x - c)(x - c)^\top
 
-    Centring G gives the Gram matrix of the centred features for any c, up to rounding; the closer c is to the mean, the
-    smaller the rounding error. The scratch memory is kept for the next call.
+    The offset c is near the mean of the n samples. Centring G gives the Gram matrix of the centred features for any c,
+    up to rounding; the closer c is to the mean, the smaller the rounding error. The scratch memory for x - c is kept
+    for the next call.
 
     Args:
-        precision: of the products, "highest" or "high"; see `matmul_precision`.
-        offset_samples: the number of samples whose mean is c; chosen by n if None.
+        precision: precision of the product, "highest" or "high"; see `matmul_precision`.
+        offset_samples: the number of samples whose mean is c; by default it depends on n, see `OFFSET_SAMPLES_RANGE`.
     """
 
     def __init__(self, precision: Precision = "highest", offset_samples: int | None = None) -> None:
@@ -100,7 +104,10 @@ class LinearKernel:
         products.write(gram, add)
 
     def _scratch_products(self, n: int, p: int, like: Tensor) -> tuple[Tensor, Products]:
-        """Scratch memory (n, p) like `like`, which the next call overwrites, and the products of its rows."""
+        """Return scratch memory (n, p), and the `Products` object that computes the inner products of its rows.
+
+        The memory has the dtype and device of `like`. The next call may return the same memory.
+        """
         key = like.device, like.dtype, n, p
         found = self._prepared.get(key)
         if found is None:
@@ -126,10 +133,11 @@ class LinearKernel:
 
 
 def finish_grams(grams: Tensor, squares: Tensor) -> None:
-    """Complete the Gram matrices (R, n, n) that kernels wrote, in place.
+    """Complete Gram matrices (R, n, n) in place, after kernels wrote at least their lower triangles.
 
-    The upper triangle is filled in. A matrix whose trace is no more than the rounding error of the squared norm of its
-    offset, `squares` (R,), belongs to a constant representation and is set to zero.
+    The lower triangle is copied to the upper one. Gram matrices of constant representations are set to zero: those
+    whose trace is at most n (t e)^2 s, where t is `CONSTANT_TOLERANCE`, e the machine epsilon, and s the squared norm
+    of the offset that the kernel subtracted, given in `squares` (R,).
     """
     mirror(grams)
     n = grams.shape[-1]
@@ -139,7 +147,7 @@ def finish_grams(grams: Tensor, squares: Tensor) -> None:
 
 
 def kernel_gram(x: Tensor, kernel: Kernel) -> Tensor:
-    """The Gram matrix (n, n) of one representation x (n, p) by a kernel, in the dtype of `working_dtype`."""
+    """Return the Gram matrix (n, n) that `kernel` computes for a representation x (n, p), in float32 or float64."""
     grams = torch.zeros(1, len(x), len(x), dtype=working_dtype(x.dtype), device=x.device)
     squares = grams.new_zeros(1)
     kernel(x, grams[0], squares[0])
@@ -148,16 +156,17 @@ def kernel_gram(x: Tensor, kernel: Kernel) -> Tensor:
 
 
 def linear_gram(x: Tensor) -> Tensor:
-    r"""The Gram matrix of the centred features of one representation.
+    r"""Return the Gram matrix K of one representation x after centring its features.
 
     .. math:: K = (x - \mu)(x - \mu)^\top, \quad \mu = \tfrac{1}{n} \sum_i x_i
 
     Args:
-        x: representation (n, p), any real floating dtype. Products accumulate in float32, in float64 for float64.
+        x: representation (n, p), with n samples and p features, in any real floating dtype. Products are computed in
+            float64 if `x` is float64, otherwise in float32.
 
     Returns:
-        (n, n), float32 or float64, on the device of `x`. All zeros when the representation is the same for every
-        sample (to rounding); NaN where it holds values that are not finite.
+        (n, n), float32 or float64, on the device of `x`. All elements are 0 if `x` is the same for every sample (up to
+        rounding), and NaN if `x` has an element that is not finite.
 
     >>> import torch
     >>> linear_gram(torch.tensor([[1.0, 100.0], [3.0, 100.0]]))
@@ -168,7 +177,9 @@ def linear_gram(x: Tensor) -> Tensor:
 
 
 def same_class_kernel(labels: Tensor, gram: Tensor, square: Tensor) -> None:
-    """Kernel of class labels (n, 1): the centred Gram matrix of K_ij = 1 where i and j have the same label, else 0.
+    """Kernel for class labels (n, 1): writes the centred matrix K into `gram` (n, n).
+
+    Before centring, K_ij is 1 if samples i and j have the same label, and 0 otherwise.
 
     >>> kernel_gram(torch.tensor([[3], [3], [5], [5]]), same_class_kernel)[0]
     tensor([ 0.5000,  0.5000, -0.5000, -0.5000])

@@ -17,15 +17,15 @@ Precision = Literal["highest", "high"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 UNSET = "none"
-"""PyTorch's name for a device type that has no setting of its own."""
+"""PyTorch's value for the precision setting of a device type that has no setting of its own."""
 _ACCEPTED: dict[tuple[Precision, str], tuple[str, ...]] = {
     ("highest", "cuda"): ("ieee", UNSET),
     ("highest", "cpu"): ("ieee", UNSET),
     ("high", "cuda"): ("tf32",),
     ("high", "cpu"): ("bf16",),
 }
-"""By precision and device type, the settings that need no change; any other setting is changed to the first of
-these."""
+"""For each precision and device type, the values of PyTorch's setting under which products have that precision. Any
+other value is changed to the first of these."""
 _NO_CHANGE = nullcontext()
 
 
@@ -34,20 +34,23 @@ BFLOAT16_MIN_SAMPLES = 256
 
 
 def effective_precision(precision: Precision, device_type: str, n: int) -> Precision:
-    """The precision for products of n samples: on a CPU, "high" becomes "highest" where it would be slower."""
+    """Return the precision to use for products of n samples: `precision`, or "highest" where "high" would be slower.
+
+    "high" is slower on a CPU without bfloat16 units, and on any CPU for n < `BFLOAT16_MIN_SAMPLES`.
+    """
     if device_type == "cpu" and not (n >= BFLOAT16_MIN_SAMPLES and multiplies_bfloat16()):
         return "highest"
     return precision
 
 
 def matmul_precision(precision: Precision, device_type: str) -> AbstractContextManager:
-    """Context manager: float32 products inside use this precision and no autocast; both are restored afterwards.
+    """Context manager: inside, float32 products have this precision and autocast is off; exit restores both settings.
 
     "highest" is IEEE float32. "high" rounds the factors, to TF32 on CUDA and to bfloat16 on a CPU, and accumulates in
-    float32. Other device types are not affected.
+    float32. On other device types only autocast is turned off.
 
-    PyTorch keeps these settings for the whole process, so other threads see the change. It is therefore made only
-    around the products, and not at all where the setting already has this precision.
+    PyTorch keeps the precision setting for the whole process, so other threads see a change. Therefore use this context
+    only around products. A setting that already gives this precision is not changed.
 
     >>> import torch
     >>> torch.set_float32_matmul_precision("high")
@@ -77,7 +80,11 @@ def _with_setting(device_type: str, before: str, setting: str) -> Iterator[None]
 
 
 def matmul_setting(device_type: str) -> str:
-    """The process-wide setting of float32 products on a device type: "ieee", "none", "tf32" or "bf16"."""
+    """Return PyTorch's process-wide precision setting for float32 products on a device type.
+
+    The setting is "ieee", "tf32", "bf16", or "none" if it is not set. For device types other than CUDA and CPU the
+    result is always "none".
+    """
     if device_type not in ("cuda", "cpu"):
         return UNSET
     backend = _backend(device_type)
@@ -96,9 +103,10 @@ def _set_matmul_setting(device_type: str, setting: str) -> None:
 
 @cache
 def _backend(device_type: str) -> Any:
-    """The object with the setting of one device type, or None in older PyTorch releases, which have one for all types.
+    """Return the object whose attribute `fp32_precision` is the precision setting of a device type.
 
-    Newer releases raise an error when the older interface is used after the newer one.
+    Return None in older PyTorch releases, which have one setting for all device types. Newer releases raise an error
+    when `torch.set_float32_matmul_precision`, the older interface, is used after the newer one.
     """
     backends: Any = torch.backends
     backend = getattr(backends.cuda if device_type == "cuda" else backends.mkldnn, "matmul", None)

@@ -1,6 +1,7 @@
-"""The matrix of inner products of rows, computed in the way that is fastest on the processor.
+"""The inner products of all rows of a matrix with each other, computed in the way that is fastest on the processor.
 
-The matrix is symmetric: only its lower triangle is computed, in blocks of rows, and mirrored at the end.
+The result is symmetric: only its lower triangle is computed, in blocks of consecutive rows, and copied to the upper
+triangle at the end.
 """
 
 import itertools
@@ -15,19 +16,20 @@ from simwidget.gram.cpu import is_from_intel
 MIN_BLOCK_ROWS = {"cpu": 32}
 """By device type, the smallest number of rows of a block; on other device types the matrix is one block."""
 MAX_BLOCKS = 4
-"""Largest number of blocks of rows."""
+"""Largest number of blocks of rows into which a matrix is divided."""
 BLOCKS_BY_WORK = ((2**24, 2), (2**26, MAX_BLOCKS))
-"""(multiplications, blocks): products with at least so many multiplications are computed in so many blocks. With fewer,
-the blocks cost more time than computing half of the matrix saves."""
+"""Pairs (w, b): a product with at least w multiplications is computed in up to b blocks of rows. With fewer
+multiplications, the division costs more time than is saved by computing only the lower triangle."""
 
 MIN_PART_FEATURES = 2048
-"""Smallest number of features of a part of a product."""
+"""Smallest number of features in each part, if the features of a product are split into parts."""
 
 
 class Products:
-    """Computes the inner products of the rows of one buffer (n, p), each time it has been filled with new values.
+    """Computes the inner products of the n rows of one buffer (n, p), whose values may change between two calls.
 
-    How the product is split depends on the shape alone and is decided once, when the object is made.
+    How the product is divided is decided once, when the object is made; it depends on the shape, the device and the
+    number of threads.
     """
 
     def __init__(self, rows: Tensor) -> None:
@@ -41,9 +43,9 @@ class Products:
         self._blocks = [(low, high, split[..., low:high, :], split[..., :high, :].mT) for low, high in blocks]
 
     def write(self, gram: Tensor, add: bool) -> None:
-        """Write the lower triangle of the inner products into `gram` (n, n), or add it to the present values.
+        """Write the inner products into the lower triangle of `gram` (n, n), or with `add`, add them to its values.
 
-        Elements above the diagonal may be written as well; `mirror` overwrites them.
+        Elements above the diagonal may change as well; `mirror` overwrites them.
         """
         for low, high, left, right in self._blocks:
             out = gram if self._whole else gram[low:high, :high]
@@ -61,8 +63,8 @@ class Products:
 def mirror(grams: Tensor) -> None:
     """Make matrices (..., n, n) symmetric, in place, by copying the lower triangle to the upper one.
 
-    This includes the elements within a block, where a product may be unsymmetric in the last bit: no library guarantees
-    a symmetric result.
+    Elements above the diagonal that `Products` has computed are overwritten, too: they may differ from those below the
+    diagonal in the last bit, since no library guarantees a symmetric product.
     """
     for low, high in row_blocks(grams.shape[-1], grams.device.type):
         grams[..., :low, low:high] = grams[..., low:high, :low].mT
@@ -72,10 +74,10 @@ def mirror(grams: Tensor) -> None:
 
 @cache
 def row_blocks(n: int, device_type: str, max_blocks: int = MAX_BLOCKS) -> tuple[tuple[int, int], ...]:
-    """The blocks of rows [low, high), at most `max_blocks`; each is multiplied with all rows before `high`.
+    """Divide n rows into at most `max_blocks` blocks of consecutive rows, and return the range (low, high) of each.
 
-    Their boundaries are a subset of those of the finest division, into `MAX_BLOCKS` blocks, so that `mirror` can always
-    use the finest one.
+    A block has the rows from `low` to `high` - 1; `Products` multiplies it with all rows before `high`. Every boundary
+    is also a boundary of the division with `MAX_BLOCKS`, so that `mirror` can use that division for any product.
     """
     min_rows = MIN_BLOCK_ROWS.get(device_type)
     count = 1 if min_rows is None else max(1, min(MAX_BLOCKS, n // min_rows))
@@ -85,10 +87,11 @@ def row_blocks(n: int, device_type: str, max_blocks: int = MAX_BLOCKS) -> tuple[
 
 
 def max_parts(device_type: str) -> int:
-    """Number of parts into which the features are split: a power of two no smaller than the number of threads, or 1.
+    """Return the largest number of parts into which the features of a product are split, to compute them in parallel.
 
-    Unless the CPU is made by Intel, MKL computes a product of a few rows on a single thread; the parts are computed in
-    parallel. On other device types, and without MKL, the features are not split.
+    On CPUs that are not made by Intel, MKL computes a product of a few rows on a single thread. There the result is a
+    power of two, at least 4 and no smaller than the number of threads. On Intel CPUs, on other device types and without
+    MKL it is 1: the features are not split.
     """
     if device_type != "cpu" or not torch.backends.mkl.is_available() or is_from_intel():
         return 1

@@ -1,8 +1,9 @@
-"""Row maps: they turn the Gram matrices of one block of samples into rows, whose inner products are the measures.
+"""Row maps: they centre the Gram matrices of one block of samples and flatten each matrix to a vector, its row.
 
-A row map takes the stack of a block's Gram matrices, confounders first, and returns one row for each. It also defines
-the weight of a block of n samples and the smallest n it can be used for. Measures with equal row maps share one
-accumulator. A row that is undefined (no variance, or no residual beside the confounders) is NaN.
+Measures are computed from the inner products of rows, summed over blocks. A row map takes the stack (R, n, n) of a
+block's Gram matrices, those of the confounders first, and returns rows (R, m), one for each matrix. It also defines the
+weight of a block of n samples and the smallest possible n. Measures with equal row maps share the sums. A row has NaN
+if its Gram matrix has values that are not finite; `UnitRows` has further undefined rows.
 """
 
 from dataclasses import dataclass
@@ -15,20 +16,20 @@ from simwidget.gram.centring import MIN_RESIDUAL_SHARE, double_centre, positive_
 
 
 class RowMap(Protocol):
-    """Maps the Gram matrices (R, n, n) of one block, confounders first, to rows (R, m)."""
+    """Maps the Gram matrices (R, n, n) of one block of samples, confounders first, to R vectors (R, m), called rows."""
 
     @property
     def factor(self) -> float:
-        """The quantity that is summed over blocks is this factor times the inner product of two rows."""
+        """The number by which the inner product of two rows is multiplied before it is summed over blocks."""
         ...
 
     @property
     def min_samples(self) -> int:
-        """The smallest block for which the rows are defined."""
+        """The smallest number of samples in a block for which the rows are defined."""
         ...
 
     def weight(self, n: int) -> float:
-        """The weight of a block of n samples in the sums."""
+        """Return the weight of a block of n samples in the weighted mean over blocks."""
         ...
 
     def __call__(self, grams: Tensor, n_confounders: int) -> Tensor: ...
@@ -36,9 +37,9 @@ class RowMap(Protocol):
 
 @dataclass(frozen=True)
 class UCentredRows:
-    """Strict triangles of U-centred Gram matrices.
+    """Maps each Gram matrix to a row: the upper triangle, without diagonal, of the U-centred Gram matrix.
 
-    The factor times the inner product of two rows is n (n - 3) times the unbiased HSIC_1.
+    The inner product of two rows, multiplied by `factor`, is n (n - 3) times the unbiased HSIC_1, for n samples.
     """
 
     factor: float = 2.0
@@ -59,9 +60,9 @@ class UCentredRows:
 
 @dataclass(frozen=True)
 class CentredRows:
-    """Maps each Gram matrix to a row: the triangle, with diagonal, of the centred Gram matrix.
+    """Maps each Gram matrix to a row: the upper triangle, with diagonal, of the centred Gram matrix.
 
-    The inner product of two rows, multiplied by `factor`, is (n - 1)^2 times the biased HSIC_0.
+    The inner product of two rows, multiplied by `factor`, is (n - 1)^2 times the biased HSIC_0, for n samples.
     """
 
     factor: float = 2.0
@@ -82,11 +83,18 @@ class CentredRows:
 
 @dataclass(frozen=True)
 class UnitRows:
-    """Rows of unit length, so that the sum over blocks is a sum of each block's own ratio; every block has weight 1.
+    """Maps each Gram matrix to a normalised row: the inner product of a row with itself, times `factor`, is 1.
 
-    With `deconfounded` each matrix is replaced by its least-squares residual on the confounders' matrices of the same
-    block. With `positive` the negative eigenvalues of the residual are then set to zero and it is centred again, as
-    simtorch does. The computation is in float64.
+    The inner product of two rows, times `factor`, is therefore the CKA of one block of samples, or its dCKA with
+    `deconfounded`. Every block has weight 1. The computation is in float64. A row is NaN if its matrix is zero before
+    the normalisation or, with `deconfounded`, explained by the confounders.
+
+    Args:
+        base: determines the centring, and whether rows have the diagonal.
+        deconfounded: replace each centred Gram matrix by the residual from a least-squares regression on those of the
+            confounders in the same block.
+        positive: set negative eigenvalues of the matrix to zero before normalisation and centre it again, as the
+            package simtorch does.
     """
 
     base: UCentredRows | CentredRows

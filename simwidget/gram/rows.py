@@ -1,21 +1,25 @@
-"""Rows of the sums: one for each confounder and for each call of a layer."""
+"""`Key` and `Row`: the identifier and the description of one confounder or one call of a layer.
+
+Confounders and calls of layers are called rows, because each has one row in the matrix of summed products.
+"""
 
 from dataclasses import dataclass
 
 Key = tuple[int | str, str]
-"""Identifies a row: (position of the network, name of the layer's call), or ("confounder", its name)."""
+"""Identifier of a layer or confounder: (position of the network, name of the layer's call), or ("confounder", name of
+the confounder)."""
 
 
 @dataclass
 class Row:
-    """The description of one row of the sums."""
+    """The description of one confounder, or of one call of a layer, to which a row of the summed products belongs."""
 
     key: Key
     n_features: int = 0
     dtype: str = ""
     reduced: bool = False
-    """whether its products have a lower precision than float32"""
+    """whether the representation, or the products of its features, have a lower precision than float32"""
     kind: str = ""
     """name of the class of the layer's module"""
     missing: str | None = None
-    """why this layer has no numbers, where the reason is known without reading the sums"""
+    """the reason why this layer has no values, if it is known without the sums; otherwise None"""

@@ -1,7 +1,8 @@
-"""Measures of similarity: CKA and dCKA by name, one file for each family.
+"""Measures of similarity, CKA and dCKA, which are selected by name; each family of measures has its own file.
 
-In:     names and options of `compare`; products (R, R) of rows, summed over blocks of samples.
-Out:    `Measure`, a row map with an evaluator that turns the products into values.
+In:     names and options of `compare`; inner products (R, R) of rows (flattened Gram matrices of R layers and
+        confounders), summed over blocks of samples.
+Out:    `Measure`: a row map, which computes the rows, and an evaluator, which computes values from the products.
 Depends on no network, loader or run.
 """
 
@@ -15,7 +16,11 @@ MEASURES: dict[str, Callable[[MeasureOptions], Measure]] = {"cka": cka, "dcka": 
 
 
 def make_measures(names: Sequence[str], options: MeasureOptions) -> tuple[Measure, ...]:
-    """The measures of these names, in this order and each once; raises ValueError for an unknown name or for none."""
+    """Return the measures with these names ("cka", "dcka"), in this order and each once.
+
+    Raises:
+        ValueError: a name is unknown, or `names` is empty.
+    """
     if isinstance(names, str):
         names = (names,)
     if not names:
@@ -27,6 +32,9 @@ def make_measures(names: Sequence[str], options: MeasureOptions) -> tuple[Measur
 
 
 def make_differences(measures: Sequence[Measure]) -> tuple[Difference, ...]:
-    """The differences that are reported with these measures: CKA minus dCKA, the part of CKA due to the confounders."""
+    """Return the differences to report beside the measures, as a tuple.
+
+    It contains CKA minus dCKA, the part of CKA due to the confounders, if `measures` has both; otherwise it is empty.
+    """
     known = {measure.name: measure for measure in measures}
     return (Difference(known["cka"], known["dcka"]),) if {"cka", "dcka"} <= set(known) else ()

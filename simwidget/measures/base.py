@@ -1,4 +1,4 @@
-"""The interface of a measure: a row map, and an evaluator of the summed products of its rows."""
+"""`Measure` and its parts: a row map, which turns Gram matrices into rows, and an evaluator of the rows' products."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -10,62 +10,73 @@ from simwidget.gram.row_maps import RowMap
 
 @dataclass(frozen=True)
 class ConfounderBasis:
-    """The directions in the space of the confounders on which every evaluation regresses."""
+    """The regressors of dCKA: k linearly independent combinations of C confounders."""
 
     transform: Tensor
-    """(C, k): maps the C confounders to the k directions that are kept"""
+    """(C, k): the coefficients of the confounders, one column for each combination"""
     dropped: tuple[int, ...]
     """indices of the confounders without variance"""
 
 
 @dataclass(frozen=True)
 class RowSelection:
-    """The rows and columns of the matrix to evaluate, and what the evaluation needs to know about all rows."""
+    """The layers between which a measure is evaluated: indices into the R confounders and layers of the sums."""
 
     x: Tensor
-    """(a,): indices of the rows of the sums that become the rows of the matrix"""
+    """(a,): indices of the layers for the rows of the matrix of values (a, b)"""
     y: Tensor
-    """(b,): indices of the rows of the sums that become its columns"""
+    """(b,): indices of the layers for the columns of the matrix of values (a, b)"""
     tolerance: Tensor
-    """(R,): a row whose residual has less than this share of its variance counts as explained by the confounders"""
+    """(R,): the share of a layer's variance that must be left after the regression on the confounders"""
     n_confounders: int
-    """C: the first C rows are those of the confounders"""
+    """C: the first C of the R indices are those of the confounders"""
 
 
 class Evaluator(Protocol):
-    """Computes the values of a measure from the products (R, R) of all rows, summed over blocks of samples."""
+    """Computes the values of a measure from products (R, R) that are summed over blocks of samples.
+
+    The products are the inner products of all pairs of rows, the flattened Gram matrices of R confounders and layers.
+    """
 
     @property
     def uses_confounder(self) -> bool:
-        """Whether the measure needs the rows of the confounders."""
+        """Whether the measure depends on confounders."""
         ...
 
     def basis(self, products: Tensor, n_confounders: int) -> ConfounderBasis | None:
-        """The directions of the confounders, from the sum over all groups; every leave-one-out uses them too."""
+        """Compute the regressors from the products (R, R) summed over all groups of batches.
+
+        The jackknife, which leaves out one group at a time, uses the same regressors each time. The result is None if
+        the evaluator does no regression.
+        """
         ...
 
     def explained(
         self, products: Tensor, tolerance: Tensor, n_confounders: int, basis: ConfounderBasis | None
     ) -> Tensor:
-        """Bool (R,): whether the residual of each row has less than the share `tolerance` (R,) of its variance."""
+        """Return bool (R,): whether each layer is explained by the confounders; always False for the confounders.
+
+        A layer is explained if less than the share `tolerance` (R,) of its variance is left after the regression.
+        """
         ...
 
     def __call__(
         self, products: Tensor, weight: Tensor, selection: RowSelection, basis: ConfounderBasis | None
     ) -> Tensor:
-        """The values (a, b) for the selected rows, from the products (R, R) of all rows summed over the blocks, whose
-        total weight is `weight` (); NaN where undefined.
+        """Return the values (a, b) of the measure for the layers `selection.x` and `selection.y`; NaN where undefined.
+
+        `products` (R, R) are summed over blocks of samples, whose total weight is `weight` ().
         """
         ...
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure with its name. Measures with equal `rows` share one accumulator."""
+    """A measure: its name, its row map `rows` and its evaluator. Measures with equal row maps share the same sums."""
 
     name: str
     title: str
-    """how displays write the name"""
+    """the name as it is written in displays"""
     kind: Literal["similarity", "distance"]
     """whether high values ("similarity") or low values ("distance") mean that two layers are alike"""
     rows: RowMap
@@ -74,7 +85,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Difference:
-    """One measure minus another. It has its own standard error, since both are computed from the same batches."""
+    """One measure minus another; it has a standard error of its own, since both are computed from the same batches."""
 
     minuend: Measure
     subtrahend: Measure
@@ -90,7 +101,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class MeasureOptions:
-    """The options of `compare` that define its measures; see `compare`."""
+    """The options of `compare` that change how measures are computed; `compare` describes them.
+
+    Raises:
+        ValueError: `average` is unknown, or `remove_negative_eig` is used without unbiased=False and average="cka".
+    """
 
     unbiased: bool = True
     average: Literal["hsic", "cka"] = "hsic"

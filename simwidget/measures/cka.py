@@ -1,13 +1,14 @@
 r"""Centred kernel alignment and its deconfounded form, with linear kernels.
 
-CKA (Kornblith et al. 2019) of two layers with Gram matrices K and L, over blocks b of samples with weights w_b (Nguyen,
-Raghu and Kornblith 2021):
+CKA (Kornblith et al. 2019) of two layers with Gram matrices K_b and L_b on block b of the samples, with weights w_b of
+the blocks (Nguyen, Raghu and Kornblith 2021):
 
 .. math:: \mathrm{CKA} = \frac{\sum_b w_b \operatorname{HSIC}(K_b, L_b)}
           {\sqrt{\sum_b w_b \operatorname{HSIC}(K_b, K_b) \sum_b w_b \operatorname{HSIC}(L_b, L_b)}}
 
 dCKA (Cui et al. 2022) is CKA after the centred Gram matrices of the layers (l) have been regressed on those of the
-confounders (c): the cosine on the Schur complement :math:`S_{ll} - S_{lc} S_{cc}^{-1} S_{cl}` of the summed products S.
+confounders (c). With the matrix S of their inner products, summed over blocks, dCKA is the cosine similarity computed
+from the Schur complement :math:`S_{ll} - S_{lc} S_{cc}^{-1} S_{cl}`, whose elements are those of the residuals.
 """
 
 from dataclasses import dataclass
@@ -19,12 +20,13 @@ from simwidget.gram.row_maps import CentredRows, RowMap, UCentredRows, UnitRows
 from simwidget.measures.base import ConfounderBasis, Measure, MeasureOptions, RowSelection
 
 MIN_EIGENVALUE = 1e-6
-"""Eigenvalues of the scaled products of the confounders below this times the number of confounders are dropped."""
+"""Relative limit on the eigenvalues of the confounders' products, scaled to a unit diagonal. Eigenvectors are
+left out of the regression if the eigenvalue is at most this limit times the number of confounders."""
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Evaluator: S_xy / sqrt(S_xx S_yy)."""
+    """Evaluator of CKA: S_xy / sqrt(S_xx S_yy) for layers x and y, with the summed products S (R, R) of their rows."""
 
     uses_confounder: bool = False
 
@@ -45,12 +47,18 @@ class Cosine:
 
 @dataclass(frozen=True)
 class DeconfoundedCosine:
-    """Evaluator: the cosine on the Schur complement of the confounders' rows."""
+    """Evaluator of dCKA: T_xy / sqrt(T_xx T_yy) for layers x and y.
+
+    T is the Schur complement of the confounders in the summed products: the products of the layers' residuals.
+    """
 
     uses_confounder: bool = True
 
     def basis(self, products: Tensor, n_confounders: int) -> ConfounderBasis:
-        """Scale the confounders' products to unit diagonal and keep the eigenvectors with large eigenvalues."""
+        """Return the regressors: the eigenvectors of the confounders' scaled products that have large eigenvalues.
+
+        The products are scaled to a unit diagonal; see `MIN_EIGENVALUE` for the limit on eigenvalues.
+        """
         c = products[:n_confounders, :n_confounders]
         variance = c.diagonal()
         is_varying = variance > 0
@@ -84,7 +92,10 @@ class DeconfoundedCosine:
 
 
 class _SchurComplement:
-    """Parts of the Schur complement of the confounders' rows in the products (R, R), computed on request."""
+    """The Schur complement of the confounders in the products (R, R); only the elements asked for are computed.
+
+    Its elements are the products of residuals after regression on the confounders.
+    """
 
     def __init__(self, products: Tensor, n_confounders: int, basis: ConfounderBasis | None) -> None:
         assert basis is not None
@@ -95,18 +106,21 @@ class _SchurComplement:
         self._inverse = torch.linalg.pinv(among_confounders, hermitian=True)
 
     def cross(self, x: Tensor, y: Tensor) -> Tensor:
-        """The elements (a, b) for rows x (a,) and y (b,)."""
+        """Return the elements (a, b) at the row indices x (a,) and the column indices y (b,)."""
         return self._products[x][:, y] - self._loadings[x] @ self._inverse @ self._loadings[y].T
 
     def diagonal(self, rows: Tensor) -> Tensor:
-        """The diagonal elements (k,) of some rows (k,): their residual variances."""
+        """Return the diagonal elements (k,) at the indices `rows` (k,): the residual variances of these rows."""
         loadings = self._loadings[rows]
         return self._products.diagonal()[rows] - ((loadings @ self._inverse) * loadings).sum(1)
 
 
 @dataclass(frozen=True)
 class MeanRatio:
-    """Evaluator: S_xy / weight. For rows of unit length (`UnitRows`) this is the mean of the blocks' own ratios."""
+    """Evaluator: S_xy / weight for layers x and y, with the summed products S (R, R) and total weight of the blocks.
+
+    For the normalised rows of `UnitRows` this is the mean, over blocks of samples, of the CKA or dCKA of each block.
+    """
 
     uses_confounder: bool = False
 
@@ -128,16 +142,20 @@ class MeanRatio:
 
 
 def _ratio(cross: Tensor, variance_x: Tensor, variance_y: Tensor) -> Tensor:
-    """Ratio cross (a, b) / sqrt(variance_x (a,) variance_y (b,)), not clamped; NaN if a variance is not positive."""
+    """Return cross_ij / sqrt(variance_x_i variance_y_j) for all i, j; NaN if a variance is not positive.
+
+    `cross` and the result are (a, b), `variance_x` (a,) and `variance_y` (b,). The ratio may exceed 1.
+    """
     scale_x = torch.where(variance_x > 0, variance_x, torch.nan).rsqrt()
     scale_y = torch.where(variance_y > 0, variance_y, torch.nan).rsqrt()
     return cross * scale_x[:, None] * scale_y
 
 
 def cka(options: MeasureOptions) -> Measure:
-    """Centred kernel alignment, a similarity.
+    """Return the measure CKA, centred kernel alignment, a similarity.
 
-    1 for representations that are equal up to rotation, translation and scale, about 0 for unrelated ones.
+    CKA is 1 for representations that are equal up to rotation, translation and scale. For unrelated representations it
+    is about 0 if `options.unbiased`, otherwise larger.
     """
     base = _base_rows(options)
     if options.average == "cka":
@@ -146,7 +164,10 @@ def cka(options: MeasureOptions) -> Measure:
 
 
 def dcka(options: MeasureOptions) -> Measure:
-    """Deconfounded CKA, a similarity: CKA of the residuals after regression on the confounders' Gram matrices."""
+    """Return the measure dCKA, deconfounded CKA, a similarity.
+
+    dCKA is the CKA of the residuals after the layers' Gram matrices have been regressed on those of the confounders.
+    """
     base = _base_rows(options)
     if options.average == "cka":
         rows: RowMap = UnitRows(base, deconfounded=True, positive=options.remove_negative_eig)

@@ -1,5 +1,5 @@
-"""What a run changes outside of itself, and restores: networks, random number generators, threads, torch's settings.
+"""Temporary changes to networks, random number generators and torch's settings, and limits on torch's threads.
 
 In:     a network, devices.
-Out:    context managers, which restore everything on exit, also after an error.
+Out:    context managers, which restore on exit what they have changed, also after an error; functions for threads.
 """

@@ -1,4 +1,4 @@
-"""`RestoredNetwork`: puts a network into evaluation mode on a device, and restores it afterwards."""
+"""`RestoredNetwork`: puts a network into evaluation mode on a device, and restores the network afterwards."""
 
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, NamedTuple
@@ -9,25 +9,24 @@ from torch import Tensor, nn
 from simwidget.restore.copies import EvaluationMode
 
 LARGE_BUFFER_BYTES = 2**24
-"""Bytes. Writes into larger buffers are detected, but not undone."""
+"""Size in bytes. Writes of the forward pass into larger buffers are reported, but undone only in a moved network."""
 
 
 class RestoredNetwork(AbstractContextManager):
-    """A context in which a network is in evaluation mode on `device`; on exit it is restored, bit for bit.
+    """Context manager: puts a network into evaluation mode on `device`, and restores the network on exit.
 
-    If the network is moved to `device`, the original tensors are put back on exit. If not, buffers of up to
-    `LARGE_BUFFER_BYTES` are copied on entry, and their content is restored on exit. Only what differs is written back,
-    in one assignment each: for other threads, no parameter, buffer or hook is ever missing.
-
-    Parameters are not copied: writes of the forward pass into them are not undone, and `modified()` reports them.
+    If the network is moved to `device`, the original tensors are put back on exit. Otherwise buffers of up to
+    `LARGE_BUFFER_BYTES` are copied on entry, and their content is restored bit for bit on exit. Parameters and larger
+    buffers are not copied: writes into them are not undone, and `modified()` reports them. Only what differs is written
+    back, in one assignment each, so for other threads no parameter, buffer or hook is ever missing.
 
     Args:
-        network: the network. If it is on several devices, it is not moved.
-        model: its name, for error messages.
-        device: where it is to run.
+        network: the network. If its tensors are on several devices, it is not moved.
+        model: name of the network, for error messages.
+        device: the device on which the network is to run.
 
     Raises:
-        RuntimeError: the network cannot be moved to `device`; it is restored first.
+        RuntimeError: the network cannot be moved to `device`. Before the error is raised, the network is restored.
     """
 
     def __init__(self, network: nn.Module, model: str, device: torch.device) -> None:
@@ -59,7 +58,10 @@ class RestoredNetwork(AbstractContextManager):
         self._undo.close()
 
     def modified(self) -> list[str]:
-        """The names of parameters and large buffers that were written into since entry."""
+        """Return the names of parameters and large buffers that were written into since the context was entered.
+
+        Writes are recognised by PyTorch's version counter of the tensor, so writes through `.data` are not found.
+        """
         return [name for name, one, before in self._watched if tensor_version(one) != before]
 
     def _move(self, undo: ExitStack) -> None:
@@ -116,26 +118,33 @@ def _restore_slots(module: nn.Module, attribute: str, before: dict[str, Any]) ->
 
 
 def _restore_data(parameter: nn.Parameter, data: Tensor, grad: Tensor | None) -> None:
-    """Moving a module may replace `data` and `grad` of a parameter in place."""
+    """Set `data` and `grad` of a parameter to the given tensors, since moving a module may have replaced both."""
     parameter.data = data
     parameter.grad = grad
 
 
 def _restore_content(buffer: Tensor, copy: Tensor) -> None:
-    """Compare by content, because writes through `.data`, NumPy or in inference mode do not change the version."""
+    """Write the saved copy into a buffer if the content differs.
+
+    The content is compared, because writes through `.data`, NumPy or in inference mode do not change the buffer's
+    version counter.
+    """
     if not torch.equal(buffer, copy):
         with torch.inference_mode() if buffer.is_inference() else torch.no_grad():
             buffer.copy_(copy)
 
 
 def single_device(network: nn.Module) -> torch.device | None:
-    """The device of all tensors of a network; None if it has no tensors or is on several devices."""
+    """Return the device of a network's parameters and buffers; None if it has none, or has them on several devices."""
     devices = {tensor.device for tensor in [*network.parameters(), *network.buffers()]}
     return devices.pop() if len(devices) == 1 else None
 
 
 def tensor_version(tensor: Tensor | None) -> int | None:
-    """The version counter of a tensor, which every in-place write increases; None for inference tensors."""
+    """Return PyTorch's version counter of a tensor, which in-place operations increase.
+
+    Return None for an inference tensor, which has no version counter, and for None.
+    """
     return None if tensor is None or tensor.is_inference() else tensor._version
 
 

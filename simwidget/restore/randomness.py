@@ -1,4 +1,4 @@
-"""The states of random number generators: saved and restored, or separate for a network."""
+"""Saves and restores the state of random number generators, and gives a network a random stream of its own."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ class RandomState:
     """The state of the global random number generators of torch, Python and NumPy at the time of creation.
 
     Args:
-        devices: the devices whose generators are included, beside the CPU.
+        devices: the CUDA and MPS devices whose generators are included; the CPU's generator always is.
     """
 
     def __init__(self, devices: Sequence[torch.device]) -> None:
@@ -28,7 +28,7 @@ class RandomState:
         self._numpy: Any = np.random.get_state()
 
     def restore(self) -> None:
-        """Set the generators to this state; those of devices that this machine lacks are skipped."""
+        """Set the generators to this state; generators of devices that this machine lacks are skipped."""
         torch.set_rng_state(self._torch)
         for device, state in self._cuda.items():
             if (device.index or 0) < torch.cuda.device_count():  # a checkpoint may come from another machine
@@ -39,7 +39,7 @@ class RandomState:
         np.random.set_state(self._numpy)
 
     def arrays(self) -> dict[str, Tensor]:
-        """The state as named tensors; `from_arrays` reads them."""
+        """Return the state as named tensors, which `from_arrays` reads."""
         version, numbers, gauss = self._python
         found = {
             "torch": self._torch,
@@ -56,9 +56,13 @@ class RandomState:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Tensor]) -> "RandomState":
-        """The state that `arrays` holds; generators that it does not hold keep their present state.
+        """Return the state saved in `arrays`, the result of the method `arrays`.
 
-        Raises MalformedError if the state in `arrays` is invalid.
+        If NumPy's state is missing, its state at the time of this call is used. Generators of CUDA and MPS devices may
+        be missing; `restore` then leaves them alone.
+
+        Raises:
+            MalformedError: another part of the state is missing, or the state is invalid.
         """
         made = cls([])
         try:
@@ -79,18 +83,18 @@ class RandomState:
         return made
 
     def is_current(self) -> bool:
-        """Whether torch has drawn no random numbers since."""
+        """Whether torch's generators still have this state, that is, no random numbers were drawn since."""
         cuda = all(torch.equal(state, torch.cuda.get_rng_state(device)) for device, state in self._cuda.items())
         mps = self._mps is None or torch.equal(self._mps, torch.mps.get_rng_state())
         return cuda and mps and torch.equal(self._torch, torch.get_rng_state())
 
 
 class OwnRandomStream:
-    """A stream of random numbers for one network, separate from the one that all other code draws from.
+    """A stream of random numbers for one network, separate from the global generators that all other code uses.
 
-    It starts with the state of the global generators at the first forward pass. The first pass also determines whether
-    the network draws random numbers at all. If it does not, later passes leave the global generators alone: restoring
-    them would also undo what other threads draw in the meantime.
+    The stream starts with the state of the global generators at the first forward pass. The first pass also determines
+    whether the network draws random numbers with torch at all. If it does not, the global generators are not restored
+    after later passes, because that would also undo what other threads draw in the meantime.
 
     Args:
         device: the device of the network.
@@ -102,12 +106,16 @@ class OwnRandomStream:
         self._own: RandomState | None = None
 
     def arrays(self) -> dict[str, Tensor]:
-        """The stream as named tensors; `restore` reads them."""
+        """Return the state of the stream as named tensors, which `restore` reads."""
         draws = {} if self._draws is None else {"draws": torch.tensor(self._draws)}
         return draws if self._own is None else {**draws, **self._own.arrays()}
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """Continue from `arrays()` of another run; raises MalformedError for anything else."""
+        """Continue the stream whose state is in `arrays`, the result of the method `arrays` in another run.
+
+        Raises:
+            MalformedError: the state is invalid.
+        """
         draws = arrays.get("draws")
         if draws is not None and draws.shape != ():
             raise MalformedError(f"its array 'draws' has the shape {tuple(draws.shape)}")
@@ -115,7 +123,7 @@ class OwnRandomStream:
         self._own = RandomState.from_arrays(arrays) if "torch" in arrays else None
 
     def run(self, forward: Callable[[], None]) -> None:
-        """Run a forward pass that draws from this stream, and restore the global generators."""
+        """Call `forward` so that it draws from this stream, then restore the global generators."""
         if self._draws is False:
             forward()
             return
@@ -135,7 +143,10 @@ class OwnRandomStream:
 
 
 class RandomOpDetector(TorchDispatchMode):
-    """Detects operations of torch on this thread that may draw random numbers; then `seen` is true."""
+    """Context manager: sets its attribute `seen` to True if torch runs an operation that may draw random numbers.
+
+    Only operations on the thread that entered the context are detected.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,7 +159,10 @@ class RandomOpDetector(TorchDispatchMode):
 
 @contextmanager
 def preserved_random_state(devices: Sequence[torch.device]) -> Iterator[None]:
-    """A context after which the random number generators have the state from before it."""
+    """Context manager: on exit, give the generators of torch, Python and NumPy the state that they had on entry.
+
+    `devices` are the CUDA and MPS devices whose generators are included; the CPU's generator always is.
+    """
     before = RandomState(devices)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Limits the CPU threads that torch uses beside a run, and takes autocast from one thread to another."""
+"""Limits the CPU threads that torch uses, and copies torch's autocast settings from one thread to another."""
 
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
@@ -8,15 +8,16 @@ from pathlib import Path
 import torch
 
 _PAUSE_SOFT = 1
-"""OpenMP's omp_pause_soft: releases threads and memory, and keeps the settings."""
+"""OpenMP's constant omp_pause_soft: release threads and memory, but keep the settings."""
 
 
 def use_one_core() -> None:
     """Let torch compute on one core in the calling thread; other threads keep their number of cores.
 
-    A second pool of OpenMP workers slows a run much more than the work that it does: with more threads than cores,
-    OpenMP's workers sleep between two parallel regions instead of spinning. On two cores, a run with an open display
-    took 1.4 times as long. If torch's OpenMP library cannot be found, this does nothing.
+    Call this on the thread of a display, which computes while a run computes on another thread. A second pool of OpenMP
+    workers would slow the run: with more threads than cores, OpenMP's workers sleep between two parallel regions
+    instead of spinning. On two cores, a run with an open display took 1.4 times as long without this limit. If torch's
+    OpenMP library cannot be found, the function does nothing.
     """
     torch.get_num_threads()  # initialises torch's threading here; done later, that would undo the limit
     for library in _openmp():
@@ -26,11 +27,11 @@ def use_one_core() -> None:
 
 
 def release_workers() -> None:
-    """End the OpenMP workers of the calling thread, before another thread computes; they are created anew when needed.
+    """End the OpenMP workers of the calling thread; OpenMP creates new workers when this thread needs them again.
 
-    OpenMP counts workers even when they are idle, and with more threads than cores all of them sleep between two
-    parallel regions. Each region then took 50 to 80 microseconds longer, and a background run on two cores 1.2 times as
-    long.
+    Call this before another thread starts to compute. OpenMP also counts idle workers, and with more threads than cores
+    all workers sleep between two parallel regions. Without this call, each parallel region took 50 to 80 microseconds
+    longer, and a background run on two cores took 1.2 times as long.
     """
     for library in _openmp():
         if hasattr(library, "omp_pause_resource_all"):
@@ -39,10 +40,10 @@ def release_workers() -> None:
 
 
 def _openmp() -> Iterator[ctypes.CDLL]:
-    """Candidates for torch's OpenMP library: the global symbols of the process, then the libraries in torch's folder.
+    """Yield candidates for torch's OpenMP library: the process's global symbols, then the libraries in torch's folder.
 
-    Iterating over all loaded libraries would find it too, but calls back into Python while the dynamic loader's lock is
-    held. If another thread imports a module at that time, the two threads deadlock.
+    Iterating over all loaded libraries would find the library, too, but that calls back into Python while the dynamic
+    loader's lock is held. If another thread imports a module at that time, the two threads deadlock.
     """
     beside = sorted(path for path in (Path(torch.__file__).parent / "lib").glob("lib*omp*") if path.is_file())
     for name in (None, *map(str, beside)):
@@ -55,7 +56,11 @@ def _openmp() -> Iterator[ctypes.CDLL]:
 
 
 def capture_autocast(devices: Sequence[torch.device]) -> Callable[[], AbstractContextManager]:
-    """A function returning a context with the autocast settings of the calling thread, for use on another thread."""
+    """Return a function that gives another thread the autocast settings of the calling thread.
+
+    The other thread calls the function, which returns a context manager, and computes inside the context. `devices`
+    are the devices whose settings are copied.
+    """
     kinds = {device.type for device in devices}
     found = [(kind, torch.get_autocast_dtype(kind)) for kind in sorted(kinds) if torch.is_autocast_enabled(kind)]
 
