@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from simwidget.data.batch_hash import hash_batch
 from simwidget.data.loader import generators, is_one_shot, is_repeatable
-from simwidget.data.loader_state import LoaderState, hash_batch
+from simwidget.data.loader_state import LoaderState
 from simwidget.restore.randomness import RandomState
 from simwidget.text.printable import describe_type
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from simwidget.estimate.accumulators import Sums
 from simwidget.estimate.history import HistoryPoint
-from simwidget.estimate.totals import Undefined
+from simwidget.estimate.undefined import Undefined
 from simwidget.gram.centring import MIN_RESIDUAL_SHARE, MIN_RESIDUAL_SHARE_REDUCED
 from simwidget.gram.row_maps import RowMap
 from simwidget.gram.rows import Row

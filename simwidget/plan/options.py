@@ -11,7 +11,7 @@ import torch
 from simwidget.capture.caller import Forward
 from simwidget.capture.positions import PositionOptions
 from simwidget.capture.representation_option import RepresentationOption, Representations, callable_name
-from simwidget.gram.blocks import GramOptions
+from simwidget.gram.gram_batch import GramOptions
 from simwidget.gram.precision import PRECISIONS, Precision
 from simwidget.measures import make_measures
 from simwidget.measures.base import Measure, MeasureOptions

@@ -14,7 +14,7 @@ MIN_ROWS = 12
 
 
 @dataclass(frozen=True)
-class Block:
+class LayerBlock:
     """A module that contains at least two of the layers on an axis of a heatmap."""
 
     path: str
@@ -74,7 +74,7 @@ class LayerTree:
         for index, name in enumerate(self.names):
             for path in paths_of(name):
                 members.setdefault(path, []).append(index)
-        self.blocks: dict[str, Block] = {}
+        self.blocks: dict[str, LayerBlock] = {}
         innermost: dict[tuple[int, ...], str] = {}
         for path, found in members.items():
             if len(found) > 1:
@@ -85,7 +85,7 @@ class LayerTree:
         for path, found in members.items():
             if path in kept:
                 depth = sum(above in kept for above in paths_of(path)[:-1])
-                self.blocks[path] = Block(path, tuple(found), own.get(path, found[-1]), depth)
+                self.blocks[path] = LayerBlock(path, tuple(found), own.get(path, found[-1]), depth)
 
     @property
     def depth(self) -> int:

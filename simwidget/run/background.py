@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
-from simwidget.restore.threads import capture_autocast, release_workers
+from simwidget.restore.autocast import capture_autocast
+from simwidget.restore.openmp import release_workers
 
 EXIT_WAITS = 30.0
 """Seconds that Python's exit waits for the present batch of a background run."""

@@ -16,8 +16,8 @@ from simwidget.inspection.pair_inspection import Inspection
 from simwidget.plan.options import Options
 from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.restore.interrupts import interrupts_held
+from simwidget.restore.openmp import use_one_core
 from simwidget.restore.randomness import preserved_random_state
-from simwidget.restore.threads import use_one_core
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.result.views import View
 from simwidget.run.background import start_in_background

@@ -14,7 +14,7 @@ from simwidget.data.sample_collector import SampleCollector
 from simwidget.data.splitting import take_samples
 from simwidget.estimate.pass_state import PassState
 from simwidget.estimate.totals import Totals
-from simwidget.gram.blocks import GramBatch, Grams
+from simwidget.gram.gram_batch import GramBatch, Grams
 from simwidget.inspection.inspector import Inspector
 from simwidget.inspection.latest_block import LatestBlock
 from simwidget.plan.memory import bytes_free, estimate_memory, memory_warning

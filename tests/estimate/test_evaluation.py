@@ -9,7 +9,7 @@ from simwidget.estimate.accumulators import Sums
 from simwidget.estimate.evaluation import MeasureEvaluation, evaluate
 from simwidget.estimate.jackknife import pseudo_values
 from simwidget.estimate.pass_state import PassState
-from simwidget.estimate.totals import Undefined
+from simwidget.estimate.undefined import Undefined
 from simwidget.gram.rows import Row
 from simwidget.measures import make_measures
 from simwidget.measures.base import MeasureOptions

@@ -8,8 +8,8 @@ from inspections import batches_of, check, compare, expected, label_of, net, pic
 from torch import nn
 
 import simwidget as sw
-from simwidget.inspection.latest_block import gram_spectrum
 from simwidget.inspection.pair_inspection import effective_dimension
+from simwidget.inspection.spectrum import gram_spectrum
 
 # --- the numbers -----------------------------------------------------------------------------------------------------
 

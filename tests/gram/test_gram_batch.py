@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from simwidget.gram.blocks import GramBatch, GramOptions
 from simwidget.gram.centring import double_centre
+from simwidget.gram.gram_batch import GramBatch, GramOptions
 from simwidget.gram.kernels import LinearKernel, kernel_gram
 
 A, B = (0, "a"), (0, "b")

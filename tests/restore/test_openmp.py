@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import simwidget as sw
-from simwidget.restore.threads import use_one_core
+from simwidget.restore.openmp import use_one_core
 
 
 def on_a_thread(*actions):
@@ -48,7 +48,7 @@ import threading, time
 from pathlib import Path
 import torch
 import simwidget as sw
-from simwidget.restore.threads import release_workers
+from simwidget.restore.openmp import release_workers
 
 def n_threads():
     return len(list(Path("/proc/self/task").iterdir()))

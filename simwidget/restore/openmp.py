@@ -1,13 +1,12 @@
-"""Limits the CPU threads that torch uses, and copies torch's autocast settings from one thread to another."""
+"""Limits the number of CPU threads (OpenMP workers) that torch uses on other threads than that of the run."""
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
-_PAUSE_SOFT = 1
+_OMP_PAUSE_SOFT = 1
 """OpenMP's constant omp_pause_soft: release threads and memory, but keep the settings."""
 
 
@@ -35,7 +34,7 @@ def release_workers() -> None:
     """
     for library in _openmp():
         if hasattr(library, "omp_pause_resource_all"):
-            library.omp_pause_resource_all(_PAUSE_SOFT)
+            library.omp_pause_resource_all(_OMP_PAUSE_SOFT)
             return
 
 
@@ -53,21 +52,3 @@ def _openmp() -> Iterator[ctypes.CDLL]:
         except (OSError, AttributeError, TypeError):  # for another system, or without these functions
             continue
         yield library
-
-
-def capture_autocast(devices: Sequence[torch.device]) -> Callable[[], AbstractContextManager]:
-    """Return a function that gives another thread the autocast settings of the calling thread.
-
-    The other thread calls the function, which returns a context manager, and computes inside the context. `devices`
-    are the devices whose settings are copied.
-    """
-    kinds = {device.type for device in devices}
-    found = [(kind, torch.get_autocast_dtype(kind)) for kind in sorted(kinds) if torch.is_autocast_enabled(kind)]
-
-    def enter() -> AbstractContextManager:
-        with ExitStack() as stack:
-            for kind, dtype in found:
-                stack.enter_context(torch.autocast(kind, dtype=dtype))
-            return stack.pop_all()
-
-    return enter

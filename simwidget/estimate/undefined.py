@@ -1,0 +1,27 @@
+"""`Undefined`: the batches in which rows had no defined values."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Undefined:
+    """For each of R rows (confounders and layers), the batch of the loader in which the row was first undefined.
+
+    If several batches are joined for one Gram matrix, the last of these batches is given.
+    """
+
+    not_finite: Tensor
+    """(R,): index of the batch of the loader that gave the first Gram matrix with values that are not finite, or -1"""
+    no_row: Tensor
+    """(R,): index of the batch of the loader for which the row map first returned NaN, or -1"""
+    n_not_finite: Tensor
+    """(R,): number of Gram matrices with values that are not finite"""
+
+    def select(self, rows: Tensor) -> "Undefined":
+        """Return only the entries of the k rows whose indices are `rows` (k,)."""
+        return Undefined(self.not_finite[rows], self.no_row[rows], self.n_not_finite[rows])
+
+    def clone(self) -> "Undefined":
+        return Undefined(self.not_finite.clone(), self.no_row.clone(), self.n_not_finite.clone())

@@ -1,0 +1,22 @@
+"""The spectrum of a Gram matrix."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def gram_spectrum(gram: Tensor) -> NDArray[np.float64]:
+    """The eigenvalues (n,) of a centred Gram matrix (n, n), divided by their sum, in descending order.
+
+    They are zeros if the matrix is zero, and NaN if it is not finite. They are computed by torch, which respects the
+    number of cores of this thread; NumPy's worker threads would keep spinning and slow the run.
+
+    >>> gram_spectrum(torch.tensor([1.0, 3.0, 0.0]).diag())
+    array([0.75, 0.25, 0.  ])
+    """
+    if not gram.isfinite().all():
+        return np.full(len(gram), np.nan)
+    values = torch.linalg.eigvalsh(gram.double()).flip(0).clamp_(min=0.0)
+    total = values.sum()
+    return (values / total if total > 0 else values).numpy()
