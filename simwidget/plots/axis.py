@@ -14,8 +14,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from simwidget.plots.axis_layout import MAX_BRACKET_LEVELS, AxisNode, AxisRange, Label, arrange_labels, walk
 from simwidget.plots.figure_text import FigureText
-from simwidget.plots.layout import MAX_BRACKET_LEVELS, AxisNode, AxisRange, Label, arrange_labels, walk
 
 FONTS = {False: FontProperties(size=7), True: FontProperties(size=7, weight="bold")}
 """The fonts of names: under `True` for emphasized names, under `False` for all other names."""
