@@ -20,6 +20,7 @@ from simwidget.capture.layers import named_layers
 from simwidget.data.batch import Batch
 from simwidget.restore.copies import mark_hook, owner_of
 from simwidget.restore.fused_layers import fused_layers_disabled, has_fused_layers
+from simwidget.restore.interrupts import interrupts_allowed, interrupts_held
 from simwidget.restore.networks import RestoredNetwork
 from simwidget.restore.randomness import OwnRandomStream
 from simwidget.text.errors import add_place
@@ -101,7 +102,7 @@ class Capture(AbstractContextManager):
         self._latest_call = ""
         self._forward_thread = threading.get_ident()
         try:
-            with torch.no_grad(), fused_layers_disabled() if self._fused else ExitStack(), _without_compilation():
+            with interrupts_held(), torch.no_grad(), self._uses_submodules(), _without_compilation(), interrupts_allowed():
                 self._run(batch)
         except Exception as error:
             after = f" after layer {self._latest_call!r}" if self._latest_call else ""
@@ -109,6 +110,9 @@ class Capture(AbstractContextManager):
             raise
         finally:
             self._forward_thread = None
+
+    def _uses_submodules(self) -> AbstractContextManager:
+        return fused_layers_disabled() if self._fused else ExitStack()
 
     def _run(self, batch: Batch) -> None:
         # nn.Module.compile() replaces what `network(...)` runs, and the compiled code would skip the hooks

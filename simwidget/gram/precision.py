@@ -69,9 +69,9 @@ def matmul_precision(precision: Precision, device_type: str) -> AbstractContextM
 
 @contextmanager
 def _with_setting(device_type: str, before: str, setting: str) -> Iterator[None]:
-    if setting != before:
-        _set_matmul_setting(device_type, setting)
     try:
+        if setting != before:
+            _set_matmul_setting(device_type, setting)
         with torch.autocast(device_type, enabled=False):
             yield
     finally:

@@ -17,7 +17,7 @@ from simwidget.plan.memory import MemoryEstimate, bytes_free, estimate_memory, f
 from simwidget.plan.options import DeviceOption, ForwardOption, InputsOption, Options
 from simwidget.plan.reading_options import BatchDim
 from simwidget.plan.similarity_model import SimilarityModel
-from simwidget.restore.interrupts import interrupts_allowed, interrupts_held
+from simwidget.restore.interrupts import interrupts_held
 from simwidget.restore.randomness import preserved_random_state
 
 COLUMNS = ("layer", "module", "calls", "output", "dtype", "features", "chosen")
@@ -235,7 +235,7 @@ def describe(
             itemsize = max(itemsize, min(8, x.element_size()))
 
     capture = Capture(network.module, network.model, network.names, network.device, network.caller, sink)
-    with interrupts_held(), preserved_random_state([network.device]), capture, interrupts_allowed():
+    with interrupts_held(), preserved_random_state([network.device]), capture:
         capture.forward(own_batch)
     n = own_batch.n if drawn_positions is None else len(drawn_positions.drawn_samples())
     n_in_gram = max(n, gram_batch)

@@ -20,8 +20,8 @@ def fused_layers_disabled() -> Iterator[None]:
     The setting applies to the whole process; its earlier value is restored on exit.
     """
     before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
     try:
+        torch.backends.mha.set_fastpath_enabled(False)
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)

@@ -46,10 +46,8 @@ def interrupts_held() -> Iterator[None]:
         yield
     elif outer is not None:
         allowed, outer.allowed = outer.allowed, False
-        try:
-            yield
-        finally:
-            outer.allowed = allowed
+        yield  # after an exception interrupts are held until they are allowed again: something is cleaned up
+        outer.allowed = allowed
         if allowed:
             outer.deliver()
     elif not callable(previous := signal.getsignal(signal.SIGINT)):

@@ -15,7 +15,7 @@ from simwidget.data.batch_source import BatchSource
 from simwidget.data.loader_state import LoaderState
 from simwidget.plan.memory import out_of_memory_advice
 from simwidget.plan.options import Plan
-from simwidget.restore.interrupts import interrupts_allowed
+from simwidget.restore.interrupts import interrupts_allowed, interrupts_held
 from simwidget.run.checkpoint import Checkpoint, Checkpointer
 from simwidget.run.identity import Identity
 from simwidget.run.queries import Queries
@@ -70,7 +70,8 @@ class Runner(AbstractContextManager):
         except StopIteration:
             return False
         try:
-            self.single_pass.step(batch)
+            with interrupts_held(), torch.no_grad(), interrupts_allowed():
+                self.single_pass.step(batch)
         finally:
             if self.single_pass.n_batches > self._source.n_done:
                 self._source.advance()

@@ -38,7 +38,8 @@ class Counts(nn.Module):
 
 def networks():
     torch.manual_seed(0)
-    return {"a": Counts(), "b": Counts()}
+    encoder = nn.TransformerEncoderLayer(5, 1, 8, batch_first=True)  # whose fused path is off during a forward pass
+    return {"a": Counts(), "b": nn.Sequential(nn.Unflatten(1, (1, 5)), encoder)}
 
 
 BATCHES = [torch.randn(16, 5) for _ in range(3)]
@@ -125,6 +126,7 @@ def interrupt(*lines):
     assert result.n_batches <= result.n_samples // 16 <= result.n_batches + 1, where
     assert {name: content(net) for name, net in nets.items()} == before, where
     assert torch.equal(torch.get_rng_state(), generators), where
+    assert torch.backends.mha.get_fastpath_enabled(), where
     again = sw.compare(nets, BATCHES, gram_batch=16, device="cpu").run(progress=False)  # no run is under way
     assert again.n_samples == 48
     return injection.n_lines
