@@ -158,7 +158,7 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
     return _follow(widget, figure, update)
 
 
-class _ThrottledUpdate:
+class _ChartUpdate:
     """A callback for changes that calls the function `update`, at most once in `UPDATE_SECONDS`.
 
     A change that comes earlier starts a timer, so that `update` is always called after the last change. Two calls of
@@ -206,7 +206,7 @@ def _follow(widget: SimilarityHeatmap, figure: Any, update: Callable[[], str]) -
     def update_figure() -> None:
         figure.title = update()
 
-    updates = _ThrottledUpdate(update_figure)
+    updates = _ChartUpdate(update_figure)
     traits = ["selection", "measure", "run"]
     widget.observe(updates, traits)
 

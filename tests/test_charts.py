@@ -109,7 +109,7 @@ def test_at_most_two_updates_a_second_and_never_the_last_one_lost():
         if state["now"] == 40:
             done.set()
 
-    updates = charts._ThrottledUpdate(update)
+    updates = charts._ChartUpdate(update)
     for k in range(1, 41):
         state["now"] = k
         updates()

@@ -102,7 +102,13 @@ class Capture(AbstractContextManager):
         self._latest_call = ""
         self._forward_thread = threading.get_ident()
         try:
-            with interrupts_held(), torch.no_grad(), self._uses_submodules(), _without_compilation(), interrupts_allowed():
+            with (
+                interrupts_held(),
+                torch.no_grad(),
+                self._uses_submodules(),
+                _without_compilation(),
+                interrupts_allowed(),
+            ):
                 self._run(batch)
         except Exception as error:
             after = f" after layer {self._latest_call!r}" if self._latest_call else ""

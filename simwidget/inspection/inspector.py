@@ -8,7 +8,7 @@ from simwidget.gram.rows import Key
 from simwidget.inspection.extremes import Extremes, Pair, WatchedPair
 from simwidget.inspection.latest_block import LatestBlock
 
-MAX_FOLLOWED = 4
+MAX_FOLLOWED_PAIRS = 4
 """Pairs of layers whose samples are compared block by block."""
 
 
@@ -45,13 +45,13 @@ class Inspector:
     def follow(self, key_x: Key, key_y: Key) -> None:
         """Follow a pair from now on, beginning with the latest block; called without the lock.
 
-        Of more than `MAX_FOLLOWED` pairs, the one for which this was called longest ago is dropped.
+        Of more than `MAX_FOLLOWED_PAIRS` pairs, the one for which this was called longest ago is dropped.
         """
         pair = Pair((key_x, key_y))
         with self._lock:
             known = self._watches.pop(pair, None)
             watch = self._watches[pair] = known or WatchedPair(key_x, key_y)
-            for oldest in tuple(self._watches)[:-MAX_FOLLOWED]:
+            for oldest in tuple(self._watches)[:-MAX_FOLLOWED_PAIRS]:
                 del self._watches[oldest]
             latest = self._latest
         if known is None and latest is not None:

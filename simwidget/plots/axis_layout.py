@@ -14,7 +14,7 @@ from simwidget.result.layer_tree import Entry, LayerTree
 
 MAX_BRACKET_LEVELS = 2
 """Number of columns of brackets outside of the names. A block that would need a further column has no bracket."""
-MIN_NAMED_CHILDREN = 4
+MIN_LABELLED_CHILDREN = 4
 """A block of numbered modules gets a bracket if it has room for this many names of them beside its rows."""
 MIN_NAMED_SHARE = 0.6
 """A block that consists of blocks gets a bracket if inner blocks with at least this share of the rows can be named."""
@@ -204,7 +204,7 @@ def _shows_children(
     own = name_within(node.name, node.parent.name if node.parent else None)
     if not node.children or min(text_width(own), MAX_BLOCK_NAME_WIDTH) + PADDING > length:
         return False
-    if _is_numbered(node) and length >= MIN_NAMED_CHILDREN * line_height:
+    if _is_numbered(node) and length >= MIN_LABELLED_CHILDREN * line_height:
         return True
     children = [child for child in _children_to_name(node) if axis_range.length(child) > 0]
     named = _without_collisions(sorted(children, key=_priority), axis_range, line_height)

@@ -80,7 +80,7 @@ class RestoredNetwork(AbstractContextManager):
         for module in self._network.modules():
             for buffer in module._buffers.values():
                 if buffer is not None and not _is_large(buffer):
-                    undo.callback(_restore_content, buffer, buffer.detach().clone())
+                    undo.callback(_restore_buffer, buffer, buffer.detach().clone())
 
 
 class _Registered(NamedTuple):
@@ -123,7 +123,7 @@ def _restore_data(parameter: nn.Parameter, data: Tensor, grad: Tensor | None) ->
     parameter.grad = grad
 
 
-def _restore_content(buffer: Tensor, copy: Tensor) -> None:
+def _restore_buffer(buffer: Tensor, copy: Tensor) -> None:
     """Write the saved copy into a buffer if the content differs.
 
     The content is compared, because writes through `.data`, NumPy or in inference mode do not change the buffer's
