@@ -1,4 +1,4 @@
-"""Ways of damaging a result file or a checkpoint: bytes, arrays' entries, and our JSON header, by value and by shape.
+"""Ways of changing a result file or a checkpoint: bytes, arrays' entries, and our JSON header, by value and by shape.
 
 Each takes the content of a valid file and a source of random numbers, and gives another content and what was done.
 """
@@ -34,6 +34,22 @@ def built(outer: str | dict[str, Any], data: bytes) -> bytes:
 def with_header(content: bytes, header: str) -> bytes:
     outer, _, data = parts_of(content)
     return built({"__metadata__": {"simwidget": header}, **outer}, data)
+
+
+def forged(content: bytes) -> bytes:
+    """The content with the checksum that fits it; as it is where it has no header or arrays that could be read."""
+    from safetensors.numpy import load
+
+    from simwidget.files.container import checksum_of, parse_header
+
+    try:
+        outer, header, data = parts_of(content)
+        header = parse_header(json.dumps(header))
+        del header["checksum"]
+        checksum = checksum_of(header, load(content))
+    except Exception:
+        return content
+    return built({"__metadata__": {"simwidget": json.dumps({**header, "checksum": checksum})}, **outer}, data)
 
 
 def bits(content: bytes, rng: random.Random) -> tuple[bytes, str]:

@@ -5,10 +5,10 @@ from os import PathLike
 from typing import Any
 
 from simwidget.api import Model, compare
+from simwidget.files.fields import errors_name_file, expect, short_repr, shorten
 from simwidget.run.checkpoint import read_checkpoint
 from simwidget.run.comparison import Comparison
 from simwidget.run.identity import AnotherRunError
-from simwidget.text.untrusted import errors_name_file, expect, short_repr, shorten
 
 
 def resume(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from simwidget.files.atomic import open_for_writing
 from simwidget.plan.confounders import ConfounderOption
 from simwidget.plan.options import Options
 from simwidget.plan.similarity_model import SimilarityModel
@@ -122,7 +123,8 @@ class BaseSimilarity:
         if savefig:
             os.makedirs(save_path, exist_ok=True)
             path = os.path.join(save_path, "_".join(title.split()).replace(os.sep, "_") + ".png")
-            ax.figure.savefig(path, dpi=200)  # type: ignore[union-attr]  # `plot` makes a whole figure
+            with open_for_writing(path, "wb") as file:
+                ax.figure.savefig(file, format="png", dpi=200)  # type: ignore[union-attr]  # `plot` makes a whole figure
         return ax
 
 

@@ -7,8 +7,8 @@ activation is kept after its hook.
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from simwidget.restore.copies import mark_hook, owner_of
 from simwidget.restore.fused_layers import fused_layers_disabled, has_fused_layers
 from simwidget.restore.interrupts import interrupts_allowed, interrupts_held
 from simwidget.restore.networks import RestoredNetwork
-from simwidget.restore.randomness import OwnRandomStream
+from simwidget.restore.randomness import OwnRandomStream, RecordedStream
 from simwidget.text.errors import add_place
 
 Sink = Callable[[str, Any, Any], None]
@@ -60,7 +60,7 @@ class Capture(AbstractContextManager):
         caller: Caller,
         sink: Sink,
         owner: object = None,
-        random: OwnRandomStream | None = None,
+        random: OwnRandomStream | RecordedStream | None = None,
     ) -> None:
         self._owner = owner
         self._network = network

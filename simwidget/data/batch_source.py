@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +12,16 @@ from simwidget.data.loader import generators, is_one_shot, is_repeatable
 from simwidget.data.loader_state import LoaderState
 from simwidget.restore.randomness import RandomState
 from simwidget.text.printable import describe_type
+
+
+class Skipped(Protocol):
+    """What looks at the batches that are skipped when a run continues."""
+
+    def take(self, batch: Any) -> None:
+        """Called with each of them."""
+
+    def check(self, n_same: int) -> Sequence[str]:
+        """Called after them; `n_same` of them, from the first on, were the same as before. Returns notes, or raises."""
 
 
 class BatchSource:
@@ -56,7 +66,7 @@ class BatchSource:
         self._target = state
         self.n_done = state.n_batches
 
-    def open(self) -> None:
+    def open(self, skipped: Skipped | None = None) -> None:
         """Start iterating over the loader, or continue after a failure.
 
         Raises:
@@ -78,8 +88,9 @@ class BatchSource:
         if not self._start:
             self._start = RandomState(self._devices).arrays() | self._generators()
         self._batches = iter(self._loader)
+        self._failed = True  # until the right place is reached
+        self._skip(skipped)
         self._failed = False
-        self._skip()
 
     def next(self) -> Any:
         """Return the current batch. At the start and after `advance`, read the next batch from the loader first.
@@ -106,7 +117,7 @@ class BatchSource:
         if self.records_hashes:
             self._now = RandomState(self._devices)
 
-    def _skip(self) -> None:
+    def _skip(self, skipped: Skipped | None) -> None:
         """Read and discard the batches that were completed before, and compare their hashes with the recorded ones.
 
         If a hash differs, or if the loader is not certain to repeat its batches, a note says that the result is not
@@ -117,7 +128,7 @@ class BatchSource:
         """
         assert self._batches is not None
         expected = self._hashes[: self.n_done] if self._target is None else array("q", self._target.hashes)
-        self._hashes = array("q")
+        hashes = array("q")
         first_difference = None
         for index in range(self.n_done):
             try:
@@ -131,12 +142,17 @@ class BatchSource:
                 found = hash_batch(batch)
                 if found != expected[index] and first_difference is None:
                     first_difference = index
-                self._hashes.append(found)
+                hashes.append(found)
+            if skipped is not None:
+                skipped.take(batch)
+        self._hashes = hashes
         if first_difference == 0 and is_repeatable(self._loader):
             raise ValueError(
                 "the first batch of the loader differs from the first batch of the run: pass the same data in the same "
                 "order"
             )
+        if skipped is not None:
+            self.notes += skipped.check(self.n_done if first_difference is None else first_difference)
         if self.n_done and (first_difference is not None or not is_repeatable(self._loader)):
             self.notes.append(
                 "not bit-reproducible: the loader yields other batches than before, or is not certain to repeat them"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from simwidget.files.fields import MalformedError
 from simwidget.restore.randomness import RandomState
-from simwidget.text.untrusted import MalformedError
 
 
 @dataclass(frozen=True)

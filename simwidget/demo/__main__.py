@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import simwidget as sw
+from simwidget.files.atomic import open_for_writing
 
 LAYERS = ("stem.0", "stage1.1", "stage2.1", "stage3.1", "classifier")
 PAIRS = (("seed 0", "seed 1"), ("seed 0", "untrained"))
@@ -37,7 +38,8 @@ def execute(notebook: Path, out: Path) -> None:
     content = nbformat.read(notebook, as_version=4)
     print(f"running {notebook} in a kernel")
     NotebookClient(content, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(out)}}).execute()
-    nbformat.write(content, out / notebook.name)
+    with open_for_writing(out / notebook.name, "w", encoding="utf-8") as file:
+        nbformat.write(content, file)
 
 
 def describe(result: sw.SimilarityResult) -> None:
@@ -75,7 +77,8 @@ def draw(result: sw.SimilarityResult, path: Path) -> None:
     for row, pair in zip(axes, PAIRS, strict=True):
         for ax, measure in zip(row, ("cka", "dcka"), strict=True):
             result.plot(measure, ax, view=pair)
-    figure.savefig(path, dpi=130)
+    with open_for_writing(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=130)
 
 
 if __name__ == "__main__":

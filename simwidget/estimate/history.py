@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from simwidget.text.untrusted import MalformedError
+from simwidget.files.fields import MalformedError
 
 MAX_POINTS = 200
 """Limit on the number of points of a history: when it is reached, every other point is removed."""

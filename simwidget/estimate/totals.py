@@ -9,8 +9,8 @@ from torch import Tensor
 from simwidget.estimate.accumulators import GramAccumulator, Sums
 from simwidget.estimate.history import History, HistoryPoint
 from simwidget.estimate.undefined import Undefined
+from simwidget.files.fields import MalformedError
 from simwidget.gram.row_maps import RowMap, UnitRows
-from simwidget.text.untrusted import MalformedError
 
 
 @dataclass(frozen=True)

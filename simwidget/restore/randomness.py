@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from simwidget.text.untrusted import MalformedError
+from simwidget.files.fields import MalformedError
 
 
 class RandomState:
@@ -105,6 +105,11 @@ class OwnRandomStream:
         self._draws: bool | None = None
         self._own: RandomState | None = None
 
+    @property
+    def draws(self) -> bool:
+        """Whether the first forward pass drew random numbers."""
+        return bool(self._draws)
+
     def arrays(self) -> dict[str, Tensor]:
         """Return the state of the stream as named tensors, which `restore` reads."""
         draws = {} if self._draws is None else {"draws": torch.tensor(self._draws)}
@@ -140,6 +145,31 @@ class OwnRandomStream:
             if self._draws:
                 self._own = RandomState([self._device])
                 outside.restore()
+
+
+class RecordedStream:
+    """Runs forward passes of a network as another run did, and records whether they drew random numbers.
+
+    Args:
+        device: the device of the network.
+        own: whether the network draws from an `OwnRandomStream`, or from the global generators.
+    """
+
+    def __init__(self, device: torch.device, own: bool) -> None:
+        self._device = device
+        self._own = OwnRandomStream(device) if own else None
+        self.drew = False
+
+    def run(self, forward: Callable[[], None]) -> None:
+        """Run a forward pass. Draws of other threads from the global generators count as its own."""
+        before = RandomState([self._device]).arrays()
+        if self._own is None:
+            forward()
+        else:
+            self._own.run(forward)
+            self.drew = self.drew or self._own.draws
+        after = RandomState([self._device]).arrays()
+        self.drew = self.drew or any(not torch.equal(state, after[name]) for name, state in before.items())
 
 
 class RandomOpDetector(TorchDispatchMode):

@@ -1,30 +1,27 @@
 """Saving a result to a file and loading it: arrays in the safetensors format and one JSON header."""
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
 from typing import Any, BinaryIO
 
-import numpy as np
 from numpy.typing import NDArray
 
-from simwidget.result.cells import Cells, MeasureInfo
-from simwidget.result.similarity_result import SimilarityResult
-from simwidget.text.untrusted import (
+from simwidget.files.atomic import open_for_writing
+from simwidget.files.container import Container, container_bytes, open_container
+from simwidget.files.fields import (
     check_names,
     check_strings,
-    errors_name_file,
     expect,
     get_bool_array,
     get_field,
     get_float_array,
     get_int,
     get_number,
-    read_file,
     short_repr,
 )
+from simwidget.result.cells import Cells, MeasureInfo
+from simwidget.result.similarity_result import SimilarityResult
 
 FORMAT = 1
 KINDS = ("similarity", "distance", "difference")
@@ -38,13 +35,11 @@ It consists of the position of the measure in `info`, the positions of the two m
 
 def write_result(result: SimilarityResult, path: str | PathLike[str] | BinaryIO) -> None:
     """Write a result to a file; `SimilarityResult.save` documents the format and the argument `path`."""
-    from safetensors.numpy import save
-
     arrays = {}
     measures = list(result._info)
     for (measure, i, j), cells in result._cells.items():
         for part in PARTS:
-            arrays[f"{measures.index(measure)}/{i}/{j}/{part}"] = np.ascontiguousarray(getattr(cells, part))
+            arrays[f"{measures.index(measure)}/{i}/{j}/{part}"] = getattr(cells, part)
     header = {
         "format": FORMAT,
         "models": result.models,
@@ -58,21 +53,19 @@ def write_result(result: SimilarityResult, path: str | PathLike[str] | BinaryIO)
         "notes": result.notes,
         "provenance": result.provenance,
     }
-    # UTF-8 cannot encode one half of a surrogate pair: it is written as the six characters of its escape
-    text = re.sub(r"[\ud800-\udfff]", lambda half: rf"\\u{ord(half[0]):x}", json.dumps(header, ensure_ascii=False))
-    content = save(arrays, {"simwidget": text})
+    content = container_bytes(header, arrays)
     with open_for_writing(path, "wb") as file:
         file.write(content)
 
 
 def read_result(path: str | PathLike[str]) -> SimilarityResult:
     """Read a result from a file and check it; `SimilarityResult.load` documents the errors."""
-    header, arrays = read_file(path, "result")
-    with errors_name_file(path, "result"):
-        return _result(header, arrays)
+    with open_container(path, "result") as container:
+        return _result(container)
 
 
-def _result(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SimilarityResult:
+def _result(container: Container) -> SimilarityResult:
+    header = container.header
     version = get_field(header, "format", int)
     expect(version == FORMAT, f"it has format {short_repr(version)}; this version reads format {FORMAT}")
     models = check_names(get_field(header, "models", list), "models")
@@ -86,6 +79,7 @@ def _result(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Si
     if header.get("kinds", []) != []:
         kinds = _check_by_model(get_field(header, "kinds", list), models, "kinds", check_strings)
         expect(list(map(len, kinds)) == list(map(len, layers)), "kinds does not have one entry for each layer")
+    max_bytes = 8 * len(PARTS) * len(info) * sum(map(len, layers)) ** 2
     return SimilarityResult(
         models=models,
         measures=measures,
@@ -96,7 +90,7 @@ def _result(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Si
         provenance=get_field(header, "provenance", dict),
         _layers=layers,
         _info=info,
-        _cells=_cells(arrays, tuple(info), tuple(map(len, layers))),
+        _cells=_cells(container.read_arrays(max_bytes), tuple(info), tuple(map(len, layers))),
         _kinds=kinds,
     )
 
@@ -165,12 +159,3 @@ def _cells(
             expect(not (stderr < 0).any(), f"array '{m}/{x}/{y}/{PARTS[1]}' has negative numbers")
             found[measure, x, y] = Cells(values, stderr, get_bool_array(arrays, f"{m}/{x}/{y}/{PARTS[2]}", shape))
     return found
-
-
-def open_for_writing(path: Any, mode: str, **options: Any) -> AbstractContextManager[Any]:
-    """Return a context manager whose value is a file that is open for writing.
-
-    If `path` is a path, the file is opened with `mode` and `options` and closed at the end. If `path` is an open file,
-    this file is used and stays open.
-    """
-    return nullcontext(path) if hasattr(path, "write") else open(path, mode, **options)

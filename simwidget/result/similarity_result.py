@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from simwidget.files.atomic import open_for_writing
 from simwidget.result.cells import Cells, MeasureInfo
 from simwidget.result.views import View, position, positions
 from simwidget.text.printable import printable
@@ -227,7 +228,7 @@ class SimilarityResult:
         from simwidget.widget.html_page import page_of
 
         page = page_of(self, measure, view)
-        with open(path, "w", encoding="utf-8") as file:
+        with open_for_writing(path, "w", encoding="utf-8") as file:
             file.write(page)
 
     def to_dataframe(self, view: View = "xy") -> Any:

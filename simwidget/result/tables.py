@@ -6,7 +6,7 @@ import unicodedata
 from os import PathLike
 from typing import Any, TextIO
 
-from simwidget.result.saving import open_for_writing
+from simwidget.files.atomic import open_for_writing
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.result.views import View
 

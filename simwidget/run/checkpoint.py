@@ -1,25 +1,27 @@
-"""Checkpoint files: written whole or not at all, and checked when they are read.
+"""Checkpoint files: what they hold, and how they are checked when they are read.
 
-A file holds tensors (safetensors) and one JSON header, nothing that could be executed.
+A file holds tensors (safetensors) and one JSON header, nothing that could be executed. The header names the run that
+the file belongs to, its owner. Before a run has a complete block, its file is a stub without a state.
 """
 
-import json
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from simwidget.text.untrusted import check_strings, errors_name_file, expect, get_field, get_int, read_file, short_repr
+from simwidget.files.atomic import replace_file
+from simwidget.files.container import container_bytes, open_container
+from simwidget.files.fields import check_strings, expect, get_field, get_int, short_repr
 
 FORMAT = 1
-COST = 0.05
-"""The share of a run's time that writing may take."""
+MAX_ROW_MAPS = 4
+"""Most row maps whose sums a file may hold."""
+BYTES_BESIDE = 2**26
+"""Bytes that a row map's history and the random number generators may take, beside what grows with the rows."""
 
 
 @dataclass(frozen=True)
@@ -27,53 +29,61 @@ class Checkpoint:
     header: Mapping[str, Any]
     arrays: Mapping[str, Tensor]
 
+    @property
+    def owner(self) -> str:
+        """The token of the run that the file belonged to when it was read."""
+        return self.header["owner"]
 
-def write_checkpoint(path: Path, header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
-    """Write a checkpoint to a temporary file, flush it to the disk, and rename it to `path`.
 
-    At every moment `path` is either the old checkpoint or the new one, complete.
-    """
-    from safetensors.torch import save
-
-    content = save(
-        {name: one.detach().cpu().contiguous() for name, one in arrays.items()},
-        {"simwidget": json.dumps({"format": FORMAT, **header})},
+def checkpoint_bytes(header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> bytes:
+    """The content of a checkpoint file."""
+    return container_bytes(
+        {**header, "format": FORMAT}, {name: one.detach().cpu().numpy() for name, one in arrays.items()}
     )
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, where the system supports it."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def stub_bytes(owner: str) -> bytes:
+    """The content of the file of a run that has no complete block yet."""
+    return checkpoint_bytes({"owner": owner, "is_stub": True}, {})
+
+
+def write_checkpoint(path: str | os.PathLike[str], header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint in place of the file at `path`, whoever it belongs to; runs use `OwnedFile`."""
+    replace_file(os.fspath(path), checkpoint_bytes(header, arrays))
+
+
+def owner_of(path: str | os.PathLike[str]) -> str:
+    """The token of the run that a checkpoint file belongs to. Raises ValueError for a file that is no checkpoint."""
+    with open_container(path, "checkpoint") as container:
+        return get_field(container.header, "owner", str)
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint. Raises ValueError for a file that is not a valid one."""
-    header, arrays = read_file(path, "checkpoint")
-    with errors_name_file(path, "checkpoint"):
+    """Read a checkpoint. Raises ValueError for a file that is not a valid one, or a stub."""
+    with open_container(path, "checkpoint") as container:
+        header = container.header
         version = get_int(header, "format")
         expect(version == FORMAT, f"it has format {version}; this version reads format {FORMAT}")
+        get_field(header, "owner", str)
+        if header.get("is_stub") is True:
+            raise ValueError(
+                f"{path} holds nothing to resume yet: its run has no complete block of samples so far, or was killed "
+                "before it had one. If no run is using the file, delete it and start again with compare(...)"
+            )
         for part in ("about", "given", "pass", "run"):
             get_field(header, part, dict)
         for part in ("layers", "options", "limits"):
             get_field(header["given"], part, dict, "given")
         check_strings(get_field(header["given"], "functions", list, "given"), "functions")
+        arrays = container.read_arrays(_max_bytes(header["pass"]))
     return Checkpoint(header, {name: torch.from_numpy(np.require(one, None, "W")) for name, one in arrays.items()})
+
+
+def _max_bytes(facts: Mapping[str, Any]) -> int:
+    """The most bytes that the arrays of a run with so many rows and batches take."""
+    n_rows, n_batches = len(get_field(facts, "rows", list)), get_int(facts, "n_batches")
+    # 16 groups of float64 sums, and 16 points of a history in float32
+    return MAX_ROW_MAPS * (16 * 8 * n_rows**2 + 16 * 4 * n_rows * (n_rows + 1) // 2 + BYTES_BESIDE) + 8 * n_batches
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -93,42 +103,9 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         elif topic == "weights":
             found.append("other weights")
         else:
-            found.append(f"{_short(topic)}: {short_repr(a)} there, {short_repr(b)} here")
+            found.append(f"{_short(topic)}: {short_repr(a, 200)} there, {short_repr(b, 200)} here")
     return found
 
 
 def _short(name: Any) -> str:
     return short_repr(name).strip("'")
-
-
-class Checkpointer:
-    """Writes checkpoints of a run: at most one every `seconds`, and in at most the share `COST` of the run's time.
-
-    With `seconds=0` neither limit applies.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], seconds: float) -> None:
-        self.path = Path(path)
-        self._seconds = seconds
-        self._next = time.monotonic() + seconds
-        self.note: str | None = None
-        """why the latest state could not be written"""
-
-    def is_time(self) -> bool:
-        """Whether the next checkpoint should be written now."""
-        return time.monotonic() >= self._next
-
-    def write(self, state: Callable[[], tuple[Mapping[str, Any], Mapping[str, Tensor]]]) -> None:
-        """Write the header and arrays that `state` returns.
-
-        If the file cannot be written, the older one stays and `note` says why; nothing is raised.
-        """
-        begun = time.monotonic()
-        try:
-            write_checkpoint(self.path, *state())
-            self.note = None
-        except OSError as problem:
-            self.note = f"the checkpoint {self.path} could not be written ({problem}): the run goes on without"
-        ended = time.monotonic()
-        if self._seconds:
-            self._next = ended + max(self._seconds, (ended - begun) / COST)

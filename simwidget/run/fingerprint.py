@@ -1,9 +1,13 @@
-"""A hash of a network: equal for networks of the same modules with the same weights."""
+"""What tells networks apart: a hash of the weights, and the settings that the modules print."""
 
 import hashlib
+import re
 
 import torch
 from torch import Tensor, nn
+
+MAX_SETTINGS = 200
+"""Characters that are kept of what a module prints; of longer texts a hash is kept beside."""
 
 
 def fingerprint(network: nn.Module) -> str:
@@ -23,6 +27,28 @@ def fingerprint(network: nn.Module) -> str:
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
         found.update(_content(tensor.detach()))
     return found.hexdigest()
+
+
+def printed_settings(network: nn.Module) -> dict[str, str]:
+    """Module name -> the settings that the module prints of itself (`extra_repr`), for modules that print some.
+
+    >>> printed_settings(nn.Sequential(nn.LeakyReLU(0.2), nn.Flatten()))
+    {'0': 'negative_slope=0.2', '1': 'start_dim=1, end_dim=-1'}
+    """
+    texts = {name or "the model itself": _extra_repr(module) for name, module in network.named_modules()}
+    return {name: text for name, text in texts.items() if text}
+
+
+def _extra_repr(module: nn.Module) -> str:
+    try:
+        text = re.sub(r" at 0x[0-9a-fA-F]+", "", str(module.extra_repr()))
+    except Exception:  # the user's code, which is called for nothing else
+        return ""
+    return text if len(text) <= MAX_SETTINGS else f"{text[:MAX_SETTINGS]}... #{hash_text(text)}"
+
+
+def hash_text(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
 
 def _content(tensor: Tensor) -> bytes:

@@ -21,7 +21,7 @@ from simwidget.gram.rows import Key
 from simwidget.plan.confounders import Confounder
 from simwidget.plan.options import Plan
 from simwidget.restore.copies import CleanCopies
-from simwidget.restore.randomness import OwnRandomStream
+from simwidget.restore.randomness import OwnRandomStream, RecordedStream
 from simwidget.run.notes import Notes
 from simwidget.run.receiver import Receiver, Representation
 
@@ -48,7 +48,7 @@ class _Pass:
 class ForwardPasses(AbstractContextManager):
     """The networks with their hooks. The hooks exist while the context is open; `run` passes one batch through."""
 
-    def __init__(self, plan: Plan, notes: Notes) -> None:
+    def __init__(self, plan: Plan, notes: Notes, recorded: Sequence[RecordedStream] = ()) -> None:
         self._plan = plan
         self._networks = plan.networks
         self._notes = notes
@@ -57,6 +57,7 @@ class ForwardPasses(AbstractContextManager):
         self._clean_copies = CleanCopies(network.module for network in plan.networks)
         self._pass: _Pass | None = None
         """the batch under way, for the hooks; None between two batches"""
+        self._recorded = recorded
         self._random: list[OwnRandomStream | None] = [None] * len(self._networks)
         self.batch_dims: dict[Key, int] = {}
         """for each call of a layer the dimension of its output that held the samples"""
@@ -67,7 +68,7 @@ class ForwardPasses(AbstractContextManager):
         with ExitStack() as stack:
             for position, one in enumerate(self._networks):
                 sink = self._sink(position)
-                random = self._random[position]
+                random = self._recorded[position] if self._recorded else self._random[position]
                 capture = Capture(one.module, one.model, one.names, one.device, one.caller, sink, self, random)
                 self._captures.append(stack.enter_context(capture))
             self._open = stack.pop_all()
@@ -81,6 +82,10 @@ class ForwardPasses(AbstractContextManager):
         self._random = [
             known or OwnRandomStream(one.device) for one, known in zip(self._networks, self._random, strict=True)
         ]
+
+    @property
+    def has_own_random_streams(self) -> bool:
+        return None not in self._random
 
     def random_arrays(self) -> dict[str, Tensor]:
         """The state of the networks' own random streams, as named tensors; `restore_random` reads them."""

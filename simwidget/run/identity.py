@@ -9,7 +9,7 @@ from simwidget.data.loader import describe_loader, length_of
 from simwidget.plan.limits import Limits
 from simwidget.plan.options import Plan
 from simwidget.run.checkpoint import differences
-from simwidget.run.fingerprint import fingerprint
+from simwidget.run.fingerprint import fingerprint, printed_settings
 
 MAY_DIFFER = ("device", "checkpoint", "checkpoint_seconds", *(field.name for field in fields(Limits)))
 """Options that a resumed run may change."""
@@ -26,7 +26,7 @@ class Identity:
     """What a checkpoint records of its run, as JSON values."""
 
     about: Mapping[str, Any]
-    """what a resumed run must have in common with it: model classes, weights, layers, options, loader"""
+    """what a resumed run must have in common with it: model classes, settings, weights, layers, options, loader"""
     given: Mapping[str, Any]
     """the arguments of `compare`, from which `resume` makes the run again"""
 
@@ -36,6 +36,7 @@ class Identity:
             "models": {
                 model.model_name: {
                     "class": type(model.model).__name__,
+                    "settings": printed_settings(model.model),
                     "weights": fingerprint(model.model),
                     "layers": list(model.layer_names),
                 }

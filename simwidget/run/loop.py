@@ -64,6 +64,7 @@ def _end(held: HeldRunner, lifecycle: Lifecycle, state: RunState, error: BaseExc
     runner = held.runner
     assert runner is not None
     runner.single_pass.inspector.release()
+    runner.release()
     held.keep()
     if state != "failed":
         held.drop()

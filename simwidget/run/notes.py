@@ -8,8 +8,8 @@ from simwidget.capture.outputs import Output
 from simwidget.capture.reading import Reading
 from simwidget.data.class_order import ClassOrder
 from simwidget.data.masks import Masks
+from simwidget.files.fields import get_int
 from simwidget.gram.rows import Key
-from simwidget.text.untrusted import get_int
 
 FEW_SAMPLES = 16
 """With fewer samples a Gram matrix gives estimates that are right on average but scatter too widely to use."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
+from simwidget.files.fields import MalformedError, get_field, get_int, short_repr
 from simwidget.gram.rows import Key, Row
 from simwidget.plan.options import Plan
 from simwidget.plan.similarity_model import SimilarityModel
-from simwidget.text.untrusted import MalformedError, get_field, get_int, short_repr
 
 NEVER_RAN = "never ran"
 

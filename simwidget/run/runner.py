@@ -16,7 +16,9 @@ from simwidget.data.loader_state import LoaderState
 from simwidget.plan.memory import out_of_memory_advice
 from simwidget.plan.options import Plan
 from simwidget.restore.interrupts import interrupts_allowed, interrupts_held
-from simwidget.run.checkpoint import Checkpoint, Checkpointer
+from simwidget.run.checkpoint import Checkpoint
+from simwidget.run.checkpointer import Checkpointer
+from simwidget.run.first_block import FirstBlock, device_names
 from simwidget.run.identity import Identity
 from simwidget.run.queries import Queries
 from simwidget.run.single_pass import SinglePass
@@ -35,14 +37,18 @@ class Runner(AbstractContextManager):
         self.single_pass = SinglePass(plan)
         self._source = BatchSource(loader, devices)
         self._queries = queries
+        self._device_names = device_names(plan)
         self._limits = plan.limits
         self._errors = UntilLimit(plan.limits)
         self._options_as_given = plan.as_given
         self._checkpointer: Checkpointer | None = None
         self._identify = partial(Identity.of, plan, loader)
         self._identity: Identity | None = None
+        self._first_block: FirstBlock | None = None
+        """of a resumed run: to be compared with the checkpoint before the run goes on"""
         if plan.checkpoint is not None:
             self._write_to(plan.checkpoint.path, plan.checkpoint.seconds)
+        self._is_under_way = False
         self.started: str | None = None
         self.seconds = 0.0
         self.ended_by: str | None = None
@@ -50,6 +56,9 @@ class Runner(AbstractContextManager):
 
     def __enter__(self) -> "Runner":
         self.started = self.started or datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self._is_under_way = False
+        self._claim_checkpoint()
+        self._check_first_block()
         self.single_pass.__enter__()
         try:
             with interrupts_allowed():
@@ -57,10 +66,33 @@ class Runner(AbstractContextManager):
         except BaseException:
             self.single_pass.__exit__()
             raise
+        self._is_under_way = True
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.single_pass.__exit__(*exc)
+
+    def _claim_checkpoint(self) -> None:
+        if self._checkpointer is not None:
+            _ = self._who  # before a forward pass can write into buffers
+            self._checkpointer.claim()
+
+    def _check_first_block(self) -> None:
+        """Open the loader of a resumed run and compare the first block on the way.
+
+        Raises:
+            AnotherRunError: the block gives other numbers than the checkpoint holds.
+        """
+        if self._first_block is None:
+            return
+        with self._first_block, interrupts_allowed():
+            self._source.open(self._first_block)
+        self._first_block = None
+
+    def release(self) -> None:
+        """At the end of the run, or of its latest attempt: remove a checkpoint in which nothing was saved."""
+        if self._checkpointer is not None:
+            self._checkpointer.release()
 
     def step(self) -> bool:
         """Process the next batch of the loader, or once more the batch that failed. False at the end of the loader."""
@@ -99,7 +131,8 @@ class Runner(AbstractContextManager):
         """Add to an error the batch in which it was raised and, if memory ran out, what may fit."""
         if isinstance(error, torch.OutOfMemoryError):
             add_place(error, out_of_memory_advice(self.single_pass.tried, self._options_as_given))
-        add_place(error, f"in batch {self.single_pass.n_batches} of the loader")
+        if self._is_under_way:
+            add_place(error, f"in batch {self.single_pass.n_batches} of the loader")
 
     @property
     def n_batches_needed(self) -> int | None:
@@ -133,15 +166,16 @@ class Runner(AbstractContextManager):
         self._who.check(checkpoint.header["about"])
         self.single_pass.restore(checkpoint.header["pass"], checkpoint.arrays)
         place = {n.removeprefix("source/"): one for n, one in checkpoint.arrays.items() if n.startswith("source/")}
-        self._write_to(path, seconds)
+        self._write_to(path, seconds, checkpoint.owner)
         self._source.start_from(LoaderState.from_arrays(self.single_pass.n_batches, place))
-        run = checkpoint.header.get("run")
-        if isinstance(run, dict) and isinstance(run.get("seconds"), int | float):
+        run = checkpoint.header["run"]
+        self._first_block = self.single_pass.first_block(run.get("devices") == self._device_names)
+        if isinstance(run.get("seconds"), int | float):
             self.seconds = float(run["seconds"])
             self.started = None if run.get("started") is None else str(run["started"])
 
-    def _write_to(self, path: str | PathLike[str], seconds: float) -> None:
-        self._checkpointer = Checkpointer(path, seconds)
+    def _write_to(self, path: str | PathLike[str], seconds: float, taken_from: str | None = None) -> None:
+        self._checkpointer = Checkpointer(path, seconds, taken_from)
         self._source.records_hashes = True
 
     @property
@@ -153,6 +187,6 @@ class Runner(AbstractContextManager):
     def _content(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The header and the arrays of a checkpoint."""
         facts, arrays = self.single_pass.state()
-        run = {"seconds": self.seconds, "started": self.started}
+        run = {"seconds": self.seconds, "started": self.started, "devices": self._device_names}
         header = {"about": self._who.about, "given": self._who.given, "pass": facts, "run": run}
         return header, {**arrays, **{f"source/{name}": one for name, one in self._source.state.arrays().items()}}

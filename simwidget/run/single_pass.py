@@ -14,17 +14,19 @@ from simwidget.data.sample_collector import SampleCollector
 from simwidget.data.splitting import take_samples
 from simwidget.estimate.pass_state import PassState
 from simwidget.estimate.totals import Totals
+from simwidget.files.fields import MalformedError, get_int
 from simwidget.gram.gram_batch import GramBatch, Grams
 from simwidget.inspection.inspector import Inspector
 from simwidget.inspection.latest_block import LatestBlock
 from simwidget.plan.memory import bytes_free, estimate_memory, memory_warning
 from simwidget.plan.options import Plan
 from simwidget.restore.interrupts import interrupts_held
+from simwidget.run.block_numbers import BlockNumbers
+from simwidget.run.first_block import FirstBlock
 from simwidget.run.forward_passes import ForwardPasses
 from simwidget.run.notes import Notes
 from simwidget.run.receiver import Receiver, Representation
 from simwidget.run.row_table import RowTable
-from simwidget.text.untrusted import MalformedError, get_int
 
 GRAM_BYTES = 64 * 2**20
 """Bytes that the kept Gram matrices of the latest block may take; of a larger block the first samples are kept."""
@@ -60,6 +62,8 @@ class SinglePass(AbstractContextManager):
         self._forwards = ForwardPasses(plan, self._notes)
         self._waiting = 0
         self.n_batches = 0
+        self._first: BlockNumbers | None = None
+        """numbers of the first block in the sums"""
         self.n_grams = 0
         self.n_samples = 0
         self.warned: tuple[str, ...] = ()
@@ -212,10 +216,12 @@ class SinglePass(AbstractContextManager):
             return
         self._rows.note_absent(grams.present, self._n_begun - 1)
         addition = self._totals.compute_addition(stack, len(self._plan.confounders))
+        first = self._first or BlockNumbers.of(stack)
         latest = LatestBlock(stack, self._samples.take())
         with interrupts_held(), self._lock:
             self._totals.add(addition, self.n_grams, self._n_begun)
             self._pending = None
+            self._first = first
             self.n_grams += 1
             self.n_samples += n
             self._notes.gram(n)
@@ -224,8 +230,9 @@ class SinglePass(AbstractContextManager):
     # --- to a file and back ------------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """The pass as JSON values and tensors; `restore` reads them. Requires `is_whole`."""
+        """The pass as JSON values and tensors; `restore` reads them. Requires `is_whole` and a block in the sums."""
         assert self.is_whole
+        assert self._first is not None
         with self._lock:
             stand_in = self._forwards.stand_in
             facts = {
@@ -238,7 +245,7 @@ class SinglePass(AbstractContextManager):
                 "batch_dims": [[*key, dim] for key, dim in self._forwards.batch_dims.items()],
                 "stand_in": None if stand_in is None else stand_in.name,
             }
-            return facts, {**self._totals.arrays(), **self._forwards.random_arrays()}
+            return facts, {**self._totals.arrays(), **self._forwards.random_arrays(), **self._first.arrays()}
 
     def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
         """Continue from the `state` of an earlier pass with the same plan. Raises MalformedError for anything else."""
@@ -246,6 +253,7 @@ class SinglePass(AbstractContextManager):
             self._rows.restore(facts)
             self._totals.allocate(len(self._rows), self._state_device)
             self._totals.restore(arrays)
+            self._first = BlockNumbers.from_arrays(arrays, len(self._rows))
             self._forwards.restore_random(arrays)
             self._notes.restore(facts["notes"])
             self._forwards.batch_dims.update({self._rows.known(key): int(dim) for *key, dim in facts["batch_dims"]})
@@ -258,6 +266,12 @@ class SinglePass(AbstractContextManager):
             raise
         except (KeyError, TypeError, AttributeError, OverflowError, ValueError) as problem:
             raise MalformedError(f"it is not the state of a run ({type(problem).__name__}: {problem})") from problem
+
+    def first_block(self, same_devices: bool) -> FirstBlock:
+        """After `restore`: the first block, to be run again and compared."""
+        assert self._first is not None
+        own = self._forwards.has_own_random_streams
+        return FirstBlock(self._plan, self._rows, self._first, self._totals.min_samples, own, same_devices)
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 

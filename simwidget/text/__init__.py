@@ -1,6 +1,6 @@
-"""Text: printable names, "did you mean" suggestions, descriptions of errors, and the reading of untrusted files.
+"""Text: printable names, "did you mean" suggestions, and descriptions of errors with the place where they occurred.
 
-In:     strings, exceptions and files from any source.
-Out:    strings that are safe to print; checked values of a file, or an error that says what is wrong with the file.
+In:     strings and exceptions from any source.
+Out:    strings that are safe to print.
 This package imports no other package of simwidget, and no torch.
 """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
+from simwidget.files.atomic import open_for_writing
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.result.views import View
 from simwidget.widget import trait_checks
@@ -202,7 +203,9 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         ending = Path(path).suffix
         if ending[1:].lower() not in FORMATS:
             raise ValueError(f"{Path(path).name!r}: a heatmap is exported to .{', .'.join(FORMATS)}")
-        Path(path).write_bytes(file_of(ending[1:].lower(), self._source, Appearance.of(self), dpi=dpi, figsize=figsize))
+        content = file_of(ending[1:].lower(), self._source, Appearance.of(self), dpi=dpi, figsize=figsize)
+        with open_for_writing(path, "wb") as file:
+            file.write(content)
 
     def close(self) -> None:
         """Remove the widget from every page and drop its reference to the comparison, whose run goes on."""

@@ -45,6 +45,7 @@ def test_files_of_every_kind_come_out_well():
         assert not bad
         assert counts[fuzz.REFUSED] > 20
         assert counts[fuzz.OTHER] > 2 if place.endswith("RESULT") else counts[fuzz.SAME] > 2
+        assert counts[fuzz.SILENT] == 0
         assert sum(counts.values()) == 60
 
 

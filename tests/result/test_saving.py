@@ -13,7 +13,8 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 
 import simwidget as sw
-from simwidget.text import untrusted
+from simwidget.files import container
+from simwidget.files.container import checksum_of
 
 
 @pytest.fixture
@@ -23,6 +24,14 @@ def parts(tmp_path):
     with safe_open(tmp_path / "valid.simw", framework="np") as file:
         header = json.loads(file.metadata()["simwidget"])
         return header, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
+def seal(arrays, path, header):
+    """A file with any header, or a text for one, whose checksum is right if it can be."""
+    if not isinstance(header, str):
+        header.pop("checksum", None)
+        header = json.dumps({**header, "checksum": checksum_of(json.loads(json.dumps(header)), arrays)})
+    save_file(arrays, path, {"simwidget": header})
 
 
 def refusal(path):
@@ -36,14 +45,13 @@ def refusal(path):
 
 
 def refusal_of(header, arrays, tmp_path):
-    text = header if isinstance(header, str) else json.dumps(header)
-    save_file(arrays, tmp_path / "r.simw", {"simwidget": text})
+    seal(arrays, tmp_path / "r.simw", header)
     return refusal(tmp_path / "r.simw")
 
 
 def test_the_valid_file_is_read(parts, tmp_path):
     header, arrays = parts
-    save_file(arrays, tmp_path / "r.simw", {"simwidget": json.dumps(header)})
+    seal(arrays, tmp_path / "r.simw", header)
     again = sw.SimilarityResult.load(tmp_path / "r.simw")
     assert again.kinds("y") == ("D", "E")
     assert again.matrix("cka-dcka").shape == (3, 2)
@@ -204,21 +212,20 @@ def test_arrays_with_something_wrong(parts, change, message, tmp_path):
 def test_single_precision_is_read_as_double(parts, tmp_path):
     header, arrays = parts
     arrays[FIRST] = arrays[FIRST].astype(np.float32)
-    save_file(arrays, tmp_path / "r.simw", {"simwidget": json.dumps(header)})
+    seal(arrays, tmp_path / "r.simw", header)
     found = sw.SimilarityResult.load(tmp_path / "r.simw").matrix("cka", "xx")
     assert found.dtype == np.float64
     assert np.array_equal(found, arrays[FIRST])
 
 
 def test_truth_values_are_nothing_else(tmp_path):
-    path = tmp_path / "r.simw"
-    made(["a", "b"], ["c"]).save(path)
-    content = path.read_bytes()
-    start = 8 + int.from_bytes(content[:8], "little")
-    outer = json.loads(content[8:start])
-    place = start + outer["1/0/0/dominated"]["data_offsets"][0]
-    path.write_bytes(content[:place] + b"\x02" + content[place + 1 :])
-    assert refusal(path) == "array '1/0/0/dominated' has bytes other than 0 and 1"
+    made(["a", "b"], ["c"]).save(tmp_path / "valid.simw")
+    with safe_open(tmp_path / "valid.simw", framework="np") as file:
+        header = json.loads(file.metadata()["simwidget"])
+        arrays = {key: file.get_tensor(key).copy() for key in file.keys()}  # noqa: SIM118
+    arrays["1/0/0/dominated"].view(np.uint8)[0, 0] = 2
+    seal(arrays, tmp_path / "r.simw", header)
+    assert refusal(tmp_path / "r.simw") == "array '1/0/0/dominated' has bytes other than 0 and 1"
 
 
 def built(outer, data=b""):
@@ -261,7 +268,7 @@ def test_numbers_that_numpy_has_not(dtype, parts, tmp_path):
 
 
 def test_a_large_header_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(untrusted, "MAX_HEADER_BYTES", 1000)
+    monkeypatch.setattr(container, "MAX_HEADER_BYTES", 1000)
     made(["a"], ["b"]).save(tmp_path / "r.simw")
     assert re.fullmatch(r"its header has [\d,]{5} bytes, more than 1,000", refusal(tmp_path / "r.simw"))
 

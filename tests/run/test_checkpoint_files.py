@@ -10,7 +10,7 @@ from checkpoints import LOADERS, Drawing, cut, mlp
 from torch.utils.data import DataLoader
 
 import simwidget as sw
-from simwidget.run.checkpoint import read_checkpoint, write_checkpoint
+from simwidget.run.checkpoint import checkpoint_bytes, read_checkpoint, write_checkpoint
 from simwidget.run.loop import take_batches
 
 # few and small batches have their notes, which are not what is tested here
@@ -101,7 +101,7 @@ def test_a_full_disk_keeps_the_older_checkpoint_and_the_run(tmp_path):
             next(steps)
         assert any("could not be written" in note for note in comparison.result.notes)
     assert read_checkpoint(path).header["pass"]["n_batches"] <= 3
-    assert not list(tmp_path.glob("*.part"))
+    assert [one.name for one in tmp_path.iterdir()] == ["run.simw"]
     for _ in steps:
         pass
     assert comparison.state == "finished"
@@ -123,7 +123,7 @@ def test_the_older_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no more"):
         write_checkpoint(path, header, {"x": torch.ones(3)})
     assert path.read_bytes() == before
-    assert not list(tmp_path.glob("*.part"))
+    assert [one.name for one in tmp_path.iterdir()] == ["run.simw"]
 
 
 def test_nothing_in_it_can_run(tmp_path):
@@ -215,13 +215,14 @@ def test_it_is_written_now_and_then_only(tmp_path, monkeypatch):
     """Never for more than a twentieth of the time, and never while samples wait to be joined."""
     clock = [0.0]
     written = []
-    monkeypatch.setattr("simwidget.run.checkpoint.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("simwidget.run.checkpointer.time.monotonic", lambda: clock[0])
 
-    def write(path, header, arrays):
+    def write(header, arrays):
         written.append(header["pass"]["n_batches"])
         clock[0] += 1.0
+        return checkpoint_bytes(header, arrays)
 
-    monkeypatch.setattr("simwidget.run.checkpoint.write_checkpoint", write)
+    monkeypatch.setattr("simwidget.run.checkpointer.checkpoint_bytes", write)
     loader = list(torch.randn(60, 16, 6))
     comparison = sw.compare(
         {"a": mlp(0)}, loader, gram_batch=32, device="cpu", checkpoint=tmp_path / "x", checkpoint_seconds=5

@@ -63,18 +63,19 @@ def test_killed_at_twenty_moments_it_resumes_to_the_same_bits(processes, whole, 
     rng = random.Random(0)
     begun_at, during_writes = [], 0
     for kill in range(KILLS):
-        path, results = tmp_path / f"{kill}.simw", tmp_path / f"{kill}.npz"
-        part = path.with_name(path.name + ".part")
+        folder = tmp_path / str(kill)
+        folder.mkdir()
+        path, results = folder / "run.simw", tmp_path / f"{kill}.npz"
         run = processes.Process(target=killed.work, args=(str(path), str(results), False))
         run.start()
         writes, n = Writes(path), rng.randrange(1, killed.N_BATCHES // 2)
         assert waits_until(lambda: writes.reach(n) or not run.is_alive())  # noqa: B023
         if kill % 2:
-            waits_until(lambda: part.exists() or not run.is_alive())  # noqa: B023
+            waits_until(lambda: list(folder.glob(".simwidget-*")) or not run.is_alive())  # noqa: B023
         run.kill()
         run.join(60)
         assert run.exitcode == -9, "the run was over before it was killed"
-        during_writes += part.exists()
+        during_writes += bool(list(folder.glob(".simwidget-*")))
         again = processes.Process(target=killed.work, args=(str(path), str(results), True))
         again.start()
         again.join(120)

@@ -1,14 +1,10 @@
-"""Reading untrusted files: results and checkpoints are checked in full before any of their values is used.
+"""Checked values out of the header and the arrays of a file, whose content may be anything.
 
-A simwidget file is a safetensors file with one JSON header under the metadata key "simwidget". `read_file` reads the
-header and the arrays, and the functions `get_...` and `check_...` return checked values from them. These functions
-raise `MalformedError`; `errors_name_file` turns it into a ValueError that names the file. Nothing here imports torch.
+The getters raise `MalformedError`; `errors_name_file` turns that into the ValueError that users see, which names the
+file.
 """
 
-import json
-import os
 import reprlib
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -21,16 +17,6 @@ from simwidget.text.printable import printable
 
 T = TypeVar("T", str, int, bool, list, dict)
 
-MAX_HEADER_BYTES = 64 * 2**20
-"""Largest accepted header, in bytes; fifty networks of a thousand layers take less than a tenth of it."""
-MAX_VALUES = 2_000_000
-"""Largest accepted number of values in a header. A value of three characters takes a hundred bytes of memory once it is
-parsed, so a limit on the header's length alone would not bound the memory enough."""
-MAX_DEPTH = 32
-"""Largest accepted depth of nested lists and objects in a header, so that recursive functions can process it."""
-MAX_DIGITS = 100
-"""Largest accepted number of digits of a whole number. Python takes hours to convert a number of millions of digits, or
-refuses to convert it."""
 MAX_NAME_LENGTH = 1000
 """Largest accepted number of characters of a name. Displays store every dotted prefix of a layer's name, so the memory
 grows with the square of the name's length."""
@@ -66,106 +52,6 @@ def errors_name_file(path: str | PathLike[str], file_type: str) -> Iterator[None
         raise ValueError(f"{path} is not a simwidget {file_type}: {problem}") from problem
 
 
-def read_file(path: str | PathLike[str], file_type: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return the header and the arrays of a simwidget file; memory use is bounded by the size of the file.
-
-    Args:
-        path: the file to read.
-        file_type: "result" or "checkpoint", as error messages call the file.
-
-    Returns:
-        The header as a dict of JSON values, and the arrays by name. Their content is not checked yet: use the functions
-        `get_...` and `check_...` of this module.
-
-    Raises:
-        ValueError: the file is not a safetensors file with a simwidget header; the message names the file and the
-            reason.
-        OSError: the file cannot be read.
-    """
-    from safetensors import safe_open
-
-    with errors_name_file(path, file_type):
-        _check_header_length(path)
-        try:
-            with safe_open(path, framework="np") as file:
-                header = parse_header((file.metadata() or {}).get("simwidget"))
-                return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-        except (MalformedError, OSError, MemoryError):
-            raise
-        except Exception as problem:  # safetensors does not document which errors it raises for dtypes that NumPy lacks
-            raise MalformedError(shorten(problem)) from problem
-
-
-def _check_header_length(path: str | PathLike[str]) -> None:
-    status = os.stat(path)
-    # opening a pipe would block until another process writes to it
-    expect(stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode), "it is not a regular file")
-    with open(path, "rb") as file:
-        start = file.read(8)
-    expect(len(start) == 8, "it is too short")
-    length = int.from_bytes(start, "little")
-    expect(length <= status.st_size - 8, "it ends before the end of its header, or does not begin with a header")
-    expect(length <= MAX_HEADER_BYTES, f"its header has {length:,} bytes, more than {MAX_HEADER_BYTES:,}")
-
-
-def parse_header(text: str | None) -> dict[str, Any]:
-    """Parse the JSON text of a file's header and return the header as a dict.
-
-    Args:
-        text: the JSON text; None if the file has no simwidget header.
-
-    Raises:
-        MalformedError: there is no header; it is not a JSON object; it has a key twice, too many values, too deep
-            nesting or a number with too many digits; or it contains characters that UTF-8 cannot encode.
-    """
-    if text is None:
-        raise MalformedError("it has no simwidget header")
-    expect(sum(map(text.count, ",[{")) <= MAX_VALUES, f"its header has more than {MAX_VALUES:,} values")
-    try:
-        header = json.loads(text, object_pairs_hook=_without_duplicates, parse_int=_parse_int)
-    except MalformedError:
-        raise
-    except RecursionError:
-        raise MalformedError("its header is nested too deeply") from None
-    except ValueError as problem:
-        raise MalformedError(f"its header is not JSON: {problem}") from problem
-    expect(isinstance(header, dict), "its header is not a JSON object")
-    level: list[Any] = [header]
-    for _ in range(MAX_DEPTH):
-        for value in level:
-            if isinstance(value, str) and not _is_encodable(value):
-                raise MalformedError(f"its header contains {short_repr(value)}, which cannot be encoded as text")
-        level = [child for value in level for child in _children(value)]
-    expect(not level, "its header is nested too deeply")
-    return header
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    header: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in header:
-            raise MalformedError(f"its header has the key {short_repr(key)} twice")
-        header[key] = value
-    return header
-
-
-def _parse_int(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise MalformedError(f"its header has a number with {len(digits):,} digits, more than {MAX_DIGITS}")
-    return int(digits)
-
-
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [*value, *value.values()]
-    return value if isinstance(value, list) else []
-
-
-def _is_encodable(value: str) -> bool:
-    """Whether UTF-8 can encode a string. It cannot encode half of a surrogate pair, which strings may contain."""
-    return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
-
-
 # --- values of a header ----------------------------------------------------------------------------------------------
 
 
@@ -177,9 +63,11 @@ def shorten(problem: object) -> str:
     return printable(str(problem)[:MAX_MESSAGE_LENGTH])
 
 
-def short_repr(value: Any) -> str:
-    """The repr of a value, shortened and on one line, for error messages."""
-    return reprlib.repr(value)
+def short_repr(value: Any, length: int = 30) -> str:
+    """The repr of a value on one line, shortened to about `length` characters of a text, for error messages."""
+    short = reprlib.Repr()
+    short.maxstring = length
+    return short.repr(value)
 
 
 def get_field(mapping: Mapping[str, Any], key: str, kind: type[T], where: str = "its header") -> T:

@@ -1,0 +1,113 @@
+"""The one way to write a file: into a temporary file beside it, which takes its place once it is complete."""
+
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from os import PathLike
+from typing import IO, Any, Literal
+
+Mode = Literal["w", "wb"]
+
+
+@contextmanager
+def open_for_writing(path: str | PathLike[str] | IO[Any], mode: Mode, **options: Any) -> Iterator[IO[Any]]:
+    """Context manager: a file that takes the place of the one at `path` when the context ends without an error.
+
+    Until then, and after any error, the old file is untouched. It keeps its permissions, and a symbolic link goes on
+    pointing to it. What is no regular file, such as a pipe or /dev/stdout, is written to directly.
+
+    Args:
+        path: the path; or an open file, which is returned as it is and stays open.
+        mode, options: as for `open`.
+    """
+    if not isinstance(path, str | PathLike):
+        yield path
+        return
+    target = resolve(path)
+    if target is None:
+        with open(path, mode, **options) as file:
+            yield file
+        return
+    if os.path.exists(target) and not os.access(target, os.W_OK):
+        raise PermissionError(f"{os.fspath(path)!r} may not be written to: change its permissions or give another path")
+    with _written_beside(target, mode, os.replace, options) as file:
+        yield file
+
+
+def create_file(path: str, content: bytes) -> None:
+    """Write a new file, which exists from its first moment with all of its content.
+
+    Raises:
+        FileExistsError: there is a file already; it is untouched.
+    """
+    with _written_beside(path, "wb", _link, {}) as file:
+        file.write(content)
+
+
+def replace_file(path: str, content: bytes) -> None:
+    """Write a file in place of the one at `path`, if there is one."""
+    with open_for_writing(path, "wb") as file:
+        file.write(content)
+
+
+def resolve(path: str | PathLike[str]) -> str | None:
+    """The absolute path of the regular file that `path` stands for, or will once it is written; links are followed.
+
+    None for anything else that exists, which cannot be replaced: a pipe, a device, a folder.
+    """
+    folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
+    if folder == "/dev" or folder.startswith("/proc/"):  # /dev/stdout may lead to a file that others write to as well
+        return None
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None
+    return os.path.realpath(path)
+
+
+@contextmanager
+def _written_beside(
+    target: str, mode: Mode, commit: Callable[[str, str], None], options: dict[str, Any]
+) -> Iterator[IO[Any]]:
+    """Context manager: a temporary file beside `target`, which `commit` turns into it at the end."""
+    folder = os.path.dirname(target)
+    part = os.path.join(folder, f".simwidget-{secrets.token_hex(8)}.tmp")
+    try:
+        file = open(part, mode.replace("w", "x"), **options)  # noqa: SIM115  (closed below)
+    except OSError as problem:  # not the temporary file's name, which nobody asked for
+        raise OSError(problem.errno, problem.strerror, target) from problem
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileNotFoundError):
+            os.chmod(part, stat.S_IMODE(os.stat(target).st_mode))
+        commit(part, target)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+    _sync_folder(folder)
+
+
+def _link(part: str, target: str) -> None:
+    """Give the file a second name, which must be free."""
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: take the name first
+        open(target, "xb").close()
+        os.replace(part, target)
+
+
+def _sync_folder(folder: str) -> None:
+    """Flush a folder's entries to the disk, where the system supports it."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with suppress(OSError):  # some file systems cannot; the file is in its place all the same
+                os.fsync(handle)
+        finally:
+            os.close(handle)

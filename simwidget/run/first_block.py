@@ -1,0 +1,182 @@
+"""`FirstBlock`: the first block of a resumed run, run again to see whether it gives what the checkpoint holds of it.
+
+This catches what the identity of a run cannot see: changed code of the models or of functions, changed preprocessing.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from simwidget.gram.gram_batch import GramBatch, Grams
+from simwidget.gram.rows import Key, Row
+from simwidget.plan.options import Plan
+from simwidget.restore.randomness import RecordedStream
+from simwidget.run.block_numbers import BlockNumbers
+from simwidget.run.forward_passes import ForwardPasses
+from simwidget.run.identity import AnotherRunError
+from simwidget.run.notes import Notes
+from simwidget.run.receiver import Receiver, Representation
+from simwidget.run.row_table import RowTable
+from simwidget.text.errors import add_place
+
+TOLERANCE = 1e-2
+"""Largest difference of a number, relative to the trace, that is put down to rounding. In torchvision's networks it is
+up to 3e-7 for another number of threads, 6e-4 for products in TF32 and 6e-3 in bfloat16. It has no limit in layers that
+are constant but for rounding, as some of untrained networks are: so another device is never taken for other code."""
+REDUCED_TOLERANCE = 0.1
+"""The same for rows of half precision."""
+MAX_NAMED = 3
+"""Layers that an error names."""
+
+
+def device_names(plan: Plan) -> list[str]:
+    """The kind of device of each network, such as "cpu" or "NVIDIA H100"."""
+    devices = (network.device for network in plan.networks)
+    return [torch.cuda.get_device_name(one) if one.type == "cuda" else one.type for one in devices]
+
+
+class FirstBlock(AbstractContextManager):
+    """Takes the batches that a resumed run skips, until a block is complete; `check` then compares it.
+
+    Use it as a context manager: the hooks exist while the context is open.
+
+    Args:
+        plan: of the resumed run.
+        rows: its rows.
+        expected: what the checkpoint holds of the first block.
+        min_samples: smaller blocks are left out of the sums, so they are not the first.
+        own_streams: whether the networks of the first run drew from random streams of their own.
+        same_devices: whether the networks ran on the same kinds of devices.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        rows: Iterable[Row],
+        expected: BlockNumbers,
+        min_samples: int,
+        own_streams: bool,
+        same_devices: bool,
+    ) -> None:
+        self._plan = plan
+        self._rows = tuple(rows)
+        self._expected = expected
+        self._min_samples = min_samples
+        self._own_streams = own_streams
+        self._same_devices = same_devices
+
+    def __enter__(self) -> "FirstBlock":
+        plan = self._plan
+        self._streams = [RecordedStream(one.device, self._own_streams) for one in plan.networks]
+        self._forwards = ForwardPasses(plan, Notes(self._min_samples), self._streams)
+        self._table = RowTable(plan)
+        device = torch.device("cpu") if plan.device.type == "mps" else plan.device
+        self._grams = GramBatch(plan.grams, self._table.index, device)
+        self._found: BlockNumbers | None = None
+        self._ran_out_of_memory = False
+        self._n_taken = 0
+        self._forwards.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._forwards.__exit__(*exc)
+
+    @torch.no_grad()
+    def take(self, raw: Any) -> None:
+        """Pass one batch of the loader through all networks, unless the block is complete."""
+        if self._found is not None or self._ran_out_of_memory:
+            return
+        index = self._n_taken
+        self._n_taken += 1
+        batch, batches = self._forwards.split(raw, index)
+        try:
+            receiver = Receiver(self._grams.open, self._take, self._table.add_missing)
+            self._forwards.run(batch, batches, index, receiver)
+        except torch.OutOfMemoryError:
+            self._ran_out_of_memory = True
+            return
+        except Exception as error:
+            add_place(error, f"in batch {index} of the loader, run again to compare it with the checkpoint")
+            raise
+        self._table.add_never_run()
+        self._table.fix()
+        if self._grams.close():
+            self._complete(self._grams.take())
+
+    def _take(self, one: Representation) -> None:
+        if self._table.add_representation(one.key, one.x, one.repeats_child):
+            self._grams.put(one.key, one.x, one.original, one.kernel)
+
+    def _complete(self, grams: Grams) -> None:
+        if grams.n >= self._min_samples:
+            self._found = BlockNumbers.of(grams.stack)
+
+    @torch.no_grad()
+    def check(self, n_same: int) -> tuple[str, ...]:
+        """Compare the block with the checkpoint.
+
+        Args:
+            n_same: how many batches from the first on are the same as in the first run.
+
+        Returns:
+            Notes: where the block could not be compared, why.
+
+        Raises:
+            AnotherRunError: it gives other numbers.
+        """
+        if self._found is None and self._grams.n_samples and not self._ran_out_of_memory:
+            self._complete(self._grams.take())
+        if self._n_taken > n_same:
+            return ()  # other batches, which has a note of its own
+        found = self._found
+        if found is None or found.n != self._expected.n:
+            return ("the first block could not be compared with the checkpoint: its batches were split otherwise",)
+        differing = list(self._differing(found.numbers.cpu(), self._expected.numbers.cpu()))
+        certain = [key for key in differing if not self._draws(key)]
+        more = f" and {len(certain) - MAX_NAMED} more" if len(certain) > MAX_NAMED else ""
+        named = ", ".join(map(self._name, certain[:MAX_NAMED]))
+        if certain and not self._same_devices:
+            return (
+                f"the first block gives other numbers on this device than the checkpoint has from another, first in "
+                f"{named}{more}: rounding does that only where a layer is almost constant; else something has changed",
+            )
+        if certain:
+            raise AnotherRunError(
+                f"is of another run: run again, the first {found.n} samples give other numbers than the checkpoint "
+                f"has, first in {named}{more}. Something that decides about them was changed since: the models' code, "
+                "a function such as inputs=, or data. Undo the change, or start a new run with compare(...)"
+            )
+        if differing:
+            return (
+                "the first block gives other numbers than the checkpoint has, but only in networks that draw random "
+                "numbers: whether their code has changed is not known",
+            )
+        return ()
+
+    def _differing(self, found: Tensor, expected: Tensor) -> Iterator[Key]:
+        """The keys of the rows whose numbers differ, in the order of the rows."""
+        for row, numbers in zip(self._rows, expected, strict=True):
+            index = self._table.index.get(row.key)
+            now = torch.zeros_like(numbers) if index is None or index >= len(found) else found[index]
+            tolerance = REDUCED_TOLERANCE if row.reduced else TOLERANCE
+            near = (now - numbers).abs() <= tolerance * torch.maximum(now[0], numbers[0])
+            if not (near | (~now.isfinite() & ~numbers.isfinite())).all():
+                yield row.key
+
+    def _draws(self, key: Key) -> bool:
+        """Whether the row is of a network that drew random numbers."""
+        position = key[0]
+        if isinstance(position, str):
+            layer = next(one.layer for one in self._plan.confounders if one.name == key[1])
+            if layer is None:
+                return False
+            position = self._plan.network_of(layer[0])
+        return self._streams[position].drew
+
+    def _name(self, key: Key) -> str:
+        if isinstance(key[0], str):
+            return f"confounder {key[1]!r}"
+        return f"layer {key[1]!r} of {self._plan.networks[key[0]].model!r}"
