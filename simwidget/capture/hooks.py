@@ -102,13 +102,7 @@ class Capture(AbstractContextManager):
         self._latest_call = ""
         self._forward_thread = threading.get_ident()
         try:
-            with (
-                interrupts_held(),
-                torch.no_grad(),
-                self._uses_submodules(),
-                _without_compilation(),
-                interrupts_allowed(),
-            ):
+            with interrupts_held(), torch.no_grad(), self._calls_submodules(), interrupts_allowed():
                 self._run(batch)
         except Exception as error:
             after = f" after layer {self._latest_call!r}" if self._latest_call else ""
@@ -117,8 +111,11 @@ class Capture(AbstractContextManager):
         finally:
             self._forward_thread = None
 
-    def _uses_submodules(self) -> AbstractContextManager:
-        return fused_layers_disabled() if self._fused else ExitStack()
+    @contextmanager
+    def _calls_submodules(self) -> Iterator[None]:
+        """Context manager: no submodule is fused with others or compiled, so that its hooks are called."""
+        with fused_layers_disabled() if self._fused else nullcontext(), _without_compilation():
+            yield
 
     def _run(self, batch: Batch) -> None:
         # nn.Module.compile() replaces what `network(...)` runs, and the compiled code would skip the hooks
