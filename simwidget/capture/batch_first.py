@@ -3,6 +3,7 @@
 from torch import nn
 
 from simwidget.capture.layers import named_layers
+from simwidget.capture.wrappers import innermost
 
 
 def sequence_first_layers(model: nn.Module) -> frozenset[str]:
@@ -12,7 +13,7 @@ def sequence_first_layers(model: nn.Module) -> frozenset[str]:
     The model itself has the name "".
     """
     batch_first: dict[str, bool] = {}
-    for name, module in {"": model, **named_layers(model)}.items():
+    for name, module in {"": innermost(model), **named_layers(model)}.items():
         own = _batch_first(module)
         above = batch_first.get(name.rpartition(".")[0], True) if name else True
         batch_first[name] = above if own is None else own

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from simwidget.capture.wrappers import innermost
 from simwidget.data.batch import Batch
 from simwidget.data.images import is_image_list
 from simwidget.data.labels import LABEL_KEYS
@@ -33,7 +34,8 @@ class Caller:
         self._module = module
         self._model = model
         self._forward = forward
-        parameters = inspect.signature(module.forward).parameters.values()
+        self._signature = inspect.signature(innermost(module).forward)  # a wrapper takes anything and passes it on
+        parameters = self._signature.parameters.values()
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         self._required = [p.name for p in parameters if p.kind in positional and p.default is inspect.Parameter.empty]
         self._accepted = [p.name for p in parameters if p.kind in (*positional[1:], inspect.Parameter.KEYWORD_ONLY)]
@@ -72,7 +74,7 @@ class Caller:
             return self._forward(self._module, map_tensors(batch.raw, copied))
         args, kwargs = self._arguments(batch)
         try:
-            inspect.signature(self._module.forward).bind(*args, **kwargs)
+            self._signature.bind(*args, **kwargs)
         except TypeError as problem:
             raise TypeError(
                 f"model {self._model!r} cannot be called with this batch ({problem}): its forward takes "

@@ -17,6 +17,7 @@ from torch import nn
 
 from simwidget.capture.caller import Caller
 from simwidget.capture.layers import named_layers
+from simwidget.capture.wrappers import clean_name
 from simwidget.data.batch import Batch
 from simwidget.restore.copies import mark_hook, owner_of
 from simwidget.restore.fused_layers import fused_layers_disabled, has_fused_layers
@@ -135,7 +136,7 @@ class Capture(AbstractContextManager):
 
         A buffer is large if it has more than `LARGE_BUFFER_BYTES` bytes.
         """
-        return self._restored.modified()
+        return [clean_name(name) for name in self._restored.modified()]
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:

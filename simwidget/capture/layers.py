@@ -8,24 +8,10 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.nn.utils.parametrize import ParametrizationList
 
+from simwidget.capture.wrappers import clean_name, flattened_modules, innermost
 from simwidget.text.suggestions import did_you_mean
 
 CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
-
-
-def unwrap(model: nn.Module) -> nn.Module:
-    """Return the original module of a compiled, `DataParallel` or `DistributedDataParallel` model.
-
-    Any other model is returned as it is. Hooks that are added to a compiled module after compilation never fire; hooks
-    on the original module do.
-    """
-    while True:
-        if isinstance(getattr(model, "_orig_mod", None), nn.Module):
-            model = model._orig_mod  # type: ignore[assignment]
-        elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            model = model.module
-        else:
-            return model
 
 
 def check_network(model: nn.Module, model_name: str) -> None:
@@ -42,7 +28,7 @@ def check_network(model: nn.Module, model_name: str) -> None:
     for name, module in model.named_modules():
         own = (*module._parameters.values(), *module._buffers.values())
         if any(isinstance(one, UninitializedParameter | UninitializedBuffer) for one in own):
-            what = f"layer {name!r} of {model_name!r}" if name else repr(model_name)
+            what = f"layer {clean_name(name)!r} of {model_name!r}" if clean_name(name) else repr(model_name)
             raise ValueError(
                 f"{what} is lazy and not initialised: a comparison never changes parameters, so run the model on one "
                 "batch first"
@@ -77,9 +63,10 @@ def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) 
             raise TypeError(
                 f"layers of {model_name!r} has {pattern!r}: give names or globs of layers, such as '*.attn'"
             )
-        if pattern in names:
-            _refuse_scripted([pattern], layers, model_name)
-        hits = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
+        wanted = clean_name(pattern)
+        if wanted in names:
+            _refuse_scripted([wanted], layers, model_name)
+        hits = [wanted] if wanted in names else [name for name in names if fnmatchcase(name, wanted)]
         if hits and all(isinstance(layers[name], torch.jit.ScriptModule) for name in hits):
             _refuse_scripted(hits, layers, model_name)
         if not hits:
@@ -96,7 +83,7 @@ def layers_containing(model: nn.Module, substrings: Sequence[str], model_name: s
     """
     if isinstance(substrings, str):
         substrings = [substrings]
-    names = list(named_layers(model))
+    substrings, names = [clean_name(part) for part in substrings], list(named_layers(model))
     for part in substrings:
         if not any(part in name for name in names):
             raise ValueError(f"no layer of {model_name!r} has {part!r} in its name.{did_you_mean(part, names)}")
@@ -112,7 +99,8 @@ def default_layers(model: nn.Module) -> list[str]:
     all modules that can be called are compared.
     """
     candidates = [(name, module) for name, module in _walk(model, "", descend=_calls_children)]
-    chosen = {name for name, module in candidates if _is_layer_by_default(module)}
+    flattened = flattened_modules(model)
+    chosen = {name for name, module in candidates if _is_layer_by_default(module) or id(module) in flattened}
     return _without_aliases(model, chosen or {name for name, module in candidates if not _is_bare_container(module)})
 
 
@@ -145,10 +133,10 @@ def _walk(
     A module that is registered under several names is yielded under each of them. Compiled and data-parallel wrappers
     are replaced by their original modules. The submodules of a module are visited if `descend(module)` is true.
     """
-    for name, child in module._modules.items():
+    for name, child in innermost(module)._modules.items():
         if child is None or (descend is _calls_children and name == "parametrizations"):
             continue
-        original = unwrap(child)
+        original = innermost(child)
         yield prefix + name, original
         if descend(original):
             yield from _walk(original, f"{prefix}{name}.", descend)

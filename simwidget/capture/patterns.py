@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from simwidget.capture.wrappers import clean_name
 from simwidget.text.suggestions import did_you_mean
 
 
@@ -12,7 +13,7 @@ def matches(pattern: str, model: str, layer: str) -> bool:
     The pattern is a name or a glob, as "layer" or "model:layer". In `layer`, the suffix "#k" of a repeated call is
     ignored.
     """
-    layer = layer.partition("#")[0]
+    pattern, layer = clean_name(pattern), layer.partition("#")[0]
     return any(name == pattern or fnmatchcase(name, pattern) for name in (layer, f"{model}:{layer}"))
 
 

@@ -8,8 +8,16 @@ import torch
 from torch import Tensor
 
 from simwidget.data.batch_hash import hash_batch
-from simwidget.data.loader import generators, is_one_shot, is_repeatable
+from simwidget.data.loader import (
+    explain_no_batch,
+    generators,
+    has_one_iterator,
+    is_one_shot,
+    is_repeatable,
+    is_used_up,
+)
 from simwidget.data.loader_state import LoaderState
+from simwidget.data.readers import READERS, InUseError
 from simwidget.restore.randomness import RandomState
 from simwidget.text.printable import describe_type
 
@@ -67,20 +75,31 @@ class BatchSource:
         self.n_done = state.n_batches
 
     def open(self, skipped: Skipped | None = None) -> None:
-        """Start iterating over the loader, or continue after a failure.
+        """Start iterating over the loader, or continue after a failure; `close` ends this.
 
         Raises:
-            RuntimeError: the loader failed, and it can be iterated only once.
-            ValueError: the loader has fewer batches than were completed before, or its first batch is another one
-                although the loader is repeatable.
+            RuntimeError: another running comparison reads the loader's only iterator; or the loader can be iterated
+                only once, and it failed or another comparison has read from it.
+            ValueError: the loader is used up; or it has fewer batches than were completed before, or its first batch is
+                another one although the loader is repeatable.
         """
+        if has_one_iterator(self._loader):
+            continues = self._begin_reading(self._loader)
+        else:
+            continues = self._batches is not None and self._begin_reading(self._batches)
         if self._batches is not None and not self._failed:
-            return
+            if continues:
+                return
+            self._failed = True
+            self._current.clear()
         if self._failed and is_one_shot(self._loader):
+            reason = "after its error" if continues else "after another comparison has read it"
             raise RuntimeError(
-                f"the loader, {describe_type(self._loader)}, cannot be iterated again after its error: pass a "
+                f"the loader, {describe_type(self._loader)}, cannot be iterated again {reason}: pass a "
                 "DataLoader or another iterable that can, or use the result so far"
             )
+        if is_used_up(self._loader):
+            raise ValueError(explain_no_batch(self._loader))
         if self._target is not None:
             self._restore(self._target.initial_random_state)
         elif self._failed and self._start:
@@ -88,21 +107,43 @@ class BatchSource:
         if not self._start:
             self._start = RandomState(self._devices).arrays() | self._generators()
         self._batches = iter(self._loader)
+        if not has_one_iterator(self._loader):
+            self._begin_reading(self._batches)  # a class of the user's may give all the same
         self._failed = True  # until the right place is reached
         self._skip(skipped)
         self._failed = False
 
+    def close(self) -> None:
+        """End reading, for now or for good."""
+        READERS.end(self)
+
+    def _begin_reading(self, iterator: Any) -> bool:
+        """Whether nobody else has read the iterator since this run did."""
+        try:
+            return READERS.begin(self, iterator)
+        except InUseError:
+            which = describe_type(self._loader)
+            if not is_one_shot(self._loader):
+                which += " with one iterator for all"
+            raise RuntimeError(
+                f"the loader, {which}, is being read by another running comparison: each would get a part of the "
+                "batches; pass another DataLoader or a list, or wait for the other comparison"
+            ) from None
+
     def next(self) -> Any:
         """Return the current batch. At the start and after `advance`, read the next batch from the loader first.
 
-        Raises StopIteration after the last batch.
+        Raises StopIteration after the last batch, and ValueError if the loader gives no batch at all.
         """
         assert self._batches is not None
         if not self._current:
             try:
                 self._current.append(next(self._batches))
             except StopIteration:
-                raise
+                if self.n_done:
+                    raise
+                self._failed = True
+                raise ValueError(explain_no_batch(self._loader)) from None
             except BaseException:
                 self._failed = True
                 raise

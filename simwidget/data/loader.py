@@ -1,6 +1,7 @@
 """Checks and properties of the user's loader: whether it can feed all models, and whether it repeats its batches."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import GeneratorType
 from typing import Any
 
 import torch
@@ -79,6 +80,30 @@ def generators(loader: Any) -> list[torch.Generator]:
 def is_one_shot(loader: Iterable) -> bool:
     """Whether a loader can be iterated only once, like a Python generator."""
     return isinstance(loader, Iterator)
+
+
+def has_one_iterator(loader: Iterable) -> bool:
+    """Whether all who iterate over a loader share one iterator: it is one, or keeps one for its persistent workers."""
+    return is_one_shot(loader) or (isinstance(loader, DataLoader) and loader.persistent_workers)
+
+
+def is_used_up(loader: Iterable) -> bool:
+    """Whether a loader is a generator that has ended. Other iterators do not tell."""
+    return isinstance(loader, GeneratorType) and loader.gi_frame is None
+
+
+def explain_no_batch(loader: Any) -> str:
+    """Why a loader gave no batch, and what to pass instead."""
+    what, another = describe_type(loader), "make a new one, or pass a DataLoader or a list"
+    if is_used_up(loader):
+        why = f"this generator is used up, or ended before its first batch: it can be read only once; {another}"
+    elif is_one_shot(loader):
+        why = f"{what} can be read only once, and this one is used up or empty; {another}"
+    elif isinstance(loader, DataLoader) and loader.drop_last and length_of(loader) == 0:
+        why = f"drop_last=True leaves out the only one, which has less than batch_size={loader.batch_size} samples"
+    else:
+        why = f"it is {what} that has none"
+    return f"the loader gave no batch: {why}"
 
 
 def is_repeatable(loader: Any) -> bool:

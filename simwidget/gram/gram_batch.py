@@ -52,13 +52,14 @@ class StackBuffer:
 class GramStack:
     """Collects the Gram matrices of one block of samples in one tensor, so that no copy is needed to stack them.
 
-    The number of Gram matrices is known only after the first block; until then the tensor doubles when it is full.
+    The number of Gram matrices is known only after the first block. Until then the tensor has room for `n_rows` of
+    them, and doubles when it is full.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, n_rows: int = 1) -> None:
         self._device = device
         self._dtype = torch.float32
-        self._n_rows = 1
+        self._n_rows = max(1, n_rows)
         self._buffer: StackBuffer | None = None
 
     def write(self, row: int, x: Tensor, kernel: Kernel) -> None:
@@ -129,12 +130,13 @@ class GramBatch:
         rows: for each key (layer or confounder), the index of its Gram matrix in the stack; entries may be added while
             representations arrive.
         device: where the Gram matrices are stored.
+        n_rows: the number of Gram matrices that is expected; there may be more.
     """
 
-    def __init__(self, options: GramOptions, rows: Mapping[Key, int], device: torch.device) -> None:
+    def __init__(self, options: GramOptions, rows: Mapping[Key, int], device: torch.device, n_rows: int = 1) -> None:
         self._gram_batch = options.gram_batch
         self._rows = rows
-        self._stack = GramStack(device)
+        self._stack = GramStack(device, n_rows)
         self._precision = options.precision
         self._kernel: Kernel = LinearKernel(options.precision)
         self._clear()

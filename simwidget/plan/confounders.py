@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from simwidget.capture.layers import named_layers
 from simwidget.capture.outputs import describe_type
 from simwidget.capture.representation_option import callable_name
+from simwidget.capture.wrappers import clean_name
 from simwidget.data.batch import Batch
 from simwidget.text.suggestions import did_you_mean
 
@@ -129,6 +130,7 @@ def _resolve(entry: Any, models: Mapping[str, nn.Module]) -> Confounder:
     if entry == "labels":
         return Confounder("labels", "labels")
     if isinstance(entry, str):
+        entry = clean_name(entry)
         model, layer = _hooked_layer(entry, models)
         return Confounder(entry, "layer", layer=(model, layer))
     if callable(entry):

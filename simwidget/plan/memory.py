@@ -1,15 +1,17 @@
-"""Estimates of the memory that a run needs beside its models and activations, and advice if memory is too small."""
+"""Estimates of the memory that a run needs beside its models and activations, and the warning if it is too small."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from simwidget.estimate.accumulators import N_GROUPS
 from simwidget.estimate.history import MAX_POINTS, MAX_POINTS_BYTES, MIN_POINTS
+from simwidget.plan.cgroup import bytes_left_in_groups
+
+ROOT = Path("/")
+"""The folder that has `proc` and `sys`."""
 
 SAFE_SHARE = 0.8
 """A run that needs more than this share of the free memory gets a warning."""
@@ -79,22 +81,19 @@ def bytes_free(device: torch.device) -> int | None:
 def _cpu_bytes_free() -> list[int]:
     """Return upper bounds of the free main memory in bytes; the list is empty if none is known.
 
-    The bounds are what the system reports as available and what remains of the container's memory limit.
+    The bounds are what the system reports as available and what remains of the limits of control groups.
     """
     found = []
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = (ROOT / "proc/meminfo").read_text().splitlines()
         found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     except (OSError, ValueError, IndexError):
         names = getattr(os, "sysconf_names", {})
         if "SC_AVPHYS_PAGES" in names:
             found.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    try:
-        limit, used = (Path(f"/sys/fs/cgroup/memory.{name}").read_text().strip() for name in ("max", "current"))
-        if limit != "max":
-            found.append(max(0, int(limit) - int(used)))
-    except (OSError, ValueError):
-        pass
+    left = bytes_left_in_groups(ROOT)
+    if left is not None:
+        found.append(left)
     return found
 
 
@@ -120,20 +119,6 @@ def memory_warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: i
         f"this run of {n_rows} layers and {n} samples a Gram matrix needs about {estimate}; "
         f"{format_bytes(free)} are free: "
         f"{max(parts, key=lambda part: parts[part])}"
-    )
-
-
-def out_of_memory_advice(n: int, options: Mapping[str, Any]) -> str:
-    """Return advice for a forward pass of n samples that ran out of memory.
-
-    The advice depends on the `options` of `compare`, given by name.
-    """
-    unbiased = options.get("unbiased") and options.get("average") == "hsic"
-    halves = f"batches of {n // 2} samples" if n > 1 else "a smaller input"
-    joined = " (gram_batch= joins them again)" if n > 1 else ""
-    automatic = ", auto_batch=True, which halves batches until they fit" if unbiased and n > 1 else ""
-    return (
-        f"{n} samples at once did not fit into memory: give {halves}{joined}{automatic}, or fewer layers with layers="
     )
 
 

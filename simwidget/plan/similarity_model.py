@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from simwidget.capture.caller import Caller
 from simwidget.capture.hooks import Capture
-from simwidget.capture.layers import check_network, default_layers, layers_containing, layers_matching, unwrap
+from simwidget.capture.layers import check_network, default_layers, layers_containing, layers_matching
 from simwidget.capture.outputs import RepresentationError, find_output
+from simwidget.capture.wrappers import innermost, unwrap
 from simwidget.data.nested import tensors_in
 from simwidget.data.parsing import parse_batch
 from simwidget.restore.randomness import preserved_random_state
@@ -69,7 +70,7 @@ class SimilarityModel:
             names = layers_containing(network, self.layers_to_include, name)
         else:
             names = default_layers(network)
-        if not names and next(network.children(), None) is not None:
+        if not names and next(innermost(network).children(), None) is not None:
             raise TypeError(
                 f"all submodules of {name!r} are TorchScript modules, which run without hooks: put the originals in "
                 "their place"
@@ -81,7 +82,7 @@ class SimilarityModel:
     @staticmethod
     def name_of(model: nn.Module) -> str:
         """The default name of a network: its class name."""
-        return type(unwrap(SimilarityModel._require_module(model))).__name__
+        return type(innermost(SimilarityModel._require_module(model))).__name__
 
     @staticmethod
     def _require_module(model: Any) -> nn.Module:

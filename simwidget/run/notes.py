@@ -68,6 +68,10 @@ class Notes:
         """Add a sentence of one's own; only the first for each topic is kept."""
         self._said.setdefault(topic, note)
 
+    def replace(self, topic: str, note: str) -> None:
+        """Add a sentence of one's own, in place of an earlier one for the topic."""
+        self._said[topic] = note
+
     def read(self, reading: Reading, found: Output, call: str, masks: Masks) -> None:
         """Add a note if a layer's output was read in a way that may surprise the user.
 

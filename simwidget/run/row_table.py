@@ -29,6 +29,10 @@ class RowTable:
         self._repeating: set[Key] = set()
         """calls of containers that returned their last child's output unchanged"""
         self._fixed = False
+        self._not_yet_run = {
+            (plan.network_of(model.model_name), name) for model in plan.models for name in model.layer_names
+        }
+        """the chosen layers that have no row yet"""
         self.index: Mapping[Key, int] = MappingProxyType(self._index)
         """key -> index of its row; a live, read-only view"""
         for confounder in plan.confounders:
@@ -46,7 +50,13 @@ class RowTable:
         row = Row(key, kind=kinds.get(call.partition("#")[0], ""), missing=missing)
         self._index[key] = len(self._rows)
         self._rows.append(row)
+        self._not_yet_run.discard(key)
         return row
+
+    @property
+    def n_expected(self) -> int:
+        """The number of rows that there will be at least: those so far, and one for each chosen layer that has none."""
+        return len(self._rows) + len(self._not_yet_run)
 
     # --- during the pass ---------------------------------------------------------------------------------------------
 
@@ -79,7 +89,7 @@ class RowTable:
         for model in self._plan.models:
             position = self._plan.network_of(model.model_name)
             for name in model.layer_names:
-                if (position, name) not in self._index:
+                if (position, name) in self._not_yet_run:
                     self._add((position, name), NEVER_RAN)
 
     def fix(self) -> None:
@@ -151,6 +161,7 @@ class RowTable:
         self._index.clear()
         self._index.update({row.key: place for place, row in enumerate(rows)})
         self._repeating = {self.known(key) for key in facts["repeating"]}
+        self._not_yet_run.clear()
         self._fixed = True
 
     def _row_of(self, given: Any) -> Row:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from simwidget.data.batch_source import BatchSource
 from simwidget.data.loader_state import LoaderState
-from simwidget.plan.memory import out_of_memory_advice
 from simwidget.plan.options import Plan
+from simwidget.plan.out_of_memory import is_out_of_memory, out_of_memory_advice
 from simwidget.restore.interrupts import interrupts_allowed, interrupts_held
 from simwidget.run.checkpoint import Checkpoint
 from simwidget.run.checkpointer import Checkpointer
@@ -64,12 +64,13 @@ class Runner(AbstractContextManager):
             with interrupts_allowed():
                 self._source.open()
         except BaseException:
-            self.single_pass.__exit__()
+            self.__exit__()
             raise
         self._is_under_way = True
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._source.close()
         self.single_pass.__exit__(*exc)
 
     def _claim_checkpoint(self) -> None:
@@ -104,6 +105,10 @@ class Runner(AbstractContextManager):
         try:
             with interrupts_held(), torch.no_grad(), interrupts_allowed():
                 self.single_pass.step(batch)
+        except Exception as error:
+            if is_out_of_memory(error) and self.single_pass.tried:
+                add_place(error, out_of_memory_advice(self.single_pass.tried, self._options_as_given))
+            raise
         finally:
             if self.single_pass.n_batches > self._source.n_done:
                 self._source.advance()
@@ -128,9 +133,7 @@ class Runner(AbstractContextManager):
                 self.save(now=True)
 
     def locate(self, error: BaseException) -> None:
-        """Add to an error the batch in which it was raised and, if memory ran out, what may fit."""
-        if isinstance(error, torch.OutOfMemoryError):
-            add_place(error, out_of_memory_advice(self.single_pass.tried, self._options_as_given))
+        """Add to an error the batch in which it was raised."""
         if self._is_under_way:
             add_place(error, f"in batch {self.single_pass.n_batches} of the loader")
 

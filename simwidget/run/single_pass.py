@@ -1,14 +1,15 @@
 """One pass over the data: from batches to sums of products. `SinglePass.step` is the way of one batch."""
 
 import threading
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from simwidget.capture.wrappers import innermost
 from simwidget.data.batch import Batch
 from simwidget.data.sample_collector import SampleCollector
 from simwidget.data.splitting import take_samples
@@ -18,12 +19,13 @@ from simwidget.files.fields import MalformedError, get_int
 from simwidget.gram.gram_batch import GramBatch, Grams
 from simwidget.inspection.inspector import Inspector
 from simwidget.inspection.latest_block import LatestBlock
-from simwidget.plan.memory import bytes_free, estimate_memory, memory_warning
 from simwidget.plan.options import Plan
+from simwidget.plan.out_of_memory import is_out_of_memory
 from simwidget.restore.interrupts import interrupts_held
 from simwidget.run.block_numbers import BlockNumbers
 from simwidget.run.first_block import FirstBlock
 from simwidget.run.forward_passes import ForwardPasses
+from simwidget.run.memory_check import MemoryCheck
 from simwidget.run.notes import Notes
 from simwidget.run.receiver import Receiver, Representation
 from simwidget.run.row_table import RowTable
@@ -46,7 +48,7 @@ class SinglePass(AbstractContextManager):
         self._state_device = torch.device("cpu") if plan.device.type == "mps" else plan.device
         self._totals = Totals(tuple(dict.fromkeys(measure.rows for measure in plan.measures)))
         self._rows = RowTable(plan)
-        self._grams = GramBatch(plan.grams, self._rows.index, self._state_device)
+        self._grams = GramBatch(plan.grams, self._rows.index, self._state_device, self._rows.n_expected)
         self._pending: Grams | None = None
         """the Gram matrices of a complete block that is not in the sums yet"""
         self._taken = 0
@@ -60,14 +62,13 @@ class SinglePass(AbstractContextManager):
         self._lock = threading.Lock()
         self.inspector = Inspector(self._rows.index, self._lock)
         self._forwards = ForwardPasses(plan, self._notes)
-        self._waiting = 0
+        note = partial(self._notes.replace, "memory")
+        self._memory = MemoryCheck(self._rows, self._totals, plan.grams.gram_batch, self._state_device, note)
         self.n_batches = 0
         self._first: BlockNumbers | None = None
         """numbers of the first block in the sums"""
         self.n_grams = 0
         self.n_samples = 0
-        self.warned: tuple[str, ...] = ()
-        """notes that were already shown as warnings during the run"""
 
     # --- the way of a batch ------------------------------------------------------------------------------------------
 
@@ -99,8 +100,9 @@ class SinglePass(AbstractContextManager):
                 parts = self._forwards.split(part, self.n_batches)
             try:
                 self._forward(*parts)
-            except torch.OutOfMemoryError:
-                if not self._plan.auto_batch or n < 2 * self._totals.min_samples:
+            except Exception as error:
+                cannot_halve = not self._plan.auto_batch or n < 2 * self._totals.min_samples
+                if cannot_halve or not is_out_of_memory(error):
                     raise
                 self._at_once = (n + 1) // 2
                 self._notes.say("parts", f"batches of {n} samples did not fit into memory: smaller parts ran instead")
@@ -122,7 +124,7 @@ class SinglePass(AbstractContextManager):
         self.tried = batch.n
         self._samples.open(batch)
         try:
-            receiver = Receiver(self._grams.open, self._take, self._rows.add_missing)
+            receiver = Receiver(self._open, self._take, self._rows.add_missing)
             which = self._forwards.run(batch, batches, self.n_batches, receiver)
         except BaseException:
             self._grams.abandon()
@@ -148,6 +150,11 @@ class SinglePass(AbstractContextManager):
         return self.n_samples + self._grams.n_samples + (0 if self._pending is None else self._pending.n)
 
     @property
+    def warned(self) -> tuple[str, ...]:
+        """Notes that were already shown as warnings during the run."""
+        return self._memory.warned
+
+    @property
     def _n_begun(self) -> int:
         """Batches that have passed through the networks, wholly or in part."""
         return self.n_batches + (self._taken > 0)
@@ -164,44 +171,30 @@ class SinglePass(AbstractContextManager):
             if device.type == "cuda":
                 torch.cuda.empty_cache()
 
+    def _open(self, n: int) -> None:
+        self._grams.open(n)
+        if not self._totals:
+            self._memory.begin(n)
+
     def _take(self, one: Representation) -> None:
         if not self._rows.add_representation(one.key, one.x, one.repeats_child):
             with self._lock:
                 self._notes.late(one.key, self.n_batches)
             return
-        if not self._totals and one.original is None:
-            self._waiting += one.x.numel() * one.x.element_size()
+        if not self._totals:
+            self._memory.add(one.x, is_new=one.original is None)
         self._grams.put(one.key, one.x, one.original, one.kernel)
 
     def _fix_rows(self) -> None:
         """After the first forward passes: complete the table of rows and make the sums."""
         self._rows.add_never_run()
-        self._check_memory()
+        self._memory.check()
         for who, name in self._forwards.written().items():
             note = f"the forward pass of {who!r} writes into its own parameter {name!r}, and that is not undone"
             self._notes.say(f"written {who}", note)
         with self._lock:
             self._rows.fix()
             self._totals.allocate(len(self._rows), self._state_device)
-
-    def _check_memory(self) -> None:
-        """Warn before the sums are made where they, and the representations kept for joining, may not fit in memory."""
-        here = max(1, self._grams.n_samples + self._grams.incoming)
-        n = max(here, self._plan.grams.gram_batch)
-        wide = self._totals.uses_float64 or any(row.dtype == "float64" for row in self._rows)
-        need = estimate_memory(
-            len(self._rows),
-            n,
-            n_row_maps=len(self._totals.row_maps),
-            pending_bytes=int(self._waiting * (n - here) / here),
-            joins_batches=here < self._plan.grams.gram_batch,
-            itemsize=8 if wide else 4,
-        )
-        problem = memory_warning(need, bytes_free(self._state_device), len(self._rows), n)
-        if problem is not None:
-            self._notes.say("memory", problem)
-            self.warned = (problem,)
-            warnings.warn(problem, stacklevel=2)
 
     def _accumulate(self) -> None:
         """Add the pending block to the sums, or count it as skipped if it has too few samples."""
@@ -304,7 +297,7 @@ class SinglePass(AbstractContextManager):
             rows = self._rows.rows_of(model)
             turned = {row.key[1]: dims[row.key] for row in rows if dims.get(row.key)}
             facts["models"][model.model_name] = {
-                "class": type(network.module).__name__,
+                "class": type(innermost(network.module)).__name__,
                 "device": str(network.device),
                 "dtype": ", ".join(sorted({row.dtype for row in rows if row.dtype})),
                 **self._rows.left_out(model),

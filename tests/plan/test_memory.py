@@ -1,5 +1,7 @@
 """The estimate of the memory of a run: how it grows, how close it is to that of the real tensors, and its warning."""
 
+import re
+import warnings
 import weakref
 
 import pytest
@@ -11,8 +13,9 @@ from torch.utils._pytree import tree_leaves
 import simwidget as sw
 from simwidget.estimate.accumulators import GramAccumulator
 from simwidget.estimate.history import History
+from simwidget.gram.gram_batch import GramBatch, StackBuffer
 from simwidget.plan.memory import SAFE_SHARE, MemoryEstimate, bytes_free, estimate_memory, format_bytes, memory_warning
-from simwidget.run import single_pass as single_pass
+from simwidget.run import memory_check
 
 
 def test_how_it_grows():
@@ -149,27 +152,99 @@ def test_what_is_free():
 WARNED = r"^this run of 4 layers and 64 samples a Gram matrix needs about "
 
 
-def warning_of_a_run(monkeypatch, n, dtype=torch.float32, free=1):
+def warning_of_a_run(monkeypatch, n, free, dtype=torch.float32):
     """The warning of a run of three layers and a confounder, which is also a note of its result; None without one."""
-    monkeypatch.setattr(single_pass, "bytes_free", lambda device: free)
+    monkeypatch.setattr(memory_check, "bytes_free", lambda device: free)
     net = nn.Sequential(nn.Linear(6, 600), nn.Linear(600, 900), nn.Linear(900, 3)).to(dtype)
     comparison = sw.compare({"net": net}, [torch.randn(n, 6, dtype=dtype) for _ in range(64 // n)], device="cpu")
-    if free > 1:
-        return comparison.run(progress=False).notes
-    with pytest.warns(UserWarning, match=WARNED) as caught:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         result = comparison.run(progress=False)
-    (text,) = {str(one.message) for one in caught}
-    assert result.notes == (text,)
-    return text
+    texts = [str(one.message) for one in caught]
+    assert list(result.notes) == texts  # each is said once
+    return texts[0] if texts else None
+
+
+def estimate_of_a_run(n, dtype=torch.float32):
+    waiting = (64 - n) * (6 + 600 + 900 + 3) * dtype.itemsize
+    return estimate_memory(4, 64, pending_bytes=waiting, joins_batches=n < 64, itemsize=dtype.itemsize)
 
 
 @pytest.mark.parametrize("n", [16, 32, 64])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_a_run_that_hardly_fits_says_so(monkeypatch, n, dtype):
-    waiting = (64 - n) * (6 + 600 + 900 + 3) * dtype.itemsize
-    estimate = estimate_memory(4, 64, pending_bytes=waiting, joins_batches=n < 64, itemsize=dtype.itemsize)
-    assert warning_of_a_run(monkeypatch, n, dtype) == memory_warning(estimate, 1, 4, 64)
+    estimate = estimate_of_a_run(n, dtype)
+    free = round(estimate.total / SAFE_SHARE) - 1
+    assert re.match(WARNED, memory_warning(estimate, free, 4, 64))
+    assert warning_of_a_run(monkeypatch, n, free, dtype) == memory_warning(estimate, free, 4, 64)
 
 
 def test_a_run_that_fits_says_nothing(monkeypatch):
-    assert warning_of_a_run(monkeypatch, 64, free=10**9) == ()
+    assert warning_of_a_run(monkeypatch, 32, round(estimate_of_a_run(32).total / SAFE_SHARE)) is None
+
+
+def events_of_a_run(monkeypatch, net, batches, free, **options):
+    """In order: the texts of warnings, each stack of Gram matrices (rows, n, n), each representation that is put."""
+    events = []
+    allocate, put, warn = StackBuffer.allocate, GramBatch.put, warnings.warn
+    monkeypatch.setattr(memory_check, "bytes_free", lambda device: free)
+
+    def allocated(n_rows, n, dtype, device):
+        events.append((n_rows, n, n))
+        return allocate(n_rows, n, dtype, device)
+
+    def kept(self, key, x, *others):
+        events.append(key[1])
+        put(self, key, x, *others)
+
+    def warned(text, *others, **more):
+        events.append(str(text).partition(" needs ")[0])
+        warn(text, *others, **more)
+
+    monkeypatch.setattr(StackBuffer, "allocate", staticmethod(allocated))
+    monkeypatch.setattr(GramBatch, "put", kept)
+    monkeypatch.setattr(warnings, "warn", warned)
+    comparison = sw.compare({"net": net}, batches, device="cpu", measures="cka", **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        comparison.run(progress=False)
+    return events, comparison.result.notes
+
+
+def test_the_warning_comes_before_the_first_gram_matrix(monkeypatch):
+    """The stack is made once, for all layers that are chosen."""
+    net = nn.Sequential(*[nn.Linear(2, 2) for _ in range(5)])
+    events, _ = events_of_a_run(monkeypatch, net, [torch.randn(64, 2)], free=1000)
+    assert events == ["this run of 5 layers and 64 samples a Gram matrix", "0", (5, 64, 64), "1", "2", "3", "4"]
+
+
+def test_the_warning_comes_before_what_does_not_fit_is_kept(monkeypatch):
+    """The first two of three wide representations may be joined, the third may not."""
+    estimate = estimate_memory(3, 64, pending_bytes=3 * 48 * 2**16 * 4, joins_batches=True)
+    events, notes = events_of_a_run(
+        monkeypatch, Fan(3, 2**16), [torch.randn(16, 1)] * 4, free=estimate.total, layers=["parts.*"]
+    )
+    warning = "this run of 3 layers and 64 samples a Gram matrix"
+    assert events[:4] == ["parts.0", "parts.1", warning, "parts.2"]
+    assert events.count(warning) == 1
+    assert events[-4:] == ["parts.0", (3, 64, 64), "parts.1", "parts.2"]
+    assert notes[0] == memory_warning(estimate, estimate.total, 3, 64)
+
+
+def test_a_run_that_needs_much_more_than_was_said_says_so_again(monkeypatch):
+    """Layers that run many times have a row for each: at first only one of each is known."""
+
+    class Repeats(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.part = nn.Linear(2, 2)
+
+        def forward(self, x):
+            for _ in range(8):
+                x = self.part(x)
+
+    events, notes = events_of_a_run(monkeypatch, Repeats(), [torch.randn(64, 2)], free=1000)
+    warned = [one for one in events if "samples a Gram matrix" in str(one)]
+    assert warned == [f"this run of {n} layers and 64 samples a Gram matrix" for n in (1, 8)]
+    assert events[0] == warned[0]
+    assert [note.partition(" needs ")[0] for note in notes] == warned[1:]

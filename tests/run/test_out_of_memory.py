@@ -1,11 +1,17 @@
 """A forward pass that does not fit into memory: what is said, and batches that are halved until they fit."""
 
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import simwidget as sw
+from simwidget.plan.out_of_memory import is_out_of_memory
 
 
 class Trouble(Exception):  # noqa: N818
@@ -123,3 +129,72 @@ def test_a_failure_between_two_parts_does_not_count_the_first_twice():
 def test_auto_batch_needs_estimates_that_do_not_depend_on_it(options):
     with pytest.raises(ValueError, match="auto_batch=True splits batches"):
         sw.compare({"a": Hungry(0)}, [], auto_batch=True, **options)
+
+
+TEXTS = [
+    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
+    "4503599627370496 bytes. Error code 12 (Cannot allocate memory)",
+    "[enforce fail at alloc_cpu.cpp:117] data. DefaultCPUAllocator: not enough memory: you tried to allocate 31850496 "
+    "bytes.",
+    "std::bad_alloc",
+    "MPS backend out of memory (MPS allocated: 5.56 GB, other allocations: 1.10 GB, max allowed: 6.80 GB). Tried to "
+    "allocate 768.00 MB on private pool.",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_torch_says_when_memory_runs_out(text):
+    assert is_out_of_memory(RuntimeError(text))
+    assert not is_out_of_memory(ValueError(text))
+
+
+def test_other_errors_are_not_out_of_memory():
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied (64x6 and 8x4)"))
+    assert not is_out_of_memory(RuntimeError("[enforce fail at inline_container.cc:603] . unexpected pos"))
+
+
+def test_more_than_any_machine_has_is_out_of_memory():
+    for takes in (lambda: torch.empty(2**50), lambda: np.empty(2**50), lambda: bytearray(2**60)):
+        with pytest.raises((RuntimeError, MemoryError)) as caught:
+            takes()
+        assert is_out_of_memory(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a process to its limit")
+@pytest.mark.parametrize("takes", ["tensor", "bytes"])
+def test_memory_that_runs_out_on_a_cpu(takes):
+    """A batch of 64 does not fit, one of 16 does: the words and auto_batch are those of a GPU."""
+    path = os.pathsep.join(sys.path)
+    code = f"import limited_memory; limited_memory.main({takes!r})"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    fails, halves = found["fails"], found["halves"]
+    assert fails["state"] == "failed"
+    assert fails["error"].startswith("RuntimeError: [enforce fail" if takes == "tensor" else "MemoryError: ")
+    assert "after layer 'first'; 64 samples at once did not fit into memory: give batches of 32" in fails["error"]
+    assert fails["numbers"] == found["small"]["numbers"]
+    assert fails["n_samples"] == 16
+    assert halves["state"] == "finished"
+    assert "batches of 64 samples did not fit into memory: smaller parts ran instead" in halves["notes"]
+    for measure, numbers in halves["numbers"].items():
+        np.testing.assert_allclose(numbers, found["large"]["numbers"][measure], atol=1e-6)
+
+
+def test_a_loader_that_runs_out_of_memory_is_no_forward_pass():
+    """Halves of a batch that the loader cannot make do not help."""
+
+    def loader():
+        yield torch.randn(64, 6)
+        raise MemoryError("the loader's")
+
+    comparison = sw.compare({"a": Hungry(64)}, loader(), device="cpu")
+    with pytest.raises(MemoryError):
+        comparison.run(False)
+    assert comparison.progress.error == "MemoryError: the loader's [in batch 1 of the loader]"

@@ -1,0 +1,36 @@
+"""Which errors mean that memory ran out, and what to do about it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+OUT_OF_MEMORY_TEXTS = (
+    "DefaultCPUAllocator: can't allocate memory",  # Linux, macOS
+    "DefaultCPUAllocator: not enough memory",  # Windows
+    "std::bad_alloc",  # an allocation by an operation itself, such as for sparse tensors
+    "MPS backend out of memory",
+)
+"""What a RuntimeError of torch says when memory runs out: only CUDA has a class of its own for it."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, on any device.
+
+    >>> is_out_of_memory(torch.OutOfMemoryError()), is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError())
+    (True, True, False)
+    """
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
+
+
+def out_of_memory_advice(n: int, options: Mapping[str, Any]) -> str:
+    """What to do when a forward pass of n samples ran out of memory, given the options of `compare`."""
+    unbiased = options.get("unbiased") and options.get("average") == "hsic"
+    halves = f"batches of {n // 2} samples" if n > 1 else "a smaller input"
+    joined = " (gram_batch= joins them again)" if n > 1 else ""
+    automatic = ", auto_batch=True, which halves batches until they fit" if unbiased and n > 1 else ""
+    return (
+        f"{n} samples at once did not fit into memory: give {halves}{joined}{automatic}, or fewer layers with layers="
+    )
