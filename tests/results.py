@@ -23,7 +23,8 @@ def made(layers_x, layers_y, models=("x", "y"), noise=0.01, missing=(), kinds=()
                     if y == 0:
                         part[:, rows] = np.nan
             cells[measure, x, y] = Cells(values, stderr, np.zeros(values.shape, bool))
-    info = {name: MeasureInfo(title, kind, 15.0) for name, (title, kind) in MEASURES.items()}
+    reasons = {models[0]: dict.fromkeys(missing, "never ran")} if missing else {}
+    info = {name: MeasureInfo(title, kind, 15.0, reasons) for name, (title, kind) in MEASURES.items()}
     return SimilarityResult(models, ("cka", "dcka"), 1024, 16, True, (), {}, layers, info, cells, kinds)
 
 

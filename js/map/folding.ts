@@ -1,5 +1,6 @@
 /** The two sides of the map, and the commands that open and fold their blocks. */
 
+import { entryOf, withEntry } from "../state/records";
 import type { Store } from "../state/store";
 import type { Handle } from "./scene";
 import { openedFor, type Side, Sides, toggleBlock } from "./side";
@@ -27,7 +28,7 @@ export class Folding {
     const [row, column] = store.get("view");
     const axes = store.get("axes");
     const side = (axis: (typeof axes)[number] | undefined, name: "open_x" | "open_y") =>
-      this.#sides.side(axis, axis && store.get(name)[axis.model], this.#settings.filter);
+      this.#sides.side(axis, axis && entryOf(store.get(name), axis.model), this.#settings.filter);
     return [side(axes[row], "open_x"), side(axes[column], "open_y")];
   }
 
@@ -59,9 +60,6 @@ export class Folding {
 
   #open(k: number, { model }: Side, blocks: string[] | undefined): void {
     const name = k === 0 ? "open_x" : "open_y";
-    const all = { ...this.#store.get(name) };
-    if (blocks) all[model] = blocks;
-    else delete all[model];
-    this.#store.set(name, all);
+    this.#store.set(name, withEntry(this.#store.get(name), model, blocks));
   }
 }

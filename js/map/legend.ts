@@ -5,6 +5,7 @@
 import { html, svg } from "../parts/dom";
 import { Segments } from "../parts/segments";
 import type { Palette, Scale } from "../state/model";
+import { withEntry } from "../state/records";
 import { type Colouring, type ColourSource, gradient, histogram, rangeOf } from "./palette";
 import type { Scene } from "./scene";
 
@@ -39,9 +40,8 @@ export class Legend {
     map.style.width = `${WIDTH}px`;
     this.#modes = new Segments("Colour scale", (mode) => {
       const scale = settings.scale();
-      const limits = { ...scale.limits };
       const range = this.#shown && rangeOf(this.#shown, this.#source);
-      if (mode === "range" && range) limits[this.#source.name] = range;
+      const limits = mode === "range" && range ? withEntry(scale.limits, this.#source.name, range) : scale.limits;
       settings.choose({ ...scale, mode: mode as Scale["mode"], limits });
     });
     this.#palette.append(...PALETTES.map((name) => new Option(name, name)));

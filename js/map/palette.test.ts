@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { withEntry } from "../state/records";
 import { colouringOf, histogram, rangeOf, stepsOf } from "./palette";
 
 const cka = { name: "cka", kind: "similarity" as const };
@@ -30,6 +31,15 @@ it("is light where differences are zero, and as dark at both ends", () => {
   expect(lightness(-1)).toBeLessThan(250);
   expect(at(both, 1)![0]).toBeGreaterThan(at(both, 1)![2]);
   expect(rangeOf(Float32Array.from([-0.5, NaN, 0.25]), difference)).toEqual([-0.5, 0.5]);
+});
+
+it("has no frozen range for a measure that only has an object's name", () => {
+  for (const name of ["__proto__", "constructor", "toString"]) {
+    const measure = { name, kind: "similarity" as const };
+    expect(colouringOf(measure, { ...scale, mode: "range" }).limits).toEqual([0, 1]);
+    const limits = withEntry<[number, number]>({}, name, [0.2, 0.4]);
+    expect(colouringOf(measure, { ...scale, mode: "range", limits }).limits).toEqual([0.2, 0.4]);
+  }
 });
 
 it("freezes a range, and says so", () => {

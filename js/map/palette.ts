@@ -7,6 +7,7 @@ import { rgb } from "d3-color";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { interpolateCividis, interpolateMagma, interpolateRdBu, interpolateViridis } from "d3-scale-chromatic";
 import type { MeasureInfo, Palette, Scale } from "../state/model";
+import { entryOf } from "../state/records";
 
 export const STEPS = 256;
 /** The least distance 1 - s on the scale log(1 - s): all similarities s over 0.999 have the same colour. */
@@ -49,7 +50,7 @@ export function colouringOf(about: ColourSource, scale: Scale): Colouring {
     const step = (value: number) => (Number.isNaN(value) ? -1 : Math.round(place(Math.max(1 - value, MIN_DISTANCE))));
     return { colours: table, step, ticks, note: "colours by log(1 − s)", limits: [0, 1] };
   }
-  const frozen = scale.mode === "range" ? scale.limits[about.name] : undefined;
+  const frozen = scale.mode === "range" ? entryOf(scale.limits, about.name) : undefined;
   const [low, high] = frozen ?? (errors ? [0, 5 * (about.threshold || 0.02)] : diverging ? [-1, 1] : [0, 1]);
   const place = scaleLinear()
     .domain([low, high])

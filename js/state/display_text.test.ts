@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import type { RunInfo } from "./model";
-import { clock, notesOf, numberTexts, paceText, runText, valueText } from "./display_text";
+import { clock, notesOf, numberTexts, paceText, runText, valueText, whyMissing } from "./display_text";
+import { withEntry } from "./records";
 
 it("lets the digits follow the error", () => {
   expect(numberTexts(0.87654321, 0.012)).toEqual(["0.877", "± 0.012"]);
@@ -23,6 +24,18 @@ it("says why a cell is missing", () => {
   };
   expect(valueText(cells, 0, 0)).toBe("CKA 0.500 ± 0.010");
   expect(valueText(cells, 1, 0)).toBe("CKA missing: unused: never ran");
+});
+
+it("says of models and layers of any name why a cell is missing", () => {
+  const about = { name: "cka", title: "CKA", kind: "similarity" as const };
+  const names = ["__proto__", "constructor", "toString"];
+  for (const name of names) {
+    const pair = { model_x: name, layer_x: name, model_y: name, layer_y: "two" };
+    expect(whyMissing({ ...about, reasons: {} }, pair)).toBe("not computed");
+    expect(whyMissing({ ...about, reasons: withEntry({}, name, {}) }, pair)).toBe("not computed");
+    const reasons = withEntry({}, name, withEntry({}, name, "never ran"));
+    expect(whyMissing({ ...about, reasons }, pair)).toBe(`${name}: never ran`);
+  }
 });
 
 it("says where the run is", () => {

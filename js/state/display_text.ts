@@ -1,6 +1,7 @@
 /** Texts about numbers, cells and the run, as the page shows them. */
 
 import type { MeasureInfo, RunInfo, Selection } from "./model";
+import { entryOf } from "./records";
 import type { Cells } from "./snapshot";
 
 /** A value and its standard error, with as many digits as the error leaves meaningful. */
@@ -27,7 +28,7 @@ export function layerText(model: string, layer: string): string {
 
 /** Why the cell of a pair has no number. */
 export function whyMissing(about: MeasureInfo, pair: Selection): string {
-  const of = (model: string, layer: string) => about.reasons[model]?.[layer];
+  const of = (model: string, layer: string) => entryOf(entryOf(about.reasons, model) ?? {}, layer);
   const [x, y] = [of(pair.model_x, pair.layer_x), of(pair.model_y, pair.layer_y)];
   if (x === undefined && y === undefined) return "not computed";
   return x !== undefined ? `${pair.layer_x}: ${x}` : `${pair.layer_y}: ${y}`;

@@ -286,7 +286,9 @@ class Comparison:
             return
         from simwidget.widget import SimilarityHeatmap
 
-        SimilarityHeatmap(self)._ipython_display_()
+        heatmap = SimilarityHeatmap(self)
+        heatmap.close_with_its_cell()
+        heatmap._ipython_display_()
         if self.state == "ready":
             self.start()
 

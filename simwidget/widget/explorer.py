@@ -7,6 +7,7 @@ import ipywidgets
 
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.widget.heatmap import SimilarityHeatmap
+from simwidget.widget.shown_cells import ShownCells
 
 if TYPE_CHECKING:
     from simwidget.run.comparison import Comparison
@@ -53,6 +54,7 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
         main = ipywidgets.VBox([search, self.heatmap], layout=flex)
         self._parts = (self.layer_x, self.layer_y, search, main, self.beside)
         super().__init__([main, self.beside], layout=ipywidgets.Layout(flex_flow="row wrap", width="100%"))
+        self._cells = ShownCells(self.heatmap._lock, self._on_page)
         self._offer()
         self.heatmap.observe(self._offer, ["axes", "view"])
         self.heatmap.observe(self._show_selection, "selection")
@@ -86,14 +88,20 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
     def close(self) -> None:
         """Remove the explorer and all widgets inside it from every page. A run goes on."""
         if hasattr(self, "heatmap"):
+            self._cells.close()
             self.heatmap.close()
             # ipywidgets keeps open widgets alive, and the text boxes refer to this explorer, which observes them
             for part in self._parts:
                 part.close()
         super().close()
 
+    def _on_page(self) -> list[ipywidgets.DOMWidget]:
+        """The explorer and the widgets that are on the page only inside it, containers first."""
+        return [self, *reversed(self._parts), *([] if self.heatmap._cells.any else [self.heatmap])]
+
     def _ipython_display_(self, **options: Any) -> None:
         from IPython.display import display
 
+        self._cells.add()
         display(self._repr_mimebundle_(**options), raw=True)  # type: ignore[no-untyped-call]
         self.heatmap.show_still_output()

@@ -23,6 +23,7 @@ from simwidget.widget.exports import FORMATS, Appearance, fetch, file_of
 from simwidget.widget.front_end import built
 from simwidget.widget.protocol import Selection
 from simwidget.widget.publisher import Publisher
+from simwidget.widget.shown_cells import ShownCells
 from simwidget.widget.sources import Source, StaticSource, run_command, source_of
 from simwidget.widget.still_output import StillOutput
 
@@ -47,7 +48,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     Raises:
         TypeError: `shown` is neither a `Comparison` nor a `SimilarityResult`.
         ValueError: the measure or view is unknown, or `frames_per_second` is not positive. Setting a trait to an
-            unknown measure, view, layer or scale raises this error, too.
+            unknown measure, view, layer, block or scale raises this error, too; it is also a `traitlets.TraitError`.
 
     >>> import simwidget as sw
     >>> models, loader, _ = sw.demo.load()
@@ -112,6 +113,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         result.matrix(measure, view)  # an unknown measure or view fails here
         self._publisher = Publisher(self, self._source, frames_per_second)  # type: ignore[arg-type]
         self._still = StillOutput(self._publisher.run_id, self._publisher.settle)
+        self._cells = ShownCells(self._lock, lambda: [self])
         self._known = ([one["name"] for one in measures_of(result)], len(result.models))
         pair = result.positions(view)
         snapshot, meta = encode_snapshot(result, self._publisher.run_id, 0, pair)
@@ -154,7 +156,11 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         return self._source.snapshot()
 
     def show(self, result: SimilarityResult) -> None:
-        """Show another result in every view of this widget. Raises TypeError for a widget that shows a comparison."""
+        """Show another result in every view of this widget. Raises TypeError for a widget that shows a comparison.
+
+        Selected and pinned pairs, unfolded blocks and limits of the scale that the other result does not have are
+        dropped.
+        """
         if not isinstance(self._source, StaticSource):
             raise TypeError("this heatmap shows a comparison, which updates it; make another one for a result")
         names = [one["name"] for one in measures_of(result)]
@@ -166,10 +172,13 @@ class SimilarityHeatmap(anywidget.AnyWidget):
             pairs = {result.positions(view) for view in result.views()}
             if self.view not in pairs and self.view[::-1] not in pairs:
                 state["view"] = result.positions(next(result.views()))
+            axes = axes_of(result)
+            state |= trait_checks.remaining(self, axes, names)
             self._source.replace(result)
-            if state or axes_of(result) != self.axes or not self._publisher.running:
+            if state or axes != self.axes or not self._publisher.running:
                 snapshot, meta = encode_snapshot(result, self.run_id, self._publisher.seq, self.view)
-                self.write(axes=axes_of(result), snapshot=snapshot, snapshot_meta=meta, **state)
+                # what remains is valid with the axes before and after
+                self.write(**state, axes=axes, snapshot=snapshot, snapshot_meta=meta)
 
     def select(self, layer_x: str | None, layer_y: str | None = None) -> None:
         """Select a pair of layers, or clear the selection if one of the arguments is None.
@@ -212,6 +221,7 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         if hasattr(self, "_publisher"):
             self._publisher.close()
             self._still.close()
+            self._cells.close()
             source = self._shown()
             if source is not None and not isinstance(source, StaticSource):
                 self._shown = weakref.ref(source)
@@ -221,9 +231,14 @@ class SimilarityHeatmap(anywidget.AnyWidget):
         """Show two outputs: the live view, and a static one for notebooks without a kernel."""
         from IPython.display import display
 
+        self._cells.add()
         data, metadata = self._repr_mimebundle_(**options)  # type: ignore[misc]
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         self.show_still_output()
+
+    def close_with_its_cell(self) -> None:
+        """Close the widget when the cell that displays it is run again. For a widget that nobody else has."""
+        self._cells.when_gone = self.close
 
     def show_still_output(self) -> None:
         """Add the static output to the running cell, and start sending to the pages.
@@ -254,8 +269,22 @@ class SimilarityHeatmap(anywidget.AnyWidget):
             super().send_state(key)
 
     def set_state(self, sync_data: Any) -> None:
+        """Take the values that a page has set. A value that it may not set is refused, and the true one sent back."""
         with self._lock:
-            super().set_state(sync_data)
+            known = {name: value for name, value in sync_data.items() if name in self.keys}
+            refused = [name for name, value in known.items() if not self._accepts(name, value)]
+            # pages wait for the echo of what they set: theirs has the true value, and so no page shows another one
+            super().set_state(known | self.get_state(refused))
+            if refused:
+                self.send_state(refused)
+
+    def _accepts(self, name: str, value: Any) -> bool:
+        """Whether a page may set this trait, and to this value."""
+        try:
+            self.traits()[name]._validate(self, value)
+        except traitlets.TraitError:
+            return False
+        return name in trait_checks.FROM_PAGES
 
     def open(self) -> None:
         """Open the comm, Jupyter's message channel to the pages, such that messages are handled while a cell runs."""
@@ -314,9 +343,13 @@ class SimilarityHeatmap(anywidget.AnyWidget):
     def _check_pinned(self, proposal: Any) -> list[Selection]:
         return trait_checks.check_pinned(proposal["value"], self.axes)
 
+    @traitlets.validate("open_x", "open_y")
+    def _check_open(self, proposal: Any) -> dict[str, list[str]]:
+        return trait_checks.check_open(proposal["trait"].name, proposal["value"], self.axes)
+
     @traitlets.validate("scale")
     def _check_scale(self, proposal: Any) -> dict[str, Any]:
-        return trait_checks.check_scale(proposal["value"])
+        return trait_checks.check_scale(proposal["value"], self._known[0])
 
     @traitlets.validate("threshold")
     def _check_threshold(self, proposal: Any) -> float:

@@ -1,11 +1,15 @@
-"""Checks of the values that are assigned to the traits of a heatmap.
+"""Checks of the values that are assigned to the traits of a heatmap, by Python code or by a browser page.
 
-Each function returns the value to store, or raises ValueError.
+Each function returns the value to store, or raises `TraitValueError`, whatever it is given.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import traitlets
+
+from simwidget.result.layer_tree import paths_of
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.text.suggestions import did_you_mean
 from simwidget.widget.protocol import Axis, Selection
@@ -13,16 +17,22 @@ from simwidget.widget.protocol import Axis, Selection
 SCALES = ("unit", "range", "log")
 PALETTES = ("magma", "viridis", "cividis")
 MAX_PINNED = 4
+FROM_PAGES = ("measure", "view", "shows", "selection", "pinned", "open_x", "open_y", "scale", "threshold")
+"""Names of all traits that a browser page may set."""
+
+
+class TraitValueError(traitlets.TraitError, ValueError):
+    """A trait cannot have this value. traitlets undoes the assignment only after a TraitError."""
 
 
 def check_measure(measure: str, known: Sequence[str]) -> str:
     if measure not in known:
-        raise ValueError(f"this heatmap has no measure {measure!r}.{did_you_mean(measure, known)}")
+        raise TraitValueError(f"this heatmap has no measure {measure!r}.{did_you_mean(measure, known)}")
     return measure
 
 
 def check_view(view: tuple[int, int], n_models: int, result: SimilarityResult | None) -> tuple[int, int]:
-    """Return the positions of two models if they are valid; otherwise raise ValueError.
+    """Return the positions of two models if they are valid; otherwise raise TraitValueError.
 
     Args:
         view: the positions of the two models, from 0 to `n_models` - 1.
@@ -30,15 +40,18 @@ def check_view(view: tuple[int, int], n_models: int, result: SimilarityResult | 
         result: a result that must have numbers for this pair of models; None to check the positions only.
     """
     if not all(0 <= position < n_models for position in view):
-        raise ValueError(f"view={view}: give the positions of two of the {n_models} models, from 0 on")
+        raise TraitValueError(f"view={view}: give the positions of two of the {n_models} models, from 0 on")
     if result is not None:
         x, y = (result.models[position] for position in view)
-        result.matrix(None, (x, y))
+        try:
+            result.matrix(None, (x, y))
+        except ValueError as error:
+            raise TraitValueError(str(error)) from None
     return view
 
 
 def check_pair(trait: str, pair: Mapping[str, Any], axes: Sequence[Axis]) -> Selection:
-    """Return a pair of layers if its models and layers exist; otherwise raise ValueError.
+    """Return a pair of layers if its models and layers exist; otherwise raise TraitValueError.
 
     Args:
         trait: the name of the trait, for the error message.
@@ -48,39 +61,123 @@ def check_pair(trait: str, pair: Mapping[str, Any], axes: Sequence[Axis]) -> Sel
     layers = {axis["model"]: axis["layers"] for axis in axes}
     for side in "xy":
         model, layer = pair.get(f"model_{side}"), pair.get(f"layer_{side}")
-        if model not in layers:
-            raise ValueError(f"{trait}: there is no model {model!r}.{did_you_mean(str(model), tuple(layers))}")
+        if not isinstance(model, str) or model not in layers:
+            raise TraitValueError(f"{trait}: there is no model {model!r}.{did_you_mean(str(model), tuple(layers))}")
         if layer not in layers[model]:
-            raise ValueError(f"{trait}: {model!r} has no layer {layer!r}.{did_you_mean(str(layer), layers[model])}")
+            raise TraitValueError(
+                f"{trait}: {model!r} has no layer {layer!r}.{did_you_mean(str(layer), layers[model])}"
+            )
     return {key: pair[key] for key in ("model_x", "layer_x", "model_y", "layer_y")}  # type: ignore[return-value]
 
 
 def check_pinned(pairs: Sequence[Mapping[str, Any]], axes: Sequence[Axis]) -> list[Selection]:
-    """Return the pinned pairs of layers if they are valid; otherwise raise ValueError.
+    """Return the pinned pairs of layers if they are valid; otherwise raise TraitValueError.
 
     There may be at most `MAX_PINNED` pairs, and no two pairs of the same two layers, in whichever order.
     `js/state/pinned.ts` applies the same rules.
     """
     checked = [check_pair("pinned", pair, axes) for pair in pairs]
     if len(checked) > MAX_PINNED:
-        raise ValueError(f"pinned: {len(checked)} pairs, and at most {MAX_PINNED} curves are compared")
+        raise TraitValueError(f"pinned: {len(checked)} pairs, and at most {MAX_PINNED} curves are compared")
     layers = [{(pair["model_x"], pair["layer_x"]), (pair["model_y"], pair["layer_y"])} for pair in checked]
     for k, one in enumerate(layers):
         if one in layers[:k]:
-            raise ValueError(f"pinned: pairs {layers.index(one) + 1} and {k + 1} are of the same two layers")
+            raise TraitValueError(f"pinned: pairs {layers.index(one) + 1} and {k + 1} are of the same two layers")
     return checked
 
 
-def check_scale(scale: Mapping[str, Any]) -> dict[str, Any]:
+def check_open(trait: str, opened: Mapping[str, Sequence[str]], axes: Sequence[Axis]) -> dict[str, list[str]]:
+    """Return the unfolded blocks of some models if all of them exist; otherwise raise TraitValueError.
+
+    Args:
+        trait: the name of the trait, for the error message.
+        opened: for each model the paths of its unfolded blocks, which are prefixes of the names of its layers.
+        axes: the models with their layers.
+    """
+    layers = {axis["model"]: axis["layers"] for axis in axes}
+    checked: dict[str, list[str]] = {}
+    for model, paths in opened.items():
+        if model not in layers:
+            raise TraitValueError(f"{trait}: there is no model {model!r}.{did_you_mean(str(model), tuple(layers))}")
+        if isinstance(paths, str) or not isinstance(paths, Sequence):
+            raise TraitValueError(f"{trait}: give a list of the unfolded blocks of {model!r}, not {paths!r}")
+        known = blocks_of(layers[model])
+        for path in paths:
+            if not isinstance(path, str) or path not in known:
+                raise TraitValueError(
+                    f"{trait}: {model!r} has no block {path!r}.{did_you_mean(str(path), tuple(known))}"
+                )
+        checked[model] = list(dict.fromkeys(paths))
+    return checked
+
+
+def blocks_of(layers: Iterable[str]) -> dict[str, None]:
+    """Return the paths of everything that may be unfolded, in order: all prefixes of the names of the layers.
+
+    These are more than the blocks of a `LayerTree`, since a page that filters the layers has other blocks.
+    """
+    return {path: None for layer in layers for path in paths_of(layer)}
+
+
+def check_scale(scale: Mapping[str, Any], measures: Sequence[str]) -> dict[str, Any]:
+    """Return a colour scale with all its fields if it is valid; otherwise raise TraitValueError.
+
+    Args:
+        scale: `mode`, and optionally `limits` and `palette`, as `Scale` describes them.
+        measures: the names of the measures that may have limits. The limits of the standard errors of a measure have
+            its name with " ±" after it.
+    """
     if scale.get("mode") not in SCALES:
-        raise ValueError(f"scale={scale!r}: mode is one of {', '.join(SCALES)}")
+        raise TraitValueError(f"scale={scale!r}: mode is one of {', '.join(SCALES)}")
     palette = scale.get("palette") or PALETTES[0]
     if palette not in PALETTES:
-        raise ValueError(f"scale={scale!r}: palette is one of {', '.join(PALETTES)}")
-    return {"mode": scale["mode"], "limits": dict(scale.get("limits") or {}), "palette": palette}
+        raise TraitValueError(f"scale={scale!r}: palette is one of {', '.join(PALETTES)}")
+    limits = scale.get("limits") or {}
+    if not isinstance(limits, Mapping):
+        raise TraitValueError(f"scale={scale!r}: limits is a dict of measures with their (low, high)")
+    for measure, ends in limits.items():
+        check_measure(measure.removesuffix(" ±") if isinstance(measure, str) else measure, measures)
+        if not _is_range(ends):
+            raise TraitValueError(f"scale: the limits of {measure!r} are two numbers, the lower first, not {ends!r}")
+    return {"mode": scale["mode"], "limits": dict(limits), "palette": palette}
+
+
+def _is_range(ends: Any) -> bool:
+    """Whether this is a pair of finite numbers, the lower first."""
+    if not isinstance(ends, list | tuple) or len(ends) != 2:
+        return False
+    return all(isinstance(end, int | float) and math.isfinite(end) for end in ends) and ends[0] < ends[1]
 
 
 def check_threshold(threshold: float) -> float:
-    if not threshold >= 0:
-        raise ValueError(f"threshold={threshold}: give a standard error from 0 on")
+    if not 0 <= threshold < math.inf:
+        raise TraitValueError(f"threshold={threshold}: give a standard error from 0 on")
     return threshold
+
+
+def remaining(heatmap: Any, axes: Sequence[Axis], measures: Sequence[str]) -> dict[str, Any]:
+    """Return the values of those traits of a heatmap that must change when it shows other models and measures.
+
+    Selected and pinned pairs, unfolded blocks and limits of the scale are kept if their models, layers and measures are
+    there again.
+    """
+    layers = {axis["model"]: axis["layers"] for axis in axes}
+    blocks = {model: blocks_of(names) for model, names in layers.items()}
+
+    def has(pair: Selection) -> bool:
+        sides = ((pair["model_x"], pair["layer_x"]), (pair["model_y"], pair["layer_y"]))
+        return all(layer in layers.get(model, ()) for model, layer in sides)
+
+    def opened(paths: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        return {model: [one for one in paths[model] if one in blocks[model]] for model in paths if model in blocks}
+
+    limits = heatmap.scale["limits"]
+    kept = {
+        "selection": heatmap.selection if heatmap.selection and has(heatmap.selection) else None,
+        "pinned": [pair for pair in heatmap.pinned if has(pair)],
+        "open_x": opened(heatmap.open_x),
+        "open_y": opened(heatmap.open_y),
+        "scale": heatmap.scale
+        | {"limits": {name: limits[name] for name in limits if name.removesuffix(" ±") in measures}},
+    }
+    return {name: value for name, value in kept.items() if value != getattr(heatmap, name)}

@@ -91,6 +91,24 @@ def test_walking_while_the_run_goes_on(book):
     assert running(map_)
 
 
+def test_a_page_shows_again_what_holds_when_it_is_refused(book):
+    map_ = shown(book, setup("12, 0.01"), "comparison.run(progress=False)\n" + WIDGET, "")
+    book.ask(
+        2, "from simwidget.widget import trait_checks; known = trait_checks.FROM_PAGES; trait_checks.FROM_PAGES = ()"
+    )
+    pressed = map_.element.locator("[aria-label='Measure'] [aria-pressed=true]")
+    map_.element.get_by_role("button", name="dCKA", exact=True).click()
+    # what the kernel writes after its answer is on the page after it
+    drawn = ask(book, "[widget.measure, setattr(widget, 'threshold', 0.5)]")
+    map_.page.wait_for_function("() => document.querySelector('.threshold').value === '0.5'")
+    assert (drawn[0], pressed.text_content()) == ("cka", "CKA")
+    book.ask(2, "trait_checks.FROM_PAGES = known")
+    map_.element.get_by_role("button", name="dCKA", exact=True).click()
+    drawn = ask(book, "[widget.measure, setattr(widget, 'threshold', 0.25)]")
+    map_.page.wait_for_function("() => document.querySelector('.threshold').value === '0.25'")
+    assert (drawn[0], pressed.text_content()) == ("dcka", "dCKA")
+
+
 @pytest.fixture
 def finished(book):
     """A run with labels that has ended; the pair was held from before its first batch."""

@@ -1,6 +1,7 @@
 """Saved and opened again: the last frame is there, whatever the settings."""
 
 import io
+import json
 import subprocess
 import sys
 from base64 import b64decode
@@ -78,28 +79,65 @@ def test_no_kernel(book):
     assert not page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel")
 
 
-def test_saved_widget_state_and_a_fresh_kernel(book):
+@pytest.fixture
+def saving_book(book):
+    """A notebook that is saved with the state of its widgets, in a page that has been opened with this setting."""
     folder = book.server.settings / "@jupyter-widgets" / "jupyterlab-manager"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     setting = folder / "plugin.jupyterlab-settings"
     setting.write_text('{"saveState": true}')
-    try:
-        result = finished(again(book))  # in a page that has been opened since
-        assert "application/vnd.jupyter.widget-state+json" in nbformat.read(book.path, 4).metadata["widgets"]
-        page = again(book).open().ready().page
-        page.wait_for_function(
-            "(n) => document.querySelector('.simwidget-heatmap')?.cells?.samples === n", arg=result.n_samples
-        )
-        shown = page.evaluate("() => [...document.querySelector('.simwidget-heatmap').cells.values]")
-        assert np.abs(np.reshape(shown, (37, 37)) - result.matrix("cka")).max() < 1e-4
-        page.get_by_role("button", name="dCKA", exact=True).click()
-        page.wait_for_function("() => document.querySelector('.simwidget-heatmap').cells.about.name === 'dcka'")
-        shown = page.evaluate("() => [...document.querySelector('.simwidget-heatmap').cells.stderr]")
-        assert np.abs(np.reshape(shown, (37, 37)) - result.stderr("dcka")).max() < 1e-4
-        assert not page.locator(".simwidget-still").is_visible()
-    finally:
-        setting.unlink()
-        book.spares.renew_page()
+    yield again(book)
+    setting.unlink()
+    book.spares.renew_page()
+
+
+def saved_models(book):
+    """The size of each widget model in the file, in bytes, by its identifier."""
+    saved = nbformat.read(book.path, 4).metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+    return {model: len(json.dumps(one)) for model, one in saved.items()}
+
+
+def test_saved_widget_state_and_a_fresh_kernel(saving_book):
+    result = finished(saving_book)
+    assert saved_models(saving_book)
+    page = again(saving_book).open().ready().page
+    page.wait_for_function(
+        "(n) => document.querySelector('.simwidget-heatmap')?.cells?.samples === n", arg=result.n_samples
+    )
+    shown = page.evaluate("() => [...document.querySelector('.simwidget-heatmap').cells.values]")
+    assert np.abs(np.reshape(shown, (37, 37)) - result.matrix("cka")).max() < 1e-4
+    page.get_by_role("button", name="dCKA", exact=True).click()
+    page.wait_for_function("() => document.querySelector('.simwidget-heatmap').cells.about.name === 'dcka'")
+    shown = page.evaluate("() => [...document.querySelector('.simwidget-heatmap').cells.stderr]")
+    assert np.abs(np.reshape(shown, (37, 37)) - result.stderr("dcka")).max() < 1e-4
+    assert not page.locator(".simwidget-still").is_visible()
+
+
+def test_a_rerun_leaves_nothing_of_the_old_widget_in_the_file(saving_book):
+    """The file has the widgets that outputs show. A heatmap that is displayed again is drawn again."""
+    book = saving_book
+    cell = "heatmap = sw.SimilarityHeatmap(result); every.append(heatmap)\nheatmap"
+    cells = (setup("12, 0.01"), "result = comparison.run(progress=False); every = []", cell, "every[0]", "")
+    page = book.write(*cells).open().ready().page
+    drawn = "(n) => document.querySelectorAll('.simwidget-heatmap canvas[data-frame]').length === n"
+    for index in range(3):
+        book.run(index)
+    page.wait_for_function(drawn, arg=1)
+    book.save()
+    once = saved_models(book)
+    for _ in range(5):
+        book.run(2)
+    assert book.ask(4, "print(len(every), every[0].comm)").split() == ["6", "None"]
+    page.wait_for_function(drawn, arg=1)
+    book.save()
+    saved = saved_models(book)
+    assert len(saved) == len(once) == 2
+    assert set(saved) != set(once)
+    assert sum(saved.values()) < 1.01 * sum(once.values())
+    book.run(3)
+    page.wait_for_function(drawn, arg=2)
+    book.save()
+    assert set(saved_models(book)) == {*once, *saved}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,6 +1,8 @@
 """Walking the map in a page: blocks, zoom, search, filters, the error map, best matches, profiles."""
 
+import csv
 import io
+import json
 import re
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from map_pages import Map
 from matplotlib import colormaps
 from PIL import Image
+from results import made
 
 from simwidget.result.layer_tree import LayerTree
 
@@ -332,3 +335,29 @@ def test_a_hidden_view_stops_drawing_and_catches_up(map_, result):
     page.evaluate("() => { document.body.style.paddingTop = '0'; }")
     page.wait_for_function("() => document.querySelector('.segments [aria-pressed=true]').textContent === 'dCKA'")
     assert page.evaluate("() => window.drawn") > 0
+
+
+def test_models_and_layers_have_any_name(show):
+    """Every object of a page has a "constructor", and an entry for "__proto__" is not written like others."""
+    layers = [f"constructor.{k}" for k in "abc"] + [f"__proto__.{k}" for k in "abc"] + ["toString"]
+    result = made(layers, layers, ("__proto__", "constructor"), missing=["toString"])
+    map_ = Map(show(result))
+    assert (map_.rows, map_.columns) == (layers, layers)
+    assert np.allclose(map_.values(), result.matrix(), atol=1e-4, equal_nan=True)
+    map_.hover("toString", "constructor.a")
+    map_.says(".readout", "CKA missing: toString: never ran")
+    for side, model, name in (("rows", "__proto__", "open_x"), ("columns", "constructor", "open_y")):
+        map_.page.mouse.click(*label(map_, "__proto__.c", side))  # its own block's last layer
+        wait_for_rows(map_, visible(layers, ["constructor"]), side)
+        kept = map_.page.evaluate("(name) => JSON.stringify(window.simwidget.model.get(name))", name)
+        assert json.loads(kept) == {model: ["constructor"]}
+    map_.click("constructor.a", "constructor.b")
+    map_.says(".inspector", "constructor › constructor.b")
+    map_.element.get_by_role("button", name="within __proto__", exact=True).click()
+    map_.says(".title", "__proto__")
+    map_.element.locator(".menu summary").click()
+    with map_.page.expect_download() as found:
+        map_.element.get_by_role("button", name="Table (CSV)").click()
+    table = list(csv.DictReader(io.StringIO(found.value.path().read_text("utf-8"), newline="")))
+    assert len(table) == 49
+    assert float(table[1]["cka"]) == pytest.approx(result.matrix("cka", "xx")[0, 1], abs=1e-4)
