@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simwidget.capture.wrappers import innermost
 from simwidget.data.batch import Batch
 from simwidget.data.sample_collector import SampleCollector
 from simwidget.data.splitting import take_samples
@@ -27,6 +26,7 @@ from simwidget.run.first_block import FirstBlock
 from simwidget.run.forward_passes import ForwardPasses
 from simwidget.run.memory_check import MemoryCheck
 from simwidget.run.notes import Notes
+from simwidget.run.pass_facts import pass_facts
 from simwidget.run.receiver import Receiver, Representation
 from simwidget.run.row_table import RowTable
 
@@ -285,24 +285,5 @@ class SinglePass(AbstractContextManager):
                 history=self._totals.history(),
                 latest=self.inspector.latest,
                 watched=self.inspector.extremes(),
-                facts=self._facts() if self._totals else {},
+                facts=pass_facts(self._plan, self._rows, self._forwards) if self._totals else {},
             )
-
-    def _facts(self) -> dict[str, Any]:
-        """Facts that are known only after the first forward passes, for the provenance."""
-        facts: dict[str, Any] = {"models": {}}
-        dims, stand_in = self._forwards.batch_dims, self._forwards.stand_in
-        for model in self.models:
-            network = self._networks[self._plan.network_of(model.model_name)]
-            rows = self._rows.rows_of(model)
-            turned = {row.key[1]: dims[row.key] for row in rows if dims.get(row.key)}
-            facts["models"][model.model_name] = {
-                "class": type(innermost(network.module)).__name__,
-                "device": str(network.device),
-                "dtype": ", ".join(sorted({row.dtype for row in rows if row.dtype})),
-                **self._rows.left_out(model),
-                **({"batch_dim": turned} if turned else {}),
-            }
-        if stand_in is not None and stand_in.layer is not None:
-            facts["input_stands_for"] = " of ".join(map(repr, stand_in.layer[::-1]))
-        return facts

@@ -1,0 +1,28 @@
+"""Facts about a pass that are known only after the first forward passes, for the provenance of a result."""
+
+from typing import Any
+
+from simwidget.capture.wrappers import innermost
+from simwidget.plan.options import Plan
+from simwidget.run.forward_passes import ForwardPasses
+from simwidget.run.row_table import RowTable
+
+
+def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str, Any]:
+    """Return each model's class, device, dtypes and layers without numbers, and which layer stands for the input."""
+    facts: dict[str, Any] = {"models": {}}
+    dims, stand_in = forwards.batch_dims, forwards.stand_in
+    for model in plan.models:
+        network = plan.networks[plan.network_of(model.model_name)]
+        own_rows = rows.rows_of(model)
+        turned = {row.key[1]: dims[row.key] for row in own_rows if dims.get(row.key)}
+        facts["models"][model.model_name] = {
+            "class": type(innermost(network.module)).__name__,
+            "device": str(network.device),
+            "dtype": ", ".join(sorted({row.dtype for row in own_rows if row.dtype})),
+            **rows.left_out(model),
+            **({"batch_dim": turned} if turned else {}),
+        }
+    if stand_in is not None and stand_in.layer is not None:
+        facts["input_stands_for"] = " of ".join(map(repr, stand_in.layer[::-1]))
+    return facts

@@ -1,0 +1,135 @@
+"""`SyncedState`: the synced traits of a heatmap, what they accept, and one lock around their synchronisation."""
+
+from threading import RLock
+from typing import Any
+
+import anywidget
+import traitlets
+
+from simwidget.widget import trait_checks
+from simwidget.widget.protocol import Selection
+from simwidget.widget.sources import Source, StaticSource
+
+
+class SyncedState(anywidget.AnyWidget):
+    """The state that a heatmap shares with its pages, as traits.
+
+    A page may set those in `trait_checks.FROM_PAGES`, to values that exist; anything else is refused, and the page is
+    sent the true value. Python may set them to the same values, and `write` sets several in one message.
+    """
+
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
+
+    run_id = traitlets.Unicode().tag(sync=True)
+    axes: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
+    """for each model a dict: its name, its layers in execution order, and the class names of their modules"""
+    run = traitlets.Dict().tag(sync=True)
+    """state, progress and notes of the run, as `RunInfo`"""
+    snapshot = traitlets.Bytes().tag(sync=True)
+    """the numbers of all measures, compressed by zlib; written about every ten seconds, when the run is paused, and at
+    its end"""
+    snapshot_meta = traitlets.Dict().tag(sync=True)
+    measure = traitlets.Unicode().tag(sync=True)
+    view = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
+    """positions of the two models that are shown, first on the rows and second on the columns"""
+    shows = traitlets.Enum(("values", "errors"), "values").tag(sync=True)
+    """whether the colours show the values or their standard errors"""
+    selection: traitlets.Dict = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    """the selected pair of layers, by name: model_x, layer_x, model_y, layer_y"""
+    pinned: "traitlets.List[Any]" = traitlets.List(traitlets.Dict()).tag(sync=True)
+    """up to four pairs, each like `selection`, whose curves are compared"""
+    open_x = traitlets.Dict().tag(sync=True)
+    """for each model the paths of the blocks (groups of layers) that are unfolded when the model is on the rows; a
+    model without an entry is unfolded to about 25 rows"""
+    open_y = traitlets.Dict().tag(sync=True)
+    """for each model the paths of the blocks (groups of layers) that are unfolded when the model is on the columns; a
+    model without an entry is unfolded to about 25 columns"""
+    scale = traitlets.Dict({"mode": "unit", "limits": {}, "palette": "magma"}).tag(sync=True)
+    """how values become colours: `mode` is "unit" (0 to 1), "range" (fixed `limits` for each measure) or "log" (the
+    logarithm log(1 - s) of a similarity s); `palette` is "magma", "viridis" or "cividis"; differences are always red
+    and blue"""
+    threshold = traitlets.Float(0.02).tag(sync=True)
+    """standard error above which cells are hatched"""
+
+    _lock: "RLock"
+    """held by everything that synchronises: ipywidgets is not thread-safe"""
+    _known: tuple[list[str], int]
+    """the names of the measures and differences, and the number of models"""
+
+    @property
+    def _source(self) -> Source:
+        """Where the numbers come from."""
+        raise NotImplementedError
+
+    # --- one lock around everything that goes to a page or comes from one --------------------------------------------
+
+    def write(self, **state: Any) -> None:
+        """Set synced traits, given by name, and send all changes to the pages in one message."""
+        with self._lock, self.hold_sync():
+            for name, value in state.items():
+                setattr(self, name, value)
+
+    def _send(self, msg: Any, buffers: Any = None) -> None:
+        with self._lock:
+            super()._send(msg, buffers=buffers)
+
+    def send_state(self, key: Any = None) -> None:
+        with self._lock:
+            super().send_state(key)
+
+    def set_state(self, sync_data: Any) -> None:
+        """Take the values that a page has set. A value that it may not set is refused, and the true one sent back."""
+        with self._lock:
+            known = {name: value for name, value in sync_data.items() if name in self.keys}
+            refused = [name for name, value in known.items() if not self._accepts(name, value)]
+            # pages wait for the echo of what they set: theirs has the true value, and so no page shows another one
+            super().set_state(known | self.get_state(refused))
+            if refused:
+                self.send_state(refused)
+
+    def _accepts(self, name: str, value: Any) -> bool:
+        """Whether a page may set this trait, and to this value."""
+        try:
+            self.traits()[name]._validate(self, value)
+        except traitlets.TraitError:
+            return False
+        return name in trait_checks.FROM_PAGES
+
+    def open(self) -> None:
+        """Open the comm, Jupyter's message channel to the pages, such that messages are handled while a cell runs."""
+        super().open()
+        # ipykernel 7.4 routes messages to the subshell that sent last, which may be the main one, busy with a cell
+        if hasattr(self.comm, "_reply_subshell_for"):
+            self.comm._reply_subshell_for = lambda data, default: default
+
+    # --- what may be set ---------------------------------------------------------------------------------------------
+
+    @traitlets.validate("measure")
+    def _check_measure(self, proposal: Any) -> str:
+        return trait_checks.check_measure(proposal["value"], self._known[0])
+
+    @traitlets.validate("view")
+    def _check_view(self, proposal: Any) -> tuple[int, int]:
+        still = self._source.snapshot() if isinstance(self._source, StaticSource) else None
+        return trait_checks.check_view(proposal["value"], self._known[1], still)
+
+    @traitlets.validate("selection")
+    def _check_selection(self, proposal: Any) -> Selection | None:
+        return None if proposal["value"] is None else trait_checks.check_pair("selection", proposal["value"], self.axes)
+
+    @traitlets.validate("pinned")
+    def _check_pinned(self, proposal: Any) -> list[Selection]:
+        return trait_checks.check_pinned(proposal["value"], self.axes)
+
+    @traitlets.validate("open_x", "open_y")
+    def _check_open(self, proposal: Any) -> dict[str, list[str]]:
+        return trait_checks.check_open(proposal["trait"].name, proposal["value"], self.axes)
+
+    @traitlets.validate("scale")
+    def _check_scale(self, proposal: Any) -> dict[str, Any]:
+        return trait_checks.check_scale(proposal["value"], self._known[0])
+
+    @traitlets.validate("threshold")
+    def _check_threshold(self, proposal: Any) -> float:
+        return trait_checks.check_threshold(proposal["value"])
