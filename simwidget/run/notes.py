@@ -40,7 +40,8 @@ class Notes:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` returned."""
         for name in self._NUMBERS:
-            setattr(self, f"_{name}", None if state[name] is None else get_int(state, name))
+            is_none = name == "smallest_gram" and state[name] is None
+            setattr(self, f"_{name}", None if is_none else get_int(state, name))
         self._order.restore(state["order"])
         self._late = {(position, str(call)): int(batch) for position, call, batch in state["late"]}
         self._said = {str(topic): str(note) for topic, note in state["said"].items()}

@@ -180,6 +180,7 @@ DAMAGE = {
     "random numbers": (array("source/now/torch", lambda x: x[:7]), "random number generators"),
     "no marks": (array("source/marks", lambda x: x[:2]), "marks for 5 batches"),
     "notes": (set_("pass", "notes", "order", 3), "not the state of a run"),
+    "numbers of the notes": (set_("pass", "notes", "n_grams", None), "n_grams in its header is None"),
     "no options": (set_("given", 3), "given in its header is 3, not an object"),
     "an unknown option": (set_("given", "options", "colour", "red"), "does not know: 'colour'"),
 }
