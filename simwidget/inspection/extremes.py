@@ -1,7 +1,7 @@
 """`Extremes`: the samples on which two layers agree least and most, updated batch by batch.
 
-All values are tensors on one device, with shapes that do not depend on the numbers, so that updates never synchronise
-with the device. Only `RankedSamples.fetch` does.
+All values are tensors on one device, and their shapes do not depend on the values of other tensors, so that updates
+never wait for the device. Only `RankedSamples.fetch` waits.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from simwidget.gram.rows import Key
 from simwidget.inspection.pair_inspection import Sample
 
 N_EXTREMES = 12
-"""The number of samples that are kept at each end."""
+"""The number of samples with the least agreement that are kept, and the number of those with the most."""
 
 
 def agreement(gram_x: Tensor, gram_y: Tensor) -> Tensor:
@@ -39,23 +39,26 @@ def agreement(gram_x: Tensor, gram_y: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class RankedSamples:
-    """Some samples with the agreement of two layers on each."""
+    """k samples with the agreement of two layers on each sample."""
 
     values: Tensor
-    """(k,) float64; NaN if undefined"""
+    """(k,) float64: the agreement on each sample, from -1 to 1; NaN if undefined"""
     samples: Samples
 
     def first(self, descending: bool) -> "RankedSamples":
-        """The `N_EXTREMES` samples with the smallest or largest values, stably sorted, NaN last."""
+        """Return the first `N_EXTREMES` samples in ascending or descending order of agreement.
+
+        The order is stable: samples with equal agreement keep their order. NaN comes last.
+        """
         order = (-self.values if descending else self.values).argsort(stable=True)[:N_EXTREMES]
         return RankedSamples(self.values[order], self.samples.take(order))
 
     def join(self, other: "RankedSamples") -> "RankedSamples":
-        """The concatenation of both."""
+        """Return these samples followed by the samples of `other`."""
         return RankedSamples(torch.cat([self.values, other.values]), Samples.join([self.samples, other.samples]))
 
     def fetch(self) -> tuple[Sample, ...]:
-        """The samples whose agreement is defined, as Python values; waits for the device."""
+        """Return the samples whose agreement is defined, as Python values; this waits for the device."""
         values, places, labels = (part.tolist() for part in (self.values, self.samples.indices, self.samples.labels))
         pictured, pictures = self.samples.has_thumbnail.tolist(), self.samples.thumbnails.cpu().numpy()
         return tuple(
@@ -72,43 +75,47 @@ class RankedSamples:
 
 @dataclass(frozen=True)
 class Extremes:
-    """The samples on which two layers agree least and most. The order in which batches are merged does not matter.
+    """The samples on which two layers agree least and most: up to `N_EXTREMES` samples of each.
 
-    If fewer than twice `N_EXTREMES` samples were compared, some are in both lists.
+    Batches can be merged in any order, with the same result except among equal agreements. If fewer than twice
+    `N_EXTREMES` samples were compared, some samples are both in `least` and in `most`.
     """
 
     least: RankedSamples
-    """in ascending order of agreement"""
+    """the samples with the least agreement, in ascending order of agreement"""
     most: RankedSamples
-    """in descending order of agreement"""
+    """the samples with the most agreement, in descending order of agreement"""
     n_compared: Tensor
-    """(): the number of samples whose agreement is defined"""
+    """(): the number of compared samples whose agreement is defined"""
 
     @classmethod
     def of(cls, values: Tensor, samples: Samples) -> "Extremes":
-        """The extremes of one batch, from the agreement (n,) on each of its samples."""
+        """Return the extremes of n samples, given `values` (n,), the agreement of two layers on each sample."""
         batch = RankedSamples(values, samples)
         return cls(batch.first(descending=False), batch.first(descending=True), (~values.isnan()).sum())
 
     def merge(self, other: "Extremes") -> "Extremes":
-        """The extremes of both sets of samples together."""
+        """Return the extremes of all samples from which these extremes and those of `other` were chosen."""
         least, most = self.least.join(other.least), self.most.join(other.most)
         n_compared = self.n_compared + other.n_compared
         return Extremes(least.first(descending=False), most.first(descending=True), n_compared)
 
 
 Pair = frozenset[Key]
-"""Two layers, in no order: they agree on a sample as much as they do the other way round."""
+"""The keys of two layers. The set is unordered, because agreement is symmetric in the two layers."""
 
 
 @dataclass
 class WatchedPair:
-    """A pair of layers that is being inspected, with its extremes over all batches since then."""
+    """A pair of layers that the user inspects, and the extremes over all batches since the first inspection.
+
+    `extremes` are the samples on which the two layers agree least and most; None until the first batch.
+    """
 
     key_x: Key
     key_y: Key
     extremes: Extremes | None = None
 
     def add(self, extremes: Extremes) -> None:
-        """Add the extremes of another batch."""
+        """Merge the extremes of another batch into those of the previous batches."""
         self.extremes = extremes if self.extremes is None else self.extremes.merge(extremes)

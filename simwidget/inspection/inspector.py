@@ -1,4 +1,4 @@
-"""What a pass keeps for looking into pairs of layers: its latest block, and the pairs that are being followed."""
+"""`Inspector`: keeps the latest Gram matrices of a run, and compares pairs of layers on single samples."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,14 +9,19 @@ from simwidget.inspection.extremes import Extremes, Pair, WatchedPair
 from simwidget.inspection.latest_block import LatestBlock
 
 MAX_FOLLOWED_PAIRS = 4
-"""Pairs of layers whose samples are compared block by block."""
+"""The largest number of pairs of layers that are compared on the samples of every block."""
 
 
 class Inspector:
-    """Keeps the latest block, and compares the layers of the followed pairs on the samples of every block.
+    """Keeps the latest block, and compares two layers on the samples of every block, for each followed pair of layers.
 
-    `lock` is that of the pass: it guards the latest block and the pairs together with the sums, so that a pair that is
-    followed from now on meets each block exactly once. `rows` gives the row of each layer in a block.
+    A block is the samples of one Gram matrix of each layer, and these matrices. A pair is followed once `follow` was
+    called for it.
+
+    Args:
+        rows: key of a layer -> index of its Gram matrix in a block.
+        lock: the lock of the run's sums, which also guards the latest block and the followed pairs. Because of it, a
+            newly followed pair is compared on each block exactly once.
     """
 
     def __init__(self, rows: Mapping[Key, int], lock: Lock) -> None:
@@ -34,18 +39,20 @@ class Inspector:
         return bool(self._watches)
 
     def add(self, block: LatestBlock, max_bytes: int) -> None:
-        """Compare the followed pairs in a new block and keep it, with the lock held.
+        """Compare the followed pairs on the samples of a new block, and keep the block as the latest.
 
-        Of a block whose Gram matrices take more than `max_bytes`, the first samples are kept.
+        If the block's Gram matrices take more than `max_bytes`, only those of its first samples are kept. The caller
+        must hold the lock.
         """
         for watch in self._watches.values():
             watch.add(self._extremes(block, watch))
         self._latest = block.limited_to(max_bytes)
 
     def follow(self, key_x: Key, key_y: Key) -> None:
-        """Follow a pair from now on, beginning with the latest block; called without the lock.
+        """Follow a pair of layers: compare the layers on the samples of the latest block and of every later block.
 
-        Of more than `MAX_FOLLOWED_PAIRS` pairs, the one for which this was called longest ago is dropped.
+        If there are then more than `MAX_FOLLOWED_PAIRS` pairs, the pair whose latest call of `follow` is the oldest is
+        dropped. The caller must not hold the lock.
         """
         pair = Pair((key_x, key_y))
         with self._lock:
@@ -60,11 +67,14 @@ class Inspector:
                 watch.add(extremes)
 
     def extremes(self) -> dict[Pair, Extremes | None]:
-        """For each followed pair the samples on which its layers agree least and most, with the lock held."""
+        """Return for each followed pair the samples on which its layers agree least and most.
+
+        The value is None for a pair that was not compared on a block yet. The caller must hold the lock.
+        """
         return {pair: watch.extremes for pair, watch in self._watches.items()}
 
     def release(self) -> None:
-        """Keep thumbnails of the latest block's samples instead of the loader's own tensors."""
+        """Replace the loader's tensors in the latest block by thumbnails of its samples, to free their memory."""
         with self._lock, suppress(Exception):  # a display's trouble is not the run's
             if self._latest is not None:
                 self._latest.make_thumbnails()

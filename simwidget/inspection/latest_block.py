@@ -1,4 +1,4 @@
-"""`LatestBlock`: the Gram matrices of all layers on the latest batches that were joined, and their samples."""
+"""`LatestBlock`: the Gram matrices of all layers on the samples of the latest batch or joined small batches."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,36 +15,40 @@ from simwidget.inspection.spectrum import gram_spectrum
 
 @dataclass(frozen=True)
 class LatestBlock:
-    """The Gram matrices (m, m) of all rows (layers and confounders) on the latest m samples, and these samples."""
+    """The Gram matrices (m, m) of R layers and confounders on the m latest samples of a run, and these samples.
+
+    "Row" means the index of a layer or confounder, from 0 to R - 1.
+    """
 
     grams: Tensor
-    """(R, m, m): the Gram matrix of each row, centred or not; zeros if the row has none"""
+    """(R, m, m): the Gram matrix of each layer or confounder, centred or not; zeros if it has none"""
     batches: tuple[BatchSamples, ...]
-    """the batches of the loader that were joined; their first m samples are those of the Gram matrices"""
+    """the batches of the loader that the block consists of; their first m samples are those of the Gram matrices"""
 
     @cached_property
     def samples(self) -> Samples:
-        """The m samples, on the device of the Gram matrices."""
+        """The indices, labels and thumbnails of the m samples, on the device of the Gram matrices."""
         all_samples = Samples.join([one.samples(self.grams.device) for one in self.batches])
         return all_samples.take(slice(self.grams.shape[-1]))
 
     def gram(self, row: int) -> Tensor:
-        """The centred Gram matrix (m, m) of a row."""
+        """Return the centred Gram matrix (m, m) of the layer or confounder with index `row`."""
         return double_centre(self.grams[row])
 
     def extremes(self, row_x: int, row_y: int) -> Extremes:
-        """The samples among these m on which two rows agree least and most."""
+        """Return those of the m samples on which the layers with indices `row_x` and `row_y` agree least and most."""
         return Extremes.of(agreement(self.gram(row_x), self.gram(row_y)), self.samples)
 
     def inspect(
         self, row_x: int, row_y: int, extremes: Extremes | None, names: tuple[str, str, str, str]
     ) -> Inspection:
-        """The Gram matrices, spectra and extremes of two rows.
+        """Return the Gram matrices and spectra of two layers, and the samples on which they agree least and most.
 
         Args:
-            row_x, row_y: the rows.
-            extremes: their extremes over several batches; None: those of these m samples.
-            names: the first model and layer, the second model and layer.
+            row_x, row_y: the indices of the two layers.
+            extremes: the samples of several batches on which they agree least and most; with None, these are searched
+                for among the m samples.
+            names: names of the first model and its layer, and of the second model and its layer.
         """
         grams = [self.gram(row).cpu() for row in (row_x, row_y)]
         spectrum_x, spectrum_y = map(gram_spectrum, grams)
@@ -67,13 +71,13 @@ class LatestBlock:
         )
 
     def limited_to(self, max_bytes: int) -> "LatestBlock":
-        """The same, with as many of its first samples as Gram matrices of `max_bytes` allow."""
+        """Return this block, cut to its first samples if its Gram matrices take more than `max_bytes`."""
         if self.grams.nbytes <= max_bytes:
             return self
         m = int((max_bytes / self.grams.element_size() / len(self.grams)) ** 0.5)
         return LatestBlock(self.grams[:, :m, :m].clone(), self.batches)
 
     def make_thumbnails(self) -> None:
-        """Make the thumbnails of all samples and release the loader's tensors."""
+        """Make the thumbnails of all samples, and release the loader's tensors from which they are made."""
         for one in self.batches:
             one.make_thumbnails()

@@ -9,23 +9,25 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A sample on which two layers agree least or most."""
+    """One of the samples on which two layers agree least or most."""
 
     index: int
-    """its index among all samples of the loader, from 0"""
+    """index of the sample among all samples of the loader, from 0"""
     label: int | None
-    """its class label, if the loader yields labels"""
+    """class label of the sample; None if the loader yields no labels"""
     value: float
     """the agreement: the cosine of the sample's rows in the two centred Gram matrices, from -1 to 1"""
     thumbnail: NDArray[np.uint8] | None
-    """(h, w, c), if the input is an image; scaled so that its minimum is 0 and its maximum 255"""
+    """(height, width, channels): a small copy of an image, with minimum 0 and maximum 255; None without an image"""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
-    """A pair of layers at one moment of a run: Gram matrices and spectra on the m latest samples, and extreme samples.
+    """A pair of layers at one moment of a run: their Gram matrices and spectra, and extreme samples.
 
-    If all samples have labels, the rows and columns of the Gram matrices are sorted by label, and by index within one.
+    The Gram matrices and spectra are those of the m latest samples. If all samples have labels, the rows and columns of
+    the Gram matrices are sorted by label, and by index among samples of the same label. The extreme samples are those
+    on which the two layers agree least and most.
     """
 
     model_x: str
@@ -35,7 +37,7 @@ class Inspection:
     gram_x: NDArray[np.float32]
     """(m, m): the Gram matrix of the first layer, with centred features"""
     gram_y: NDArray[np.float32]
-    """(m, m): the same for the second layer"""
+    """(m, m): the Gram matrix of the second layer, with centred features"""
     samples: NDArray[np.int64]
     """(m,): for each row of the Gram matrices the index of its sample among all samples of the loader"""
     labels: NDArray[np.int64] | None
@@ -43,17 +45,17 @@ class Inspection:
     spectrum_x: NDArray[np.float64]
     """(m,): the eigenvalues of `gram_x` divided by their sum, in descending order; NaN if the matrix is not finite"""
     spectrum_y: NDArray[np.float64]
-    """(m,): the same of `gram_y`"""
+    """(m,): the eigenvalues of `gram_y` divided by their sum, in descending order; NaN if the matrix is not finite"""
     dimension_x: float
-    """the effective dimension: the participation ratio of the eigenvalues, from 1 to m - 1; NaN if all are zero"""
+    """effective dimension: (Σλ)² / Σλ² of the eigenvalues λ of `gram_x`, from 1 to m - 1; NaN if all are zero"""
     dimension_y: float
-    """the same for the second layer"""
+    """effective dimension: (Σλ)² / Σλ² of the eigenvalues λ of `gram_y`, from 1 to m - 1; NaN if all are zero"""
     least: tuple[Sample, ...]
     """up to 12 samples on which the layers agree least, in ascending order of agreement"""
     most: tuple[Sample, ...]
-    """up to 12 samples on which they agree most, in descending order"""
+    """up to 12 samples on which the layers agree most, in descending order of agreement"""
     n_compared: int
-    """the number of samples that `least` and `most` were chosen from: all since the batch at the first inspection"""
+    """number of samples from which `least` and `most` were chosen: all from the batch at the first inspection on"""
 
     @property
     def n_samples(self) -> int:
@@ -66,9 +68,10 @@ class Inspection:
 
 
 def sort_by_label(labels: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.int64] | None]:
-    """The permutation (m,) that sorts samples by label, stable within a label, and the sorted labels (m,).
+    """Return the permutation (m,) that sorts samples by their `labels` (m,), and the sorted labels (m,).
 
-    If a sample has no label (NaN), the identity permutation and None.
+    Samples of the same label keep their order. If any sample has no label (NaN), return the identity permutation and
+    None.
 
     >>> import numpy as np
     >>> sort_by_label(np.array([1.0, 0.0, 1.0, 0.0]))
@@ -81,9 +84,9 @@ def sort_by_label(labels: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArra
 
 
 def effective_dimension(spectrum: Sequence[float] | NDArray[np.float64]) -> float:
-    r"""The participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2` of n eigenvalues, from 1 to n.
+    r"""Return the participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2` of n eigenvalues, from 1 to n.
 
-    NaN if all are zero.
+    The ratio is NaN if all eigenvalues are zero.
 
     >>> effective_dimension([0.5, 0.5, 0.0])
     2.0

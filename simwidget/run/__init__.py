@@ -1,4 +1,4 @@
-"""The run: the loop from the loader to the sums, its thread, its checkpoints, and what it answers meanwhile.
+"""One run of a comparison: the loop over the loader's batches, its thread, its checkpoints, and its results.
 
 In:     a `Plan` and a loader.
 Out:    `Comparison`, which gives the `SimilarityResult` of any moment from any thread.

@@ -1,4 +1,4 @@
-"""A run on a background thread."""
+"""`start_in_background`: executes a run on a background thread."""
 
 import atexit
 import contextvars
@@ -11,15 +11,16 @@ from simwidget.restore.autocast import capture_autocast
 from simwidget.restore.openmp import release_workers
 
 EXIT_WAITS = 30.0
-"""Seconds that Python's exit waits for the present batch of a background run."""
+"""The longest time, in seconds, that Python waits at its exit for a background run to complete its current batch."""
 
 
 def start_in_background(
     batches: Iterable[None], title: str, devices: Sequence[torch.device], ask_to_stop: Callable[[], None]
 ) -> threading.Thread:
-    """Iterate over the batches on a new thread, under the autocast and the context variables of the present one.
+    """Iterate over `batches` on a new thread, and return this thread, already started.
 
-    An exception ends the thread silently: `batches` itself must record it. When Python exits, `ask_to_stop` is called
+    The new thread has the autocast settings (on `devices`) and the context variables of the calling thread. An
+    exception ends it silently: `batches` itself must record the exception. When Python exits, `ask_to_stop` is called
     and the thread is joined, since a thread that is still inside torch would crash the process.
     """
     autocast = capture_autocast(devices)

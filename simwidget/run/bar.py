@@ -1,4 +1,4 @@
-"""The progress bar of a run on this thread."""
+"""`show_bar`: the tqdm progress bar of a run on the calling thread."""
 
 from collections.abc import Callable, Iterable
 
@@ -6,7 +6,10 @@ from simwidget.run.progress import Progress
 
 
 def show_bar(batches: Iterable[None], progress: Callable[[], Progress], title: str, shown: bool) -> None:
-    """Iterate over the batches under a tqdm bar, whose total follows the run's own estimate of its length."""
+    """Iterate over `batches` and show a tqdm bar with `title`, unless `shown` is False.
+
+    The total of the bar is updated after each batch to the likely number of batches that `progress()` gives.
+    """
     from tqdm.auto import tqdm
 
     begun = progress()

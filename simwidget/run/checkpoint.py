@@ -87,7 +87,7 @@ def _max_bytes(facts: Mapping[str, Any]) -> int:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The differences between the identity in a checkpoint (`then`) and that of this run (`now`), as short phrases."""
+    """Return short phrases that describe how the identity in a checkpoint (`then`) differs from this run's (`now`)."""
     found = []
     for topic in dict.fromkeys([*then, *now]):
         a, b = then.get(topic), now.get(topic)
@@ -98,7 +98,8 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         elif isinstance(a, list) and isinstance(b, list):
             gone = [_short(one) for one in a if one not in b][:3]
             new = [_short(one) for one in b if one not in a][:3]
-            lists = [f"{', '.join(some)} {where}" for some, where in ((gone, "only there"), (new, "only here")) if some]
+            places = (gone, "only in the checkpoint"), (new, "only in this run")
+            lists = [f"{', '.join(some)} {where}" for some, where in places if some]
             found.append(f"{_short(topic)}: {'; '.join(lists) or 'another order'}")
         elif topic == "weights":
             found.append("other weights")

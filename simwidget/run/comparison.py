@@ -67,42 +67,42 @@ class Comparison:
 
     @property
     def error(self) -> BaseException | None:
-        """The exception that ended a failed run."""
+        """The exception that ended a failed run; None in every other state."""
         return self._lifecycle.error
 
     @property
     def n_batches(self) -> int:
-        """Batches of the loader that have passed through the models."""
+        """The number of the loader's batches that have passed through the models."""
         return self._held.n_batches
 
     @property
     def n_batches_expected(self) -> int | None:
-        """The length of the loader, or `max_batches` if that is smaller; None where neither is known."""
+        """The number of batches in the loader, or `max_batches` if that is smaller; None if neither is known."""
         return self._n_expected
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models' names."""
+        """The names of the compared models, in order."""
         return self._queries.names
 
     @property
     def progress(self) -> Progress:
-        """How far the run is; cheap."""
+        """The progress of the run at this moment: its state, batches, samples and seconds. Cheap to compute."""
         return self._held.progress(self._lifecycle, self._n_expected)
 
     @property
     def result(self) -> SimilarityResult:
-        """The result so far: partial while the run goes on, and kept when it fails or is stopped."""
+        """The result so far: partial while the run goes on, and still available if the run fails or is stopped."""
         return self.snapshot()
 
     def snapshot(
         self, measures: Sequence[str] | None = None, pairs: Iterable[tuple[int, int]] | None = None
     ) -> SimilarityResult:
-        """The result so far, for some of the measures and pairs of models; all of them by default.
+        """The result so far, restricted to some of the measures and pairs of models.
 
         Args:
-            measures: names; a difference, "cka-dcka", includes its two measures.
-            pairs: positions of the models, (0, 1) for the first with the second.
+            measures: names of measures, by default all. A difference, such as "cka-dcka", includes its two measures.
+            pairs: pairs of positions in `models`, by default all; (0, 1) is the first model with the second.
         """
         pass_state = self._held.freeze()
         return self._queries.result(
@@ -115,22 +115,28 @@ class Comparison:
         )
 
     def convergence(self, layer_x: str, layer_y: str, view: View = "xy") -> dict[str, Curve]:
-        """The estimates for one pair of layers over the batches, with their standard errors.
+        """The estimates for one pair of layers as functions of the number of batches, with their standard errors.
 
         Args:
-            layer_x, layer_y: a layer of the view's first model and one of its second.
+            layer_x: a layer of the view's first model.
+            layer_y: a layer of the view's second model.
             view: the two models, as in `SimilarityResult.matrix`.
 
         Returns:
-            Measure -> curve, for differences of measures too. A run keeps at most 200 evenly spaced points; the last
-            point of a curve is the present estimate.
+            Name of a measure, or of a difference of two measures -> its curve. A run keeps at most 200 evenly spaced
+            points; the last point of a curve is the present estimate.
+
+        Raises:
+            ValueError: an unknown model or layer.
         """
         return self._queries.convergence(self._held.freeze(), layer_x, layer_y, view)
 
     def gram(self, layer: str, model: str | None = None) -> NDArray[np.float32] | None:
-        """The Gram matrix (m, m) of one layer in the latest batch, of centred features; None before there is one.
+        """The Gram matrix (m, m) of one layer of a model (by default the first) on the samples of the latest batch.
 
-        m is the number of samples, or fewer where the Gram matrices of all layers would take more than 64 MB.
+        Its features are centred. m is the number of samples, or fewer if the Gram matrices of all layers would take
+        more than 64 MiB. Small batches are joined first, as `gram_batch` says. Returns None before the first batch, and
+        for a layer without a representation. Raises ValueError for an unknown model or layer.
         """
         self._queries.check_model(model)
         return self._queries.gram(self._held.freeze(sums=False), layer, model)
@@ -138,16 +144,17 @@ class Comparison:
     def inspect(self, layer_x: str, layer_y: str, view: View = "xy") -> Inspection | None:
         """Gram matrices and spectra of two layers, and the samples on which they agree least and most.
 
-        The Gram matrices and spectra are those of the latest batch. The samples are searched for in that batch at the
-        first call for a pair, and in every batch after it. At most four pairs are followed at a time: a fifth replaces
-        the one for which this was called longest ago.
+        The Gram matrices and spectra are those of the latest batch. The first call for a pair of layers searches the
+        latest batch for the samples; from then on the pair is followed, which means that every new batch is searched
+        too. At most four pairs are followed: a fifth replaces the pair whose latest call of `inspect` is the oldest.
 
         Args:
-            layer_x, layer_y: a layer of the view's first model and one of its second.
+            layer_x: a layer of the view's first model.
+            layer_y: a layer of the view's second model.
             view: the two models, as in `SimilarityResult.matrix`.
 
         Returns:
-            None before the first batch, and where one of the layers has no representation.
+            An `Inspection`; None before the first batch, and if one of the layers has no representation.
 
         Raises:
             ValueError: an unknown model or layer; the text suggests similar names.
@@ -168,24 +175,27 @@ class Comparison:
         return self._queries.inspect(pass_state, layer_x, layer_y, view)
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call a function after every batch and every change of state; returns the function that ends this.
+        """Call `callback` after every batch and every change of state, until the returned function is called.
 
-        The callback runs on the thread of the run, which waits for it, so it must return quickly.
+        The callback must return quickly, because the run waits for it. It runs on the thread of the run,
+        with two exceptions: when a run begins in the background, and when a run is stopped that has not begun. Then it
+        runs on the thread that calls `start()`, `resume()`, `stop()` or `close()`.
         """
         return self._lifecycle.watch(callback)
 
     def _on_display_thread(self) -> None:
-        """Limit the calling thread, that of a display, to one core, so that it does not slow the run."""
+        """Limit the calling thread to one CPU core; a display calls this on its own thread to spare the run."""
         use_one_core()
 
     # --- control -----------------------------------------------------------------------------------------------------
 
     def run(self, progress: bool = True) -> SimilarityResult:
-        """Run to the end on this thread, with a tqdm bar, and return the result.
+        """Run to the end on the calling thread, with a tqdm bar unless `progress` is False, and return the result.
 
-        An exception in the loader, a model or a function of the user's ends the run as "failed" and is raised; an
-        interrupt ends it as "stopped". In both cases `result` keeps the numbers so far. Calling `run()` after a failure
-        continues with the batch that failed. The random generators of torch, Python and NumPy are restored afterwards.
+        An exception in the loader, a model or a function of the user's ends the run as "failed" and is raised. A
+        keyboard interrupt ends the run as "stopped". In both cases `result` keeps the numbers so far. Calling `run()`
+        after a failure continues with the batch that failed. The random generators of torch, Python and NumPy are
+        restored afterwards.
         """
         with interrupts_held(), preserved_random_state(self._devices):
             self._begin()
@@ -203,8 +213,8 @@ class Comparison:
         """Run on a background thread and return immediately.
 
         A model whose first forward pass draws random numbers from torch gets a random stream of its own, so that other
-        cells are not affected. Random numbers that the loader draws come from the global generators, which are not
-        restored: other cells may be using them at the same time.
+        notebook cells are not affected. The loader draws its random numbers from the global generators. These are not
+        restored, because other cells may be using them at the same time.
         """
         with interrupts_held():
             self._begin()
@@ -215,15 +225,15 @@ class Comparison:
         return self
 
     def pause(self) -> None:
-        """Pause the run before its next batch. Has no effect on a run that is not under way."""
+        """Pause the run before its next batch. This has no effect on a run that has not begun or has ended."""
         self._lifecycle.pause(True)
 
     def resume(self) -> None:
         """Continue a paused run; or continue a failed one, in the background, once its cause is fixed.
 
-        A failed run starts with the batch that failed. If the loader itself failed, its iteration is started again from
-        the same random state, and the batches that were done are skipped. A plain iterator cannot be started again, so
-        its run cannot continue.
+        A failed run continues with the batch that failed. If the loader itself failed, its iteration is started again
+        from the same random state, and the batches that were completed before are skipped. A plain iterator cannot be
+        started again, so a run over a plain iterator that failed cannot continue.
         """
         if self.state == "failed":
             self.start()
@@ -236,7 +246,10 @@ class Comparison:
             self._held.drop()
 
     def close(self) -> None:
-        """Stop, and drop the models and the loader, also those of a failed run; the result so far is kept."""
+        """Stop the run and drop its references to the models and the loader; the result so far is kept.
+
+        A failed run cannot be resumed afterwards.
+        """
         self.stop()
         if self.state == "failed":
             self._held.drop()
@@ -245,9 +258,9 @@ class Comparison:
         """Wait for the end of the run and return the result.
 
         Raises:
-            TimeoutError: the run has not ended within `timeout` seconds; it goes on.
+            TimeoutError: the run has not ended within `timeout` seconds; the run goes on.
             RuntimeError: the run was not started.
-            Exception: that of a failed run.
+            Exception: the exception that ended the run, if the run failed.
         """
         if self.state == "ready":
             raise RuntimeError("this comparison was not started: call start() or run() first")
@@ -258,11 +271,19 @@ class Comparison:
         return self.result
 
     def wait_for_batches(self, n: int, timeout: float | None = None) -> bool:
-        """Wait until `n` batches are done or the run has ended. False if neither came within `timeout` seconds."""
+        """Wait until `n` batches are done or the run has ended, at most `timeout` seconds.
+
+        Returns:
+            True if `n` batches are done or the run has ended; False after `timeout` seconds.
+        """
         return self._lifecycle.wait_for(lambda: self.n_batches >= n or self._lifecycle.has_ended, timeout)
 
     def wait_for_state(self, state: RunState, timeout: float | None = None) -> bool:
-        """Wait until the run is in `state` or has ended, at most `timeout` seconds. Whether it is in `state`."""
+        """Wait until the run is in `state` or has ended, at most `timeout` seconds.
+
+        Returns:
+            Whether the run is in `state`.
+        """
         self._lifecycle.wait_for(lambda: self.state == state or self._lifecycle.has_ended, timeout)
         return self.state == state
 
@@ -272,13 +293,16 @@ class Comparison:
         self._lifecycle.begin()
 
     def _restore(self, checkpoint: Checkpoint, path: str | PathLike[str], seconds: float) -> None:
-        """Continue from a checkpoint; called before the start, by `simwidget.resume`."""
+        """Make this run continue from `checkpoint`; called by `simwidget.resume` before the run starts.
+
+        Later checkpoints are written to `path`, at most one every `seconds`.
+        """
         assert self._held.runner is not None
         self._held.runner.restore(checkpoint, path, seconds)
         self._held.keep()
 
     def _ipython_display_(self) -> None:
-        """In a notebook, start the run in the background and show it live; elsewhere print the repr."""
+        """In a notebook, show the run as a live heatmap and start it if it is "ready"; elsewhere print the repr."""
         from IPython import get_ipython
 
         if getattr(get_ipython(), "kernel", None) is None:

@@ -11,7 +11,10 @@ MAX_SETTINGS = 200
 
 
 def fingerprint(network: nn.Module) -> str:
-    """A hash of the names, shapes and values of all parameters and buffers, and of the modules' classes.
+    """Return a hash of a network, as 32 hexadecimal digits.
+
+    The hash depends on the names, dtypes, shapes and values of all parameters and buffers, and on the names and classes
+    of all modules.
 
     >>> _ = torch.manual_seed(0)
     >>> net = nn.Linear(3, 2)
@@ -52,7 +55,7 @@ def hash_text(text: str) -> str:
 
 
 def _content(tensor: Tensor) -> bytes:
-    """The bytes of a tensor's values; empty for a tensor whose memory cannot be read."""
+    """Return the values of a tensor as bytes; no bytes if its memory cannot be read, as for a sparse tensor."""
     try:
         return tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
     except (RuntimeError, TypeError, NotImplementedError):  # quantised, sparse, without memory

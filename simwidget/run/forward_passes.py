@@ -1,4 +1,4 @@
-"""The forward passes of all networks on one batch: representations of the layers and of the confounders."""
+"""`Forwards`: runs all networks on one batch, and passes on the representations of layers and confounders."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -28,7 +28,7 @@ from simwidget.run.receiver import Receiver, Representation
 
 @dataclass
 class _Pass:
-    """One batch while it passes through the networks, and what its hooks share."""
+    """The state that the hooks of all networks share while one batch passes through the networks."""
 
     batch: Batch
     index: int
@@ -38,11 +38,11 @@ class _Pass:
     confounders_read: set[str] = field(default_factory=set)
     """names of the confounders whose representation was handed to the receiver"""
     kept: dict[str, Tensor] = field(default_factory=dict)
-    """where positions are samples: values (n, p) of confounding layers that have one row a sample"""
+    """if positions are samples: name of a confounding layer without positions -> its output (n, p) for n samples"""
     context: ReadingContext = field(default_factory=lambda: ReadingContext(0))
-    """of the network that is running"""
+    """how outputs of the running network are read: the batch's number of samples, masks and positions"""
     previous: tuple[Key, Reading] | None = None
-    """the layer of that network that was read last, and its reading"""
+    """key and reading of the previous layer call in the running network; None if it has no representation"""
 
 
 class ForwardPasses(AbstractContextManager):
@@ -60,9 +60,9 @@ class ForwardPasses(AbstractContextManager):
         self._recorded = recorded
         self._random: list[OwnRandomStream | None] = [None] * len(self._networks)
         self.batch_dims: dict[Key, int] = {}
-        """for each call of a layer the dimension of its output that held the samples"""
+        """call of a layer -> the dimension of its output that contains the samples"""
         self.stand_in: Confounder | None = None
-        """the confounder "input", where an embedding's output is removed in place of token ids"""
+        """the confounder "input" if an embedding's output is removed instead of token ids; else None"""
 
     def __enter__(self) -> "ForwardPasses":
         with ExitStack() as stack:
@@ -75,9 +75,9 @@ class ForwardPasses(AbstractContextManager):
         return self
 
     def use_own_random_stream(self) -> None:
-        """Give each network a random stream of its own, before the context is opened.
+        """Give each network a random stream of its own; call this before the context is opened.
 
-        A background run needs this: other threads may draw from the global generators at the same time.
+        A background run needs this, because other threads may draw from the global generators at the same time.
         """
         self._random = [
             known or OwnRandomStream(one.device) for one, known in zip(self._networks, self._random, strict=True)
@@ -88,7 +88,7 @@ class ForwardPasses(AbstractContextManager):
         return None not in self._random
 
     def random_arrays(self) -> dict[str, Tensor]:
-        """The state of the networks' own random streams, as named tensors; `restore_random` reads them."""
+        """Return the state of the networks' own random streams, as named tensors that `restore_random` reads."""
         return {
             f"random/{position}/{name}": tensor
             for position, one in enumerate(self._random)
@@ -97,7 +97,10 @@ class ForwardPasses(AbstractContextManager):
         }
 
     def restore_random(self, arrays: Mapping[str, Tensor]) -> None:
-        """Continue the random streams that `random_arrays` saved; networks without one keep the global generators."""
+        """Continue the random streams that `random_arrays` saved.
+
+        Networks for which no stream was saved draw from the global generators.
+        """
         for position, network in enumerate(self._networks):
             begin = f"random/{position}/"
             own = {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
@@ -113,12 +116,14 @@ class ForwardPasses(AbstractContextManager):
         """Pass one batch through all networks and hand its representations to the receiver.
 
         Args:
-            batch, batches: as `split` returned them.
-            index: the batch's number in the run, for messages.
-            receiver: called in execution order, while each output is fresh.
+            batch: the batch, as `split` returned it.
+            batches: for each network the batch that it gets, as `split` returned them.
+            index: the batch's number in the run, from 0: it seeds the draw of positions and appears in messages.
+            receiver: called with each representation in execution order, before a later layer can overwrite it.
 
         Returns:
-            Where positions are samples, the index (m,) of the sample that each position belongs to; else None.
+            If positions (tokens, or places of a feature map) are the samples of the Gram matrices: for each of the m
+            positions the index of its sample in the batch, (m,). Otherwise None.
         """
         positions = self._new_positions(batch, batches, index, receiver)
         now = self._pass = _Pass(batch, index, receiver, positions)
@@ -146,12 +151,19 @@ class ForwardPasses(AbstractContextManager):
             self._pass = None  # release the batch
 
     def written(self) -> dict[str, str]:
-        """Model -> the name of a parameter that its own forward pass wrote into, for models that wrote into one."""
+        """Return name of a model -> name of a parameter, for models whose forward pass has modified a parameter."""
         found = {network.model: one.modified() for network, one in zip(self._networks, self._captures, strict=True)}
         return {model: names[0] for model, names in found.items() if names}
 
     def split(self, raw: Any, index: int) -> tuple[Batch, list[Batch]]:
-        """Parse batch number `index` of the loader: the batch itself, and for each network the batch that it gets."""
+        """Parse `raw`, batch number `index` of the loader.
+
+        Returns:
+            The batch itself, and for each network the batch that the network gets.
+
+        Raises:
+            ValueError: the numbers of samples differ between networks.
+        """
         batches = [network.make_batch(raw, index) for network in self._networks]
         first = batches[0]
         for network, batch in zip(self._networks, batches, strict=True):
@@ -224,7 +236,13 @@ class ForwardPasses(AbstractContextManager):
     def _keep_without_positions(
         self, now: _Pass, confounders: Sequence[Confounder], reading: Reading, output: Any
     ) -> bool:
-        """Where positions are samples: keep a confounding layer with one row a sample, for all of its positions."""
+        """If positions are samples: keep a confounding layer's output (n, p) that has one row for each sample instead.
+
+        `_read_confounders` later repeats each row for all positions of its sample.
+
+        Returns:
+            Whether the output was kept.
+        """
         try:
             x = reading.output(output, now.context.n).tensor
         except RepresentationError:
@@ -236,7 +254,7 @@ class ForwardPasses(AbstractContextManager):
         return True
 
     def _add_confounder(self, now: _Pass, confounder: Confounder, x: Tensor, original: Key | None) -> None:
-        """Hand on a layer's representation as that of a confounder."""
+        """Pass a layer's representation x (m, p) to the receiver as the representation of `confounder`."""
         self._note_stand_in([confounder])
         now.confounders_read.add(confounder.name)
         now.receiver.add(Representation(("confounder", confounder.name), x, original))
@@ -248,7 +266,7 @@ class ForwardPasses(AbstractContextManager):
                 self._notes.say("tokens", one.note())
 
     def _read(self, now: _Pass, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
-        """The representation of one layer's output, and whether the layer before returned the same tensor."""
+        """Return the representation (m, p) of a layer's output, and whether the previous layer's output is the same."""
         context = now.context
         found = reading.output(output, context.n)
         repeats = context.repeat_detector.is_repeat(found.source)
@@ -262,9 +280,10 @@ class ForwardPasses(AbstractContextManager):
         return reading.represent(found, context, key[1], inputs), repeats
 
     def _read_confounders(self, now: _Pass) -> None:
-        """Hand on the confounders that are computed from the batch; those that are layers come from their hooks.
+        """Pass the confounders that are computed from the batch to the receiver.
 
-        Where positions are samples this must follow the forward passes, which choose the positions.
+        Confounders that are outputs of layers were passed by hooks, except for the outputs in `now.kept`, which are
+        passed here. If positions are samples, call this after the forward passes, because these choose the positions.
         """
         for confounder in self._plan.confounders:
             if confounder.name in now.kept:
@@ -295,5 +314,5 @@ class ForwardPasses(AbstractContextManager):
                 model, layer = confounder.layer or ("", "")
                 raise ValueError(
                     f"confounder {confounder.name!r}, batch {now.index}: layer {layer!r} of {model!r} did not run, "
-                    "so there is nothing to remove; take another one"
+                    "so there is nothing to remove; give another layer"
                 )

@@ -1,4 +1,4 @@
-"""Access to a comparison's runner while its run can continue, and to the final state afterwards."""
+"""`HeldRunner`: holds a comparison's runner while its run can continue, and the run's final state afterwards."""
 
 from simwidget.estimate.pass_state import PassState
 from simwidget.run.lifecycle import Lifecycle
@@ -10,9 +10,10 @@ from simwidget.text.errors import describe_error
 
 
 class HeldRunner:
-    """Reads from the runner while there is one, and from the kept state once it has been dropped.
+    """Holds the runner of a comparison, and answers questions about the run also after the runner is dropped.
 
-    Dropping the runner drops the models and the loader. Every method may be called from any thread.
+    Answers come from the runner while it exists, and afterwards from the state that `keep` stored. Dropping the runner
+    releases the models and the loader. Every method may be called from any thread.
     """
 
     def __init__(self, runner: Runner) -> None:
@@ -32,13 +33,13 @@ class HeldRunner:
 
     @property
     def n_batches(self) -> int:
-        """Batches of the loader that have passed through the models."""
+        """The number of the loader's batches that have passed through the models."""
         single_pass = self.single_pass
         return self._pass_state.n_batches if single_pass is None else single_pass.n_batches
 
     @property
     def n_samples(self) -> int:
-        """Samples in the sums."""
+        """The number of samples that have been added to the run's sums."""
         single_pass = self.single_pass
         return self._pass_state.n_samples if single_pass is None else single_pass.n_samples
 
@@ -49,7 +50,7 @@ class HeldRunner:
 
     @property
     def warned(self) -> tuple[str, ...]:
-        """Notes that were already shown as warnings before the run last ended."""
+        """Notes that the run had already shown as warnings when `keep` was last called."""
         return self._warned
 
     def progress(self, lifecycle: Lifecycle, n_expected: int | None) -> Progress:
@@ -65,7 +66,7 @@ class HeldRunner:
         )
 
     def notes(self, error: BaseException | None) -> list[str]:
-        """The notes on the run, and what a failed one failed with."""
+        """Return the notes on the run; if `error` is given, also a note that the run failed with this exception."""
         notes = list(self.summary.notes)
         if error is not None:
             what = describe_error(error)
@@ -73,12 +74,15 @@ class HeldRunner:
         return notes
 
     def freeze(self, sums: bool = True) -> PassState:
-        """The pass at this moment; cheap with `sums=False`, which leaves the sums out."""
+        """Return the state of the run at this moment as a `PassState`, which later batches do not change.
+
+        While the runner exists, `sums=False` leaves the sums out, which makes the call cheap.
+        """
         single_pass = self.single_pass
         return self._pass_state if single_pass is None else single_pass.freeze(sums)
 
     def keep(self) -> None:
-        """Keep the present state, to be read once the runner has been dropped."""
+        """Store the present state of the runner, from which answers come after the runner is dropped."""
         runner = self._runner
         assert runner is not None
         self._pass_state = runner.single_pass.freeze()

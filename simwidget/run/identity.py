@@ -12,18 +12,18 @@ from simwidget.run.checkpoint import differences
 from simwidget.run.fingerprint import fingerprint, printed_settings
 
 MAY_DIFFER = ("device", "checkpoint", "checkpoint_seconds", *(field.name for field in fields(Limits)))
-"""Options that a resumed run may change."""
+"""Names of the options of `compare` that a resumed run may change."""
 MAX_DIFFERENCES = 5
-"""Differences that an error lists."""
+"""The largest number of differences that an error message lists."""
 
 
 class AnotherRunError(ValueError):
-    """A checkpoint is of another run; the text says what differs."""
+    """Raised if a checkpoint does not belong to the run that is to be resumed; the message says what differs."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a checkpoint records of its run, as JSON values."""
+    """The description of a run that a checkpoint contains, as JSON values."""
 
     about: Mapping[str, Any]
     """what a resumed run must have in common with it: model classes, settings, weights, layers, options, loader"""
@@ -59,7 +59,7 @@ class Identity:
         return Identity(json.loads(json.dumps(about)), json.loads(json.dumps(given)))
 
     def check(self, about: Mapping[str, Any]) -> None:
-        """Raise AnotherRunError where `about`, from a checkpoint, differs from this run's."""
+        """Raise AnotherRunError if `about`, taken from a checkpoint, differs from `self.about`, that of this run."""
         found = differences(about, self.about)
         if found:
             more = f"; and {len(found) - MAX_DIFFERENCES} more" if len(found) > MAX_DIFFERENCES else ""

@@ -1,4 +1,4 @@
-"""The state of a run: the transitions between its states, requests to pause and stop it, and its watchers."""
+"""`Lifecycle`: the state of a run, its transitions, requests to pause and stop the run, and callbacks on changes."""
 
 import threading
 import warnings
@@ -14,14 +14,14 @@ FOLLOWS: Mapping[RunState, frozenset[RunState]] = {
     "stopped": frozenset(),
     "finished": frozenset(),
 }
-"""The transitions: for each state the states that may follow it."""
+"""For each state of a run the states that may follow it."""
 
 
 class Lifecycle:
-    """The state of one run, and the requests to pause and to stop it. All of it is guarded by one lock.
+    """The state of one run, and the requests to pause and to stop it. One lock guards all changes of these.
 
-    The thread of the run calls `begin`, `enter` and `hold_while_paused`. Any thread may call the other methods.
-    Requests to pause or stop count until the run ends: `begin` clears them.
+    Only the thread of the run calls `enter` and `hold_while_paused`. Any thread may call the other methods. `begin`
+    clears requests to pause or stop that were made before it.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Lifecycle:
         return self._state in ENDED
 
     def begin(self) -> None:
-        """Enter "running" from "ready" or "failed". Raises RuntimeError in any other state."""
+        """Change the state from "ready" or "failed" to "running". Raises RuntimeError in any other state."""
         with self._changed:
             if self._state not in ("ready", "failed"):
                 raise RuntimeError(f"this comparison is {self._state}: a comparison runs once; make a new one")
@@ -59,7 +59,11 @@ class Lifecycle:
         self.notify()
 
     def enter(self, state: RunState, error: BaseException | None = None) -> None:
-        """Enter another state and notify. Raises RuntimeError where `FOLLOWS` does not allow it."""
+        """Change the state to `state`, with the exception `error` if the run failed, and call `notify`.
+
+        Raises:
+            RuntimeError: `FOLLOWS` does not allow `state` after the present state.
+        """
         with self._changed:
             self._enter(state, error)
         self.notify()
@@ -72,13 +76,17 @@ class Lifecycle:
     # --- requests, from any thread -----------------------------------------------------------------------------------
 
     def pause(self, asked: bool) -> None:
-        """Ask for a pause, or with False for its end; this takes effect before the next batch."""
+        """Request a pause before the next batch; with `asked=False`, withdraw the request or end the pause."""
         with self._changed:
             self._pause_asked = asked
             self._changed.notify_all()
 
     def stop(self) -> bool:
-        """Stop a run that has not begun, and return True; ask any other to stop before its next batch."""
+        """Stop the run at once if it has not begun; otherwise request that it stops before its next batch.
+
+        Returns:
+            Whether the run was stopped at once.
+        """
         with self._changed:
             at_once = self._state == "ready"
             self._stop_asked = True
@@ -91,30 +99,37 @@ class Lifecycle:
 
     @property
     def pause_asked(self) -> bool:
-        """Whether the run should pause now. A request to stop takes precedence."""
+        """Whether the run should pause now: a pause is requested, and a stop is not."""
         return self._pause_asked and not self._stop_asked
 
     def hold_while_paused(self) -> None:
-        """Block the run's thread, in the state "paused", until the pause is over or a stop is asked for."""
+        """Enter "paused", block the calling thread until the pause ends or a stop is requested, and enter "running"."""
         self.enter("paused")
         with self._changed:
             self._changed.wait_for(lambda: not self.pause_asked)
         self.enter("running")
 
     def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until a condition on the state or on the batches holds. False if it did not within `timeout` seconds."""
+        """Wait until `condition()` is true, at most `timeout` seconds; it is evaluated after each `notify` and request.
+
+        Returns:
+            Whether the condition was true before the time was over.
+        """
         with self._changed:
             return self._changed.wait_for(condition, timeout)
 
     # --- watchers ----------------------------------------------------------------------------------------------------
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call a function at every `notify`; returns the function that ends this."""
+        """Call `callback` at every `notify`, until the returned function is called."""
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
 
     def notify(self) -> None:
-        """Wake the threads in `wait_for` and call the watchers here. A watcher's exception becomes a warning."""
+        """Wake the threads in `wait_for`, and call the callbacks of `watch` on the calling thread.
+
+        An exception in a callback becomes a warning.
+        """
         with self._changed:
             self._changed.notify_all()
         for callback in tuple(self._watchers):

@@ -11,10 +11,12 @@ from simwidget.run.runner import Runner
 
 
 def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Generator[None]:
-    """Process the loader's batches, one at each step of the iterator.
+    """Return an iterator that processes one batch of the loader at each step.
 
-    When the iterator ends, by an exception or by being closed too, the lifecycle is in the state that this means. On
-    the main thread it must run under `interrupts_held`; it lets interrupts through while a batch is processed.
+    When the iterator ends, the lifecycle enters the state of the run: "finished" after the last batch or at a limit;
+    "stopped" after a request to stop, a keyboard interrupt or the closing of the iterator; "failed" after any other
+    exception. Exceptions are raised again. On the main thread the iterator must be used under `interrupts_held`;
+    interrupts are raised while a batch is processed.
     """
     runner = held.runner
     assert runner is not None
@@ -48,7 +50,7 @@ def _step(runner: Runner) -> bool:
 
 
 def _may_go_on(runner: Runner, lifecycle: Lifecycle) -> bool:
-    """Wait while the run is paused, then return whether it takes another batch."""
+    """Wait while the run is paused, then return whether the run takes another batch."""
     if runner.has_enough():
         return False
     while lifecycle.pause_asked:
@@ -60,7 +62,7 @@ def _may_go_on(runner: Runner, lifecycle: Lifecycle) -> bool:
 
 
 def _end(held: HeldRunner, lifecycle: Lifecycle, state: RunState, error: BaseException | None = None) -> None:
-    """Keep the numbers, drop the runner unless the run may continue, and enter the state."""
+    """Store the numbers so far in `held`, drop the runner unless the run failed, and enter `state`."""
     runner = held.runner
     assert runner is not None
     runner.single_pass.inspector.release()

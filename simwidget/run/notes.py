@@ -1,4 +1,4 @@
-"""Notes on a pass: what a reader of its numbers must know, in sentences."""
+"""`Notes`: sentences about a run that a reader of its numbers must know."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ FEW_SAMPLES = 16
 
 
 class Notes:
-    """Counts and collects during a pass; `notes` makes sentences of it at any time."""
+    """Collects facts during a run, such as skipped batches; `notes` turns them into sentences at any time."""
 
     _NUMBERS = ("skipped_batches", "skipped_samples", "smallest_gram", "n_grams", "n_samples")
 
@@ -32,13 +32,13 @@ class Notes:
         self._n_samples = 0
 
     def state(self) -> dict[str, Any]:
-        """Everything collected, as JSON values; `restore` reads them."""
+        """Return all collected facts as JSON values, which `restore` reads."""
         numbers = {name: getattr(self, f"_{name}") for name in self._NUMBERS}
         late = [[*key, batch] for key, batch in self._late.items()]
         return {**numbers, "order": self._order.state(), "late": late, "said": dict(self._said)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned."""
+        """Replace the collected facts by `state`, a return value of the method `state`."""
         for name in self._NUMBERS:
             is_none = name == "smallest_gram" and state[name] is None
             setattr(self, f"_{name}", None if is_none else get_int(state, name))
@@ -47,26 +47,26 @@ class Notes:
         self._said = {str(topic): str(note) for topic, note in state["said"].items()}
 
     def labels(self, labels: Tensor | None) -> None:
-        """Count the class labels (n,) of one batch, to see whether the loader is ordered by class."""
+        """Count the class labels (n,) of one batch, from which a note says whether the loader is ordered by class."""
         self._order.add(labels)
 
     def gram(self, n: int) -> None:
-        """Count a block of n samples that was added to the sums."""
+        """Count a block (the samples of one Gram matrix) of n samples that was added to the sums."""
         self._n_grams += 1
         self._n_samples += n
         self._smallest_gram = min(n, self._smallest_gram or n)
 
     def skipped(self, n: int) -> None:
-        """Count a batch of n samples that was too small for a Gram matrix."""
+        """Count a batch, or several joined batches, of n samples in all that were too few for a Gram matrix."""
         self._skipped_batches += 1
         self._skipped_samples += n
 
     def late(self, key: Key, batch: int) -> None:
-        """Note a layer that first ran after the first batch, and the number of that batch."""
+        """Record the call `key` of a layer that did not occur in the first batch, but for the first time in `batch`."""
         self._late.setdefault(key, batch)
 
     def say(self, topic: str, note: str) -> None:
-        """Add a sentence of one's own; only the first for each topic is kept."""
+        """Add the sentence `note`, unless there is already a sentence on the same topic."""
         self._said.setdefault(topic, note)
 
     def replace(self, topic: str, note: str) -> None:
@@ -76,8 +76,8 @@ class Notes:
     def read(self, reading: Reading, found: Output, call: str, masks: Masks) -> None:
         """Add a note if a layer's output was read in a way that may surprise the user.
 
-        That is the case if the samples are not in its first dimension, if padding was included, or if a mask did not
-        fit it.
+        That is the case if the samples are not in the output's first dimension, if padding was included, or if the
+        batch's mask does not fit the output.
         """
         if found.batch_dim and not reading.dims_given and reading.dims[0] != found.batch_dim:
             self.say(
@@ -103,7 +103,7 @@ class Notes:
             )
 
     def notes(self) -> tuple[str, ...]:
-        """The notes as of now. May be called from any thread."""
+        """Return the present notes, one or more sentences each. May be called from any thread."""
         notes = [
             f"layer {call!r} ran for the first time, or once more than before, in batch {batch}: it is not compared"
             for (_, call), batch in self._late.items()

@@ -9,7 +9,11 @@ from simwidget.run.row_table import RowTable
 
 
 def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str, Any]:
-    """Return each model's class, device, dtypes and layers without numbers, and which layer stands for the input."""
+    """Return facts for the result's provenance that are known only after the first forward passes.
+
+    They are the class, device and dtypes of each model, layers that were left out, dimensions of samples other than the
+    first, and the embedding that is used in place of token ids.
+    """
     facts: dict[str, Any] = {"models": {}}
     dims, stand_in = forwards.batch_dims, forwards.stand_in
     for model in plan.models:

@@ -1,4 +1,4 @@
-"""Results, curves, Gram matrices and inspections, computed from a `PassState` without touching the run."""
+"""`Queries`: computes results, curves, Gram matrices and inspections from a `PassState`, a frozen state of a run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +20,13 @@ from simwidget.text.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Queries:
-    """Answers for one comparison, whose names, measures and confounders do not change."""
+    """Computes what users ask about one comparison, from frozen states of its run.
+
+    The names of the models, the measures and the confounders stay the same during the run.
+    """
 
     names: tuple[str, ...]
-    """of the models, in order"""
+    """names of the models, in order"""
     measures: tuple[Measure, ...]
     confounders: tuple[str, ...]
 
@@ -37,7 +40,7 @@ class Queries:
         notes: Sequence[str] = (),
         provenance: Mapping[str, Any] | None = None,
     ) -> SimilarityResult:
-        """The result for the given measures and pairs of models; all of them by default."""
+        """Return the result for the given names of measures and pairs of positions of models; by default for all."""
         wanted = [one for one in self.measures if measures is None or any(one.name in m.split("-") for m in measures)]
         return evaluate(
             pass_state,
@@ -51,18 +54,21 @@ class Queries:
         )
 
     def convergence(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> dict[str, Curve]:
-        """Measure -> its values over the batches, for one pair of layers."""
+        """Return name of a measure -> curve of its estimate against the number of batches, for one pair of layers."""
         return convergence(pass_state, self.measures, self.confounders, *self.pair(pass_state, layer_x, layer_y, view))
 
     def gram(self, pass_state: PassState, layer: str, model: str | None) -> NDArray[np.float32] | None:
-        """The Gram matrix (m, m) of a layer in the latest block; None where there is none."""
+        """Return the centred Gram matrix (m, m) of a layer on the m latest samples; None if there is none.
+
+        `model` is the name of the layer's model; None stands for the first model.
+        """
         row = self._row(pass_state, 0 if model is None else self.names.index(model), layer)
         if pass_state.latest is None or pass_state.rows[row].missing is not None:
             return None
         return pass_state.latest.gram(row).float().cpu().numpy()
 
     def inspect(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> Inspection | None:
-        """A pair of layers in the latest block; None where one of them has no Gram matrix."""
+        """Return the `Inspection` of two layers on the latest samples; None if one of them has no Gram matrix."""
         rows = self.pair(pass_state, layer_x, layer_y, view)
         if pass_state.latest is None or any(pass_state.rows[row].missing is not None for row in rows):
             return None
@@ -72,16 +78,20 @@ class Queries:
 
     @property
     def title(self) -> str:
-        """The models' names, or how many there are."""
+        """The names of up to three models joined by "×", or the number of models if there are more."""
         return " × ".join(self.names) if len(self.names) < 4 else f"{len(self.names)} models"
 
     def check_model(self, model: str | None) -> None:
-        """Raise ValueError for the name of a model that is not compared."""
+        """Raise ValueError if `model` is neither None nor the name of a compared model."""
         if model is not None and model not in self.names:
             raise ValueError(f"there is no model {model!r}.{did_you_mean(model, self.names)}")
 
     def pair(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> tuple[int, int]:
-        """The rows of a layer of the view's first model and of one of its second. Unknown layers: ValueError."""
+        """Return the indices of two layers among the rows of the sums.
+
+        `layer_x` is a layer of the view's first model, `layer_y` a layer of the view's second model. Raises ValueError
+        for an unknown layer, model or view.
+        """
         x, y = positions(self.names, view)
         return self._row(pass_state, x, layer_x), self._row(pass_state, y, layer_y)
 

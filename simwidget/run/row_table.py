@@ -1,4 +1,4 @@
-"""The table of a pass's rows: the layer or the confounder that each row of the sums belongs to."""
+"""`RowTable`: tells which layer or confounder each row of the run's sums belongs to."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -16,9 +16,10 @@ NEVER_RAN = "never ran"
 
 
 class RowTable:
-    """Rows in order: the confounders, the calls of layers in execution order, the layers that never ran.
+    """The descriptions of the rows of the sums: one row for each confounder and for each call of a layer.
 
-    Rows are added during the first forward passes, until `fix`: the sums are then made for that many rows.
+    The confounders come first, then the calls of layers in execution order, then the layers that never ran. Rows are
+    added during the first forward passes. After that `fix` closes the table, and the sums get their number of rows.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -27,14 +28,14 @@ class RowTable:
         self._rows: list[Row] = []
         self._index: dict[Key, int] = {}
         self._repeating: set[Key] = set()
-        """calls of containers that returned their last child's output unchanged"""
+        """keys of the calls of container modules that returned their last child's output unchanged"""
         self._fixed = False
         self._not_yet_run = {
             (plan.network_of(model.model_name), name) for model in plan.models for name in model.layer_names
         }
         """the chosen layers that have no row yet"""
         self.index: Mapping[Key, int] = MappingProxyType(self._index)
-        """key -> index of its row; a live, read-only view"""
+        """key of a layer's call or a confounder -> index of its row; a live, read-only view"""
         for confounder in plan.confounders:
             self._add(("confounder", confounder.name))
 
@@ -61,10 +62,10 @@ class RowTable:
     # --- during the pass ---------------------------------------------------------------------------------------------
 
     def add_representation(self, key: Key, x: Tensor, repeats_child: bool) -> bool:
-        """Make sure that a representation (n, p) has a row, and record its number of features and dtype.
+        """Add a row for a representation x (n, p) if it has none, and record its number of features and dtype.
 
         Returns:
-            False where it has no row, because its layer first ran after the table was fixed.
+            Whether the representation has a row. It has none if its layer first ran after `fix`.
         """
         if key not in self._index and self._fixed:
             return False
@@ -77,7 +78,7 @@ class RowTable:
         return True
 
     def add_missing(self, key: Key, reason: str) -> None:
-        """Record why a layer has no representation; the first reason is kept."""
+        """Record the reason why a layer has no representation; if a reason is already recorded, keep that one."""
         if key in self._index:
             row = self._rows[self._index[key]]
             row.missing = row.missing or reason
@@ -85,7 +86,7 @@ class RowTable:
             self._add(key, reason)
 
     def add_never_run(self) -> None:
-        """After the first forward passes: add the chosen layers that did not run in them."""
+        """Add rows for the chosen layers that have not run; called after the first forward passes."""
         for model in self._plan.models:
             position = self._plan.network_of(model.model_name)
             for name in model.layer_names:
@@ -93,11 +94,16 @@ class RowTable:
                     self._add((position, name), NEVER_RAN)
 
     def fix(self) -> None:
-        """Add no more rows from now on."""
+        """Close the table: no rows are added from now on."""
         self._fixed = True
 
     def note_absent(self, present: frozenset[Key], batch: int) -> None:
-        """Record for each row that is not in `present`, a block's keys, that its layer did not always run."""
+        """Record for rows whose key is not in `present` that their layer did not run in every forward pass.
+
+        Args:
+            present: the keys that had a representation in every forward pass of a Gram matrix's samples.
+            batch: the number of the latest batch of these samples, for the message.
+        """
         for row in self._rows:
             if row.missing is None and row.key not in present:
                 row.missing = f"did not run in every forward pass (batch {batch})"
@@ -105,16 +111,19 @@ class RowTable:
     # --- read access -----------------------------------------------------------------------------------------------
 
     def copies(self) -> tuple[Row, ...]:
-        """Copies of the rows; until `fix` is called, of the expected rows: confounders, then chosen layers."""
+        """Return copies of the rows; before `fix`, of the expected rows: the confounders, then the chosen layers."""
         return tuple(Row(**vars(row)) for row in (self._rows if self._fixed else self._expected()))
 
     def layers(self) -> tuple[tuple[int, ...], ...]:
-        """For each model the indices of its layers' rows among the `copies`, in execution order."""
+        """Return for each model the indices of its layers' rows in `copies()`, in execution order after `fix`.
+
+        Layers that were chosen by default are left out if they never ran or only returned their last child's output.
+        """
         rows = self._rows if self._fixed else self._expected()
         return tuple(self._layers_of(model, rows) for model in self._plan.models)
 
     def _expected(self) -> list[Row]:
-        """The confounders, and the chosen layers in the order of their modules."""
+        """Return rows for the confounders, followed by rows for the chosen layers in the order of their modules."""
         keys = dict.fromkeys(
             (self._plan.network_of(model.model_name), name) for model in self._plan.models for name in model.layer_names
         )
@@ -133,26 +142,34 @@ class RowTable:
         return tuple(found)
 
     def rows_of(self, model: SimilarityModel) -> list[Row]:
-        """The rows of a model's chosen layers, first calls only."""
+        """Return the rows of the first calls of a model's chosen layers, in the order of the table."""
         position = self._plan.network_of(model.model_name)
         return [row for row in self._rows if row.key[0] == position and row.key[1] in model.layer_names]
 
     def left_out(self, model: SimilarityModel) -> dict[str, list[str]]:
-        """For the provenance: layers that were chosen by default and are left out because they never ran."""
+        """Return, for the provenance of the result, which layers chosen by default are left out as they never ran.
+
+        Returns:
+            {"left_out_because_never_run": names of these layers}, or an empty dictionary if there are none.
+        """
         never = [row.key[1] for row in self.rows_of(model) if row.missing == NEVER_RAN]
         return {"left_out_because_never_run": never} if never and model.chosen_by_default else {}
 
     # --- to a file and back ------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """The table as JSON values; `restore` reads them."""
+        """Return the table as JSON values, which `restore` reads."""
         return {
             "rows": [{**asdict(row), "key": list(row.key)} for row in self._rows],
             "repeating": [list(key) for key in self._repeating],
         }
 
     def restore(self, facts: Mapping[str, Any]) -> None:
-        """Read the rows of an earlier pass with the same plan, and fix the table. Raises MalformedError for others."""
+        """Read the rows from `facts`, the `state` of an earlier run with the same plan, and close the table.
+
+        Raises:
+            MalformedError: the rows are not those of a run with this plan.
+        """
         rows = [self._row_of(given) for given in get_field(facts, "rows", list)]
         expected = [row.key for row in self._rows]
         if [row.key for row in rows[: len(expected)]] != expected or len({row.key for row in rows}) < len(rows):
@@ -176,7 +193,11 @@ class RowTable:
         )
 
     def known(self, key: Sequence[Any]) -> Key:
-        """The key that a file has as a list, checked against the plan. Raises MalformedError for any other."""
+        """Return a key that a file contains as a list as a tuple, and check that it belongs to this plan.
+
+        Raises:
+            MalformedError: the plan has no confounder or layer with this key.
+        """
         position, call = key
         if position == "confounder" and any(one.name == call for one in self._plan.confounders):
             return position, call
@@ -184,4 +205,4 @@ class RowTable:
         is_network = isinstance(position, int) and 0 <= position < len(self._networks)
         if is_network and layer in self._networks[position].names:
             return position, str(call)
-        raise MalformedError(f"it has a row of {short_repr(call)}, which this run does not")
+        raise MalformedError(f"it has a row of {short_repr(call)}, which this run does not have")

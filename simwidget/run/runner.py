@@ -1,4 +1,4 @@
-"""A run without its thread: batches from the loader, the limits that end it, and its checkpoints."""
+"""`Runner`: takes batches from the loader, checks the limits that end the run, and writes its checkpoints."""
 
 import time
 from collections.abc import Iterable
@@ -27,9 +27,9 @@ from simwidget.text.errors import add_place
 
 
 class Runner(AbstractContextManager):
-    """Takes batches of the loader through a `SinglePass`, one at each `step`.
+    """Processes the batches of the loader, one at each `step`, with a `SinglePass` that adds them to the sums.
 
-    Use it as a context manager; after a failure it may be entered again, and continues with the batch that failed.
+    Use it as a context manager. After a failure it may be entered again; it then continues with the batch that failed.
     """
 
     def __init__(self, plan: Plan, loader: Iterable, queries: Queries) -> None:
@@ -96,7 +96,11 @@ class Runner(AbstractContextManager):
             self._checkpointer.release()
 
     def step(self) -> bool:
-        """Process the next batch of the loader, or once more the batch that failed. False at the end of the loader."""
+        """Process the next batch of the loader; after a failure, process the batch that failed again.
+
+        Returns:
+            False if the loader has no more batches, True otherwise.
+        """
         begun = time.monotonic()
         try:
             batch = self._source.next()
@@ -116,7 +120,7 @@ class Runner(AbstractContextManager):
         return True
 
     def has_enough(self) -> bool:
-        """Whether one of the limits is reached."""
+        """Return whether a limit on batches, samples, seconds or standard errors is reached, and set `ended_by`."""
         single_pass = self.single_pass
         self.ended_by = self._limits.reached(single_pass.n_batches, single_pass.n_seen, self.seconds)
         looks = self.ended_by is None and self._errors.is_time(single_pass.n_grams)
@@ -125,8 +129,13 @@ class Runner(AbstractContextManager):
         return self.ended_by is not None
 
     def finish(self, for_good: bool) -> None:
-        """Add the last, incomplete block to the sums, after saving a checkpoint; `for_good` if it is the end."""
-        self.save(now=True)  # before that: with what waits, another run that goes on from here would join other batches
+        """Write a checkpoint if every batch is in the sums; otherwise add the last, incomplete block to the sums.
+
+        An incomplete block is samples of small batches that wait to be joined with later ones for one Gram matrix. After
+        it is added, a checkpoint is written only with `for_good`, which says that no more batches follow: a run that
+        continues from a checkpoint must join the waiting samples with later ones.
+        """
+        self.save(now=True)  # does nothing if samples wait for others to be joined with
         if not self.single_pass.is_whole:
             self.single_pass.finish()
             if for_good:
@@ -139,7 +148,7 @@ class Runner(AbstractContextManager):
 
     @property
     def n_batches_needed(self) -> int | None:
-        """An estimate of how many batches it takes to reach a limit."""
+        """The estimated total number of batches at which the first limit is reached; None if unknown."""
         single_pass = self.single_pass
         return self._limits.batches_needed(
             single_pass.n_batches, single_pass.n_seen, self.seconds, self._errors.n_batches_needed
@@ -147,23 +156,25 @@ class Runner(AbstractContextManager):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes on the loader and the checkpoint."""
+        """Notes for the result about the loader and about a checkpoint that could not be written."""
         written = () if self._checkpointer is None or self._checkpointer.note is None else (self._checkpointer.note,)
         return (*self._source.notes, *written)
 
     # --- to a file and back ------------------------------------------------------------------------------------------
 
     def save(self, now: bool = False) -> None:
-        """Write the checkpoint if it is time, or `now`; only where every batch so far is in the sums."""
+        """Write a checkpoint if one is due or `now` is true, provided that every batch so far is in the sums."""
         writer = self._checkpointer
         if writer is not None and self.single_pass.is_whole and self.single_pass.n_grams and (now or writer.is_time()):
             writer.write(self._content)
 
     def restore(self, checkpoint: Checkpoint, path: str | PathLike[str], seconds: float) -> None:
-        """Continue from a checkpoint; called before the context is opened.
+        """Continue the run of `checkpoint`; call this before the context is opened.
+
+        Later checkpoints are written to `path`, at most one every `seconds`.
 
         Raises:
-            AnotherRunError: the checkpoint is of another run; the text says what differs.
+            AnotherRunError: the checkpoint belongs to another run; the message says what differs.
             ValueError: the checkpoint is damaged.
         """
         self._who.check(checkpoint.header["about"])
@@ -188,7 +199,7 @@ class Runner(AbstractContextManager):
         return self._identity
 
     def _content(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """The header and the arrays of a checkpoint."""
+        """Return the header (JSON values) and the named tensors of a checkpoint of the present state."""
         facts, arrays = self.single_pass.state()
         run = {"seconds": self.seconds, "started": self.started, "devices": self._device_names}
         header = {"about": self._who.about, "given": self._who.given, "pass": facts, "run": run}

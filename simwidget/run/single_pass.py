@@ -1,4 +1,7 @@
-"""One pass over the data: from batches to sums of products. `SinglePass.step` is the way of one batch."""
+"""`SinglePass`: one pass over the data, which turns batches into Gram matrices and sums their products.
+
+Representations of small batches are joined into a block: the samples of one Gram matrix of each layer.
+"""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -31,12 +34,13 @@ from simwidget.run.receiver import Receiver, Representation
 from simwidget.run.row_table import RowTable
 
 GRAM_BYTES = 64 * 2**20
-"""Bytes that the kept Gram matrices of the latest block may take; of a larger block the first samples are kept."""
+"""The largest size in bytes of the latest Gram matrices that are kept; larger ones are cut to their first samples."""
 
 
 class SinglePass(AbstractContextManager):
-    """Passes batches through the networks and adds their Gram matrices to the sums, one batch at each `step`.
+    """Passes batches through the networks, one at each `step`, and adds the products of Gram matrices to the sums.
 
+    A block is the samples of one Gram matrix: those of one batch, or of several small batches that are joined.
     Use it as a context manager: the hooks exist while the context is open. `freeze` may be called from any thread.
     """
 
@@ -52,11 +56,11 @@ class SinglePass(AbstractContextManager):
         self._pending: Grams | None = None
         """the Gram matrices of a complete block that is not in the sums yet"""
         self._taken = 0
-        """samples of the present batch that have passed through the networks"""
+        """number of samples of the present batch that have passed through the networks"""
         self._at_once: int | None = None
-        """the largest number of samples in one forward pass, after a larger one ran out of memory"""
+        """the largest number of samples in one forward pass, if a larger one ran out of memory; else None"""
         self.tried = 0
-        """samples of the latest forward pass"""
+        """number of samples in the latest forward pass, even if it failed"""
         self._samples = SampleCollector()
         self._notes = Notes(self._totals.min_samples)
         self._lock = threading.Lock()
@@ -73,7 +77,7 @@ class SinglePass(AbstractContextManager):
     # --- the way of a batch ------------------------------------------------------------------------------------------
 
     def use_own_random_stream(self) -> None:
-        """Give each network a random stream of its own; called before the context is opened."""
+        """Give each network a random stream of its own; call this before the context is opened."""
         self._forwards.use_own_random_stream()
 
     def __enter__(self) -> "SinglePass":
@@ -87,8 +91,9 @@ class SinglePass(AbstractContextManager):
     def step(self, raw: Any) -> None:
         """Pass one batch of the loader through all networks, and add each block that is complete to the sums.
 
-        If it raises before `n_batches` has counted the batch, the sums are those before the batch, which may be
-        tried again. If it raises afterwards, the next `step` or `finish` adds the batch to the sums.
+        If this raises an exception before the batch is counted in `n_batches`, call it again with the same batch: it
+        continues with the first sample that has not passed through the networks. If it raises one afterwards, the next
+        `step` or `finish` adds the complete block to the sums.
         """
         self._accumulate()
         batch, batches = self._forwards.split(raw, self.n_batches)
@@ -120,7 +125,12 @@ class SinglePass(AbstractContextManager):
         self._accumulate()
 
     def _forward(self, batch: Batch, batches: Sequence[Batch]) -> None:
-        """Pass a batch, or a part of one, through all networks; this may complete a block."""
+        """Pass a batch, or a part of a batch, through all networks. A block that is then complete becomes pending.
+
+        Args:
+            batch: the batch.
+            batches: for each network the batch that it gets.
+        """
         self.tried = batch.n
         self._samples.open(batch)
         try:
@@ -146,7 +156,7 @@ class SinglePass(AbstractContextManager):
 
     @property
     def n_seen(self) -> int:
-        """Samples that have passed through the networks, including those that are not in the sums yet."""
+        """The number of samples that are in the sums or wait to be added to them."""
         return self.n_samples + self._grams.n_samples + (0 if self._pending is None else self._pending.n)
 
     @property
@@ -156,16 +166,16 @@ class SinglePass(AbstractContextManager):
 
     @property
     def _n_begun(self) -> int:
-        """Batches that have passed through the networks, wholly or in part."""
+        """The number of batches that have passed through the networks completely or in part."""
         return self.n_batches + (self._taken > 0)
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything that has passed through the networks is in the sums."""
+        """Whether no batch is partly processed and no sample waits to be added to the sums."""
         return self._pending is None and not self._grams.n_samples and not self._taken
 
     def drop_scratch(self) -> None:
-        """Free the memory that is not needed before the next batch."""
+        """Free buffers that the next batch allocates again, and the unused memory of PyTorch's CUDA allocator."""
         self._grams.drop_scratch()
         for device in {network.device for network in self._networks}:
             if device.type == "cuda":
@@ -186,7 +196,7 @@ class SinglePass(AbstractContextManager):
         self._grams.put(one.key, one.x, one.original, one.kernel)
 
     def _fix_rows(self) -> None:
-        """After the first forward passes: complete the table of rows and make the sums."""
+        """Complete the table of rows and allocate the sums; called after the first forward passes."""
         self._rows.add_never_run()
         self._memory.check()
         for who, name in self._forwards.written().items():
@@ -223,7 +233,10 @@ class SinglePass(AbstractContextManager):
     # --- to a file and back ------------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """The pass as JSON values and tensors; `restore` reads them. Requires `is_whole` and a block in the sums."""
+        """Return the state of the pass as JSON values and named tensors, which `restore` reads.
+
+        Requires that `is_whole` is true and that a block is in the sums.
+        """
         assert self.is_whole
         assert self._first is not None
         with self._lock:
@@ -241,7 +254,11 @@ class SinglePass(AbstractContextManager):
             return facts, {**self._totals.arrays(), **self._forwards.random_arrays(), **self._first.arrays()}
 
     def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
-        """Continue from the `state` of an earlier pass with the same plan. Raises MalformedError for anything else."""
+        """Continue from `facts` and `arrays`, which `state` returned in an earlier pass with the same plan.
+
+        Raises:
+            MalformedError: `facts` and `arrays` are not the state of a pass with this plan.
+        """
         try:
             self._rows.restore(facts)
             self._totals.allocate(len(self._rows), self._state_device)
@@ -269,7 +286,7 @@ class SinglePass(AbstractContextManager):
     # --- from any thread ---------------------------------------------------------------------------------------------
 
     def freeze(self, sums: bool = True) -> PassState:
-        """The pass at this moment, as values that later batches do not change.
+        """Return the state of the pass at this moment as a `PassState`, which later batches do not change.
 
         With `sums=False` the sums are left out, which makes the call cheap.
         """

@@ -1,4 +1,4 @@
-"""Facts about a run at one moment, which are kept when its runner is dropped."""
+"""`RunSummary`: facts about a run at one moment, which remain available after the run has ended."""
 
 import platform
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ from simwidget.run.runner import Runner
 
 @dataclass(frozen=True)
 class RunSummary:
-    """When and how long a run ran, what ended it, and its notes."""
+    """When a run started, for how many seconds it ran, which limit ended it, and its notes."""
 
     started: str | None
-    """ISO 8601, UTC; None before the start"""
+    """date and time of the start (ISO 8601, UTC); None before the start"""
     seconds: float
-    """spent on batches, without pauses"""
+    """seconds spent on loading and processing batches, without pauses"""
     ended_by: str | None
-    """the limit that ended the run"""
+    """the limit that ended the run, such as "max_samples=1000"; None if no limit did"""
     n_batches_needed: int | None
-    """an estimate of the batches needed to reach the first limit"""
+    """estimated total number of batches at which the first limit is reached; None if unknown"""
     notes: tuple[str, ...]
 
     @staticmethod
@@ -32,7 +32,13 @@ class RunSummary:
         return RunSummary(*(getattr(runner, field.name) for field in fields(RunSummary)))
 
     def provenance(self, pass_state: PassState, state: RunState, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The provenance of a result: versions, what was `given` by the user, and how far the run came."""
+        """Return the provenance of a result: versions of software, the user's arguments, and how far the run came.
+
+        Args:
+            pass_state: the sums and facts from which the result is computed.
+            state: the state of the run.
+            given: what the user gave: devices, options and the loader.
+        """
         return {
             "simwidget": __version__,
             "torch": torch.__version__,

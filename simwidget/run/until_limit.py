@@ -1,4 +1,4 @@
-"""Whether the standard errors of a run are small enough to end it."""
+"""`ErrorWatch`: checks whether the standard errors of a run are small enough to end it."""
 
 import math
 
@@ -9,28 +9,34 @@ from simwidget.plan.limits import Limits
 from simwidget.result.similarity_result import SimilarityResult
 
 LOOK_AGAIN = 1.05
-"""Factor between the numbers of blocks at two looks. Standard errors fall with the root of that number."""
+"""Factor by which the number of blocks grows between two checks of the standard errors.
+
+A block is the samples of one Gram matrix. Standard errors are proportional to 1 / sqrt(number of blocks).
+"""
 
 
 class UntilLimit:
     """Compares the standard errors of a run with the limit `until=`, at ever longer intervals.
 
-    The first look is when every group of the jackknife has data. All looks are at fixed numbers of blocks, so that a
-    repeated run ends at the same batch.
+    The first check is made when every group of the jackknife has data. All checks are made at fixed numbers of blocks
+    (a block is the samples of one Gram matrix), so that a repeated run ends at the same batch.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._next = N_GROUPS
         self.n_batches_needed: int | None = None
-        """an estimate of the batches needed to reach the limit; errors fall with the root of their number"""
+        """estimated total number n of batches at which the limit is reached; errors are proportional to 1 / sqrt(n)"""
 
     def is_time(self, n_grams: int) -> bool:
-        """Whether the errors should be looked at after this many blocks."""
+        """Whether the standard errors should be checked when the sums contain `n_grams` blocks (Gram matrices)."""
         return self._limits.until is not None and n_grams >= self._next
 
     def look(self, result: SimilarityResult, n_grams: int) -> bool:
-        """Whether the errors of a result are small enough to end the run; also updates `n_batches_needed`."""
+        """Return whether the standard errors of `result` are small enough to end the run; update `n_batches_needed`.
+
+        `n_grams` is the number of blocks in the sums, which determines the number of blocks at the next check.
+        """
         assert self._limits.until is not None
         self._next = max(n_grams + 1, math.ceil(n_grams * LOOK_AGAIN))
         error = self.error(result)
@@ -40,7 +46,10 @@ class UntilLimit:
         return error < self._limits.until
 
     def error(self, result: SimilarityResult) -> float | None:
-        """The quantile `until_quantile` of the standard errors of all cells; None while no cell has one."""
+        """Return the quantile `until_quantile` of the standard errors of all cells of the result's matrices.
+
+        A cell is one pair of layers for one measure. Returns None if no cell has a finite standard error.
+        """
         found = []
         for (measure, x, y), cells in result._cells.items():
             if measure in result.measures:
