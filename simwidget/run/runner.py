@@ -131,7 +131,7 @@ class Runner(AbstractContextManager):
     def finish(self, for_good: bool) -> None:
         """Write a checkpoint if every batch is in the sums; otherwise add the last, incomplete block to the sums.
 
-        An incomplete block is samples of small batches that wait to be joined with later ones for one Gram matrix. After
+        An incomplete block is samples of small batches that wait to be joined with later ones for a Gram matrix. After
         it is added, a checkpoint is written only with `for_good`, which says that no more batches follow: a run that
         continues from a checkpoint must join the waiting samples with later ones.
         """

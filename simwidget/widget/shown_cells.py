@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import ipywidgets
+from ipywidgets.widgets.widget import _instances
 
 LOG = logging.getLogger("simwidget")
 
@@ -127,5 +128,9 @@ def _is_referred_to(widget: ipywidgets.Widget) -> bool:
 
 def _states() -> dict[str, dict[str, Any]]:
     """The states of all open widgets, without their binary parts, by their identifiers."""
-    saved = ipywidgets.Widget.get_manager_state()["state"]
-    return {model_id: one["state"] for model_id, one in saved.items()}
+    found: dict[str, dict[str, Any]] = {}
+    for widget in tuple(_instances.values()):
+        with suppress(AttributeError):  # of a widget that refers to a closed one, which has no identifier any more
+            saved = ipywidgets.Widget.get_manager_state(widgets=[widget])["state"]
+            found |= {model_id: one["state"] for model_id, one in saved.items()}
+    return found

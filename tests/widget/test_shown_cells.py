@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import ipywidgets
 import pytest
 from IPython.core.events import EventManager, available_events
+from ipywidgets.widgets.widget import _instances
 
 import simwidget as sw
 
@@ -31,6 +32,7 @@ class Shell:
 @pytest.fixture
 def shell(monkeypatch):
     ipywidgets.Widget.close_all()
+    _instances.clear()  # other tests give widgets a comm of their own, under whose identifier they are not found
     shell = Shell()
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
     monkeypatch.setattr("IPython.display.display", lambda *_, **__: None)
