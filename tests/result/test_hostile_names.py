@@ -11,11 +11,10 @@ from html.parser import HTMLParser
 import pytest
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from results import made
+from results import made, seal
 from safetensors import safe_open
 
 import simwidget as sw
-from simwidget.files.container import container_bytes
 from simwidget.widget.still_output import still_bundle
 
 HOSTILE = [
@@ -49,8 +48,7 @@ def hostile(tmp_path_factory):
     old, header["info"] = header["info"].values(), {}
     for name, one in zip([*header["measures"], "<b>"], old):
         header["info"][name] = one | {"title": name, "reasons": {HOSTILE[1]: dict.fromkeys(HOSTILE, HOSTILE[1])}}
-    header.pop("checksum")
-    path.write_bytes(container_bytes(header, arrays))
+    seal(arrays, path, header)
     return sw.SimilarityResult.load(path)
 
 

@@ -7,14 +7,12 @@ import re
 import numpy as np
 import pytest
 import torch
-from results import made
+from results import made, seal
 from safetensors import safe_open
-from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 
 import simwidget as sw
 from simwidget.files import container
-from simwidget.files.container import checksum_of
 
 
 @pytest.fixture
@@ -24,14 +22,6 @@ def parts(tmp_path):
     with safe_open(tmp_path / "valid.simw", framework="np") as file:
         header = json.loads(file.metadata()["simwidget"])
         return header, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-
-
-def seal(arrays, path, header):
-    """A file with any header, or a text for one, whose checksum is right if it can be."""
-    if not isinstance(header, str):
-        header.pop("checksum", None)
-        header = json.dumps({**header, "checksum": checksum_of(json.loads(json.dumps(header)), arrays)})
-    save_file(arrays, path, {"simwidget": header})
 
 
 def refusal(path):
