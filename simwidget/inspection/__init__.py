@@ -2,5 +2,5 @@
 
 In:     the Gram matrices of all layers on the latest block (one batch, or joined small batches), and its `Samples`.
 Out:    `Inspection`, a frozen value of NumPy arrays.
-`pair` never imports torch.
+The module `pair` never imports torch.
 """

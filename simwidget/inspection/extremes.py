@@ -46,7 +46,7 @@ class RankedSamples:
     samples: Samples
 
     def first(self, descending: bool) -> "RankedSamples":
-        """Return the first `N_EXTREMES` samples in ascending or descending order of agreement.
+        """Return the first `N_EXTREMES` samples in ascending or, if `descending`, descending order of agreement.
 
         The order is stable: samples with equal agreement keep their order. NaN comes last.
         """
@@ -90,12 +90,12 @@ class Extremes:
 
     @classmethod
     def of(cls, values: Tensor, samples: Samples) -> "Extremes":
-        """Return the extremes of n samples, given `values` (n,), the agreement of two layers on each sample."""
+        """Return the samples with the least and most agreement, given the agreement `values` (n,) on n `samples`."""
         batch = RankedSamples(values, samples)
         return cls(batch.first(descending=False), batch.first(descending=True), (~values.isnan()).sum())
 
     def merge(self, other: "Extremes") -> "Extremes":
-        """Return the extremes of all samples from which these extremes and those of `other` were chosen."""
+        """Return the samples with the least and most agreement among all samples of this object and of `other`."""
         least, most = self.least.join(other.least), self.most.join(other.most)
         n_compared = self.n_compared + other.n_compared
         return Extremes(least.first(descending=False), most.first(descending=True), n_compared)
@@ -117,5 +117,5 @@ class WatchedPair:
     extremes: Extremes | None = None
 
     def add(self, extremes: Extremes) -> None:
-        """Merge the extremes of another batch into those of the previous batches."""
+        """Merge the extremes (samples with the least and most agreement) of another batch into `self.extremes`."""
         self.extremes = extremes if self.extremes is None else self.extremes.merge(extremes)

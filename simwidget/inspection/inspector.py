@@ -39,7 +39,7 @@ class Inspector:
         return bool(self._watches)
 
     def add(self, block: LatestBlock, max_bytes: int) -> None:
-        """Compare the followed pairs on the samples of a new block, and keep the block as the latest.
+        """Compare the two layers of each followed pair on the samples of a new block, and keep it as the latest block.
 
         If the block's Gram matrices take more than `max_bytes`, only those of its first samples are kept. The caller
         must hold the lock.

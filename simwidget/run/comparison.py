@@ -62,7 +62,7 @@ class Comparison:
 
     @property
     def state(self) -> RunState:
-        """ "ready", "running", "paused", "stopped", "finished" or "failed"."""
+        """The state of the run: "ready", "running", "paused", "stopped", "finished" or "failed"."""
         return self._lifecycle.state
 
     @property
@@ -134,7 +134,7 @@ class Comparison:
     def gram(self, layer: str, model: str | None = None) -> NDArray[np.float32] | None:
         """The Gram matrix (m, m) of one layer of a model (by default the first) on the samples of the latest batch.
 
-        Its features are centred. m is the number of samples, or fewer if the Gram matrices of all layers would take
+        The features are centred. m is the number of samples, or fewer if the Gram matrices of all layers would take
         more than 64 MiB. Small batches are joined first, as `gram_batch` says. Returns None before the first batch, and
         for a layer without a representation. Raises ValueError for an unknown model or layer.
         """
@@ -177,9 +177,9 @@ class Comparison:
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` after every batch and every change of state, until the returned function is called.
 
-        The callback must return quickly, because the run waits for it. It runs on the thread of the run,
-        with two exceptions: when a run begins in the background, and when a run is stopped that has not begun. Then it
-        runs on the thread that calls `start()`, `resume()`, `stop()` or `close()`.
+        The callback must return quickly, because the run waits for it. It runs on the thread of the run, with two
+        exceptions: when a run begins in the background, and when a run that has not begun is stopped. Then it runs on
+        the thread that calls `start()`, `resume()`, `stop()` or `close()`.
         """
         return self._lifecycle.watch(callback)
 

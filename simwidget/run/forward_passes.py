@@ -1,4 +1,4 @@
-"""`Forwards`: runs all networks on one batch, and passes on the representations of layers and confounders."""
+"""`Forwards`: runs all networks on one batch, and passes the representations to a `Receiver`."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -151,7 +151,7 @@ class ForwardPasses(AbstractContextManager):
             self._pass = None  # release the batch
 
     def written(self) -> dict[str, str]:
-        """Return name of a model -> name of a parameter, for models whose forward pass has modified a parameter."""
+        """Return model -> name of a parameter, for each model whose forward pass has modified one of its parameters."""
         found = {network.model: one.modified() for network, one in zip(self._networks, self._captures, strict=True)}
         return {model: names[0] for model, names in found.items() if names}
 
@@ -266,7 +266,7 @@ class ForwardPasses(AbstractContextManager):
                 self._notes.say("tokens", one.note())
 
     def _read(self, now: _Pass, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
-        """Return the representation (m, p) of a layer's output, and whether the previous layer's output is the same."""
+        """Return a layer's representation (m, p), and whether the previous layer returned the same output tensor."""
         context = now.context
         found = reading.output(output, context.n)
         repeats = context.repeat_detector.is_repeat(found.source)

@@ -82,7 +82,7 @@ class HeldRunner:
         return self._pass_state if single_pass is None else single_pass.freeze(sums)
 
     def keep(self) -> None:
-        """Store the present state of the runner, from which answers come after the runner is dropped."""
+        """Store the present state of the runner, so that it remains available after the runner is dropped."""
         runner = self._runner
         assert runner is not None
         self._pass_state = runner.single_pass.freeze()

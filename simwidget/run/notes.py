@@ -62,7 +62,7 @@ class Notes:
         self._skipped_samples += n
 
     def late(self, key: Key, batch: int) -> None:
-        """Record the call `key` of a layer that did not occur in the first batch, but for the first time in `batch`."""
+        """Record that the layer call `key`, absent from the first forward passes, occurred in batch number `batch`."""
         self._late.setdefault(key, batch)
 
     def say(self, topic: str, note: str) -> None:
@@ -103,7 +103,7 @@ class Notes:
             )
 
     def notes(self) -> tuple[str, ...]:
-        """Return the present notes, one or more sentences each. May be called from any thread."""
+        """Return the present notes as sentences. May be called from any thread."""
         notes = [
             f"layer {call!r} ran for the first time, or once more than before, in batch {batch}: it is not compared"
             for (_, call), batch in self._late.items()

@@ -54,7 +54,7 @@ class Queries:
         )
 
     def convergence(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> dict[str, Curve]:
-        """Return name of a measure -> curve of its estimate against the number of batches, for one pair of layers."""
+        """Return the curves of one pair of layers: name of a measure -> its estimates against the number of batches."""
         return convergence(pass_state, self.measures, self.confounders, *self.pair(pass_state, layer_x, layer_y, view))
 
     def gram(self, pass_state: PassState, layer: str, model: str | None) -> NDArray[np.float32] | None:

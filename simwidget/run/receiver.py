@@ -1,4 +1,4 @@
-"""`Representation`: a layer or confounder on one batch; `Receiver`: the callbacks that get representations."""
+"""`Representation`: values of a layer or confounder on one batch; `Receiver`: the callbacks that get them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -98,7 +98,7 @@ class RowTable:
         self._fixed = True
 
     def note_absent(self, present: frozenset[Key], batch: int) -> None:
-        """Record for rows whose key is not in `present` that their layer did not run in every forward pass.
+        """Record, for each row whose key is not in `present`, that its layer did not run in every forward pass.
 
         Args:
             present: the keys that had a representation in every forward pass of a Gram matrix's samples.
@@ -147,7 +147,7 @@ class RowTable:
         return [row for row in self._rows if row.key[0] == position and row.key[1] in model.layer_names]
 
     def left_out(self, model: SimilarityModel) -> dict[str, list[str]]:
-        """Return, for the provenance of the result, which layers chosen by default are left out as they never ran.
+        """Return the layers that were chosen by default and are left out because they never ran, for the provenance.
 
         Returns:
             {"left_out_because_never_run": names of these layers}, or an empty dictionary if there are none.
@@ -193,7 +193,7 @@ class RowTable:
         )
 
     def known(self, key: Sequence[Any]) -> Key:
-        """Return a key that a file contains as a list as a tuple, and check that it belongs to this plan.
+        """Convert a key from a file (a list) to a tuple, and check that it belongs to this plan.
 
         Raises:
             MalformedError: the plan has no confounder or layer with this key.

@@ -125,7 +125,7 @@ class SinglePass(AbstractContextManager):
         self._accumulate()
 
     def _forward(self, batch: Batch, batches: Sequence[Batch]) -> None:
-        """Pass a batch, or a part of a batch, through all networks. A block that is then complete becomes pending.
+        """Pass a batch, or a part of it, through all networks; store a block that is then complete in `_pending`.
 
         Args:
             batch: the batch.
@@ -148,7 +148,7 @@ class SinglePass(AbstractContextManager):
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Add the last, incomplete block to the sums."""
+        """Add the last block to the sums, although its samples are fewer than `gram_batch`."""
         self._accumulate()
         if self._grams.n_samples:
             self._pending = self._grams.take()
@@ -207,7 +207,7 @@ class SinglePass(AbstractContextManager):
             self._totals.allocate(len(self._rows), self._state_device)
 
     def _accumulate(self) -> None:
-        """Add the pending block to the sums, or count it as skipped if it has too few samples."""
+        """Add the block in `_pending`, if any, to the sums, or count it as skipped if it has too few samples."""
         grams = self._pending
         if grams is None:
             return

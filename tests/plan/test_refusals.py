@@ -111,8 +111,8 @@ REFUSED = [
     ("a confounder twice", AT_ONCE, ValueError, net, vectors, {**DCKA, "confounder": ["input", "input"]},
      "confounder 'input' is given twice"),
     ("a confounding layer that never runs", IN_THE_RUN, ValueError, Unused, vectors, {**DCKA, "confounder": "unused"},
-     "confounder 'unused', batch 0: layer 'unused' of 'net' did not run, so there is nothing to remove; take another "
-     "one"),
+     "confounder 'unused', batch 0: layer 'unused' of 'net' did not run, so there is nothing to remove; give another "
+     "layer"),
     ("a confounding layer of TorchScript", AT_ONCE, TypeError, partly_scripted, vectors, {**DCKA, "confounder": "part"},
      "confounder='part' is a TorchScript module, which runs without hooks: take another layer, or put the original in "
      "its place"),

@@ -21,15 +21,21 @@ REFUSALS = {
     "weights": (lambda p, models, loader: sw.resume(p, {"a": mlp(5)}, loader), "models, a, other weights"),
     "layers": (
         lambda p, models, loader: sw.resume(p, models, loader, layers=["0", "2"]),
-        "models, a, layers: 1, 3, 4 only there",
+        "models, a, layers: 1, 3, 4 only in the checkpoint",
     ),
     "name": (lambda p, models, loader: sw.resume(p, {"b": models["a"]}, loader), "'a'"),
     "option": (
         lambda p, models, loader: sw.resume(p, models, loader, gram_batch=32),
-        "options, gram_batch: 16 there, 32 here",
+        "options, gram_batch: 16 in the checkpoint, 32 here",
     ),
-    "measures": (lambda p, models, loader: sw.resume(p, models, loader, measures="cka"), "measures: dcka only there"),
-    "length": (lambda p, models, loader: sw.resume(p, models, loader[:8]), "loader, batches: 10 there, 8 here"),
+    "measures": (
+        lambda p, models, loader: sw.resume(p, models, loader, measures="cka"),
+        "measures: dcka only in the checkpoint",
+    ),
+    "length": (
+        lambda p, models, loader: sw.resume(p, models, loader[:8]),
+        "loader, batches: 10 in the checkpoint, 8 here",
+    ),
 }
 
 
