@@ -104,7 +104,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         elif topic == "weights":
             found.append("other weights")
         else:
-            found.append(f"{_short(topic)}: {short_repr(a, 200)} there, {short_repr(b, 200)} here")
+            found.append(f"{_short(topic)}: {short_repr(a, 200)} in the checkpoint, {short_repr(b, 200)} here")
     return found
 
 

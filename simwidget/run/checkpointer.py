@@ -65,7 +65,7 @@ class Checkpointer:
                 "goes on without. Save the result when it is done, or stop one of the two runs"
             )
         except OSError as problem:
-            self.note = f"the checkpoint {self._path} could not be written ({problem}): the run goes on without"
+            self.note = f"the checkpoint {self._path} could not be written ({problem}): the run goes on without it"
         ended = time.monotonic()
         if self._seconds:
             self._next = ended + max(self._seconds, (ended - begun) / COST)

@@ -37,7 +37,7 @@ def leaky(slope):
 def test_other_settings_of_a_module_are_named(tmp_path):
     loader = LOADERS["a list"]()
     path = cut({"a": leaky(0.01)}, loader, tmp_path, gram_batch=16)
-    text = "models, a, settings, 1: 'negative_slope=0.01' there, 'negative_slope=0.9' here"
+    text = "models, a, settings, 1: 'negative_slope=0.01' in the checkpoint, 'negative_slope=0.9' here"
     with pytest.raises(ValueError, match=text):
         sw.resume(path, {"a": leaky(0.9)}, loader)
 
