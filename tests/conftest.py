@@ -17,6 +17,8 @@ matplotlib.use("Agg")
 
 SERVERS, PAGES = "notebook", "widget"
 """Folders whose tests share servers, a browser and large results."""
+WAITING = "test_long_runs.py"
+"""A file of notebooks that mostly waits: it has a worker, and a server, of its own."""
 
 FLAGS = [
     "--no-sandbox",
@@ -32,9 +34,9 @@ FLAGS = [
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """The notebooks first, as they take longest."""
+    """The notebooks first, as they take longest, and of them those that mostly wait."""
     if IS_WORKER:
-        items.sort(key=lambda item: item.path.parent.name != SERVERS)
+        items.sort(key=lambda item: (item.path.parent.name != SERVERS, item.path.name != WAITING))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -45,7 +47,8 @@ def pytest_xdist_make_scheduler(config, log):
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             path = PurePath(nodeid.partition("::")[0])
-            return path.parent.name if path.parent.name in (SERVERS, PAGES) else str(path)
+            shares = path.parent.name in (SERVERS, PAGES) and path.name != WAITING
+            return path.parent.name if shares else str(path)
 
     return ByFile(config, log)
 
