@@ -106,9 +106,8 @@ class Injection:
         return interrupted
 
 
-def interrupt(*lines):
+def interrupt(nets, *lines):
     """Interrupt one run before these lines, and check what is left. Returns how many lines it had."""
-    nets = networks()
     before = {name: content(net) for name, net in nets.items()}
     generators = torch.get_rng_state()
     comparison = sw.compare(nets, BATCHES, gram_batch=16, device="cpu")
@@ -127,8 +126,6 @@ def interrupt(*lines):
     assert {name: content(net) for name, net in nets.items()} == before, where
     assert torch.equal(torch.get_rng_state(), generators), where
     assert torch.backends.mha.get_fastpath_enabled(), where
-    again = sw.compare(nets, BATCHES, gram_batch=16, device="cpu").run(progress=False)  # no run is under way
-    assert again.n_samples == 48
     return injection.n_lines
 
 
@@ -137,18 +134,22 @@ N_PLACES = 1000
 
 @pytest.mark.parametrize("part", range(4))
 def test_an_interrupt_at_any_line_leaves_nothing_behind(part):
-    n_lines = interrupt()
+    nets = networks()  # all along, as each run also shows that the one before it is over
+    n_lines = interrupt(nets)
     assert n_lines > N_PLACES
     step = n_lines / N_PLACES
     for k in range(part * N_PLACES // 4, (part + 1) * N_PLACES // 4):
-        interrupt(int(k * step) + 1)
+        interrupt(nets, int(k * step) + 1)
+    interrupt(nets)
 
 
 def test_a_second_interrupt_during_the_first_ones_clean_up_waits():
-    n_lines = interrupt()
+    nets = networks()
+    n_lines = interrupt(nets)
     for k in range(200):
         line = 1 + k * n_lines // 200
-        interrupt(line, line + 1 + k % 40)
+        interrupt(nets, line, line + 1 + k % 40)
+    interrupt(nets)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Python loses one in a finalizer

@@ -17,7 +17,7 @@ from simwidget.restore.copies import EvaluationMode
 
 
 def test_nothing_is_ever_missing_for_other_threads():
-    uses = use_during_runs(n_runs=10, n_modules=600)
+    uses = use_during_runs(n_runs=6, n_modules=450)
     assert [use.problem for use in uses] == [None] * 3
     assert min(use.count for use in uses) > 0
 
