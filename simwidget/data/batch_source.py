@@ -73,6 +73,9 @@ class BatchSource:
         """Continue from `state`, the state of another run over the same batches. Call this before `open`."""
         self._target = state
         self.n_done = state.n_batches
+        # a loader that is refused must leave this state as it is
+        self._start, self._hashes = dict(state.initial_random_state), array("q", state.hashes)
+        self._now = RandomState.from_arrays(state.random_state)
 
     def open(self, skipped: Skipped | None = None) -> None:
         """Start iterating over the loader, or continue after a failure; `close` ends this.
@@ -168,7 +171,7 @@ class BatchSource:
             ValueError: the loader has fewer batches, or its first batch differs although the loader is repeatable.
         """
         assert self._batches is not None
-        expected = self._hashes[: self.n_done] if self._target is None else array("q", self._target.hashes)
+        expected = self._hashes[: self.n_done]
         hashes = array("q")
         first_difference = None
         for index in range(self.n_done):
@@ -186,7 +189,6 @@ class BatchSource:
                 hashes.append(found)
             if skipped is not None:
                 skipped.take(batch)
-        self._hashes = hashes
         if first_difference == 0 and is_repeatable(self._loader):
             raise ValueError(
                 "the first batch of the loader differs from the first batch of the run: pass the same data in the same "
@@ -194,6 +196,7 @@ class BatchSource:
             )
         if skipped is not None:
             self.notes += skipped.check(self.n_done if first_difference is None else first_difference)
+        self._hashes = hashes
         if self.n_done and (first_difference is not None or not is_repeatable(self._loader)):
             self.notes.append(
                 "not bit-reproducible: the loader yields other batches than before, or is not certain to repeat them"

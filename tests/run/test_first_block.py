@@ -158,3 +158,41 @@ def test_the_numbers_are_a_trace_and_quadratic_forms_of_signs():
         assert one == 50  # signs
         assert (found.numbers[:, k] / found.numbers[:, 0] > 0.05).all()
         assert (found.numbers[:, k] / found.numbers[:, 0] < 10).all()
+
+
+@pytest.mark.parametrize("why", ["data", "code", "end"])
+def test_a_refused_resume_leaves_the_checkpoint_as_it_was(why, tmp_path):
+    path = tmp_path / "run.simw"
+    batches = Sized([torch.randn(32, 6) for _ in range(6)], 6)
+    whole = sw.compare({"net": Net(0.1)}, batches, gram_batch=32, device="cpu").run(False)
+    sw.compare({"net": Net(0.1)}, batches, gram_batch=32, device="cpu", checkpoint=path, max_batches=3).run(False)
+    before = read_checkpoint(path)
+    net, loader = Net(0.1), batches
+    if why == "data":
+        loader = Sized([2 * x for x in batches], 6)
+    elif why == "code":
+        net.slope = 0.9
+    else:
+        loader = Sized(batches[:2], 6)
+    torch.manual_seed(7)  # the generators are in another state
+    refused = sw.resume(path, {"net": net}, loader, max_batches=None)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"pass the same|is of another run"):
+            refused.run(False)
+    refused.close()
+    after = read_checkpoint(path)
+    assert after.arrays.keys() == before.arrays.keys()
+    assert all(torch.equal(after.arrays[name], one) for name, one in before.arrays.items())
+    result = sw.resume(path, {"net": Net(0.1)}, batches, max_batches=None).run(False)
+    assert np.array_equal(result.matrix(), whole.matrix())
+
+
+class Sized(list):
+    """A list that says how long it is, which may be wrong."""
+
+    def __init__(self, batches, length):
+        super().__init__(batches)
+        self.length = length
+
+    def __len__(self):
+        return self.length
