@@ -76,13 +76,25 @@ def lines() -> Iterator[tuple[str, str]]:
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
-    """Every docstring of Python, with the place of what it documents."""
+    """Every docstring of Python, with its file and the signature that it stands below, inside its classes."""
     for path in files():
         if path.endswith(".py"):
-            for node in ast.walk(ast.parse((ROOT / path).read_text())):
-                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-                    name = getattr(node, "name", "")
-                    yield ast.get_docstring(node) or "", f"{path} {name}".strip()
+            tree = ast.parse((ROOT / path).read_text())
+            yield from ((text, f"{path}{place}") for text, place in _docstrings_in(tree, ""))
+
+
+def _docstrings_in(node: ast.AST, classes: str) -> Iterator[tuple[str, str]]:
+    """The docstrings of a definition and of all definitions in it; `classes` are the names of the classes around it."""
+    place, within = classes, classes
+    if isinstance(node, ast.ClassDef):
+        place, within = f"{classes} class {node.name}:", f"{classes} class {node.name}:"
+    elif isinstance(node, ast.FunctionDef):
+        returned = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        place = f"{classes} def {node.name}({ast.unparse(node.args)}){returned}"
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
+        yield text, place
+    for child in ast.iter_child_nodes(node):
+        yield from _docstrings_in(child, within)
 
 
 def main() -> None:
