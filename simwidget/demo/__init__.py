@@ -1,7 +1,7 @@
 """The embedded example: a thousand Fashion-MNIST test images and three small CNNs of one architecture.
 
-Two of the networks were trained from different seeds; the third is not trained. `make.py` makes all files of the
-example from the original data set, whose licence is the file `LICENSE`.
+Two of the networks were trained from different seeds; the third is not trained. `make.py` makes the files of
+images and weights from the original data set, whose licence is the file `LICENSE`.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Runs the quickstart notebook on the embedded example: `python -m simwidget.demo NOTEBOOK [--out FOLDER]`.
 
-The notebook runs in a new kernel with the working directory FOLDER (by default "out"). Then a few numbers from the
-result that the notebook has saved there are printed, and its matrices are drawn into the file demo.png.
+The notebook runs in a new kernel with the working directory FOLDER (by default "out"), and saves a result there. The
+program then prints a few numbers from the result, and draws matrices of the result into the file demo.png in FOLDER.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """`Extremes`: the samples on which two layers agree least and most, updated batch by batch.
 
-All values are tensors on one device, and their shapes do not depend on the values of other tensors, so that updates
-never wait for the device. Only `RankedSamples.fetch` waits.
+All data are tensors on one device. No shape depends on the values in a tensor, so updates never synchronise with the
+device; only `RankedSamples.fetch` does.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from simwidget.gram.rows import Key
 from simwidget.inspection.pair_inspection import Sample
 
 N_EXTREMES = 12
-"""The number of samples with the least agreement that are kept, and the number of those with the most."""
+"""Up to this many samples with the least agreement are kept, and up to this many with the most agreement."""
 
 
 def agreement(gram_x: Tensor, gram_y: Tensor) -> Tensor:
-    r"""The agreement of two layers on each sample: the cosine of the sample's rows in their two centred Gram matrices.
+    r"""The agreement of two layers on each sample: the cosine of the sample's rows in the centred Gram matrices.
 
     .. math:: a_i = \frac{\sum_j K_{ij} L_{ij}}{\sqrt{\sum_j K_{ij}^2 \sum_j L_{ij}^2}}
 
@@ -46,7 +46,7 @@ class RankedSamples:
     samples: Samples
 
     def first(self, descending: bool) -> "RankedSamples":
-        """Return the first `N_EXTREMES` samples in ascending or, if `descending`, descending order of agreement.
+        """Return the first `N_EXTREMES` samples in ascending order of agreement, or descending order if `descending`.
 
         The order is stable: samples with equal agreement keep their order. NaN comes last.
         """
@@ -58,7 +58,7 @@ class RankedSamples:
         return RankedSamples(torch.cat([self.values, other.values]), Samples.join([self.samples, other.samples]))
 
     def fetch(self) -> tuple[Sample, ...]:
-        """Return the samples whose agreement is defined, as Python values; this waits for the device."""
+        """Return the samples whose agreement is not NaN as `Sample` objects. Waits for the device."""
         values, places, labels = (part.tolist() for part in (self.values, self.samples.indices, self.samples.labels))
         pictured, pictures = self.samples.has_thumbnail.tolist(), self.samples.thumbnails.cpu().numpy()
         return tuple(
@@ -77,8 +77,8 @@ class RankedSamples:
 class Extremes:
     """The samples on which two layers agree least and most: up to `N_EXTREMES` samples of each.
 
-    Batches can be merged in any order, with the same result except among equal agreements. If fewer than twice
-    `N_EXTREMES` samples were compared, some samples are both in `least` and in `most`.
+    The result does not depend on the order in which batches are merged, except for the choice among samples with equal
+    agreement. If fewer than twice `N_EXTREMES` samples were compared, some samples are both in `least` and in `most`.
     """
 
     least: RankedSamples
@@ -109,7 +109,7 @@ Pair = frozenset[Key]
 class WatchedPair:
     """A pair of layers that the user inspects, and the extremes over all batches since the first inspection.
 
-    `extremes` are the samples on which the two layers agree least and most; None until the first batch.
+    `extremes` has the samples on which the two layers agree least and most; None before the first batch.
     """
 
     key_x: Key

@@ -1,4 +1,4 @@
-"""`Inspector`: keeps the latest Gram matrices of a run, and compares pairs of layers on single samples."""
+"""`Inspector`: keeps the latest Gram matrices of a run, and compares pairs of layers on each sample."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,15 +13,15 @@ MAX_FOLLOWED_PAIRS = 4
 
 
 class Inspector:
-    """Keeps the latest block, and compares two layers on the samples of every block, for each followed pair of layers.
+    """Keeps the latest block of a run, and compares each followed pair of layers on the samples of every block.
 
-    A block is the samples of one Gram matrix of each layer, and these matrices. A pair is followed once `follow` was
-    called for it.
+    A block consists of some samples and the Gram matrix of each layer on these samples. The method `follow` makes a
+    pair of layers a followed pair.
 
     Args:
         rows: key of a layer -> index of its Gram matrix in a block.
-        lock: the lock of the run's sums, which also guards the latest block and the followed pairs. Because of it, a
-            newly followed pair is compared on each block exactly once.
+        lock: the lock of the run's sums. The same lock guards the latest block and the followed pairs, so that a newly
+            followed pair is compared on each block exactly once.
     """
 
     def __init__(self, rows: Mapping[Key, int], lock: Lock) -> None:
@@ -39,9 +39,9 @@ class Inspector:
         return bool(self._watches)
 
     def add(self, block: LatestBlock, max_bytes: int) -> None:
-        """Compare the two layers of each followed pair on the samples of a new block, and keep it as the latest block.
+        """Compare the two layers of each followed pair on the samples of a new block, and keep the block as the latest.
 
-        If the block's Gram matrices take more than `max_bytes`, only those of its first samples are kept. The caller
+        If the block's Gram matrices take more than `max_bytes`, they are kept for its first samples only. The caller
         must hold the lock.
         """
         for watch in self._watches.values():
@@ -51,8 +51,8 @@ class Inspector:
     def follow(self, key_x: Key, key_y: Key) -> None:
         """Follow a pair of layers: compare the layers on the samples of the latest block and of every later block.
 
-        If there are then more than `MAX_FOLLOWED_PAIRS` pairs, the pair whose latest call of `follow` is the oldest is
-        dropped. The caller must not hold the lock.
+        If this makes more than `MAX_FOLLOWED_PAIRS` pairs, the pair least recently passed to `follow` is dropped.
+        The caller must not hold the lock.
         """
         pair = Pair((key_x, key_y))
         with self._lock:
@@ -74,7 +74,7 @@ class Inspector:
         return {pair: watch.extremes for pair, watch in self._watches.items()}
 
     def release(self) -> None:
-        """Replace the loader's tensors in the latest block by thumbnails of its samples, to free their memory."""
+        """Free the memory of the loader's tensors in the latest block: replace the tensors by thumbnails."""
         with self._lock, suppress(Exception):  # a display's trouble is not the run's
             if self._latest is not None:
                 self._latest.make_thumbnails()

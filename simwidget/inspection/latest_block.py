@@ -1,4 +1,4 @@
-"""`LatestBlock`: the Gram matrices of all layers on the samples of the latest batch or joined small batches."""
+"""`LatestBlock`: the Gram matrices of all layers on the samples of the latest batch, or of joined small batches."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,15 +15,15 @@ from simwidget.inspection.spectrum import gram_spectrum
 
 @dataclass(frozen=True)
 class LatestBlock:
-    """The Gram matrices (m, m) of R layers and confounders on the m latest samples of a run, and these samples.
+    """The Gram matrices (m, m) of R layers and confounders on m samples of the latest batches, and these samples.
 
-    "Row" means the index of a layer or confounder, from 0 to R - 1.
+    The arguments `row`, `row_x` and `row_y` of the methods are indices of layers or confounders, from 0 to R - 1.
     """
 
     grams: Tensor
-    """(R, m, m): the Gram matrix of each layer or confounder, centred or not; zeros if it has none"""
+    """(R, m, m): the Gram matrix of each layer or confounder, centred or not; zeros where a Gram matrix is missing"""
     batches: tuple[BatchSamples, ...]
-    """the batches of the loader that the block consists of; their first m samples are those of the Gram matrices"""
+    """the block's batches, in the order of the loader; the Gram matrices are those of their first m samples"""
 
     @cached_property
     def samples(self) -> Samples:
@@ -42,12 +42,12 @@ class LatestBlock:
     def inspect(
         self, row_x: int, row_y: int, extremes: Extremes | None, names: tuple[str, str, str, str]
     ) -> Inspection:
-        """Return the Gram matrices and spectra of two layers, and the samples on which they agree least and most.
+        """Return the Gram matrices and spectra of two layers, and the samples on which the layers agree least and most.
 
         Args:
             row_x, row_y: the indices of the two layers.
-            extremes: the samples of several batches on which they agree least and most; with None, these are searched
-                for among the m samples.
+            extremes: the samples of several batches on which the two layers agree least and most. If None, such samples
+                are chosen from the m samples of this block.
             names: names of the first model and its layer, and of the second model and its layer.
         """
         grams = [self.gram(row).cpu() for row in (row_x, row_y)]

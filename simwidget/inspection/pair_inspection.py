@@ -1,4 +1,4 @@
-"""`Inspection`: the details of a pair of layers, as a frozen value of NumPy arrays. Never imports torch."""
+"""`Inspection`: the Gram matrices, spectra and extreme samples of a pair of layers, in NumPy. Never imports torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ class Sample:
     value: float
     """the agreement: the cosine of the sample's rows in the two centred Gram matrices, from -1 to 1"""
     thumbnail: NDArray[np.uint8] | None
-    """(height, width, channels): a small copy of an image, with minimum 0 and maximum 255; None without an image"""
+    """(height, width, channels): a small copy of the sample's image, scaled to the range 0 to 255; None if missing"""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
     """A pair of layers at one moment of a run: their Gram matrices and spectra, and extreme samples.
 
-    The Gram matrices and spectra are those of the m latest samples. If all samples have labels, the rows and columns of
-    the Gram matrices are sorted by label, and by index among samples of the same label. The extreme samples are those
-    on which the two layers agree least and most.
+    The Gram matrices and spectra are those of m samples of the latest batches. If all samples have labels, the rows and
+    columns of the Gram matrices are sorted by label, and by index among samples of the same label. The extreme samples
+    are those on which the two layers agree least and most.
     """
 
     model_x: str
@@ -55,7 +55,8 @@ class Inspection:
     most: tuple[Sample, ...]
     """up to 12 samples on which the layers agree most, in descending order of agreement"""
     n_compared: int
-    """number of samples from which `least` and `most` were chosen: all from the batch at the first inspection on"""
+    """number of samples from which `least` and `most` were chosen: the samples with a defined agreement in the
+    batches that were the latest when the pair was first inspected, and in all later batches"""
 
     @property
     def n_samples(self) -> int:

@@ -1,4 +1,4 @@
-"""The spectrum of a Gram matrix."""
+"""Computes the spectrum of a Gram matrix: its normalised eigenvalues."""
 
 import numpy as np
 import torch
@@ -9,8 +9,9 @@ from torch import Tensor
 def gram_spectrum(gram: Tensor) -> NDArray[np.float64]:
     """The eigenvalues (n,) of a centred Gram matrix (n, n), divided by their sum, in descending order.
 
-    They are zeros if the matrix is zero, and NaN if it is not finite. They are computed by torch, which respects the
-    number of cores of this thread; NumPy's worker threads would keep spinning and slow the run.
+    Negative eigenvalues are set to 0 first. The result is zeros if the matrix is zero, and NaN if it is not finite. The
+    eigenvalues are computed by torch, which uses only as many cores as the calling thread may use. NumPy's worker
+    threads would keep spinning and slow the run.
 
     >>> gram_spectrum(torch.tensor([1.0, 3.0, 0.0]).diag())
     array([0.75, 0.25, 0.  ])

@@ -18,14 +18,15 @@ from simwidget.plots.axis_layout import MAX_BRACKET_LEVELS, AxisNode, AxisRange,
 from simwidget.plots.figure_text import FigureText
 
 FONTS = {False: FontProperties(size=7), True: FontProperties(size=7, weight="bold")}
-"""The fonts of names: under `True` for emphasized names, under `False` for all other names."""
+"""The fonts of names: with the key `True` for emphasized names, `False` for all other names."""
 TICK_SPAN, BRACKET_SPAN, NAME_OFFSET = (1.5, 3.5), (2.0, 4.5), 7.0
 """Distances in points: (start, end) of a row's tick, (start, end) of a bracket, start of a name.
 
-Ticks and names are measured from the cells, brackets from the cells or from the start of their column of brackets.
+Ticks, names and brackets next to the cells are measured from the cells. A bracket in a column of brackets is measured
+from the start of the column.
 """
 GAP = 4.0
-"""Distance in points between the names and what follows further outside: a column of brackets, or the axis label."""
+"""Distance in points between names and the first column of brackets, and between names or brackets and axis label."""
 LINE_STYLE: dict[str, Any] = {"linewidths": 0.6, "alpha": 0.7, "capstyle": "butt", "joinstyle": "miter"}
 MAX_NAME_WIDTH, MAX_NAME_SHARE = 120.0, 0.3
 """Upper limits of the length of a name next to the cells: in points, and as a share of `available_size`."""
@@ -36,7 +37,7 @@ class LabelSpace:
     """The space that the names and brackets beside one axis take, and how they are arranged."""
 
     names: float
-    """distance in points from the cells to the end of the longest name"""
+    """distance in points from the cells to the far end of the names"""
     bracket_levels: int
     """number of columns of brackets outside of the names"""
     horizontal: bool
@@ -51,8 +52,8 @@ class LayerNames(Artist):
 
     Args:
         axis: the y-axis of the Axes for the rows, or the x-axis for the columns. Row (column) k is at the coordinate k.
-        nodes: the rows (columns) and blocks of this axis, made by `layout.axis_nodes`.
-        emphasized: positions of rows (columns) that are always named, in bold.
+        nodes: the rows (columns) and blocks of this axis, made by `axis_layout.axis_nodes`.
+        emphasized: positions of rows (columns) whose names are bold and have priority over other names.
     """
 
     def __init__(self, axis: Any, nodes: Sequence[AxisNode], emphasized: Collection[int] = ()) -> None:
@@ -102,7 +103,7 @@ class LayerNames(Artist):
         return Bbox.from_extents(x0, y0, x1, y1)
 
     def get_tightbbox(self, renderer: Any = None) -> Bbox | None:
-        """Return the box of `get_window_extent`, for which the figure leaves space; None if there are no rows."""
+        """Return the box of `get_window_extent`, so that the figure leaves space for it; None if there are no rows."""
         return self.get_window_extent(renderer) if self._nodes else None
 
     # --- the layout --------------------------------------------------------------------------------------------------
@@ -174,7 +175,7 @@ class LayerNames(Artist):
         return found
 
     def _to_pixels(self, along: float, offset: float) -> tuple[float, float]:
-        """Return the pixel (x, y) that is `along` points from the axis's start and `offset` points off the cells."""
+        """Return the pixel (x, y) `along` points from the start of the axis and `offset` points away from the cells."""
         box, along, offset = self._box, along * self._pixels_per_point, offset * self._pixels_per_point
         # matplotlib calls the y-axis inverted when the rows run from top to bottom
         if self._vertical:
@@ -197,7 +198,7 @@ class LayerNames(Artist):
         return self._figure_text.size(text, FONTS[emphasized])[0]
 
     def _line_height(self) -> float:
-        """Return the least distance of two names in points: the height of the tallest character plus half a point."""
+        """Return the least distance between names, in points: the height of the tallest character plus half a point."""
         characters = "".join(sorted(set().union(*(node.name for node in walk(self._nodes)))))
         return max(self._figure_text.size(characters, font)[1] for font in FONTS.values()) + 0.5
 

@@ -1,4 +1,4 @@
-"""Which layers and blocks are named beside an axis of a heatmap, and where, so that no two names overlap.
+"""Chooses which layers and blocks are named beside an axis of a heatmap, and where, so that no two names overlap.
 
 A block is a module that contains several rows of the axis. Next to the cells is one column with names of rows and of
 blocks. Further outside are columns of brackets: a bracket spans the rows of a larger block, and the name of the block
@@ -15,20 +15,20 @@ from simwidget.result.layer_tree import Entry, LayerTree
 MAX_BRACKET_LEVELS = 2
 """Number of columns of brackets outside of the names. A block that would need a further column has no bracket."""
 MIN_LABELLED_CHILDREN = 4
-"""A block of numbered modules gets a bracket if it has room for this many names of them beside its rows."""
+"""A block of numbered modules gets a bracket if this many of the modules' names fit beside its rows."""
 MIN_NAMED_SHARE = 0.6
-"""A block that consists of blocks gets a bracket if inner blocks with at least this share of the rows can be named."""
+"""A block of blocks gets a bracket if child blocks with at least this share of all child blocks' rows can be named."""
 MAX_BLOCK_NAME_WIDTH = 60.0
-"""A bracket must be as long as the name of its block, or this long if the name is longer; such a name is shortened."""
+"""A bracket must have room for the name of its block. For a name longer than this, room for this length is enough."""
 PADDING = 4.0
-"""Length by which a bracket must exceed the length of the name along it."""
+"""Length that a bracket must have in addition to the room for a name."""
 MIN_BRACKET_LENGTH = 3.0
-"""A block whose name has no room next to the cells gets a bracket without a name if it is at least this long."""
+"""A block whose name has no room next to the cells gets a bracket without a name if its rows are this long."""
 
 
 @dataclass(frozen=True, eq=False)
 class AxisNode:
-    """A node of the tree beside an axis: one row, or a block and its children. It covers the rows `first` to `last`."""
+    """A node in the tree of an axis, for the rows `first` to `last`: one row, or a block with its child nodes."""
 
     name: str
     first: int
@@ -130,7 +130,8 @@ def arrange_labels(
     A block whose children can be named has its own name along a bracket, further outside than the children's names. Any
     other block is named next to the middle of its rows. Where two names would be too close, the name of lower priority
     is left out. The order of priority is: emphasized rows, then blocks, then other rows. Blocks with more rows come
-    before blocks with fewer rows, but members of a numbered sequence come after all other blocks (or rows).
+    before blocks with fewer rows, but members of a numbered sequence ("layer1.0", "layer1.1", ...) come after all other
+    blocks (or rows).
 
     Args:
         nodes: the trees of rows and blocks, made by `axis_nodes`.
@@ -185,7 +186,10 @@ def _priority(node: AxisNode) -> tuple[bool, bool, int]:
 
 
 def _without_collisions(nodes: Sequence[AxisNode], axis_range: AxisRange, line_height: float) -> list[AxisNode]:
-    """Return `nodes`, which are in order of priority, without those whose names would be too close to earlier ones."""
+    """Return the nodes that can be named: those at least `line_height` away from all nodes returned before them.
+
+    `nodes` must be in order of priority.
+    """
     kept: list[AxisNode] = []
     for node in nodes:
         if all(abs(axis_range.middle(node) - axis_range.middle(other)) >= line_height for other in kept):
@@ -196,9 +200,10 @@ def _without_collisions(nodes: Sequence[AxisNode], axis_range: AxisRange, line_h
 def _shows_children(
     node: AxisNode, axis_range: AxisRange, line_height: float, text_width: Callable[[str], float]
 ) -> bool:
-    """Return whether a block gets a bracket: whether its name fits along the bracket and its children can be named.
+    """Return whether a block gets a bracket: its name must fit along the bracket, and enough children must have names.
 
-    It is enough to name most of the child blocks, or some of the members of a numbered sequence.
+    `MIN_LABELLED_CHILDREN` names are enough for numbered children. Child blocks with names must have at least the share
+    `MIN_NAMED_SHARE` of the rows of all child blocks. Otherwise all children must have names.
     """
     length = axis_range.length(node)
     own = name_within(node.name, node.parent.name if node.parent else None)
@@ -213,7 +218,11 @@ def _shows_children(
 
 
 def _children_to_name(block: AxisNode) -> list[AxisNode]:
-    """Return the children of a block that may be named: its child blocks if these have half of its rows, else all."""
+    """Return the children of a block that may be named.
+
+    Only the child blocks may be named if together they have at least half of the rows of the block. Otherwise all
+    children may be named.
+    """
     blocks = [child for child in block.children if child.children]
     return blocks if 2 * sum(child.n_rows for child in blocks) >= block.n_rows else block.children
 
@@ -221,7 +230,7 @@ def _children_to_name(block: AxisNode) -> list[AxisNode]:
 def _is_numbered(block: AxisNode) -> bool:
     """Return whether the names of a block's children differ only in a final number ("layer1.0", "layer1.1", ...).
 
-    Of such children it is enough to name every k-th.
+    If so, only some of the children need names.
     """
     names = [child.name for child in _children_to_name(block) if child.name != block.name]
     stems = {re.sub(r"\d+$", "", name) for name in names}

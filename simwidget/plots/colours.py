@@ -14,7 +14,7 @@ PALETTE, DIVERGING = "magma", "RdBu_r"
 MIN_LOG_DISTANCE = 1e-3
 """The logarithmic colour scale of similarities s ends at 1 - s = 0.001: all s above 0.999 have the same colour."""
 DEFAULT_THRESHOLD = 0.02
-"""Threshold of standard errors if the caller gives none. Colours of errors run from 0 to five times the threshold."""
+"""Default threshold for the colours of standard errors. The colours run from 0 to five times the threshold."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,10 @@ class Colours:
     """note for the title on unusual limits or an unusual scale; "" for the usual ones"""
 
     def extend(self, values: NDArray[np.float64]) -> str:
-        """Return which colour limits the values exceed: "neither", "min", "max" or "both", as matplotlib's `extend`."""
+        """Return the argument `extend` of a matplotlib colour bar: "neither", "min", "max" or "both".
+
+        The argument says beyond which colour limits some values lie.
+        """
         low, high = self.norm.vmin or 0.0, self.norm.vmax or 0.0
         with np.errstate(invalid="ignore"):
             below, above = bool((values < low - 1e-9).any()), bool((values > high + 1e-9).any())

@@ -16,7 +16,7 @@ class FigureText:
         self._sizes: dict[tuple[str, FontProperties, float], tuple[float, float]] = {}
 
     def make(self, string: str, font: FontProperties, **style: Any) -> Text:
-        """Return a matplotlib text, positioned in pixels of the figure, which the caller must draw.
+        """Return a matplotlib text, positioned in pixels of the figure. The caller must draw the text.
 
         Mathtext and TeX markup in the string is printed literally.
         """

@@ -23,7 +23,7 @@ from simwidget.text.suggestions import did_you_mean
 TITLE_FONT = FontProperties(size=10)
 LABEL_FONT = FontProperties(size=9)
 NO_MARKUP: dict[str, Any] = {"parse_math": False, "usetex": False}
-"""Keyword arguments for matplotlib texts that print names literally, even if the names look like formulas."""
+"""Keyword arguments that make matplotlib print names literally, even names that look like formulas."""
 
 
 def heatmap(
@@ -48,12 +48,12 @@ def heatmap(
 ) -> Axes:
     """Draw one matrix of a result as a heatmap.
 
-    Rows, from the top, are the layers of the first model of `view`; columns are the layers of the second. The colour
-    limits never depend on the data: they are 0 to 1, or -1 to 1 for a difference, unless `vmin` or `vmax` is given. A
-    colour bar with a pointed end means that some values exceed the limit. Cells without a number are grey and hatched.
-    Blocks (modules that contain several layers) have brackets. Not every layer is named: names are chosen each time the
-    figure is drawn, so that they fit its size. In SVG and PDF files the cells are an embedded image, and all else is
-    vector graphics.
+    Rows, from the top, are the layers of the first model of `view`; columns are the layers of the second model. The
+    colour limits never depend on the data: they are 0 to 1, or -1 to 1 for a difference, unless `vmin`, `vmax`, `log`
+    or `stderr` is given. A pointed end of the colour bar means that some values lie beyond the limit at this end. Cells
+    without a number are grey and hatched. Blocks (modules that contain several layers) have brackets. Not every layer
+    is named: names are chosen each time the figure is drawn, to fit the size of the figure. In SVG and PDF files the
+    cells, their hatching and the colours of the colour bar are embedded images; texts and lines are vector graphics.
 
     Args:
         result: the result that has the matrix.
@@ -63,11 +63,11 @@ def heatmap(
         stderr: draw the standard errors instead of the values, with colours from 0 to five times `threshold` (0 to 0.1
             if no threshold is given).
         open_x, open_y: the names of the unfolded blocks of the row model and of the column model. A folded block is
-            drawn as one row (column): that of its own output, or else of its last layer. By default all blocks are
-            unfolded.
+            drawn as one row (column), with the values of its own output if this is a layer, otherwise of its last
+            layer. By default all blocks are unfolded.
         threshold: hatch the cells whose standard error is larger than this, or unknown.
         selection: a layer of the row model and a layer of the column model; their cell is outlined.
-        title: by default the measure, the number of samples, and notes on unusual colours.
+        title: by default the measure, the number of samples, and notes on a partial result, colours and hatching.
         xlabel, ylabel: by default the names of the models.
         cmap: a matplotlib colour map; by default "magma", or "RdBu_r" for a difference.
         vmin, vmax: the values at the two ends of the colour map.
@@ -130,7 +130,7 @@ def heatmap(
 
 @dataclass(frozen=True)
 class MapSide:
-    """The rows or the columns of a heatmap: the tree of a model's layers, and the layers and folded blocks drawn."""
+    """The rows or the columns of a heatmap: the tree of a model's layers, and the drawn layers and folded blocks."""
 
     tree: LayerTree
     entries: list[Entry]

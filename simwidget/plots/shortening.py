@@ -1,4 +1,4 @@
-"""Functions that shorten and wrap names and titles; the caller gives the test of whether a text fits."""
+"""Functions that shorten and wrap names and titles; the caller passes a function that tests whether a text fits."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -16,7 +16,7 @@ class Cells:
 
     values: NDArray[np.float64]
     stderr: NDArray[np.float64]
-    """standard errors of `values`; NaN if fewer than two groups of batches have data"""
+    """jackknife standard errors of `values`; NaN if fewer than two of the jackknife's groups of batches have data"""
     dominated: NDArray[np.bool_]
     """True where the standard error is unreliable: one group of batches contributes more than half of the variance"""
 
@@ -32,7 +32,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class MeasureInfo:
-    """The description of a measure or a difference: name, direction, degrees of freedom, and missing layers."""
+    """The description of a measure, or of a difference of two measures."""
 
     title: str
     """the name, such as "dCKA", that displays show for the measure"""
@@ -40,7 +40,7 @@ class MeasureInfo:
     """ "similarity" (high values mean that two layers are alike), "distance" (low values mean that they are alike) or
     "difference" (one measure minus another)"""
     df: float
-    """degrees of freedom of the t intervals, the same for every pair of layers; NaN if fewer than two groups of batches
-    have data"""
+    """degrees of freedom of the t confidence intervals, the same for every pair of layers; NaN if fewer than two of the
+    jackknife's groups of batches have data"""
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """model name -> layer name -> the reason why all values of the layer are NaN"""

@@ -1,4 +1,4 @@
-"""Python code of the call of `compare` that repeats the run of a result."""
+"""Writes Python code that repeats the run of a result: a call of `compare` with the recorded options."""
 
 import builtins
 import keyword
@@ -26,18 +26,18 @@ DEFAULTS: dict[str, Any] = {
     "positions": 256,
     "seed": 0,
 }
-"""Default values of options of `compare`, in the form in which the provenance of a result records options."""
+"""Default values of options of `compare`, in the form in which `SimilarityResult.provenance` records them."""
 FUNCTIONS = ("inputs", "forward")
 """Options of `compare` whose values are functions, one for each model."""
 REPRESENTATIONS = ("flatten", "mean", "cls", "last", "tokens", "positions")
-"""Names of the built-in representations. A provenance records any other representation by the name of its function."""
+"""Names of the built-in representations. Any other representation is a function, recorded by its name."""
 
 
 def compare_call(result: "SimilarityResult") -> list[str]:
-    """Return the lines of Python code that call `compare` with the options of the run that made a result.
+    """Return lines of Python code that call `compare` with the options recorded in a result.
 
-    The lines are an import of simwidget, comments on what the result does not record, and the call, which leaves out
-    options that have their default values.
+    The lines are an import of simwidget, comments, and the call. The comments name what the user must check or add,
+    such as functions recorded by name only. The call leaves out options that have their default values.
     """
     options = get_mapping(result.provenance, "options")
     functions: list[str] = []
@@ -77,7 +77,7 @@ def _comment(text: str) -> list[str]:
 
 
 def _option_as_python(key: str, value: Any, result: "SimilarityResult", functions: list[str]) -> str:
-    """Return the value of the option `key` as Python code; append names of functions in the value to `functions`."""
+    """Return the value of the option `key` as Python code. Append names of functions in the value to `functions`."""
     if key == "confounder" and isinstance(value, list):
         each = [_as_python(one) if _is_confounder(one, result) else _function_name(one, functions) for one in value]
         return each[0] if len(each) == 1 else f"[{', '.join(each)}]"
@@ -99,9 +99,9 @@ def _is_confounder(name: Any, result: "SimilarityResult") -> bool:
 
 
 def _function_name(name: Any, functions: list[str]) -> str:
-    """Return the name of a function if it can be used as a variable, else "your_function".
+    """Return `name` if it is a valid name for a variable and not that of a built-in; otherwise "your_function".
 
-    The recorded name is appended to the list `functions` in both cases.
+    In both cases `name` is appended to the list `functions`.
     """
     functions.append(str(name))
     is_usable = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
@@ -121,7 +121,7 @@ def _as_python(value: Any) -> str:
 def get_mapping(about: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """Return `about[key]` if it is a mapping, else an empty mapping.
 
-    `about` may be the provenance of a file, whose values may have any type.
+    `about` may have been read from a file, so its values may have any type.
     """
     found = about.get(key)
     return found if isinstance(found, Mapping) else {}

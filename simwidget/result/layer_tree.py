@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_ROWS = 25
-"""Largest number of rows that an axis of a heatmap shows at first, if folding blocks can achieve that."""
+"""Largest number of rows that an axis of a heatmap shows at first, unless more remain with all blocks folded."""
 MIN_ROWS = 12
-"""If opening whole levels of blocks gives fewer rows than this, some blocks of the next level are opened too."""
+"""If opening whole nesting levels of blocks gives fewer rows than this, blocks of the next level are opened too."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class LayerBlock:
     path: str
     """dotted name of the module"""
     members: tuple[int, ...]
-    """positions of the block's layers in the list of all layers, including the output of the block itself"""
+    """positions, in the list of all layers, of the block's layers; the block's own output counts if it is a layer"""
     representative: int
-    """position of the layer that is shown when the block is folded: the output of the block itself if that is a layer,
-    else the last layer of the block"""
+    """position of the layer that is shown when the block is folded: the block's own output if it is a layer, otherwise
+    the last layer of the block"""
     depth: int
     """number of blocks that contain this block; 0 for an outermost block"""
 
@@ -33,7 +33,7 @@ class Entry:
     """One row of an axis of a heatmap: a layer, or a folded block, which is represented by one of its layers."""
 
     index: int
-    """position of the row's layer in the list of all layers"""
+    """position, in the list of all layers, of the layer or of the folded block's representative"""
     folded: str | None = None
     """path of the folded block that this row represents; None for a layer outside folded blocks"""
 
@@ -54,9 +54,9 @@ class Bracket:
 class LayerTree:
     """The blocks of a list of layers, found from the layers' dotted names.
 
-    A block is a dotted prefix that at least two layers share, such as "layer3.0"; a layer whose whole name is the
-    prefix counts. If several blocks contain the same layers, only the innermost block is kept. `js/map/layer_tree.ts`
-    does the same for the page; `tests/layer_trees.json` holds cases by which both are tested.
+    A block is a dotted prefix that at least two layers share, such as "layer3.0". A layer whose whole name is the
+    prefix is one of these layers. If several blocks contain the same layers, only the innermost block is kept.
+    `js/map/layer_tree.ts` does the same for the HTML page; both are tested with the cases in `tests/layer_trees.json`.
 
     Args:
         names: the dotted names of the layers, in the order of the axis.
@@ -99,8 +99,8 @@ class LayerTree:
     def default_open(self) -> list[str]:
         """Return the paths of the blocks that are open when a heatmap is first shown.
 
-        As many whole levels of blocks are opened as fit into `MAX_ROWS` rows. If that gives fewer than `MIN_ROWS` rows,
-        blocks of the next level are opened too, the smallest first, as long as the rows fit into `MAX_ROWS`.
+        As many whole levels of blocks are opened as fit into `MAX_ROWS` rows. If this gives fewer than `MIN_ROWS` rows,
+        blocks of the next level are tried too, the smallest first. Each is opened if the rows then fit into `MAX_ROWS`.
         """
         fitting = [k for k in range(self.depth + 1) if len(self.entries(self.to_depth(k))) <= MAX_ROWS]
         depth = max(fitting, default=0)
@@ -116,7 +116,7 @@ class LayerTree:
         """Return the rows of the axis, from top to bottom, if only the blocks with the paths `open_blocks` are open.
 
         Each layer outside folded blocks has a row. Each folded block has one row, at the place of its representative
-        layer; blocks inside a folded block have none.
+        layer; blocks inside a folded block have no rows.
         """
         opened = set(open_blocks)
         found = []

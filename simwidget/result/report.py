@@ -32,7 +32,7 @@ Rows = Iterable[tuple[str, str]]
 
 
 def format_report(result: "SimilarityResult") -> str:
-    """Return the report of a result as text; `SimilarityResult.report` documents what it contains."""
+    """Return the report of a result as text; the docstring of `SimilarityResult.report` lists its contents."""
     about = result.provenance
     titles = " and ".join(result.title(measure) for measure in result.measures)
     models = " × ".join(result.models) if len(result.models) < 4 else f"{len(result.models)} models"
@@ -134,7 +134,7 @@ def _as_text(value: Any) -> str:
 def _seconds(value: Any) -> str:
     """Return a number of seconds as text, such as "3.2 s" or "4 min 5 s".
 
-    A value that is not a number, as a file may contain, is returned as text without a unit.
+    A value from a file may be anything. If it is not a number, or is 1e15 or more, it is returned without a unit.
     """
     known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
     if not known:
@@ -144,9 +144,9 @@ def _seconds(value: Any) -> str:
 
 
 def _section(title: str, rows: Rows) -> list[str]:
-    """Return the lines of one section of a report: an empty line, the title, then each label with its text beside it.
+    """Return the lines of one section of a report: an empty line, the title, then the labels with their texts.
 
-    Without rows the section has no lines, not even a title.
+    If all texts are "not recorded", one line replaces them. Without rows the section has no lines, not even a title.
     """
     labelled = [(printable(label), printable(text)) for label, text in rows]
     if not labelled:

@@ -29,7 +29,8 @@ PARTS = ("values", "stderr", "dominated")
 ARRAY_NAME = re.compile(rf"(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/({'|'.join(PARTS)})")
 """Pattern of an array's name, "measure/first model/second model/part".
 
-It consists of the position of the measure in `info`, the positions of the two models in `models`, and one of `PARTS`.
+A name consists of the position of the measure in the header's "info", the positions of the two models in the header's
+"models", and one of `PARTS`.
 """
 
 
@@ -105,7 +106,7 @@ def _check_by_model(
 def _info(
     values: dict[str, Any], measures: Sequence[str], layers: Mapping[str, Sequence[str]]
 ) -> dict[str, MeasureInfo]:
-    """Return the checked description of every measure and difference, by name, from "info" in the header."""
+    """Check "info" of the header, and return the descriptions of measures and differences as a dict by name."""
     check_names(list(values), "info")
     layer_names = {model: frozenset(own) for model, own in layers.items()}
     measure_names = frozenset(measures)
@@ -137,10 +138,10 @@ def _info(
 def _cells(
     arrays: Mapping[str, NDArray[Any]], measures: Sequence[str], sizes: Sequence[int]
 ) -> dict[tuple[str, int, int], Cells]:
-    """Return the checked `Cells` by (measure, position of the first model, position of the second model).
+    """Check the arrays of a file, and return `Cells` by (measure, first model's position, second model's position).
 
-    The cells are made from the arrays of a file. Every measure and every difference must have arrays for the same pairs
-    of models, and each pair must occur in one order only.
+    Every measure and every difference must have arrays for the same pairs of models, and each pair must occur in one
+    order only.
     """
     pairs = set()
     for name in arrays:

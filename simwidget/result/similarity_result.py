@@ -1,4 +1,4 @@
-"""`SimilarityResult`: matrices of similarities between layers, their standard errors, and how they were made."""
+"""`SimilarityResult`: matrices of similarities between layers, standard errors, and a record of the run."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ class SimilarityResult:
     `compare(...).run()` returns a result, and `SimilarityResult.load` reads one from a file. A result is a snapshot: it
     does not change while the run goes on.
 
-    Matrices are float64 and read-only; copy a matrix to change it. A cell that cannot be computed is NaN, and `reasons`
-    says why. Estimates are never clamped to [0, 1], so an unbiased estimate may be negative.
+    Matrices are float64 and read-only; copy a matrix to change it. An entry that cannot be computed is NaN, and
+    `reasons` says why. Estimates are never clamped to [0, 1], so an unbiased estimate may be negative.
 
     Methods with an argument `measure` accept the name of a measure ("cka", "dcka") or of a difference of two measures:
-    the difference "cka-dcka" is CKA minus dCKA. It has a standard error of its own, which accounts for the correlation
-    of CKA and dCKA, since both are computed from the same batches.
+    the difference "cka-dcka" is CKA minus dCKA. Its standard error accounts for the correlation of CKA and dCKA, which
+    are computed from the same batches.
     """
 
     models: tuple[str, ...]
@@ -38,13 +38,13 @@ class SimilarityResult:
     measures: tuple[str, ...]
     """names of the measures, such as "cka"; `differences` are not included"""
     n_samples: int
-    """samples from which the numbers were computed"""
+    """number of samples from which the similarities were computed"""
     n_batches: int
-    """batches of the loader that have gone through the models"""
+    """number of batches that have gone through the models"""
     complete: bool
     """whether the run finished; False for a stopped run or an intermediate result"""
     notes: tuple[str, ...]
-    """what readers of the numbers must know, such as skipped samples, a sorted loader or small batches"""
+    """warnings for readers of the numbers, for example about skipped samples, a sorted loader or small batches"""
     provenance: Mapping[str, Any]
     """how the result was made: versions, device, loader, models, options; `report` formats it"""
     _layers: tuple[tuple[str, ...], ...]
@@ -81,7 +81,7 @@ class SimilarityResult:
 
     @property
     def layers_y(self) -> tuple[str, ...]:
-        """The layers of the second model, or of the first if there is only one."""
+        """The layers of the second model, or of the only model."""
         return self._layers[min(1, len(self._layers) - 1)]
 
     @property
@@ -169,9 +169,9 @@ class SimilarityResult:
         return cells.values - half, cells.values + half
 
     def reasons(self, measure: str | None = None, model: str | None = None) -> dict[str, str]:
-        """Return why layers of one model have no numbers, as a dict from layer names to reasons.
+        """Return why layers of one model have no values of a measure, as a dict from layer names to reasons.
 
-        Layers with numbers are not in the dict. The defaults are the first measure and the first model.
+        Layers with values are not in the dict. The defaults are the first measure and the first model.
         """
         name = self.models[0] if model is None else self.models[self._position(model)]
         return dict(self._measure(measure).reasons.get(name, {}))
@@ -206,7 +206,7 @@ class SimilarityResult:
 
         Args:
             measure: as in `matrix`.
-            ax: Axes to draw into; new ones by default.
+            ax: Axes to draw into; by default the Axes of a new figure.
             view: as in `matrix`.
             style: keyword arguments of `simwidget.plots.heatmap`.
 
@@ -223,7 +223,7 @@ class SimilarityResult:
         Args:
             path: the file to write.
             measure: the measure that the page shows first, as in `matrix`.
-            view: the two models that the page shows first, as in `matrix`. Readers of the page can choose others.
+            view: the two models that the page shows first, as in `matrix`. Readers of the page can choose other models.
         """
         from simwidget.widget.html_page import page_of
 

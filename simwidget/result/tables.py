@@ -15,7 +15,7 @@ FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def to_dataframe(result: SimilarityResult, view: View) -> Any:
-    """Return a pandas DataFrame of one pair of models; `SimilarityResult.to_dataframe` documents it."""
+    """Return a pandas DataFrame of one pair of models; `SimilarityResult.to_dataframe` documents the columns."""
     import pandas as pd
 
     x, y = result.positions(view)
@@ -28,7 +28,7 @@ def to_dataframe(result: SimilarityResult, view: View) -> Any:
 
 
 def to_xarray(result: SimilarityResult, view: View) -> Any:
-    """Return an xarray Dataset of one pair of models; `SimilarityResult.to_xarray` documents it."""
+    """Return an xarray Dataset of one pair of models; `SimilarityResult.to_xarray` documents the variables."""
     import xarray as xr
 
     x, y = result.positions(view)
@@ -43,7 +43,7 @@ def to_xarray(result: SimilarityResult, view: View) -> Any:
 
 
 def write_csv(result: SimilarityResult, path: str | PathLike[str] | TextIO, view: View) -> None:
-    """Write a CSV file of one pair of models; `SimilarityResult.to_csv` documents it."""
+    """Write a CSV file of one pair of models; `SimilarityResult.to_csv` documents the columns."""
     model_x, model_y = (result.models[position] for position in result.positions(view))
     columns = {}
     for measure in (*result.measures, *result.differences):

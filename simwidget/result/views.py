@@ -1,4 +1,4 @@
-"""Views: a view is the choice of the two models of a result whose layers a matrix compares."""
+"""Views: a view chooses two models of a result, so that a matrix compares the layers of these two models."""
 
 from collections.abc import Sequence
 
