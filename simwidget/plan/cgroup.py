@@ -1,6 +1,7 @@
-"""The memory that Linux control groups, by which containers are limited, leave to this process.
+"""How much memory this process may still use under the limits of its Linux control groups, such as a container's.
 
-A process is in a group of each hierarchy, version 1 or 2, and a limit of any group above it holds for it too.
+Linux has two versions of control groups, 1 and 2, each with hierarchies of groups. A process belongs to one group in
+each hierarchy, and is subject to the limits of that group and of all groups above that group.
 """
 
 from collections.abc import Iterator
@@ -9,13 +10,13 @@ from typing import NamedTuple
 
 
 class _Version(NamedTuple):
-    """The files of a group in one version of cgroups, and where its hierarchy is mounted."""
+    """For one version of control groups: where hierarchies are mounted, and the names of a group's files."""
 
     mounts: tuple[str, ...]
     limits: tuple[str, ...]
     usage: str
     reclaimable: tuple[str, ...]
-    """the entries of memory.stat, of the group and all below it, that count as free"""
+    """the entries of memory.stat that count as free; their values include the groups below"""
 
 
 # As in MemAvailable of /proc/meminfo, all page cache and slab that the kernel can reclaim is free: also the cache in
@@ -31,26 +32,26 @@ _V2 = _Version(
 )
 
 NO_LIMIT = 2**62
-"""Bytes. Version 1 gives a number about twice as large where there is no limit."""
+"""A limit of this many bytes or more counts as no limit: without a limit, version 1 reports about 2**63 bytes."""
 
 
 def bytes_left_in_groups(root: Path = Path("/")) -> int | None:
-    """The bytes that the limits of this process's control groups leave, at the group where they leave least.
+    """Return how many bytes this process may still use before the first limit of a control group is reached.
 
     Args:
-        root: the folder that has `proc` and `sys`.
+        root: the folder that contains `proc` and `sys`.
 
     Returns:
-        None where no group has a limit, or where there are no control groups.
+        The number of bytes, or None if no group has a limit or there are no control groups.
     """
     return min((left for version, group in _groups(root) for left in _bytes_left(group, version)), default=None)
 
 
 def _groups(root: Path) -> Iterator[tuple[_Version, Path]]:
-    """The groups that the process is in, with all groups above them.
+    """Yield the version and the folder of each group that the process is in, and of all groups above these groups.
 
-    A container may see the path of its group on the host and, as the root of the mount, its own group only. The folders
-    on that path are missing then, and the root is the group.
+    Some of the folders may not exist. In a container, for example, the system may report the group's path on the host,
+    while the group's folder is the root of the mounted hierarchy.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(errors="replace").splitlines()
@@ -71,7 +72,7 @@ def _groups(root: Path) -> Iterator[tuple[_Version, Path]]:
 
 
 def _bytes_left(group: Path, version: _Version) -> Iterator[int]:
-    """What each limit of one group leaves."""
+    """Yield for each limit of a group the number of bytes left; memory that the kernel can reclaim counts as free."""
     used = _number(group / version.usage)
     if used is None:
         return
@@ -83,7 +84,7 @@ def _bytes_left(group: Path, version: _Version) -> Iterator[int]:
 
 
 def _number(path: Path) -> int | None:
-    """The number in a file; None where there is none, as in "max"."""
+    """Return the integer in a file; None if the file is missing or contains something else, such as "max"."""
     try:
         return int(path.read_text())
     except (OSError, ValueError):
@@ -91,7 +92,7 @@ def _number(path: Path) -> int | None:
 
 
 def _reclaimable(group: Path, version: _Version) -> int:
-    """The bytes of the group's usage that the kernel gives up for those who need them."""
+    """Return how many bytes of the group's usage the kernel can reclaim; 0 if this is unknown."""
     try:
         lines = (group / "memory.stat").read_text(errors="replace").splitlines()
     except OSError:

@@ -35,8 +35,10 @@ class Confounder:
     def uses_layer(self, batch: Batch) -> bool:
         """Whether the values of the confounder for this batch are the output of a layer.
 
-        That is so if the confounder is a layer, or if it is "input" and the input holds token ids. Otherwise the values
-        come from the batch itself. Raises ValueError for "input" with token ids if no model has an embedding layer.
+        This is true if the confounder is a layer, or if it is "input" and the input holds token ids. Otherwise the
+        values come from the batch itself.
+
+        Raises ValueError for "input" with token ids if no model has an embedding layer.
         """
         if self.kind == "input" and _holds_tokens(batch):
             if self.layer is None:
@@ -49,7 +51,7 @@ class Confounder:
         return self.kind == "layer"
 
     def note(self) -> str:
-        """Return the note for a result if the first embedding layer's output replaces the input as confounder."""
+        """Return the note that an embedding layer's output replaces the input, token ids, as confounder."""
         assert self.layer is not None
         model, layer = self.layer
         return (
@@ -58,10 +60,10 @@ class Confounder:
         )
 
     def values(self, batch: Batch) -> Tensor:
-        """Return the values of the confounder for one batch of n samples, unless a layer gives them.
+        """Return the values of the confounder for one batch of n samples. Requires that `uses_layer` is false.
 
-        The values are the input or the result of the user's callable, (n, ...) floating-point; or the class labels as
-        integers (n, 1). Raises ValueError if the batch does not give such values.
+        For "labels" these are the class labels, as integers (n, 1). Otherwise they are the input or the result of the
+        user's callable, as floating-point numbers (n, ...). Raises ValueError if the batch has no such values.
         """
         if self.kind == "input":
             tensor = batch.input_tensor

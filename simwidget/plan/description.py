@@ -34,7 +34,7 @@ class LayerDescription:
     calls: int
     """how often the layer runs in one forward pass; a result has one row for each call"""
     output: tuple[int, ...] | None
-    """shape (n, ...) of the output tensor that is compared, for n samples; None if there is no such tensor"""
+    """shape (n, ...) of the output tensor, for n samples; None if no output tensor can be compared"""
     dtype: str
     n_features: int | None
     """p, the number of features of the layer's representation (n, p); None if it has no representation"""
@@ -43,8 +43,8 @@ class LayerDescription:
     reason: str | None = None
     """the reason why the layer would have no numbers in a result; None if it would have numbers"""
     repeats: str | None = None
-    """name of an earlier layer whose output tensor this layer returns unchanged, for which reason this layer is not
-    compared by default; None for other layers"""
+    """set only if this layer returns the output tensor of an earlier layer unchanged and is therefore not compared by
+    default: the name of the earlier layer"""
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts of the layer's row in the printed table, one text for each of `COLUMNS`."""
@@ -68,7 +68,7 @@ class Description:
     n_samples: int
     layers: tuple[LayerDescription, ...]
     memory: MemoryEstimate
-    """memory that a comparison of the chosen layers by one measure needs beside the model and its activations"""
+    """memory that comparing the chosen layers by one measure needs in addition to the model and its activations"""
     warning: str | None
     """a warning if `memory` is too much for the free memory of the device, else None"""
 
@@ -152,9 +152,9 @@ def describe(
 ) -> Description:
     """Run one batch through a network and list all its layers in execution order.
 
-    The `Description` says for each layer how often it runs in the forward pass, the shape of the output that is
-    compared, the number p of features of its representation (n, p) for n samples, whether it is compared by default,
-    and, if it would have no numbers in a result, why. The network is not changed.
+    The `Description` gives for each layer the number of calls in the forward pass, the shape of the output that is
+    compared, the number p of features of the representation (n, p) for n samples, and whether the layer is compared by
+    default. For a layer that cannot be compared, the `Description` gives the reason. The network is not changed.
 
     Args:
         model: an `nn.Module`, or a `SimilarityModel`. The layers of a `SimilarityModel` count as the default choice.

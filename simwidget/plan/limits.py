@@ -13,7 +13,7 @@ class Limits:
     max_samples: int | None = None
     max_seconds: float | None = None
     until: float | None = None
-    """the standard error below which the value of a cell is precise enough"""
+    """the standard error below which a cell (the value of one measure for one pair of layers) is precise enough"""
     until_quantile: float = 1.0
     """the share of cells, in (0, 1], whose standard errors must be below `until`"""
 
@@ -46,7 +46,7 @@ class Limits:
     def reached(self, n_batches: int, n_samples: int, seconds: float) -> str | None:
         """Return the limit of batches, samples or seconds that the run has reached, as text: "max_batches=100".
 
-        The arguments are what the run has processed so far. Return None if it has not reached such a limit.
+        Return None if none is reached. The arguments say how much the run has processed so far.
         """
         for name, value in (("max_batches", n_batches), ("max_samples", n_samples), ("max_seconds", seconds)):
             limit = getattr(self, name)
@@ -57,11 +57,11 @@ class Limits:
     def batches_needed(self, n_batches: int, n_samples: int, seconds: float, by_errors: int | None) -> int | None:
         """Estimate the total number of batches after which the run reaches a limit other than `max_batches`.
 
-        The run is assumed to go on at its present pace. Return None if there is nothing to estimate from.
+        The run is assumed to go on at its present pace. Return None if the number cannot be estimated.
 
         Args:
-            n_batches, n_samples, seconds: what the run has processed so far.
-            by_errors: the number of batches after which the standard errors will be below `until`, if it is known.
+            n_batches, n_samples, seconds: how much the run has processed so far.
+            by_errors: the number of batches after which the standard errors will be below `until`; None if unknown.
         """
         needed = [] if by_errors is None else [by_errors]
         if self.max_samples is not None and n_samples:

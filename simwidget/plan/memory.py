@@ -1,4 +1,4 @@
-"""Estimates of the memory that a run needs beside its models and activations, and the warning if it is too small."""
+"""Estimates the memory that a run needs in addition to its models and activations, and warns if too little is free."""
 
 import os
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from simwidget.estimate.history import MAX_POINTS, MAX_POINTS_BYTES, MIN_POINTS
 from simwidget.plan.cgroup import bytes_left_in_groups
 
 ROOT = Path("/")
-"""The folder that has `proc` and `sys`."""
+"""The folder that contains `proc` and `sys`."""
 
 SAFE_SHARE = 0.8
 """A run that needs more than this share of the free memory gets a warning."""
@@ -19,14 +19,14 @@ SAFE_SHARE = 0.8
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes of memory that a run needs at its peak beside its models and their activations, by purpose."""
+    """Bytes of memory that a run needs at its peak in addition to its models and their activations, by purpose."""
 
     sums: int
-    """bytes of the sums from which estimates are computed, of a copy of these sums for displays, and of their earlier
-    values for convergence curves"""
+    """bytes of the sums from which results are computed, of a copy of these sums for displays, and of earlier values of
+    the sums for convergence curves"""
     grams: int
-    """bytes of the Gram matrices of one set of samples for all layers, of the centred copies and vectors made from
-    them, and of the previous Gram matrices, which displays read"""
+    """bytes of the current Gram matrices of all layers, of the centred copies and vectors made from these matrices, and
+    of the previous Gram matrices, which displays read"""
     joined: int
     """bytes of the representations of small batches that wait to be joined into larger Gram matrices"""
 
@@ -50,11 +50,11 @@ def estimate_memory(
     Args:
         n_rows: number of layers and confounders together.
         n: number of samples of a Gram matrix.
-        n_row_maps: number of different ways in which the measures turn Gram matrices into vectors. Each has sums of its
-            own.
+        n_row_maps: number of row maps. A row map turns a Gram matrix into the vector from which a measure is computed;
+            each row map needs separate sums.
         pending_bytes: bytes of the representations that wait to be joined into Gram matrices.
         joins_batches: whether several batches are joined into a Gram matrix; if not, `pending_bytes` is ignored.
-        itemsize: bytes of a number in a Gram matrix.
+        itemsize: bytes of one element of a Gram matrix.
 
     >>> estimate_memory(n_rows=50, n=64).total < 2**24 < estimate_memory(n_rows=1000, n=64).total
     True
@@ -81,7 +81,7 @@ def bytes_free(device: torch.device) -> int | None:
 def _cpu_bytes_free() -> list[int]:
     """Return upper bounds of the free main memory in bytes; the list is empty if none is known.
 
-    The bounds are what the system reports as available and what remains of the limits of control groups.
+    The bounds are the memory that the system reports as available, and the memory that control groups still allow.
     """
     found = []
     try:
@@ -123,7 +123,7 @@ def memory_warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: i
 
 
 def format_bytes(n_bytes: int) -> str:
-    """Return a number of bytes as text with three digits and a decimal unit, in which 1 kB is 1000 B.
+    """Return a number of bytes as text with at most three significant digits and a decimal unit (1 kB = 1000 B).
 
     >>> format_bytes(3_200_000_000), format_bytes(45_000)
     ('3.2 GB', '45 kB')

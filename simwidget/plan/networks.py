@@ -43,7 +43,7 @@ class Network:
     batch_dim: int
     """dimension of the network's input tensors that indexes the samples"""
     prepare: Callable[[Any], Any] | None = None
-    """the user's function that makes the network's batch from the loader's; if None, the loader's is used"""
+    """the user's function that makes the network's batch from the loader's batch; None to use the loader's batch"""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ class Network:
 
     @property
     def model(self) -> str:
-        """The name of the network in messages: that of the first model that uses it."""
+        """The name of the first model that uses the network; messages call the network by this name."""
         return self.models[0]
 
     def make_batch(self, raw: Any, index: int) -> Batch:

@@ -1,4 +1,4 @@
-"""`Options`: the keyword arguments of `compare`. `Plan`: what a comparison does, once these arguments are checked."""
+"""`Options`: the keyword arguments of `compare`. `Plan`: what a comparison does, made from the checked arguments."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -161,16 +161,16 @@ class Options:
 
 @dataclass(frozen=True)
 class CheckpointOptions:
-    """The file to which a run writes its state, and how often it is written."""
+    """The file to which a run writes its state, and how often the run writes it."""
 
     path: str | PathLike[str]
     seconds: float
-    """at least this many seconds lie between two checkpoints"""
+    """least number of seconds between two checkpoints, except at a pause and at the end"""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A comparison whose options are checked: what is run, how outputs are read, and when the run ends."""
+    """A comparison with checked options: what is run, how outputs become representations, and when the run ends."""
 
     models: tuple[SimilarityModel, ...]
     networks: tuple[Network, ...]
@@ -187,7 +187,7 @@ class Plan:
     changed_options: Mapping[str, Any]
     """the options that differ from their defaults, as they were given; a checkpoint stores these"""
     as_given: Mapping[str, Any]
-    """the options as the provenance of a result records them: resolved names and numbers"""
+    """the options as the provenance of a result records them, with names in place of functions"""
 
     def network_of(self, model: str) -> int:
         """Return the position in `networks` of the network that runs the model with this name."""
@@ -202,7 +202,7 @@ def per_model(option: str, value: Any, names: Sequence[str], is_valid: Callable[
         value: what the user gave: one value for all models, a list or tuple in the order of the models, or a mapping
             from model names to values. A model that the mapping lacks gets None.
         names: the names of the models.
-        is_valid: returns whether a value is acceptable; None always is.
+        is_valid: returns whether a value is valid. It is not called for None, which is always valid.
 
     Raises:
         ValueError: the number of values is wrong, or a model's name is unknown.

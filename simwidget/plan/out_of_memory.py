@@ -1,4 +1,4 @@
-"""Which errors mean that memory ran out, and what to do about it."""
+"""Recognises errors that mean that memory ran out, and advises the user what to change."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ OUT_OF_MEMORY_TEXTS = (
     "std::bad_alloc",  # an allocation by an operation itself, such as for sparse tensors
     "MPS backend out of memory",
 )
-"""What a RuntimeError of torch says when memory runs out: only CUDA has a class of its own for it."""
+"""Texts by which a RuntimeError is recognised as out of memory on devices for which PyTorch has no exception class."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -26,7 +26,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def out_of_memory_advice(n: int, options: Mapping[str, Any]) -> str:
-    """What to do when a forward pass of n samples ran out of memory, given the options of `compare`."""
+    """Return advice for a forward pass of n samples that ran out of memory; `options` are those of `compare`."""
     unbiased = options.get("unbiased") and options.get("average") == "hsic"
     halves = f"batches of {n // 2} samples" if n > 1 else "a smaller input"
     joined = " (gram_batch= joins them again)" if n > 1 else ""

@@ -46,7 +46,7 @@ class ReadingOptions:
         return self.representations.names_models or by_model
 
     def representation_of(self, model: str, layer: str) -> Representation:
-        """Return the representation of a layer that is compared or is a confounder."""
+        """Return the option `representation`, such as "mean", for a layer that is compared or is a confounder."""
         representation = self.representations.for_layer(model, layer)
         # a layer that is only a confounder may match no pattern
         if self.position_representation is not None and representation not in BY_POSITION:

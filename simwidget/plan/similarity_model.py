@@ -25,10 +25,11 @@ class SimilarityModel:
     The network itself is not changed: hooks exist only while a comparison runs.
 
     Args:
-        model: the network. For a compiled or data-parallel model, the module inside it is used, because only its hooks
-            are called.
+        model: the network. Of a compiled or data-parallel model, the wrapped module is used, because only the hooks of
+            the wrapped module are called.
         model_name: the name in results and displays; by default the class name of the network.
-        layers_to_include: substrings, as in simtorch. The layers are all modules whose names contain one of them.
+        layers_to_include: substrings, as in simtorch. The layers are all modules whose names contain at least one of
+            these substrings.
         device: the device on which `representations` runs the network. A comparison has its own `device` option.
         layers: exact module names and globs (`"layer3.*"`) that choose the layers, instead of `layers_to_include`. If
             neither argument is given, the layers are the modules that have parameters of their own, and the blocks:
@@ -102,16 +103,17 @@ class SimilarityModel:
     def n_layers(self) -> int:
         """The number of chosen modules.
 
-        A result has more layers than this if a module runs several times in a forward pass: each call counts there.
+        A result has more layers if a module runs several times in a forward pass, because each call is a layer of the
+        result.
         """
         return len(self.layer_names)
 
     def representations(self, inputs: Any) -> dict[str, Tensor]:
         """Return copies of the output tensors (n, ...) of the chosen layers for one batch of n samples.
 
-        The dict has the layers' names as keys, in execution order; layers without such a tensor are left out. The
-        method is meant for looking at a few samples by hand: all copies are in memory at once, which a comparison
-        avoids.
+        The keys are the names of the layers' calls in execution order: "layer" for the first call of a layer, "layer#1"
+        for the second. Layers without an output tensor (n, ...) are left out. All copies are in memory at once, so use
+        this method only for a few samples.
         """
         outputs: dict[str, Tensor] = {}
         batch = parse_batch(inputs, 0)

@@ -1,4 +1,4 @@
-"""A warning when a run will hardly fit into memory, before it takes the memory."""
+"""`MemoryCheck`: warns that a run will hardly fit into memory, before the run allocates the memory."""
 
 import warnings
 from collections.abc import Callable
@@ -11,21 +11,21 @@ from simwidget.plan.memory import bytes_free, estimate_memory, memory_warning
 from simwidget.run.row_table import RowTable
 
 MUCH_LARGER = 1.5
-"""A run that needs this many times what the first warning said gets another one."""
+"""A second warning is issued only if its estimate is more than this many times the estimate of the first one."""
 
 
 class MemoryCheck:
-    """Follows the first forward passes, and warns once what is known of the run is more than fits into memory.
+    """Estimates the memory of a run during the first forward passes, and warns when too little memory is free.
 
-    The least number of rows and the size of a Gram matrix are known before the first is allocated. The size of the
-    representations that are kept for joining shows layer by layer, and so does how often each layer runs.
+    The least number of rows and the size of a Gram matrix are known before the first Gram matrix is allocated. Each
+    layer call may add to the estimate: a row, or a representation that waits to be joined with those of later batches.
 
     Args:
-        rows: the rows so far.
+        rows: the table of layers and confounders; it grows during the first forward passes.
         totals: the sums, which are not allocated yet.
         gram_batch: the least number of samples of a Gram matrix.
-        device: where Gram matrices and sums are.
-        note: called with the text of a warning; a later text replaces an earlier one.
+        device: where Gram matrices and sums are stored.
+        note: called with the text of each warning, which replaces the text of an earlier warning.
     """
 
     def __init__(
@@ -41,23 +41,24 @@ class MemoryCheck:
         self._itemsize = 4
         self._free: int | None = None
         self._warned_of = 0
-        """bytes that the latest warning named"""
+        """the estimate in bytes of the latest warning; 0 if there was none"""
         self.warned: tuple[str, ...] = ()
         """the warnings so far"""
 
     def begin(self, n: int) -> None:
-        """Begin a first forward pass over n samples: what is free now is what the run may take."""
+        """Begin the first forward passes over n samples, and store how much memory is free now."""
         self._n = max(1, n)
         self._waiting = 0
         self._itemsize = 8 if self._totals.uses_float64 else 4
         self._free = bytes_free(self._device)
 
     def add(self, x: Tensor, is_new: bool) -> None:
-        """Count a representation (n, p) that has a row; called before it is copied or multiplied.
+        """Add a representation to the estimate; call this before the representation is copied or multiplied.
 
         Args:
-            x: the representation.
-            is_new: whether it is kept by itself: no earlier one of this forward pass is the same tensor.
+            x: the representation (n, p).
+            is_new: False if an earlier representation of this forward pass is the same tensor, so that the two share
+                one copy.
         """
         if x.dtype == torch.float64:
             self._itemsize = 8
@@ -67,7 +68,7 @@ class MemoryCheck:
             self.check()
 
     def check(self) -> None:
-        """Warn if what is known so far is too much, and much more than was said before."""
+        """Warn if the estimate is too large for the free memory, and much larger than at the previous warning."""
         n = max(self._n, self._gram_batch)
         need = estimate_memory(
             self._rows.n_expected,

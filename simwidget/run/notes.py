@@ -47,7 +47,7 @@ class Notes:
         self._said = {str(topic): str(note) for topic, note in state["said"].items()}
 
     def labels(self, labels: Tensor | None) -> None:
-        """Count the class labels (n,) of one batch, from which a note says whether the loader is ordered by class."""
+        """Count the class labels (n,) of one batch, so that `notes` can warn if the loader is ordered by class."""
         self._order.add(labels)
 
     def gram(self, n: int) -> None:
@@ -57,7 +57,7 @@ class Notes:
         self._smallest_gram = min(n, self._smallest_gram or n)
 
     def skipped(self, n: int) -> None:
-        """Count a batch, or several joined batches, of n samples in all that were too few for a Gram matrix."""
+        """Count a batch or block of joined batches left out because its n samples are too few for a Gram matrix."""
         self._skipped_batches += 1
         self._skipped_samples += n
 
@@ -70,14 +70,14 @@ class Notes:
         self._said.setdefault(topic, note)
 
     def replace(self, topic: str, note: str) -> None:
-        """Add a sentence of one's own, in place of an earlier one for the topic."""
+        """Add the sentence `note`, in place of an earlier sentence on the same topic."""
         self._said[topic] = note
 
     def read(self, reading: Reading, found: Output, call: str, masks: Masks) -> None:
         """Add a note if a layer's output was read in a way that may surprise the user.
 
-        That is the case if the samples are not in the output's first dimension, if padding was included, or if the
-        batch's mask does not fit the output.
+        A note is added if the samples are unexpectedly not in the output's first dimension and the user gave no
+        `batch_dim`; if padding was included; or if the batch's mask does not fit the output.
         """
         if found.batch_dim and not reading.dims_given and reading.dims[0] != found.batch_dim:
             self.say(

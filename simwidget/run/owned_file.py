@@ -1,4 +1,4 @@
-"""`OwnedFile`: the checkpoint file of one run, which no other run writes to and which replaces nobody else's file."""
+"""`OwnedFile`: writes the checkpoint file of one run, and never overwrites a file of another run or program."""
 
 import os
 import secrets
@@ -9,14 +9,17 @@ from simwidget.run.checkpoint import checkpoint_bytes, owner_of, read_checkpoint
 
 
 class TakenError(Exception):
-    """The file belongs to another run by now, or is no checkpoint any more."""
+    """Raised if a run's checkpoint file now belongs to another run or is no longer a checkpoint."""
 
 
 class OwnedFile:
-    """Claims the path of a checkpoint for a run, by a token in the file's header, and checks it before each write.
+    """Claims a checkpoint path for a run by writing a token into the file's header.
+
+    Before each write, checks that the token is still there. Until the first write, a new file is a stub: it contains
+    only the token.
 
     Args:
-        path: a symbolic link is followed once, now.
+        path: the path of the file; a symbolic link is resolved once, when the object is created.
         taken_from: the owner of an existing checkpoint from which the run continues; None for a new file.
     """
 
@@ -29,11 +32,13 @@ class OwnedFile:
         self.is_claimed = False
 
     def claim(self) -> None:
-        """Make the file, or take over the one that the run continues from. Does nothing if that was done before.
+        """Create the file, or take over the checkpoint from which the run continues.
+
+        Does nothing if the file is already claimed.
 
         Raises:
-            FileExistsError: there is a file of somebody else's, which is untouched.
-            ValueError: another run has gone on from the same checkpoint.
+            FileExistsError: the path has a file from which the run does not continue; the file is left unchanged.
+            ValueError: another run has written to the checkpoint since it was read, or the file is no valid checkpoint.
         """
         if self.is_claimed:
             return
@@ -64,11 +69,14 @@ class OwnedFile:
             replace_file(self.path, checkpoint_bytes({**found.header, "owner": self.owner}, found.arrays))
 
     def write(self, content: bytes) -> None:
-        """Write the content of a checkpoint whose owner is this run; a file that has vanished is made again.
+        """Replace the file by a checkpoint of this run, or create the file again if it was deleted.
+
+        Args:
+            content: the bytes of the checkpoint; its header contains this run's token.
 
         Raises:
-            TakenError: the file is not this run's any more; it is untouched.
-            OSError: it cannot be written; the older one stays.
+            TakenError: the file no longer belongs to this run; it is left unchanged.
+            OSError: the checkpoint cannot be written; the older checkpoint stays.
         """
         try:
             with locked(self.path):
@@ -79,7 +87,7 @@ class OwnedFile:
         self._is_stub = False
 
     def release(self) -> None:
-        """Remove the file if it still is this run's stub, and give up the claim in this case."""
+        """If this run wrote only a stub, give up the claim, and remove the file if it is still this run's stub."""
         if self._is_stub and self.is_claimed:
             self.is_claimed = False
             try:

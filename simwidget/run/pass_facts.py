@@ -1,4 +1,4 @@
-"""Facts about a pass that are known only after the first forward passes, for the provenance of a result."""
+"""`pass_facts`: the facts for a result's provenance that are known only after the first forward passes."""
 
 from typing import Any
 
@@ -11,8 +11,9 @@ from simwidget.run.row_table import RowTable
 def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str, Any]:
     """Return facts for the result's provenance that are known only after the first forward passes.
 
-    They are the class, device and dtypes of each model, layers that were left out, dimensions of samples other than the
-    first, and the embedding that is used in place of token ids.
+    For each model these are its class, its device, the dtypes of its representations, the layers that were left out,
+    and the layers whose outputs do not have the samples in dimension 0, with the dimension that has them. If an
+    embedding's output replaces token ids as confounder, the facts also name that embedding.
     """
     facts: dict[str, Any] = {"models": {}}
     dims, stand_in = forwards.batch_dims, forwards.stand_in

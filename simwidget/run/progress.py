@@ -22,9 +22,9 @@ class Progress:
     seconds: float
     """seconds spent on loading and processing batches, without pauses"""
     error: str | None = None
-    """description of the exception that ended a failed run, with its place; else None"""
+    """for a failed run, the exception that ended the run and where it was raised; else None"""
     n_batches_needed: int | None = None
-    """estimated total number of batches at which the first limit, such as `until=`, is reached; None if unknown"""
+    """estimated total number of batches at the first limit other than `max_batches`; None if unknown"""
 
     @property
     def ended(self) -> bool:

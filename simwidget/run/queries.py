@@ -40,7 +40,15 @@ class Queries:
         notes: Sequence[str] = (),
         provenance: Mapping[str, Any] | None = None,
     ) -> SimilarityResult:
-        """Return the result for the given names of measures and pairs of positions of models; by default for all."""
+        """Return the result computed from `pass_state`.
+
+        Args:
+            pass_state: the state of the run.
+            measures: names of the measures; by default all.
+            pairs: pairs of models, each model given by its index in `names`; by default all pairs.
+            complete: whether the run has finished.
+            notes, provenance: stored in the result.
+        """
         wanted = [one for one in self.measures if measures is None or any(one.name in m.split("-") for m in measures)]
         return evaluate(
             pass_state,
@@ -58,9 +66,9 @@ class Queries:
         return convergence(pass_state, self.measures, self.confounders, *self.pair(pass_state, layer_x, layer_y, view))
 
     def gram(self, pass_state: PassState, layer: str, model: str | None) -> NDArray[np.float32] | None:
-        """Return the centred Gram matrix (m, m) of a layer on the m latest samples; None if there is none.
+        """Return the centred Gram matrix (m, m) of a layer on the m latest samples; None if it does not exist.
 
-        `model` is the name of the layer's model; None stands for the first model.
+        `model` is the name of the layer's model; with None the layer is of the first model.
         """
         row = self._row(pass_state, 0 if model is None else self.names.index(model), layer)
         if pass_state.latest is None or pass_state.rows[row].missing is not None:
@@ -68,7 +76,7 @@ class Queries:
         return pass_state.latest.gram(row).float().cpu().numpy()
 
     def inspect(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> Inspection | None:
-        """Return the `Inspection` of two layers on the latest samples; None if one of them has no Gram matrix."""
+        """Return the `Inspection` of two layers on the latest samples; None if one of the layers has no Gram matrix."""
         rows = self.pair(pass_state, layer_x, layer_y, view)
         if pass_state.latest is None or any(pass_state.rows[row].missing is not None for row in rows):
             return None

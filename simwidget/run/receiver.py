@@ -1,4 +1,4 @@
-"""`Representation`: values of a layer or confounder on one batch; `Receiver`: the callbacks that get them."""
+"""`Representation`: the values of a layer or confounder on one batch. `Receiver`: callbacks for representations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Representation(NamedTuple):
 
     key: Key
     x: Tensor
-    """(m, p): p features of m samples; with representation="tokens" or "positions", of m positions"""
+    """(m, p): p features of m samples; with representation="tokens" or "positions", each position is a sample"""
     original: Key | None = None
-    """the key of an earlier representation of the same batch that is the same tensor"""
+    """the key of an earlier representation of the same batch that is the same tensor; None if there is none"""
     repeats_child: bool = False
     """whether the layer is a container module that returned its last child's output unchanged"""
     kernel: Kernel | None = None
@@ -29,7 +29,7 @@ class Representation(NamedTuple):
 
 @dataclass(frozen=True)
 class Receiver:
-    """The callbacks that get the representations of a forward pass, in execution order."""
+    """Callbacks that are called with the representations of a forward pass, in execution order."""
 
     begin: Callable[[int], None]
     """called once with the number m of samples, before the first representation"""

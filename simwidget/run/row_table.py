@@ -56,16 +56,16 @@ class RowTable:
 
     @property
     def n_expected(self) -> int:
-        """The number of rows that there will be at least: those so far, and one for each chosen layer that has none."""
+        """A lower bound of the final number of rows: the present rows, and one for each chosen layer without a row."""
         return len(self._rows) + len(self._not_yet_run)
 
     # --- during the pass ---------------------------------------------------------------------------------------------
 
     def add_representation(self, key: Key, x: Tensor, repeats_child: bool) -> bool:
-        """Add a row for a representation x (n, p) if it has none, and record its number of features and dtype.
+        """Add a row for the key unless it has one, and record the number of features p and the dtype of x (n, p).
 
         Returns:
-            Whether the representation has a row. It has none if its layer first ran after `fix`.
+            Whether the key has a row. A layer call that first occurs after `fix` gets no row.
         """
         if key not in self._index and self._fixed:
             return False
@@ -101,8 +101,9 @@ class RowTable:
         """Record, for each row whose key is not in `present`, that its layer did not run in every forward pass.
 
         Args:
-            present: the keys that had a representation in every forward pass of a Gram matrix's samples.
-            batch: the number of the latest batch of these samples, for the message.
+            present: the keys that had a representation in every forward pass of a block (the samples of one Gram
+                matrix).
+            batch: the number of the last batch of the block, for the message.
         """
         for row in self._rows:
             if row.missing is None and row.key not in present:
@@ -111,13 +112,14 @@ class RowTable:
     # --- read access -----------------------------------------------------------------------------------------------
 
     def copies(self) -> tuple[Row, ...]:
-        """Return copies of the rows; before `fix`, of the expected rows: the confounders, then the chosen layers."""
+        """Return copies of the rows. Before `fix`, these are expected rows: the confounders, then the chosen layers."""
         return tuple(Row(**vars(row)) for row in (self._rows if self._fixed else self._expected()))
 
     def layers(self) -> tuple[tuple[int, ...], ...]:
-        """Return for each model the indices of its layers' rows in `copies()`, in execution order after `fix`.
+        """Return for each model the indices of its layers' rows in `copies()`.
 
-        Layers that were chosen by default are left out if they never ran or only returned their last child's output.
+        After `fix` the indices are in execution order. Layers that were chosen by default are left out if they never
+        ran or only returned their last child's output.
         """
         rows = self._rows if self._fixed else self._expected()
         return tuple(self._layers_of(model, rows) for model in self._plan.models)

@@ -1,4 +1,4 @@
-"""`Runner`: takes batches from the loader, checks the limits that end the run, and writes its checkpoints."""
+"""`Runner`: takes batches from the loader, checks the limits that end the run, and writes checkpoints."""
 
 import time
 from collections.abc import Iterable
@@ -45,14 +45,14 @@ class Runner(AbstractContextManager):
         self._identify = partial(Identity.of, plan, loader)
         self._identity: Identity | None = None
         self._first_block: FirstBlock | None = None
-        """of a resumed run: to be compared with the checkpoint before the run goes on"""
+        """for a resumed run: the check of the first block against the checkpoint; None once this check is done"""
         if plan.checkpoint is not None:
             self._write_to(plan.checkpoint.path, plan.checkpoint.seconds)
         self._is_under_way = False
         self.started: str | None = None
         self.seconds = 0.0
         self.ended_by: str | None = None
-        """the limit that ended the run, as the user gave it: "max_samples=1000\""""
+        """the limit that ended the run, such as "max_samples=1000"; None if no limit did"""
 
     def __enter__(self) -> "Runner":
         self.started = self.started or datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -79,10 +79,10 @@ class Runner(AbstractContextManager):
             self._checkpointer.claim()
 
     def _check_first_block(self) -> None:
-        """Open the loader of a resumed run and compare the first block on the way.
+        """In a resumed run, open the loader, and run the first block again to compare it with the checkpoint.
 
         Raises:
-            AnotherRunError: the block gives other numbers than the checkpoint holds.
+            AnotherRunError: the numbers of the block differ from those in the checkpoint.
         """
         if self._first_block is None:
             return
@@ -91,12 +91,12 @@ class Runner(AbstractContextManager):
         self._first_block = None
 
     def release(self) -> None:
-        """At the end of the run, or of its latest attempt: remove a checkpoint in which nothing was saved."""
+        """Remove the checkpoint file if no state was saved in it; called at the end of the run and after a failure."""
         if self._checkpointer is not None:
             self._checkpointer.release()
 
     def step(self) -> bool:
-        """Process the next batch of the loader; after a failure, process the batch that failed again.
+        """Process the next batch of the loader, or try the same batch once more if its last attempt failed.
 
         Returns:
             False if the loader has no more batches, True otherwise.
@@ -120,7 +120,7 @@ class Runner(AbstractContextManager):
         return True
 
     def has_enough(self) -> bool:
-        """Return whether a limit on batches, samples, seconds or standard errors is reached, and set `ended_by`."""
+        """Return whether a limit of batches, samples, seconds or standard errors is reached; store it in `ended_by`."""
         single_pass = self.single_pass
         self.ended_by = self._limits.reached(single_pass.n_batches, single_pass.n_seen, self.seconds)
         looks = self.ended_by is None and self._errors.is_time(single_pass.n_grams)
@@ -129,11 +129,11 @@ class Runner(AbstractContextManager):
         return self.ended_by is not None
 
     def finish(self, for_good: bool) -> None:
-        """Write a checkpoint if every batch is in the sums; otherwise add the last, incomplete block to the sums.
+        """Write a checkpoint if every batch is in the sums; otherwise add the waiting samples to the sums.
 
-        An incomplete block is samples of small batches that wait to be joined with later ones for a Gram matrix. After
-        it is added, a checkpoint is written only with `for_good`, which says that no more batches follow: a run that
-        continues from a checkpoint must join the waiting samples with later ones.
+        Waiting samples are those of small batches that are to be joined with later batches for one Gram matrix. With
+        `for_good`, no more batches follow, and a checkpoint is written after the waiting samples are added. Without
+        `for_good` none is written, because a resumed run must join the waiting samples with later batches.
         """
         self.save(now=True)  # does nothing if samples wait for others to be joined with
         if not self.single_pass.is_whole:
@@ -142,13 +142,13 @@ class Runner(AbstractContextManager):
                 self.save(now=True)
 
     def locate(self, error: BaseException) -> None:
-        """Add to an error the batch in which it was raised."""
+        """Add the number of the present batch to an error, if the run has begun to process batches."""
         if self._is_under_way:
             add_place(error, f"in batch {self.single_pass.n_batches} of the loader")
 
     @property
     def n_batches_needed(self) -> int | None:
-        """The estimated total number of batches at which the first limit is reached; None if unknown."""
+        """The estimated total number of batches at the first limit other than `max_batches`; None if unknown."""
         single_pass = self.single_pass
         return self._limits.batches_needed(
             single_pass.n_batches, single_pass.n_seen, self.seconds, self._errors.n_batches_needed
@@ -156,14 +156,14 @@ class Runner(AbstractContextManager):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes for the result about the loader and about a checkpoint that could not be written."""
+        """The notes for the result that concern the loader, or a checkpoint that could not be written."""
         written = () if self._checkpointer is None or self._checkpointer.note is None else (self._checkpointer.note,)
         return (*self._source.notes, *written)
 
     # --- to a file and back ------------------------------------------------------------------------------------------
 
     def save(self, now: bool = False) -> None:
-        """Write a checkpoint if one is due or `now` is true, provided that every batch so far is in the sums."""
+        """Write a checkpoint if one is due or `now` is true, and if every batch so far is in the sums."""
         writer = self._checkpointer
         if writer is not None and self.single_pass.is_whole and self.single_pass.n_grams and (now or writer.is_time()):
             writer.write(self._content)
@@ -171,7 +171,7 @@ class Runner(AbstractContextManager):
     def restore(self, checkpoint: Checkpoint, path: str | PathLike[str], seconds: float) -> None:
         """Continue the run of `checkpoint`; call this before the context is opened.
 
-        Later checkpoints are written to `path`, at most one every `seconds`.
+        Later checkpoints are written to `path`, at most one every `seconds`, except at a pause and at the end.
 
         Raises:
             AnotherRunError: the checkpoint belongs to another run; the message says what differs.

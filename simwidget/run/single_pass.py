@@ -1,6 +1,6 @@
 """`SinglePass`: one pass over the data, which turns batches into Gram matrices and sums their products.
 
-Representations of small batches are joined into a block: the samples of one Gram matrix of each layer.
+The samples of one Gram matrix are called a block. Small batches are joined into one block.
 """
 
 import threading
@@ -34,7 +34,7 @@ from simwidget.run.receiver import Receiver, Representation
 from simwidget.run.row_table import RowTable
 
 GRAM_BYTES = 64 * 2**20
-"""The largest size in bytes of the latest Gram matrices that are kept; larger ones are cut to their first samples."""
+"""Limit in bytes for the Gram matrices of the latest block; larger Gram matrices are cut to their first samples."""
 
 
 class SinglePass(AbstractContextManager):
@@ -58,7 +58,7 @@ class SinglePass(AbstractContextManager):
         self._taken = 0
         """number of samples of the present batch that have passed through the networks"""
         self._at_once: int | None = None
-        """the largest number of samples in one forward pass, if a larger one ran out of memory; else None"""
+        """largest number of samples in one forward pass, set when a larger forward pass ran out of memory; else None"""
         self.tried = 0
         """number of samples in the latest forward pass, even if it failed"""
         self._samples = SampleCollector()
@@ -91,9 +91,9 @@ class SinglePass(AbstractContextManager):
     def step(self, raw: Any) -> None:
         """Pass one batch of the loader through all networks, and add each block that is complete to the sums.
 
-        If this raises an exception before the batch is counted in `n_batches`, call it again with the same batch: it
-        continues with the first sample that has not passed through the networks. If it raises one afterwards, the next
-        `step` or `finish` adds the complete block to the sums.
+        If `step` fails before it has counted the batch in `n_batches`, call it again with the same batch; the new call
+        continues with the first sample that has not passed through the networks. If `step` fails after that, the
+        complete block is added to the sums by the next `step` or `finish`.
         """
         self._accumulate()
         batch, batches = self._forwards.split(raw, self.n_batches)
@@ -125,7 +125,7 @@ class SinglePass(AbstractContextManager):
         self._accumulate()
 
     def _forward(self, batch: Batch, batches: Sequence[Batch]) -> None:
-        """Pass a batch, or a part of it, through all networks; store a block that is then complete in `_pending`.
+        """Pass a batch, or a part of it, through all networks. If that completes a block, store it in `_pending`.
 
         Args:
             batch: the batch.
@@ -148,7 +148,7 @@ class SinglePass(AbstractContextManager):
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Add the last block to the sums, although its samples are fewer than `gram_batch`."""
+        """Add all waiting samples to the sums; the last block may have fewer than `gram_batch` samples."""
         self._accumulate()
         if self._grams.n_samples:
             self._pending = self._grams.take()
@@ -161,7 +161,7 @@ class SinglePass(AbstractContextManager):
 
     @property
     def warned(self) -> tuple[str, ...]:
-        """Notes that were already shown as warnings during the run."""
+        """The messages that the run has already issued as warnings."""
         return self._memory.warned
 
     @property
@@ -278,7 +278,10 @@ class SinglePass(AbstractContextManager):
             raise MalformedError(f"it is not the state of a run ({type(problem).__name__}: {problem})") from problem
 
     def first_block(self, same_devices: bool) -> FirstBlock:
-        """After `restore`: the first block, to be run again and compared."""
+        """Return a `FirstBlock`, which runs the first block again and compares it with the restored checkpoint.
+
+        Call this after `restore`. `same_devices` says whether the checkpoint is from the same kinds of devices.
+        """
         assert self._first is not None
         own = self._forwards.has_own_random_streams
         return FirstBlock(self._plan, self._rows, self._first, self._totals.min_samples, own, same_devices)

@@ -24,7 +24,7 @@ class RunSummary:
     ended_by: str | None
     """the limit that ended the run, such as "max_samples=1000"; None if no limit did"""
     n_batches_needed: int | None
-    """estimated total number of batches at which the first limit is reached; None if unknown"""
+    """estimated total number of batches at the first limit other than `max_batches`; None if unknown"""
     notes: tuple[str, ...]
 
     @staticmethod

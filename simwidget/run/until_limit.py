@@ -1,4 +1,4 @@
-"""`ErrorWatch`: checks whether the standard errors of a run are small enough to end it."""
+"""`UntilLimit`: checks whether the standard errors of a run are small enough to end it."""
 
 import math
 
