@@ -1,6 +1,6 @@
-"""One run of a comparison: the loop over the loader's batches, its thread, its checkpoints, and its results.
+"""Runs a comparison: the loop over the loader's batches, the background thread, checkpoints, and partial results.
 
-In:     a `Plan` and a loader.
-Out:    `Comparison`, which gives the `SimilarityResult` of any moment from any thread.
-Nothing here knows who is watching; displays call `Comparison.watch`.
+In:     the models and the loader, and `Options`, from which a `Plan` is made.
+Out:    `Comparison`, which returns the `SimilarityResult` so far at any time, in any thread.
+Displays learn of progress by a callback that they pass to `Comparison.watch`.
 """

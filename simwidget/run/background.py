@@ -20,8 +20,9 @@ def start_in_background(
     """Iterate over `batches` on a new thread, and return this thread, already started.
 
     The new thread has the autocast settings (on `devices`) and the context variables of the calling thread. An
-    exception ends it silently: `batches` itself must record the exception. When Python exits, `ask_to_stop` is called
-    and the thread is joined, since a thread that is still inside torch would crash the process.
+    exception ends the thread silently: `batches` itself must record the exception. When Python exits, `ask_to_stop` is
+    called and the thread is joined for at most `EXIT_WAITS` seconds, since a thread that is still inside torch would
+    crash the process.
     """
     autocast = capture_autocast(devices)
 

@@ -1,4 +1,7 @@
-"""`BlockNumbers`: a few numbers of the Gram matrices of a run's first block, to recognise it when it is run again."""
+"""`BlockNumbers`: a few numbers computed from the Gram matrices of a run's first block of samples.
+
+A checkpoint contains these numbers. When the run is resumed, they are computed again and compared.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,23 +12,24 @@ from torch import Tensor
 from simwidget.files.fields import MalformedError
 
 N_FORMS = 3
-"""Quadratic forms of each Gram matrix."""
+"""The number of quadratic forms that are computed for each Gram matrix."""
 CHUNK_ELEMENTS = 2**22
-"""Elements of the Gram matrices that are converted to float64 at a time."""
+"""The largest number of elements of Gram matrices that are converted to float64 at a time; a larger single Gram matrix
+is converted as a whole."""
 
 
 @dataclass(frozen=True)
 class BlockNumbers:
-    """Traces of the Gram matrices of one block of samples, and their quadratic forms with fixed vectors of signs."""
+    """For each Gram matrix of one block of samples: the trace, and quadratic forms with fixed vectors of signs."""
 
     n: int
-    """samples in the block"""
+    """number of samples in the block"""
     numbers: Tensor
-    """(R, 1 + N_FORMS) float64: for each row the trace of its Gram matrix K, and v^T K v for `N_FORMS` vectors v"""
+    """(R, 1 + N_FORMS) float64: for each Gram matrix K the trace, and v^T K v for `N_FORMS` vectors v of 1 and -1"""
 
     @staticmethod
     def of(stack: Tensor) -> "BlockNumbers":
-        """The numbers of Gram matrices (R, n, n)."""
+        """Compute the numbers from the Gram matrices (R, n, n) of a block."""
         n = stack.shape[-1]
         signs = _signs(n, stack.device)
         size = max(1, CHUNK_ELEMENTS // max(1, n * n))
@@ -34,12 +38,16 @@ class BlockNumbers:
         return BlockNumbers(n, torch.cat([traces[:, None], torch.cat(forms)], 1))
 
     def arrays(self) -> dict[str, Tensor]:
-        """The numbers as named tensors for a checkpoint; `from_arrays` reads them."""
+        """Return the numbers as named tensors for a checkpoint, which `from_arrays` reads."""
         return {"first/n": torch.tensor(self.n), "first/numbers": self.numbers}
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, Tensor], n_rows: int) -> "BlockNumbers":
-        """The numbers from `arrays()` of a run with so many rows; raises MalformedError for anything else."""
+        """Read the numbers from `arrays`, which the method `arrays` returned in a run with `n_rows` Gram matrices.
+
+        Raises:
+            MalformedError: a tensor is missing, or has the wrong shape or dtype.
+        """
         n, numbers = arrays.get("first/n"), arrays.get("first/numbers")
         if n is None or n.dtype != torch.int64 or n.shape != ():
             raise MalformedError("its array 'first/n' does not fit this run")
@@ -49,7 +57,10 @@ class BlockNumbers:
 
 
 def _signs(n: int, device: torch.device) -> Tensor:
-    """(n, N_FORMS) float64 of 1 and -1: bits of a multiplicative hash, the same on every device."""
+    """Return the vectors of signs (n, N_FORMS), float64: 1 or -1 for each bit of a multiplicative hash.
+
+    The vectors are the same on every device.
+    """
     k = torch.arange(n, device=device)[:, None]
     shifts = torch.arange(N_FORMS, device=device) + 20
     return 1.0 - 2.0 * (((k * k % 65521 + k) * 2654435761 >> shifts) & 1).double()

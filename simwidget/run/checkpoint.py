@@ -1,7 +1,8 @@
-"""Checkpoint files: what they hold, and how they are checked when they are read.
+"""Checkpoint files: their content, and the checks when a file is read.
 
-A file holds tensors (safetensors) and one JSON header, nothing that could be executed. The header names the run that
-the file belongs to, its owner. Before a run has a complete block, its file is a stub without a state.
+A file contains tensors (safetensors) and one JSON header, and nothing that could be executed. The header contains the
+owner, a random token of the run that the file belongs to. Until the first block of a run is complete, the run's file is
+a stub: a header from which nothing can be resumed. A block is the samples of one Gram matrix.
 """
 
 import os
@@ -19,9 +20,12 @@ from simwidget.files.fields import check_strings, expect, get_field, get_int, sh
 
 FORMAT = 1
 MAX_ROW_MAPS = 4
-"""Most row maps whose sums a file may hold."""
+"""The largest number of row maps (see `simwidget.gram.row_maps`) whose sums a file may contain."""
 BYTES_BESIDE = 2**26
-"""Bytes that a row map's history and the random number generators may take, beside what grows with the rows."""
+"""The number of bytes allowed for each row map in addition to those that grow with the number of rows.
+
+These bytes are for a long history of the sums and for the states of random number generators.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,15 @@ def checkpoint_bytes(header: Mapping[str, Any], arrays: Mapping[str, Tensor]) ->
 
 
 def stub_bytes(owner: str) -> bytes:
-    """The content of the file of a run that has no complete block yet."""
+    """Return the content of a stub, for a run that has no complete block yet. `owner` is the token of the run."""
     return checkpoint_bytes({"owner": owner, "is_stub": True}, {})
 
 
 def write_checkpoint(path: str | os.PathLike[str], header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
-    """Write a checkpoint in place of the file at `path`, whoever it belongs to; runs use `OwnedFile`."""
+    """Write a checkpoint to `path`, and replace any file there without a check of its owner.
+
+    Runs write with `OwnedFile`, which checks the owner.
+    """
     replace_file(os.fspath(path), checkpoint_bytes(header, arrays))
 
 
@@ -59,7 +66,7 @@ def owner_of(path: str | os.PathLike[str]) -> str:
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint. Raises ValueError for a file that is not a valid one, or a stub."""
+    """Read a checkpoint. Raises ValueError if the file is not a valid checkpoint, or if it is a stub."""
     with open_container(path, "checkpoint") as container:
         header = container.header
         version = get_int(header, "format")
@@ -80,7 +87,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
 
 def _max_bytes(facts: Mapping[str, Any]) -> int:
-    """The most bytes that the arrays of a run with so many rows and batches take."""
+    """Return the largest size in bytes that the arrays of a valid checkpoint can have.
+
+    `facts` is the part "pass" of the header, which tells the number of rows and of batches.
+    """
     n_rows, n_batches = len(get_field(facts, "rows", list)), get_int(facts, "n_batches")
     # 16 groups of float64 sums, and 16 points of a history in float32
     return MAX_ROW_MAPS * (16 * 8 * n_rows**2 + 16 * 4 * n_rows * (n_rows + 1) // 2 + BYTES_BESIDE) + 8 * n_batches

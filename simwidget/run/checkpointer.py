@@ -1,4 +1,4 @@
-"""`Checkpointer`: when a run writes its checkpoint, and what becomes of a run that cannot."""
+"""`Checkpointer`: tells when a run's next checkpoint is due, and writes it; a failure to write does not end the run."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,18 +11,20 @@ from simwidget.run.checkpoint import checkpoint_bytes
 from simwidget.run.owned_file import OwnedFile, TakenError
 
 COST = 0.05
-"""The share of a run's time that writing may take."""
+"""The largest share of a run's time that writing checkpoints may take."""
 
 
 class Checkpointer:
-    """Writes checkpoints of a run: at most one every `seconds`, and in at most the share `COST` of the run's time.
+    """Writes the checkpoints of a run, and tells when the next one is due (`is_time`).
 
-    With `seconds=0` neither limit applies.
+    The next checkpoint is due `seconds` after the latest one, or later if writing would otherwise take more than the
+    share `COST` of the run's time. With `seconds=0` a checkpoint is always due.
 
     Args:
-        path: the file.
-        seconds: least time between two checkpoints.
-        taken_from: the owner of an existing checkpoint from which the run continues; None for a new file.
+        path: the path of the checkpoint file.
+        seconds: the least time between two checkpoints.
+        taken_from: the owner (a token in the header) of an existing checkpoint from which the run continues; None if
+            the run starts a new file.
     """
 
     def __init__(self, path: str | PathLike[str], seconds: float, taken_from: str | None = None) -> None:
@@ -32,14 +34,17 @@ class Checkpointer:
         self._next = time.monotonic() + seconds
         self._is_lost = False
         self.note: str | None = None
-        """why the latest state could not be written"""
+        """why the latest checkpoint could not be written; None if there was no problem"""
 
     def claim(self) -> None:
-        """Make the file this run's, before anything runs; see `OwnedFile.claim`."""
+        """Create the file, or take over the checkpoint from which the run continues; see `OwnedFile.claim`.
+
+        Call this before the run processes a batch.
+        """
         self._file.claim()
 
     def release(self) -> None:
-        """At the end of the run: remove a file in which nothing was saved."""
+        """Remove the file if no checkpoint was saved in it; called at the end of the run."""
         self._file.release()
 
     def is_time(self) -> bool:
@@ -47,9 +52,10 @@ class Checkpointer:
         return time.monotonic() >= self._next
 
     def write(self, state: Callable[[], tuple[Mapping[str, Any], Mapping[str, Tensor]]]) -> None:
-        """Write the header and arrays that `state` returns, unless the file was not claimed or is another run's.
+        """Write a checkpoint with the header and the arrays that `state` returns, if the file was claimed.
 
-        If the file cannot be written, the older one stays and `note` says why; nothing is raised.
+        If the file now belongs to another run or cannot be written, its content stays as it is, `note` says why, and no
+        exception is raised. After another run has taken the file over, later calls do nothing.
         """
         if self._is_lost or not self._file.is_claimed:
             return

@@ -40,7 +40,7 @@ class Comparison:
 
     However the run ends, its hooks are removed, the models are as they were before, and the numbers so far are kept.
     A run that failed can continue once the cause is fixed, with `resume()` or another `run()`; until then, or until
-    `close()`, it keeps references to the models and the loader. A run that ended otherwise has dropped them.
+    `close()`, it keeps references to the models and the loader. A stopped or finished run has dropped these references.
     """
 
     def __init__(self, models: Sequence[SimilarityModel], loader: Iterable[Any], options: Options) -> None:
@@ -132,17 +132,17 @@ class Comparison:
         return self._queries.convergence(self._held.freeze(), layer_x, layer_y, view)
 
     def gram(self, layer: str, model: str | None = None) -> NDArray[np.float32] | None:
-        """The Gram matrix (m, m) of one layer of a model (by default the first) on the samples of the latest batch.
+        """The Gram matrix (m, m) of one layer of a model (by default the first model) on samples of the latest batch.
 
-        The features are centred. m is the number of samples, or fewer if the Gram matrices of all layers would take
-        more than 64 MiB. Small batches are joined first, as `gram_batch` says. Returns None before the first batch, and
-        for a layer without a representation. Raises ValueError for an unknown model or layer.
+        The features are centred. Batches with fewer than `gram_batch` samples are joined first. m is the number of
+        samples, or smaller if the Gram matrices of all layers would take more than 64 MiB. Returns None before the
+        first Gram matrix, and for a layer without a representation. Raises ValueError for an unknown model or layer.
         """
         self._queries.check_model(model)
         return self._queries.gram(self._held.freeze(sums=False), layer, model)
 
     def inspect(self, layer_x: str, layer_y: str, view: View = "xy") -> Inspection | None:
-        """Gram matrices and spectra of two layers, and the samples on which they agree least and most.
+        """Gram matrices and spectra of two layers, and the samples on which the two layers agree least and most.
 
         The Gram matrices and spectra are those of the latest batch. The first call for a pair of layers searches the
         latest batch for the samples; from then on the pair is followed, which means that every new batch is searched
@@ -178,8 +178,8 @@ class Comparison:
         """Call `callback` after every batch and every change of state, until the returned function is called.
 
         The callback must return quickly, because the run waits for it. It runs on the thread of the run, with two
-        exceptions: when a run begins in the background, and when a run that has not begun is stopped. Then it runs on
-        the thread that calls `start()`, `resume()`, `stop()` or `close()`.
+        exceptions: when a run begins in the background, and when a run that has not begun is stopped. In these two
+        cases the callback runs on the thread that calls `start()`, `resume()`, `stop()` or `close()`.
         """
         return self._lifecycle.watch(callback)
 
@@ -193,9 +193,9 @@ class Comparison:
         """Run to the end on the calling thread, with a tqdm bar unless `progress` is False, and return the result.
 
         An exception in the loader, a model or a function of the user's ends the run as "failed" and is raised. A
-        keyboard interrupt ends the run as "stopped". In both cases `result` keeps the numbers so far. Calling `run()`
-        after a failure continues with the batch that failed. The random generators of torch, Python and NumPy are
-        restored afterwards.
+        keyboard interrupt ends the run as "stopped" and is raised. In both cases `result` keeps the numbers so far.
+        Calling `run()` after a failure continues with the batch that failed. The random generators of torch, Python and
+        NumPy are restored afterwards.
         """
         with interrupts_held(), preserved_random_state(self._devices):
             self._begin()
@@ -213,8 +213,8 @@ class Comparison:
         """Run on a background thread and return immediately.
 
         A model whose first forward pass draws random numbers from torch gets a random stream of its own, so that other
-        notebook cells are not affected. The loader draws its random numbers from the global generators. These are not
-        restored, because other cells may be using them at the same time.
+        notebook cells are not affected. The loader draws its random numbers from the global generators. The run does
+        not restore the global generators, because other cells may be using them at the same time.
         """
         with interrupts_held():
             self._begin()
@@ -229,11 +229,11 @@ class Comparison:
         self._lifecycle.pause(True)
 
     def resume(self) -> None:
-        """Continue a paused run; or continue a failed one, in the background, once its cause is fixed.
+        """Continue a paused run; or continue a failed run, in the background, once the cause of the failure is fixed.
 
         A failed run continues with the batch that failed. If the loader itself failed, its iteration is started again
         from the same random state, and the batches that were completed before are skipped. A plain iterator cannot be
-        started again, so a run over a plain iterator that failed cannot continue.
+        started again: if the loader is a plain iterator and raised an exception, the run cannot continue.
         """
         if self.state == "failed":
             self.start()
@@ -302,7 +302,7 @@ class Comparison:
         self._held.keep()
 
     def _ipython_display_(self) -> None:
-        """In a notebook, show the run as a live heatmap and start it if it is "ready"; elsewhere print the repr."""
+        """In a notebook, show the run as a live heatmap, and start a run that is "ready"; elsewhere print the repr."""
         from IPython import get_ipython
 
         if getattr(get_ipython(), "kernel", None) is None:

@@ -1,4 +1,4 @@
-"""What tells networks apart: a hash of the weights, and the settings that the modules print."""
+"""A network's hash and the settings of its modules, by which a resumed run checks that it has the same networks."""
 
 import hashlib
 import re
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 MAX_SETTINGS = 200
-"""Characters that are kept of what a module prints; of longer texts a hash is kept beside."""
+"""The largest length of a module's settings, in characters; a longer text is cut, and its hash is appended."""
 
 
 def fingerprint(network: nn.Module) -> str:
@@ -33,7 +33,7 @@ def fingerprint(network: nn.Module) -> str:
 
 
 def printed_settings(network: nn.Module) -> dict[str, str]:
-    """Module name -> the settings that the module prints of itself (`extra_repr`), for modules that print some.
+    """Return module name -> the settings that the module's `extra_repr` prints, for each module that prints any.
 
     >>> printed_settings(nn.Sequential(nn.LeakyReLU(0.2), nn.Flatten()))
     {'0': 'negative_slope=0.2', '1': 'start_dim=1, end_dim=-1'}

@@ -1,6 +1,7 @@
-"""`FirstBlock`: the first block of a resumed run, run again to see whether it gives what the checkpoint holds of it.
+"""`FirstBlock`: recomputes the first block of a resumed run, and compares the numbers with those in the checkpoint.
 
-This catches what the identity of a run cannot see: changed code of the models or of functions, changed preprocessing.
+A block is the samples of one Gram matrix. The comparison finds changes that the `Identity` of a run does not show:
+changed code of the models or of the user's functions, and changed preprocessing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,14 +24,17 @@ from simwidget.run.row_table import RowTable
 from simwidget.text.errors import add_place
 
 TOLERANCE = 1e-2
-"""Largest difference of a number, relative to the trace, that is put down to rounding. In resnet18 it is 6e-8 for
-another number of threads, 6e-4 with products in TF32, and 6e-3 in bfloat16. In layers that are constant but for
-rounding, such as the last ones of an untrained mobilenet_v2, it has no limit on another device; another device is
-therefore never taken for other code."""
+"""Up to this size, relative to the trace of the Gram matrix, a difference from the checkpoint counts as rounding error.
+
+In resnet18, rounding errors are 6e-8 with another number of threads, 6e-4 with matrix products in TF32, and 6e-3 in
+bfloat16. If a layer's output is constant except for rounding errors, as in the last layers of an untrained
+mobilenet_v2, another device can cause differences of any size. Therefore a difference on another device gives a note
+and not an error.
+"""
 REDUCED_TOLERANCE = 0.1
-"""The same for rows of half precision."""
+"""The tolerance for layers and confounders whose features or matrix products have a lower precision than float32."""
 MAX_NAMED = 3
-"""Layers that an error names."""
+"""The largest number of layers and confounders that a message names."""
 
 
 def device_names(plan: Plan) -> list[str]:
@@ -40,17 +44,18 @@ def device_names(plan: Plan) -> list[str]:
 
 
 class FirstBlock(AbstractContextManager):
-    """Takes the batches that a resumed run skips, until a block is complete; `check` then compares it.
+    """Runs the networks on the batches that a resumed run skips, until the first block is complete.
 
-    Use it as a context manager: the hooks exist while the context is open.
+    `take` receives the batches, and `check` compares the block with the checkpoint. Use this class as a context
+    manager: the hooks exist while the context is open.
 
     Args:
-        plan: of the resumed run.
-        rows: its rows.
-        expected: what the checkpoint holds of the first block.
-        min_samples: smaller blocks are left out of the sums, so they are not the first.
-        own_streams: whether the networks of the first run drew from random streams of their own.
-        same_devices: whether the networks ran on the same kinds of devices.
+        plan: the plan of the resumed run.
+        rows: the rows in the checkpoint, one for each layer and confounder.
+        expected: the numbers of the first block in the checkpoint, one row of numbers for each of `rows`.
+        min_samples: the smallest number of samples in a block; a run leaves out smaller blocks.
+        own_streams: whether each network drew from a random stream of its own in the run that wrote the checkpoint.
+        same_devices: whether the networks run on the same kinds of devices as in the run that wrote the checkpoint.
     """
 
     def __init__(
@@ -87,7 +92,7 @@ class FirstBlock(AbstractContextManager):
 
     @torch.no_grad()
     def take(self, raw: Any) -> None:
-        """Pass one batch of the loader through all networks, unless the block is complete."""
+        """Pass one batch of the loader through all networks; do nothing if the block is complete or memory ran out."""
         if self._found is not None or self._ran_out_of_memory:
             return
         index = self._n_taken
@@ -120,13 +125,15 @@ class FirstBlock(AbstractContextManager):
         """Compare the block with the checkpoint.
 
         Args:
-            n_same: how many batches from the first on are the same as in the first run.
+            n_same: how many batches, counted from the first, are the same as in the run that wrote the checkpoint.
 
         Returns:
-            Notes: where the block could not be compared, why.
+            Notes for the result: why the block could not be compared, or why different numbers are no error (another
+            device, or networks that draw random numbers). Empty if the numbers agree or the batches are not the same.
 
         Raises:
-            AnotherRunError: it gives other numbers.
+            AnotherRunError: the numbers differ from the checkpoint's, on the same kinds of devices and in networks that
+                draw no random numbers.
         """
         if self._found is None and self._grams.n_samples and not self._ran_out_of_memory:
             self._complete(self._grams.take())
@@ -158,7 +165,7 @@ class FirstBlock(AbstractContextManager):
         return ()
 
     def _differing(self, found: Tensor, expected: Tensor) -> Iterator[Key]:
-        """The keys of the rows whose numbers differ, in the order of the rows."""
+        """Yield the key of each row whose numbers differ by more than rounding errors, in the order of the rows."""
         for row, numbers in zip(self._rows, expected, strict=True):
             index = self._table.index.get(row.key)
             now = torch.zeros_like(numbers) if index is None or index >= len(found) else found[index]
@@ -168,7 +175,7 @@ class FirstBlock(AbstractContextManager):
                 yield row.key
 
     def _draws(self, key: Key) -> bool:
-        """Whether the row is of a network that drew random numbers."""
+        """Whether the layer or confounder `key` is computed by a network that drew random numbers."""
         position = key[0]
         if isinstance(position, str):
             layer = next(one.layer for one in self._plan.confounders if one.name == key[1])

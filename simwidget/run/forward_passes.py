@@ -1,4 +1,4 @@
-"""`Forwards`: runs all networks on one batch, and passes the representations to a `Receiver`."""
+"""`ForwardPasses`: runs all networks on one batch, and passes the representations to a `Receiver`."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -38,15 +38,19 @@ class _Pass:
     confounders_read: set[str] = field(default_factory=set)
     """names of the confounders whose representation was handed to the receiver"""
     kept: dict[str, Tensor] = field(default_factory=dict)
-    """if positions are samples: name of a confounding layer without positions -> its output (n, p) for n samples"""
+    """if positions are samples: name of a confounder whose layer has no positions -> the layer's output (n, p)"""
     context: ReadingContext = field(default_factory=lambda: ReadingContext(0))
     """how outputs of the running network are read: the batch's number of samples, masks and positions"""
     previous: tuple[Key, Reading] | None = None
-    """key and reading of the previous layer call in the running network; None if it has no representation"""
+    """key and reading of the previous call of a chosen layer in the running network; None if there was no such call, or
+    if that call has no representation"""
 
 
 class ForwardPasses(AbstractContextManager):
-    """The networks with their hooks. The hooks exist while the context is open; `run` passes one batch through."""
+    """Context manager with forward hooks on the layers of all networks; `run` passes one batch through the networks.
+
+    The hooks exist while the context is open.
+    """
 
     def __init__(self, plan: Plan, notes: Notes, recorded: Sequence[RecordedStream] = ()) -> None:
         self._plan = plan
@@ -56,13 +60,14 @@ class ForwardPasses(AbstractContextManager):
         self._captures: list[Capture] = []
         self._clean_copies = CleanCopies(network.module for network in plan.networks)
         self._pass: _Pass | None = None
-        """the batch under way, for the hooks; None between two batches"""
+        """the state of the current batch, which the hooks use; None between two batches"""
         self._recorded = recorded
         self._random: list[OwnRandomStream | None] = [None] * len(self._networks)
         self.batch_dims: dict[Key, int] = {}
         """call of a layer -> the dimension of its output that contains the samples"""
         self.stand_in: Confounder | None = None
-        """the confounder "input" if an embedding's output is removed instead of token ids; else None"""
+        """the confounder "input", if the output of an embedding layer replaces the input as confounder since the input
+        holds token ids; otherwise None"""
 
     def __enter__(self) -> "ForwardPasses":
         with ExitStack() as stack:
@@ -151,7 +156,10 @@ class ForwardPasses(AbstractContextManager):
             self._pass = None  # release the batch
 
     def written(self) -> dict[str, str]:
-        """Return model -> name of a parameter, for each model whose forward pass has modified one of its parameters."""
+        """Return model name -> name of a parameter or large buffer, for each model whose forward pass wrote into one.
+
+        See `Capture.modified` for what counts as large.
+        """
         found = {network.model: one.modified() for network, one in zip(self._networks, self._captures, strict=True)}
         return {model: names[0] for model, names in found.items() if names}
 
@@ -236,9 +244,10 @@ class ForwardPasses(AbstractContextManager):
     def _keep_without_positions(
         self, now: _Pass, confounders: Sequence[Confounder], reading: Reading, output: Any
     ) -> bool:
-        """If positions are samples: keep a confounding layer's output (n, p) that has one row for each sample instead.
+        """Keep the output (n, p) of a layer that is a confounder, if positions are samples but the output has none.
 
-        `_read_confounders` later repeats each row for all positions of its sample.
+        The output has one row for each of the n samples. `_read_confounders` later repeats each row for all positions
+        of its sample.
 
         Returns:
             Whether the output was kept.
@@ -282,8 +291,8 @@ class ForwardPasses(AbstractContextManager):
     def _read_confounders(self, now: _Pass) -> None:
         """Pass the confounders that are computed from the batch to the receiver.
 
-        Confounders that are outputs of layers were passed by hooks, except for the outputs in `now.kept`, which are
-        passed here. If positions are samples, call this after the forward passes, because these choose the positions.
+        The hooks pass the confounders that are outputs of layers, except for the outputs in `now.kept`: this method
+        passes those, too. If positions are samples, call it after the forward passes, which draw the positions.
         """
         for confounder in self._plan.confounders:
             if confounder.name in now.kept:

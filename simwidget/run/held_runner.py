@@ -50,7 +50,7 @@ class HeldRunner:
 
     @property
     def warned(self) -> tuple[str, ...]:
-        """Notes that the run had already shown as warnings when `keep` was last called."""
+        """The messages that the run had already issued as warnings when `keep` was last called."""
         return self._warned
 
     def progress(self, lifecycle: Lifecycle, n_expected: int | None) -> Progress:

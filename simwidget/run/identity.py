@@ -26,9 +26,10 @@ class Identity:
     """The description of a run that a checkpoint contains, as JSON values."""
 
     about: Mapping[str, Any]
-    """what a resumed run must have in common with it: model classes, settings, weights, layers, options, loader"""
+    """what must be the same in a resumed run: model classes, settings, weights, layers, options, loader"""
     given: Mapping[str, Any]
-    """the arguments of `compare`, from which `resume` makes the run again"""
+    """the arguments of `compare` with which `resume` sets up the run again; if JSON cannot store an option's value,
+    such as a function, only the name of the option"""
 
     @staticmethod
     def of(plan: Plan, loader: Iterable) -> "Identity":
@@ -59,7 +60,7 @@ class Identity:
         return Identity(json.loads(json.dumps(about)), json.loads(json.dumps(given)))
 
     def check(self, about: Mapping[str, Any]) -> None:
-        """Raise AnotherRunError if `about`, taken from a checkpoint, differs from `self.about`, that of this run."""
+        """Raise AnotherRunError if `about`, taken from a checkpoint, differs from this run's `self.about`."""
         found = differences(about, self.about)
         if found:
             more = f"; and {len(found) - MAX_DIFFERENCES} more" if len(found) > MAX_DIFFERENCES else ""

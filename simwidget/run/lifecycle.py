@@ -18,7 +18,7 @@ FOLLOWS: Mapping[RunState, frozenset[RunState]] = {
 
 
 class Lifecycle:
-    """The state of one run, and the requests to pause and to stop it. One lock guards all changes of these.
+    """The state of one run, and the requests to pause and to stop it. One lock guards all changes of both.
 
     Only the thread of the run calls `enter` and `hold_while_paused`. Any thread may call the other methods. `begin`
     clears requests to pause or stop that were made before it.
@@ -110,10 +110,12 @@ class Lifecycle:
         self.enter("running")
 
     def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until `condition()` is true, at most `timeout` seconds; it is evaluated after each `notify` and request.
+        """Wait until `condition()` is true, at most `timeout` seconds.
+
+        The condition is evaluated at once, and again after each `notify` and each request to pause or stop.
 
         Returns:
-            Whether the condition was true before the time was over.
+            Whether the condition became true within `timeout` seconds.
         """
         with self._changed:
             return self._changed.wait_for(condition, timeout)

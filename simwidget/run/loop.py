@@ -1,4 +1,4 @@
-"""The loop of a run over the batches of its loader, with pauses and every way of ending."""
+"""`take_batches`: the loop of a run over the loader's batches. It handles pauses, requests to stop, and exceptions."""
 
 from collections.abc import Generator
 from contextlib import suppress
@@ -13,10 +13,10 @@ from simwidget.run.runner import Runner
 def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Generator[None]:
     """Return an iterator that processes one batch of the loader at each step.
 
-    When the iterator ends, the lifecycle enters the state of the run: "finished" after the last batch or at a limit;
-    "stopped" after a request to stop, a keyboard interrupt or the closing of the iterator; "failed" after any other
-    exception. Exceptions are raised again. On the main thread the iterator must be used under `interrupts_held`;
-    interrupts are raised while a batch is processed.
+    When the iterator ends, the lifecycle enters the final state of the run: "finished" after the last batch or at a
+    limit; "stopped" after a request to stop, a keyboard interrupt or the closing of the iterator; "failed" after any
+    other exception. Exceptions are raised again. On the main thread the iterator must be used within `interrupts_held`,
+    so that interrupts (Ctrl-C) are raised only while the loader is opened, a batch is processed, or the run is paused.
     """
     runner = held.runner
     assert runner is not None
