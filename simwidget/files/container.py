@@ -122,10 +122,11 @@ def _safetensors_errors() -> Iterator[None]:
 
 def _length_of_arrays(path: str | PathLike[str]) -> int:
     """The bytes that follow the header of a file whose length of the header is plausible."""
-    status = os.stat(path)
+    mode = os.stat(path).st_mode
     # opening a pipe would block until another process writes to it
-    expect(stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode), "it is not a regular file")
+    expect(stat.S_ISREG(mode) or stat.S_ISDIR(mode), "it is not a regular file")
     with open(path, "rb") as file:
+        status = os.fstat(file.fileno())  # by now another file may be in place of the one that was looked at above
         start = file.read(8)
     expect(len(start) == 8, "it is too short")
     length = int.from_bytes(start, "little")

@@ -1,6 +1,7 @@
 """A file is what was written or it is refused, and it is refused before much of it is read."""
 
 import json
+import os
 import random
 import tracemalloc
 
@@ -12,6 +13,7 @@ from results import made
 from safetensors.numpy import save
 
 import simwidget as sw
+from simwidget.files.atomic import replace_file
 from simwidget.files.container import container_bytes, open_container
 from simwidget.run.checkpoint import read_checkpoint
 
@@ -106,3 +108,20 @@ def test_the_largest_history_is_accounted_for(tmp_path):
     path, net = tmp_path / "run.simw", torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(200)))
     sw.compare({"a": net}, list(torch.randn(40, 8, 4)), gram_batch=8, device="cpu", checkpoint=path).run(False)
     assert read_checkpoint(path).header["pass"]["n_grams"] == 40
+
+
+def test_a_file_that_is_replaced_while_it_is_opened_is_whole(tmp_path, monkeypatch):
+    """As a reader of a checkpoint finds it while the run goes on."""
+    path, stat = tmp_path / "run.simw", os.stat
+    path.write_bytes(container_bytes({"of": "the stub"}, {}))
+
+    def late(*arguments, **options):
+        found = stat(*arguments, **options)
+        monkeypatch.setattr(os, "stat", stat)
+        replace_file(str(path), container_bytes({"of": "the run" * 1000}, {"a": np.arange(1000)}))
+        return found
+
+    monkeypatch.setattr(os, "stat", late)
+    with open_container(path, "checkpoint") as container:
+        assert container.header == {"of": "the run" * 1000}
+        assert container.n_bytes == 8000
