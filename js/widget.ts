@@ -1,23 +1,24 @@
 /**
- * The widget's entry points. The default export is for notebooks: it makes one store for each widget model and one view
- * for each output cell that shows the widget. `standalone` is for pages without a kernel.
+ * The entry points of the front end. The default export is for notebooks, where `loader.ts` calls it: it makes one store
+ * for each widget model and one view for each output cell that shows the widget. `standalone` is for pages without a
+ * kernel.
  */
 
-import type { InitializeProps, RenderProps } from "@anywidget/types";
+import type { AnyModel } from "@anywidget/types";
 import { HeatmapView } from "./page/view";
 import type { Detail, WidgetState } from "./state/model";
 import { StandIn } from "./state/offline_model";
 import { Store } from "./state/store";
 
-/** Jupyter calls this once for each widget model on a page, so all views of a model share the store in the closure. */
+/** The loader calls this once for each widget model on a page, so all views of a model share the store in the closure. */
 export default () => {
   let store: Store | undefined;
   return {
-    initialize({ model }: InitializeProps<WidgetState>): () => void {
+    initialize({ model }: { model: AnyModel<WidgetState> }): () => void {
       store = new Store(model);
       return () => store?.close();
     },
-    render({ model, el }: RenderProps<WidgetState>): () => void {
+    render({ model, el }: { model: AnyModel<WidgetState>; el: HTMLElement }): () => void {
       const view = new HeatmapView((store ??= new Store(model)));
       el.append(view.element);
       view.attached();

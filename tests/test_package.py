@@ -18,6 +18,7 @@ SHIPPED = {
     "simwidget/py.typed",
     "simwidget/static/heatmap.js",
     "simwidget/static/heatmap.css",
+    "simwidget/static/loader.js",
     "simwidget/demo/images.npz",
     "simwidget/demo/seed0.safetensors",
     "simwidget/demo/seed1.safetensors",

@@ -135,6 +135,11 @@ export interface Fetch {
   format: Format;
 }
 
+/** Request of a page that cannot find the model with the front end. The answer is `FrontEndFiles`. */
+export interface NeedFrontEnd {
+  type: "need_front_end";
+}
+
 /** The numbers of one measure and view at one moment. Buffers: values and standard errors, float32, row by row. */
 export interface Frame {
   type: "frame";
@@ -223,10 +228,17 @@ export interface Fetched {
   error: string | null;
 }
 
+/** The built front end: a module and its styles. */
+export interface FrontEndFiles {
+  type: "front_end";
+  javascript: string;
+  css: string;
+}
+
 export interface Beat {
   type: "beat";
   seq: number;
 }
 
-export type ToPython = Ready | Ack | Need | Command | Fetch;
-export type FromPython = Frame | Detail | Reply | Fetched | Beat;
+export type ToPython = Ready | Ack | Need | Command | Fetch | NeedFrontEnd;
+export type FromPython = Frame | Detail | Reply | Fetched | Beat | FrontEndFiles;

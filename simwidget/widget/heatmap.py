@@ -17,7 +17,7 @@ from simwidget.result.views import View
 from simwidget.widget import trait_checks
 from simwidget.widget.encoding import axes_of, encode_snapshot, info_of, measures_of
 from simwidget.widget.exports import FORMATS, Appearance, fetch, file_of
-from simwidget.widget.front_end import built
+from simwidget.widget.front_end import FrontEnd
 from simwidget.widget.publisher import Publisher
 from simwidget.widget.shown_cells import ShownCells
 from simwidget.widget.sources import Source, StaticSource, run_command, source_of
@@ -81,8 +81,6 @@ class SimilarityHeatmap(SyncedState):
         pair = result.positions(view)
         snapshot, meta = encode_snapshot(result, self._publisher.run_id, 0, pair)
         super().__init__(
-            _esm=built("heatmap.js"),
-            _css=built("heatmap.css"),
             run_id=self._publisher.run_id,
             axes=axes_of(result),
             run=info_of(self._source.progress, list(result.notes)),
@@ -189,6 +187,7 @@ class SimilarityHeatmap(SyncedState):
             if source is not None and not isinstance(source, StaticSource):
                 self._shown = weakref.ref(source)
         super().close()
+        FrontEnd.close_unless_used()
 
     def _ipython_display_(self, **options: Any) -> None:
         """Show two outputs: the live view, and a static one for notebooks without a kernel."""
@@ -232,6 +231,8 @@ class SimilarityHeatmap(SyncedState):
             self.send(
                 {"type": "reply", "id": content.get("id"), "error": run_command(self._source, str(content.get("name")))}
             )
+        elif kind == "need_front_end":
+            self.send({"type": "front_end", "javascript": self.front_end.javascript, "css": self.front_end.css})
         elif kind == "fetch":
             given = str(content["client"]), int(content["id"]), str(content["format"])
             # a file may take seconds; the thread is no daemon, since Python must wait for it at its exit

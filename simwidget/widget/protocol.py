@@ -178,6 +178,12 @@ class Fetch(TypedDict):
     format: Format
 
 
+class NeedFrontEnd(TypedDict):
+    """Request of a browser page that cannot find the model with the front end. The answer is `FrontEndFiles`."""
+
+    type: Literal["need_front_end"]
+
+
 class Frame(TypedDict):
     """Message with the shown matrix: one measure for one pair of models at one moment of the run.
 
@@ -295,6 +301,14 @@ class Fetched(TypedDict):
     error: str | None
 
 
+class FrontEndFiles(TypedDict):
+    """The built front end: a JavaScript module and its styles."""
+
+    type: Literal["front_end"]
+    javascript: str
+    css: str
+
+
 class Beat(TypedDict):
     """Message that tells the browser page that the kernel is alive.
 
@@ -305,5 +319,5 @@ class Beat(TypedDict):
     seq: int
 
 
-ToPython = Ready | Ack | Need | Command | Fetch
-FromPython = Frame | Detail | Reply | Fetched | Beat
+ToPython = Ready | Ack | Need | Command | Fetch | NeedFrontEnd
+FromPython = Frame | Detail | Reply | Fetched | Beat | FrontEndFiles

@@ -8,6 +8,8 @@ from typing import Any
 import ipywidgets
 from ipywidgets.widgets.widget import _instances
 
+from simwidget.widget.front_end import FrontEnd
+
 LOG = logging.getLogger("simwidget")
 
 
@@ -92,6 +94,7 @@ class ShownCells:
             for model in self._models():
                 if model.comm is not None and not _is_referred_to(model):
                     ipywidgets.Widget.close(model)
+            FrontEnd.close_unless_used()
         if self.when_gone is not None:
             self.when_gone()
 

@@ -4,9 +4,11 @@ from threading import RLock
 from typing import Any
 
 import anywidget
+import ipywidgets
 import traitlets
 
 from simwidget.widget import trait_checks
+from simwidget.widget.front_end import FrontEnd, built
 from simwidget.widget.protocol import Selection
 from simwidget.widget.sources import Source, StaticSource
 
@@ -19,7 +21,9 @@ class SyncedState(anywidget.AnyWidget):
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
+
+    front_end = traitlets.Instance(FrontEnd).tag(sync=True, **ipywidgets.widget_serialization)
+    """the model from which `_esm`, a short program, gets the rest of the JavaScript and the styles"""
 
     run_id = traitlets.Unicode().tag(sync=True)
     axes: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
@@ -98,10 +102,15 @@ class SyncedState(anywidget.AnyWidget):
 
     def open(self) -> None:
         """Open the comm, Jupyter's message channel to the pages, such that messages are handled while a cell runs."""
-        super().open()
+        with FrontEnd.held() as self.front_end:
+            super().open()
         # ipykernel 7.4 routes messages to the subshell that sent last, which may be the main one, busy with a cell
         if hasattr(self.comm, "_reply_subshell_for"):
             self.comm._reply_subshell_for = lambda data, default: default
+
+    @traitlets.default("_esm")
+    def _loader(self) -> str:
+        return built("loader.js")
 
     # --- what may be set ---------------------------------------------------------------------------------------------
 

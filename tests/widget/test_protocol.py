@@ -69,7 +69,7 @@ def test_the_widget_has_the_state_and_nothing_else(result):
     widget = SimilarityHeatmap(result)
     from ipywidgets import DOMWidget
 
-    own = set(widget.keys) - set(DOMWidget().keys) - {"_esm", "_css", "_anywidget_id"}
+    own = set(widget.keys) - set(DOMWidget().keys) - {"_esm", "front_end", "_anywidget_id"}
     assert own == set(typing.get_type_hints(protocol.WidgetState))
     assert set(widget.axes[0]) == set(typing.get_type_hints(protocol.Axis))
     assert set(widget.run) == set(typing.get_type_hints(protocol.RunInfo))

@@ -46,7 +46,8 @@ def saved():
     return sorted(one["model_name"] for one in ipywidgets.Widget.get_manager_state()["state"].values())
 
 
-HEATMAP = ["AnyModel", "LayoutModel"]
+HEATMAP = ["AnyModel", "LayoutModel", "WidgetModel"]
+"""The last is the front end, which heatmaps share."""
 
 
 @pytest.mark.parametrize("kind", [sw.SimilarityHeatmap, sw.SimilarityExplorer])

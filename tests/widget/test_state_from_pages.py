@@ -89,7 +89,7 @@ WRONG = {
     "snapshot": [b"", "text"],
     "snapshot_meta": [{}],
     "_esm": ["export default {}"],
-    "_css": ["* { display: none }"],
+    "front_end": [None, "IPY_MODEL_gone"],
     "_view_name": ["Other", None],
     "_dom_classes": [["mine"]],
     "layout": [None, "IPY_MODEL_gone"],
