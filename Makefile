@@ -14,7 +14,7 @@ demo: .venv/ready-demo
 
 test: .venv/ready-test node_modules/ready browser $(KERNELS:%=.venv/kernels/%/ready)
 	npm test
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --durations 20
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder --durations 20
 
 lint: .venv/ready-test node_modules/ready
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ def loader():
     return DataLoader(TensorDataset(samples), batch_size=16, shuffle=True)
 
 
-N_BATCHES = 80
+N_BATCHES = 56
 
 
 def work(path, results, resumes):

@@ -2,8 +2,8 @@
 
 import pytest
 
-FRAMES = 3000
-ROUNDS = 6
+FRAMES = 2000
+ROUNDS = 4
 FEED = """async ([first, count]) => {
     const { model } = window.simwidget;
     const [x, y] = model.get("axes");
