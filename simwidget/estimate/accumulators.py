@@ -10,7 +10,8 @@ from simwidget.gram.products import Products, mirror
 N_GROUPS = 16
 """Number of groups of blocks of samples, each with a partial sum of its own, for the jackknife."""
 CHUNK_ELEMENTS = 2**22
-"""Number of elements of the rows that are converted to float64 at a time, which bounds the scratch memory."""
+"""Number of elements of the flattened Gram matrices that are converted to float64 at a time. The limit bounds the
+scratch memory."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,12 @@ class Sums:
 
 
 class GramAccumulator:
-    """Sums `factor` times U U^T over blocks of samples, in `n_groups` partial sums, and the weights of the blocks.
+    """Sums of products (R, R) and of weights over blocks of samples, in `n_groups` partial sums.
 
-    U (R, m) has one row for each of R layers and confounders: its flattened centred Gram matrix for one block. Block b
-    goes to partial sum b mod `n_groups`. The sums are additive: two accumulators of the same layers and confounders,
-    over different data, are merged by adding their sums.
+    The product of a block is `factor` times U U^T. The matrix U (R, m) has one row for each of R layers and
+    confounders: its flattened centred Gram matrix for this block. Block b is added to partial sum b mod `n_groups`.
+    The sums are additive: two accumulators of the same layers and confounders, over different data, are merged by
+    adding their sums.
 
     >>> import torch
     >>> state = GramAccumulator(n_rows=2, factor=2.0)
@@ -46,10 +48,10 @@ class GramAccumulator:
         self._weights = torch.zeros(n_groups, dtype=torch.float64)
 
     def add(self, rows: Tensor, weight: float, batch: int) -> None:
-        """Add one block of samples: its flattened Gram matrices U (R, m), its weight, and `batch`, its index.
+        """Add one block of samples, given by its flattened Gram matrices U (R, m), its weight and its index `batch`.
 
-        The product U U^T is computed in float64, so that its rounding error is far below that of the rows, and TF32 is
-        not used.
+        The product U U^T is computed in float64, so its rounding error is far below the rounding error of U, and TF32
+        has no effect.
         """
         self.add_product(self.product(rows), weight, batch)
 
@@ -63,13 +65,13 @@ class GramAccumulator:
         return product.mul_(self.factor)
 
     def add_product(self, product: Tensor, weight: float, batch: int) -> None:
-        """Add one block of samples: its product (R, R) from `product`, its weight, and `batch`, its index."""
+        """Add one block of samples, given by the result (R, R) of `product`, its weight and its index `batch`."""
         group = batch % len(self._weights)
         self._products[group] += product
         self._weights[group] += weight
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors "products" and "weights" by name, not copies: writing into them changes the sums."""
+        """Return the tensors "products" and "weights" by name, without copying: writing to them changes the sums."""
         return {"products": self._products, "weights": self._weights}
 
     def merge(self, other: "GramAccumulator") -> None:
@@ -87,7 +89,7 @@ class GramAccumulator:
         self._weights += other._weights
 
     def sums(self) -> Sums:
-        """Return a copy of the sums, which blocks that are added later do not change."""
+        """Return a copy of the sums. Blocks that are added later do not change the copy."""
         return Sums(self._products.clone(), self._weights.clone())
 
     def total(self) -> tuple[Tensor, float]:

@@ -21,7 +21,7 @@ from simwidget.measures.base import Measure
 class Curve:
     """The estimates of one measure for one pair of layers after increasing numbers of batches, with standard errors.
 
-    The last of the k points is the present estimate.
+    The curve has k points; the last one is the present estimate.
     """
 
     n_batches: NDArray[np.int64]
@@ -37,9 +37,9 @@ def convergence(
 ) -> dict[str, Curve]:
     """Return the curve of every measure, and of every difference of two measures, for one pair of layers, by name.
 
-    The last point of a curve is the value in the matrix of the result. Earlier points come from the history of the
-    sums. For the standard error of an earlier point, the batches up to this point are divided into at most 16 groups of
-    consecutive batches, which the jackknife leaves out in turn.
+    The last point of a curve is the value that the result has for this pair. Earlier points come from the history of
+    the sums. For the standard error of an earlier point, the batches up to this point are divided into at most 16
+    groups of consecutive batches, and the jackknife leaves out one group at a time.
 
     Args:
         pass_state: the sums and their history.

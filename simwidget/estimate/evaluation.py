@@ -28,9 +28,9 @@ def evaluate(
     notes: Sequence[str] = (),
     provenance: Mapping[str, Any] | None = None,
 ) -> SimilarityResult:
-    """Return the `SimilarityResult`: all measures and their differences between the layers of pairs of models.
+    """Return the `SimilarityResult` with the values of all measures for the layers of each pair of models.
 
-    The result also has standard errors, reasons why layers have no values, and notes.
+    The result also has the differences of measures, standard errors, reasons why layers have no values, and notes.
 
     Args:
         pass_state: the sums.
@@ -40,7 +40,7 @@ def evaluate(
         pairs: positions of the two models of each pair; by default all pairs, each model with itself included.
         complete: whether the run has finished.
         notes: notes for the result in addition to `pass_state.notes`.
-        provenance: facts about how the result was made, for the result.
+        provenance: facts about how the result was made, which are stored in the result.
     """
     pairs = list(combinations_with_replacement(range(len(names)), 2) if pairs is None else pairs)
     differences = make_differences(measures)
@@ -83,7 +83,7 @@ def evaluate(
 
 
 class MeasureEvaluation:
-    """One measure, evaluated on the sums of a `PassState`: its values, and why some layers have no values.
+    """Evaluates one measure on the sums of a `PassState`, and finds out why some layers have no values.
 
     Each layer and confounder is given by the index of its row in the sums.
 
@@ -118,10 +118,11 @@ class MeasureEvaluation:
             self._check_confounders(pass_state, confounders)
 
     def _find_reasons(self, pass_state: PassState, variance: torch.Tensor, explained: torch.Tensor) -> None:
-        """Record in `reasons` which layers and confounders have no values, and why, with one reason for each.
+        """Record in `reasons` one reason for each layer or confounder without values.
 
-        The order of precedence: a reason known before the evaluation, values that are not finite, undefined in a batch,
-        constant representation, explained by the confounders.
+        If several reasons apply, the first of these is recorded: a reason known before the evaluation, values that are
+        not finite, an undefined row in a batch, a constant representation, or a representation that the confounders
+        explain.
 
         Args:
             pass_state: the sums, for R layers and confounders.
@@ -151,7 +152,8 @@ class MeasureEvaluation:
     def _check_confounders(self, pass_state: PassState, confounders: Sequence[str]) -> None:
         """Add a note for each confounder that does not vary or has values that are not finite.
 
-        If a confounder has values that are not finite, this is recorded in `reasons` for every layer and confounder.
+        For a confounder with values that are not finite, also record the same text in `reasons` for every layer and
+        confounder.
         """
         not_finite = pass_state.undefined[self._measure.rows].not_finite
         for index, name in enumerate(confounders):
@@ -186,10 +188,10 @@ class MeasureEvaluation:
 
 
 def _cells(found: PseudoValues, rows_x: Sequence[int], rows_y: Sequence[int], reasons: Mapping[int, str]) -> Cells:
-    """Compute values, standard errors, and where one group of batches dominates, from pseudo-values of two models.
+    """Compute the `Cells` of two models from pseudo-values.
 
-    Each is a NumPy array (len(rows_x), len(rows_y)). Values and standard errors are NaN, and the dominance is False,
-    for layers whose row has an entry in `reasons`.
+    The cells are three NumPy arrays (len(rows_x), len(rows_y)): the values, the standard errors, and whether one group
+    of batches dominates the value. For layers whose row has an entry in `reasons`, these are NaN, NaN and False.
     """
     x, y = (torch.tensor([row in reasons for row in rows], dtype=torch.bool) for rows in (rows_x, rows_y))
     undefined = x[:, None] | y

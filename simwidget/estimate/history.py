@@ -13,20 +13,20 @@ MAX_POINTS = 200
 MIN_POINTS = 16
 """The limit `MAX_POINTS` is reduced where the points need too much memory, but not below this number."""
 MAX_POINTS_BYTES = 32 * 2**20
-"""Memory for the points of a history, in bytes; exceeded only where it holds fewer than `MIN_POINTS` points."""
+"""Memory for the points of a history, in bytes; exceeded only if `MIN_POINTS` points need more memory."""
 
 
 @dataclass(frozen=True)
 class HistoryPoint:
-    """The sums at one earlier moment: over the batches that had gone through the models by then."""
+    """The sums at one earlier moment, over all batches that had gone through the models at that moment."""
 
     n_batches: int
     """number of batches of the loader that had gone through the models"""
     products: Tensor
-    """the products (R, R) summed over all blocks: in float32 and flattened, the upper triangle (R (R + 1) / 2,) row by
-    row; after `select`, the full matrix in float64"""
+    """the products (R, R) summed over all blocks so far: their upper triangle in float32, flattened row by row to
+    (R (R + 1) / 2,); in the result of `select`, the full matrix in float64"""
     weight: float
-    """the summed weights of the blocks"""
+    """the summed weights of the same blocks"""
 
     def select(self, rows: Tensor) -> "HistoryPoint":
         """Return this point with the products (k, k) of k rows only, in float64 on the CPU.
@@ -40,15 +40,15 @@ class HistoryPoint:
 
 
 class History:
-    """Copies of the sums after every k-th block of samples, called points; k is 1 at first.
+    """A list of points: copies of the sums, one after every k-th block of samples; k is 1 at first.
 
     When there are `max_points` points, every other point is removed and k doubles, so that points stay evenly spaced.
 
     Args:
         n_rows: R, the number of layers and confounders; the sums are products (R, R).
         device: the device of the sums.
-        max_points: limit on the number of points. If that many would take more than `MAX_POINTS_BYTES`, the limit is
-            reduced, but not below `MIN_POINTS`.
+        max_points: limit on the number of points. If this number of points would take more than `MAX_POINTS_BYTES`, the
+            limit is reduced, but not below `MIN_POINTS`.
 
     >>> import torch
     >>> history = History(n_rows=1, max_points=4)
@@ -69,7 +69,7 @@ class History:
         self.points: tuple[HistoryPoint, ...] = ()
 
     def count_gram(self) -> bool:
-        """Count one block of samples; return True if `append` must then be called, with the sums up to this block."""
+        """Count one block of samples; return True if `append` must be called with the sums including this block."""
         self._seen += 1
         return self._seen % self._every == 0
 
@@ -82,7 +82,7 @@ class History:
             self._every *= 2
 
     def arrays(self) -> dict[str, Tensor]:
-        """Return the points and the counts of blocks as named tensors, which `restore` reads."""
+        """Return the points, the number of blocks and k as named tensors for `restore`."""
         arrays = {"counts": torch.tensor([self._seen, self._every, *(point.n_batches for point in self.points)])}
         if self.points:
             arrays["products"] = torch.stack([point.products for point in self.points])
@@ -90,10 +90,10 @@ class History:
         return arrays
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """Replace the points and counts by those in `arrays`, the result of the method `arrays` of another history.
+        """Set the points, the number of blocks and k from the result of the method `arrays` of another history.
 
         Raises:
-            MalformedError: a tensor is missing, or does not fit this number of rows.
+            MalformedError: a tensor is missing, has another shape or dtype, or has too many points.
         """
         try:
             seen, every, *batches = arrays["counts"].tolist()

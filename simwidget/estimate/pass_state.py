@@ -24,7 +24,7 @@ class PassState:
     sums: dict[RowMap, Sums]
     """for each row map, the summed products of the rows"""
     undefined: dict[RowMap, Undefined]
-    """for each row map, the batches in which rows were undefined"""
+    """for each row map, the batch in which each row was first undefined"""
     rows: tuple[Row, ...]
     """(R,): descriptions of the rows, confounders first"""
     layers: tuple[tuple[int, ...], ...]
@@ -46,9 +46,9 @@ class PassState:
 
 
 def tolerances(rows: Sequence[Row]) -> Tensor:
-    """Return the share of its variance that each of R layers must keep after regression on the confounders.
+    """Return, for each of R rows, the smallest share of variance that must be left after regression on the confounders.
 
-    A layer that keeps less counts as explained by the confounders. The result is float64 (R,).
+    A layer with a smaller share counts as explained by the confounders. The result is float64 (R,).
     """
     return torch.tensor(
         [MIN_RESIDUAL_SHARE_REDUCED if row.reduced else MIN_RESIDUAL_SHARE for row in rows], dtype=torch.float64

@@ -1,4 +1,4 @@
-"""`Totals`: for each row map, the summed products, their history, and the batches in which rows were undefined."""
+"""`Totals`: the summed products of each row map, their history, and the batch in which each row was first undefined."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from simwidget.gram.row_maps import RowMap, UnitRows
 
 @dataclass(frozen=True)
 class Addition:
-    """What one block of samples adds to the sums: for each row map, the products of R rows, and a weight.
+    """What one block of samples adds to the sums: for each row map, the products of R rows and the block's weight.
 
     An addition is computed in full before the sums change, so that an error leaves the sums of all row maps consistent.
     """
@@ -25,15 +25,16 @@ class Addition:
     weights: Mapping[RowMap, float]
     """for each row map, the weight of the block"""
     finite: Tensor
-    """(R,) bool: whether the Gram matrix has only finite values"""
+    """(R,) bool: whether each layer's or confounder's Gram matrix has only finite values"""
     defined: Mapping[RowMap, Tensor]
-    """for each row map, (R,) bool: whether the row has only finite values"""
+    """for each row map, (R,) bool: whether each row has only finite values"""
 
 
 class Totals:
     """The sums over one pass through the data: for each row map, the products of rows and the weights of blocks.
 
-    The history of the sums and the batches with undefined rows are kept, too. The sums exist only after `allocate`.
+    A `Totals` also has the history of the sums, and the batch in which each row was first undefined. The sums exist
+    only after `allocate`.
     """
 
     def __init__(self, row_maps: Sequence[RowMap]) -> None:
@@ -100,7 +101,10 @@ class Totals:
         return {row_map: history.points for row_map, history in self._history.items()}
 
     def arrays(self) -> dict[str, Tensor]:
-        """Return the sums and their history as named tensors, from which `restore` sets both, exact to the last bit."""
+        """Return the sums, their history and the fields of each `Undefined` as named tensors.
+
+        `restore` reproduces all of them exactly from these tensors.
+        """
         arrays = {}
         for k, row_map in enumerate(self.row_maps):
             sums, undefined = self._accumulators[row_map].sums(), self._undefined[row_map]
@@ -114,12 +118,13 @@ class Totals:
         return arrays
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """Set the sums and their history from `arrays`, the result of the method `arrays` of another `Totals`.
+        """Set the sums, their history and each `Undefined` from the result of the method `arrays` of another `Totals`.
 
         `allocate` must have been called before, with the same number of rows.
 
         Raises:
-            MalformedError: a tensor is missing, has another shape or dtype, or holds values that are not finite.
+            MalformedError: a tensor is missing or has another shape or dtype, or the sums have values that are not
+                finite.
         """
         for k, row_map in enumerate(self.row_maps):
             prefix = f"sums/{k}/"

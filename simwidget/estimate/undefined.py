@@ -1,4 +1,4 @@
-"""`Undefined`: the batches in which rows had no defined values."""
+"""`Undefined`: for each row (layer or confounder), the batch in which the row was first undefined."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,7 @@
-"""Files: written whole or not at all, and read with distrust.
+"""Writes files so that no file is ever half written, and reads files whose content may be damaged or malicious.
 
-In:     content and a path; a file from anywhere.
-Out:    a file that is either the old one or the new one; checked values, or an error that says what is wrong with it.
-Imports only `text`, and no torch.
+In:     content and a path, for writing; the path of a file from any source, for reading.
+Out:    after writing, the complete new file, or the unchanged old file if there was an error; after reading, checked
+        values, or an error that says what is wrong with the file.
+Of simwidget's other packages, this one imports only `text`. It does not import torch.
 """

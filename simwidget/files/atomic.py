@@ -1,4 +1,4 @@
-"""The one way to write a file: into a temporary file beside it, which takes its place once it is complete."""
+"""Atomic writing: content goes to a temporary file in the target's folder; the complete file replaces the target."""
 
 import os
 import secrets
@@ -13,14 +13,15 @@ Mode = Literal["w", "wb"]
 
 @contextmanager
 def open_for_writing(path: str | PathLike[str] | IO[Any], mode: Mode, **options: Any) -> Iterator[IO[Any]]:
-    """Context manager: a file that takes the place of the one at `path` when the context ends without an error.
+    """Context manager: yields a new file, which replaces the file at `path` when the context ends without an error.
 
-    Until then, and after any error, the old file is untouched. It keeps its permissions, and a symbolic link goes on
-    pointing to it. What is no regular file, such as a pipe or /dev/stdout, is written to directly.
+    Until then, and after any error, the old file is untouched. The new file has the permissions of the old file. If
+    `path` is a symbolic link, the file that the link points to is replaced. If `path` is not a regular file, for
+    example a pipe or /dev/stdout, the content is written to it directly.
 
     Args:
-        path: the path; or an open file, which is returned as it is and stays open.
-        mode, options: as for `open`.
+        path: the path; or an open file, which is yielded unchanged and is not closed.
+        mode, options: the mode and the keyword arguments of `open`.
     """
     if not isinstance(path, str | PathLike):
         yield path
@@ -37,25 +38,27 @@ def open_for_writing(path: str | PathLike[str] | IO[Any], mode: Mode, **options:
 
 
 def create_file(path: str, content: bytes) -> None:
-    """Write a new file, which exists from its first moment with all of its content.
+    """Write a new file, which appears at `path` only when its content is complete.
+
+    On a file system without hard links, an empty file is at `path` for a moment first.
 
     Raises:
-        FileExistsError: there is a file already; it is untouched.
+        FileExistsError: there is already a file at `path`; this file is untouched.
     """
     with _written_beside(path, "wb", _link, {}) as file:
         file.write(content)
 
 
 def replace_file(path: str, content: bytes) -> None:
-    """Write a file in place of the one at `path`, if there is one."""
+    """Write a file at `path`, and replace the old file if there is one."""
     with open_for_writing(path, "wb") as file:
         file.write(content)
 
 
 def resolve(path: str | PathLike[str]) -> str | None:
-    """The absolute path of the regular file that `path` stands for, or will once it is written; links are followed.
+    """Return the absolute path, with symbolic links resolved, of the regular file at `path`, which may not exist yet.
 
-    None for anything else that exists, which cannot be replaced: a pipe, a device, a folder.
+    Return None if `path` must not be replaced: if it is a pipe, a device or a folder, or in /dev or below /proc.
     """
     folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
     if folder == "/dev" or folder.startswith("/proc/"):  # /dev/stdout may lead to a file that others write to as well
@@ -70,7 +73,10 @@ def resolve(path: str | PathLike[str]) -> str | None:
 def _written_beside(
     target: str, mode: Mode, commit: Callable[[str, str], None], options: dict[str, Any]
 ) -> Iterator[IO[Any]]:
-    """Context manager: a temporary file beside `target`, which `commit` turns into it at the end."""
+    """Context manager: yields a temporary file in the folder of `target`.
+
+    When the context ends without an error, `commit(temporary path, target)` puts the temporary file at `target`.
+    """
     folder = os.path.dirname(target)
     part = os.path.join(folder, f".simwidget-{secrets.token_hex(8)}.tmp")
     try:
@@ -92,7 +98,7 @@ def _written_beside(
 
 
 def _link(part: str, target: str) -> None:
-    """Give the file a second name, which must be free."""
+    """Make the file at `part` available at `target`; raise FileExistsError if `target` exists."""
     try:
         os.link(part, target)
     except FileExistsError:

@@ -1,7 +1,8 @@
-"""A simwidget file: a safetensors file with one JSON header, a checksum, and a limit on what is read of it.
+"""Writes and reads simwidget files: safetensors files with a JSON header, a checksum, and limits on their size.
 
-The safetensors metadata hold the header under the key "simwidget". Its "checksum" is a hash of everything else in the
-file, so that a file has the content that was written or is refused. Nothing here imports torch.
+The safetensors metadata hold the JSON header under the key "simwidget". The header's value "checksum" is a hash of the
+rest of the header and of all arrays; a file that does not match its checksum is refused. This module does not import
+torch.
 """
 
 import hashlib
@@ -21,18 +22,20 @@ from numpy.typing import NDArray
 from simwidget.files.fields import MalformedError, errors_name_file, expect, short_repr, shorten
 
 MAX_HEADER_BYTES = 64 * 2**20
-"""Largest accepted header, in bytes; fifty networks of a thousand layers take less than a tenth of it."""
+"""Largest accepted header, in bytes; fifty networks of a thousand layers take less than a tenth of this size."""
 MAX_VALUES = 2_000_000
-"""Most values in a header. A value of three characters takes a hundred bytes of memory once it is parsed, so a limit on
-the header's length alone would not bound the memory."""
+"""Largest accepted number of values in a header. A value of three characters takes a hundred bytes of memory after
+parsing, so a limit on the header's length alone would not bound the memory."""
 MAX_DEPTH = 32
-"""Deepest nesting of lists and objects in a header, so that code that walks through it may be recursive."""
+"""Largest accepted nesting depth of lists and objects in a header. With this limit, recursive functions can safely
+process a header."""
 MAX_DIGITS = 100
-"""Most digits of a whole number: Python takes hours to convert one of millions of digits, or refuses to."""
+"""Largest accepted number of digits of a whole number. Python needs hours to convert a number of millions of digits, or
+refuses it."""
 
 
 def container_bytes(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """The content of a file with this header, of JSON values, and these arrays."""
+    """Return the bytes of a simwidget file with this header, which consists of JSON values, and these arrays."""
     from safetensors.numpy import save
 
     # UTF-8 cannot encode one half of a surrogate pair: it is written as the six characters of its escape
@@ -43,7 +46,7 @@ def container_bytes(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
 
 
 def checksum_of(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    """A hash of a header without its checksum, and of the names, dtypes, shapes and bytes of all arrays."""
+    """Return a hash of a header (without its checksum) and of the names, dtypes, shapes and bytes of all arrays."""
     found = hashlib.blake2b(json.dumps(header, sort_keys=True).encode(), digest_size=16)
     for name in sorted(arrays):
         array = arrays[name]
@@ -54,23 +57,23 @@ def checksum_of(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
 
 @dataclass(frozen=True)
 class Container:
-    """An open file: its header, and its arrays once `read_arrays` is called."""
+    """An open simwidget file. Its header has been read; `read_arrays` reads its arrays."""
 
     header: dict[str, Any]
-    """JSON values without the checksum; their meaning is not checked yet: use the getters of `fields`"""
+    """the JSON object without the checksum; its values are not checked yet: use the getters of `fields`"""
     n_bytes: int
-    """of the arrays"""
+    """number of bytes of all arrays"""
     _file: Any = field(repr=False)
     _checksum: Any = field(repr=False)
 
     def read_arrays(self, max_bytes: int) -> dict[str, NDArray[Any]]:
-        """The arrays by name, with the content that was written.
+        """Return the arrays by name, after comparing the header and the arrays with the checksum.
 
         Args:
-            max_bytes: the most that they may take, going by the header: a larger file is refused before it is read.
+            max_bytes: the largest total size of the arrays that the header allows; larger arrays are not read.
 
         Raises:
-            MalformedError: they are larger, or the file is not what was written.
+            MalformedError: the arrays are larger than `max_bytes` or cannot be read, or the checksum does not match.
         """
         n = self.n_bytes
         expect(n <= max_bytes, f"its arrays have {n:,} bytes, where its header accounts for at most {max_bytes:,}")
@@ -83,15 +86,17 @@ class Container:
 
 @contextmanager
 def open_container(path: str | PathLike[str], file_type: str) -> Iterator[Container]:
-    """Context manager: open a simwidget file. A MalformedError raised inside becomes a ValueError that names the file.
+    """Context manager: open a simwidget file.
+
+    A MalformedError raised inside the context becomes a ValueError that names the file.
 
     Args:
         path: the file.
-        file_type: "result" or "checkpoint", as error messages call it.
+        file_type: "result" or "checkpoint", the type of the file in error messages.
 
     Raises:
-        ValueError: it is not a safetensors file with a simwidget header; the message names the file and the reason.
-        OSError: it cannot be read.
+        ValueError: the file is not a safetensors file with a valid header; the message names the file and the reason.
+        OSError: the file cannot be read.
     """
     from safetensors import safe_open
 
@@ -111,7 +116,10 @@ def open_container(path: str | PathLike[str], file_type: str) -> Iterator[Contai
 
 @contextmanager
 def _safetensors_errors() -> Iterator[None]:
-    """Errors of safetensors become MalformedErrors; it does not say which it raises for dtypes that NumPy lacks."""
+    """Context manager that turns any error of safetensors, except OSError and MemoryError, into a MalformedError.
+
+    Errors of all types are caught, since safetensors does not document the type for dtypes that NumPy lacks.
+    """
     try:
         yield
     except (OSError, MemoryError):
@@ -121,7 +129,11 @@ def _safetensors_errors() -> Iterator[None]:
 
 
 def _length_of_arrays(path: str | PathLike[str]) -> int:
-    """The bytes that follow the header of a file whose length of the header is plausible."""
+    """Return the number of bytes after the safetensors header of a file.
+
+    Raises:
+        MalformedError: the file is a pipe or a device, is too short, or states an implausible header length.
+    """
     mode = os.stat(path).st_mode
     # opening a pipe would block until another process writes to it
     expect(stat.S_ISREG(mode) or stat.S_ISDIR(mode), "it is not a regular file")
@@ -136,11 +148,11 @@ def _length_of_arrays(path: str | PathLike[str]) -> int:
 
 
 def parse_header(text: str) -> dict[str, Any]:
-    """The header from its JSON text.
+    """Parse the JSON text of a header.
 
     Raises:
-        MalformedError: the text is not JSON, not an object, has a key twice, too many values or too long
-            numbers, nests too deeply, or contains characters that cannot be encoded as UTF-8.
+        MalformedError: the text is not a JSON object, has too many values or the same key twice in an object, is nested
+            too deeply, or contains a whole number with too many digits or characters that UTF-8 cannot encode.
     """
     expect(sum(map(text.count, ",[{")) <= MAX_VALUES, f"its header has more than {MAX_VALUES:,} values")
     try:
@@ -184,5 +196,5 @@ def _children(value: Any) -> list[Any]:
 
 
 def _is_encodable(value: str) -> bool:
-    """Whether UTF-8 can encode the text: unlike Python and JSON, it rejects one half of a surrogate pair."""
+    """Whether UTF-8 can encode the text. Python strings and JSON allow one half of a surrogate pair, UTF-8 does not."""
     return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)

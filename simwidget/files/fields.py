@@ -1,7 +1,7 @@
-"""Checked values out of the header and the arrays of a file, whose content may be anything.
+"""Getters that read values from the header and the arrays of an untrusted file, and check them.
 
-The getters raise `MalformedError`; `errors_name_file` turns that into the ValueError that users see, which names the
-file.
+The getters raise `MalformedError`. `errors_name_file` turns this error into a ValueError that names the file, which is
+the error that users see.
 """
 
 import reprlib
@@ -64,7 +64,7 @@ def shorten(problem: object) -> str:
 
 
 def short_repr(value: Any, length: int = 30) -> str:
-    """The repr of a value on one line, shortened to about `length` characters of a text, for error messages."""
+    """Return a short repr of a value for error messages; strings are cut to about `length` characters."""
     short = reprlib.Repr()
     short.maxstring = length
     return short.repr(value)
@@ -98,7 +98,7 @@ def get_int(mapping: Mapping[str, Any], key: str, where: str = "its header", min
 def get_number(mapping: Mapping[str, Any], key: str, where: str = "its header") -> float:
     """Return `mapping[key]` as a float; raise MalformedError unless it is a number.
 
-    Its absolute value must not exceed `MAX_ABSOLUTE`. NaN is accepted, and infinity is not. `where` is the name of the
+    The absolute value must not exceed `MAX_ABSOLUTE`. NaN is accepted; infinity is not. `where` is the name of the
     mapping in error messages.
     """
     expect(key in mapping, f"{where} has no {short_repr(key)}")

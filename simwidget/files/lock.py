@@ -1,4 +1,4 @@
-"""A lock on a file that is replaced as a whole, for everyone who takes it before replacing it."""
+"""A lock on a file, for programs that replace the whole file: only one of them at a time may check and replace it."""
 
 import os
 from collections.abc import Iterator
@@ -12,12 +12,13 @@ except ImportError:  # Windows, where an open file could not be replaced
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Context manager: what is read from `path` inside stays true until it is replaced inside.
+    """Context manager: locks the file at `path`.
 
-    Where the system or the file system has no locks, this only checks that the file exists.
+    Until the `with` block replaces the file or ends, no other process or thread that uses this lock changes the file.
+    Where the operating system or the file system has no locks, this only checks that the file exists.
 
     Raises:
-        FileNotFoundError: there is no file.
+        FileNotFoundError: there is no file at `path`.
     """
     if fcntl is None:
         os.stat(path)

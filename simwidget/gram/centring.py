@@ -4,10 +4,11 @@ import torch
 from torch import Tensor
 
 MIN_RESIDUAL_SHARE = 1e-6
-"""A layer counts as explained by the confounders if, after the regression of its centred Gram matrix on theirs, the
-squared norm of the residual is less than this share of the squared norm of the centred Gram matrix."""
+"""The centred Gram matrix of a layer is regressed on the centred Gram matrices of the confounders. The layer counts as
+explained by the confounders if the squared norm of the residual, divided by the squared norm of the layer's centred
+Gram matrix, is less than this number."""
 MIN_RESIDUAL_SHARE_REDUCED = 1e-4
-"""The value in place of `MIN_RESIDUAL_SHARE` for layers in reduced precision (half precision, TF32, bfloat16)."""
+"""Replaces `MIN_RESIDUAL_SHARE` for layers in reduced precision (half precision, TF32, bfloat16)."""
 
 
 def u_centre(grams: Tensor) -> Tensor:
@@ -55,8 +56,9 @@ def triangle(matrices: Tensor, diagonal: bool) -> Tensor:
 def residuals(matrices: Tensor, n_confounders: int) -> Tensor:
     """Return the residuals of matrices (R, n, n) from a least-squares regression on the confounders' matrices.
 
-    The first `n_confounders` matrices are those of the confounders. The result (R, n, n) has these unchanged, then
-    the residuals of the others. The regression has no intercept; its observations are the n^2 elements of a matrix.
+    The first `n_confounders` matrices are those of the confounders. The result (R, n, n) contains the confounders'
+    matrices unchanged, followed by the residuals of all further matrices. The regression has no intercept; its
+    observations are the n^2 elements of a matrix.
     """
     flat = matrices.flatten(-2)
     confounders = flat[:n_confounders]

@@ -1,4 +1,4 @@
-"""Properties of the CPU that decide which way of multiplying is fastest."""
+"""Properties of the CPU that decide which way of multiplying matrices is fastest."""
 
 import platform
 from functools import cache
@@ -7,15 +7,15 @@ from pathlib import Path
 
 @cache
 def is_from_intel() -> bool:
-    """Whether the CPU is made by Intel: MKL splits some products between threads on these CPUs only."""
+    """Whether the CPU is made by Intel. On other CPUs, MKL computes some matrix products on a single thread."""
     return "GenuineIntel" in (_cpu_info() or platform.processor())
 
 
 @cache
 def multiplies_bfloat16() -> bool:
-    """Whether the CPU has units for bfloat16 products (AMX), without which bfloat16 is slower than float32.
+    """Whether the CPU has units for bfloat16 products (AMX); without them, bfloat16 is slower than float32.
 
-    The answer is False on systems without /proc/cpuinfo.
+    The result is False on systems without /proc/cpuinfo.
     """
     return "amx_bf16" in _cpu_info()
 

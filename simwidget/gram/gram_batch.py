@@ -1,9 +1,10 @@
 """`GramBatch`: joins the representations of consecutive forward passes and computes their Gram matrices.
 
-A Gram matrix of a few samples carries little information, so representations are copied and collected until there are
-at least `gram_batch` samples, called a block. This is the only place where activations are copied, and fewer than
-`gram_batch` samples are kept. If a single forward pass has enough samples for a block, its Gram matrices are computed
-directly in the forward hooks, and nothing is copied.
+A Gram matrix of a few samples carries little information. Therefore the samples of consecutive forward passes are
+joined to a block of at least `gram_batch` samples. Until the block is complete, this module keeps copies of the
+representations of these samples, fewer than `gram_batch`. No other module keeps representations between the forward
+passes of a run. If a single forward pass has enough samples for a block, the Gram matrices are computed directly in the
+forward hooks, and no copies are kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ class Grams:
     n: int
     """number of samples"""
     stack: Tensor
-    """(R, n, n): one Gram matrix for each layer and confounder; all zeros for those whose key is not in `present`"""
+    """(R, n, n): one Gram matrix for each layer and confounder; all zeros if the key is not in `present`"""
     present: frozenset[Key]
     """keys of the layers and confounders that had a representation in every forward pass of the block"""
 
@@ -79,7 +80,10 @@ class GramStack:
         buffer.square[row].copy_(buffer.square[original])
 
     def take(self, n_rows: int, n: int) -> Tensor:
-        """Return the completed Gram matrices (n_rows, n, n) of the block of n samples, and release the buffer."""
+        """Apply `finish_grams` to the Gram matrices (n_rows, n, n) of the block of n samples, and return them.
+
+        The stack is then empty.
+        """
         buffer = self._buffer_for(n_rows - 1, n, self._dtype)
         self._n_rows = max(1, n_rows)
         self._buffer = None
@@ -92,7 +96,7 @@ class GramStack:
         self._buffer = None
 
     def _buffer_for(self, row: int, n: int, dtype: torch.dtype) -> "StackBuffer":
-        """Return the buffer; if it has no index `row` or too narrow a dtype, reallocate it and keep its content."""
+        """Return the buffer, first enlarged or converted to a wider dtype if `row` or `dtype` needs it."""
         buffer = self._buffer
         if buffer is not None and buffer.grams.dtype == dtype and row < len(buffer.gram):
             return buffer
@@ -130,7 +134,7 @@ class GramBatch:
         rows: for each key (layer or confounder), the index of its Gram matrix in the stack; entries may be added while
             representations arrive.
         device: where the Gram matrices are stored.
-        n_rows: the number of Gram matrices that is expected; there may be more.
+        n_rows: the expected number of Gram matrices; there may be more.
     """
 
     def __init__(self, options: GramOptions, rows: Mapping[Key, int], device: torch.device, n_rows: int = 1) -> None:
@@ -168,8 +172,9 @@ class GramBatch:
         Args:
             key: the layer or confounder.
             x: its representation (n, p), with n samples and p features.
-            original: another key whose representation in this forward pass is the same tensor, if there is one; `key`
-                and `original` then share one copy, and the Gram matrix is computed once.
+            original: another key whose representation in this forward pass is the same tensor, if there is one. Both
+                keys then share one copy. If the same is true in all forward passes of a full block, the Gram matrix is
+                computed only once for both keys.
             kernel: the kernel for the Gram matrix of this key; by default the linear kernel.
 
         Raises:

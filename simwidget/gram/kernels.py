@@ -1,9 +1,9 @@
 """Kernels: functions that compute the Gram matrix (n, n) of one representation (n, p) of n samples by p features.
 
 The linear kernel always subtracts an offset, a vector near the mean of the samples, from the features before the
-product. Without that, features with a large mean lose the digits that the measures need (errors of 2e-3 to 8e-3 in dCKA
-in float32). The subtraction works on chunks of features that fit into the CPU's cache, in scratch memory that is
-reused, so that the subtraction and the product together take little more time than the product alone.
+product. Without this subtraction, features with a large mean lose the digits that the measures need (errors of 2e-3 to
+8e-3 in dCKA in float32). The subtraction works on chunks of features that fit into the CPU's cache, in scratch memory
+that is reused, so that the subtraction and the product together take little more time than the product alone.
 """
 
 from typing import Protocol
@@ -19,12 +19,12 @@ CHUNK_ELEMENTS = {"cpu": 2**21}
 """By device type, the number of elements of a representation from which the offset is subtracted at a time: about the
 size of a CPU's cache."""
 DEFAULT_CHUNK_ELEMENTS = 2**24
-"""The number in place of `CHUNK_ELEMENTS` for other device types, where it only bounds the scratch memory."""
+"""The number of elements for device types that are not in `CHUNK_ELEMENTS`. There it only bounds the scratch memory."""
 
 OFFSET_SAMPLES_RANGE = (4, 8)
-"""Smallest and largest number of samples whose mean is the offset; within this range, n / 16 of n samples. The mean of
-all samples would leave slightly less variance (about a fifth less at most), but reading all samples twice takes time.
-"""
+"""The offset is the mean of n / 16 of the n samples, but of at least 4 and at most 8 samples (or of all samples if n is
+less than 4). The mean of all samples would make the samples' mean squared distance from the offset smaller, by at most
+about a fifth, but reading all samples twice takes time."""
 
 PADDING = 16
 """Unused elements between the rows of the scratch memory, since rows whose distance in memory is a power of two would

@@ -30,7 +30,7 @@ _NO_CHANGE = nullcontext()
 
 
 BFLOAT16_MIN_SAMPLES = 256
-"""With at least this many samples, bfloat16 products save more time than the conversion costs."""
+"""With at least this many samples, bfloat16 products save more time than the conversion to bfloat16 costs."""
 
 
 def effective_precision(precision: Precision, device_type: str, n: int) -> Precision:
@@ -105,8 +105,8 @@ def _set_matmul_setting(device_type: str, setting: str) -> None:
 def _backend(device_type: str) -> Any:
     """Return the object whose attribute `fp32_precision` is the precision setting of a device type.
 
-    Return None in older PyTorch releases, which have one setting for all device types. Newer releases raise an error
-    when `torch.set_float32_matmul_precision`, the older interface, is used after the newer one.
+    Return None in older PyTorch releases, which have only `torch.set_float32_matmul_precision`, one setting for all
+    device types. Newer releases raise an error if this PyTorch function is called after `fp32_precision` was set.
     """
     backends: Any = torch.backends
     backend = getattr(backends.cuda if device_type == "cuda" else backends.mkldnn, "matmul", None)

@@ -19,17 +19,17 @@ MAX_BLOCKS = 4
 """Largest number of blocks of rows into which a matrix is divided."""
 BLOCKS_BY_WORK = ((2**24, 2), (2**26, MAX_BLOCKS))
 """Pairs (w, b): a product with at least w multiplications is computed in up to b blocks of rows. With fewer
-multiplications, the division costs more time than is saved by computing only the lower triangle."""
+multiplications, dividing the matrix into blocks costs more time than computing only the lower triangle saves."""
 
 MIN_PART_FEATURES = 2048
 """Smallest number of features in each part, if the features of a product are split into parts."""
 
 
 class Products:
-    """Computes the inner products of the n rows of one buffer (n, p), whose values may change between two calls.
+    """Computes the inner products of the n rows of one buffer (n, p).
 
-    How the product is divided is decided once, when the object is made; it depends on the shape, the device and the
-    number of threads.
+    The values in the buffer may change between two calls of `write`. The division of the product into blocks of rows or
+    parts of features is chosen once, when the object is made, from the shape, the device and the number of threads.
     """
 
     def __init__(self, rows: Tensor) -> None:

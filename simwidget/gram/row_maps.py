@@ -1,9 +1,9 @@
 """Row maps: they centre the Gram matrices of one block of samples and flatten each matrix to a vector, its row.
 
 Measures are computed from the inner products of rows, summed over blocks. A row map takes the stack (R, n, n) of a
-block's Gram matrices, those of the confounders first, and returns rows (R, m), one for each matrix. It also defines the
-weight of a block of n samples and the smallest possible n. Measures with equal row maps share the sums. A row has NaN
-if its Gram matrix has values that are not finite; `UnitRows` has further undefined rows.
+block's Gram matrices, those of the confounders first, and returns rows (R, m), one for each matrix. A row map also
+defines the weight of a block of n samples and the smallest possible n. Measures with equal row maps share the sums. A
+row contains NaN if its Gram matrix has values that are not finite; `UnitRows` gives NaN in further cases.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class RowMap(Protocol):
 
     @property
     def factor(self) -> float:
-        """The number by which the inner product of two rows is multiplied before it is summed over blocks."""
+        """The number by which the inner product of two rows is multiplied before the sum over blocks."""
         ...
 
     @property

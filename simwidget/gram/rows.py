@@ -12,7 +12,7 @@ the confounder)."""
 
 @dataclass
 class Row:
-    """The description of one confounder, or of one call of a layer, to which a row of the summed products belongs."""
+    """The description of one row of the matrix of summed products: of a confounder, or of a call of a layer."""
 
     key: Key
     n_features: int = 0
@@ -22,4 +22,4 @@ class Row:
     kind: str = ""
     """name of the class of the layer's module"""
     missing: str | None = None
-    """the reason why this layer has no values, if it is known without the sums; otherwise None"""
+    """the reason why this layer has no values, if the reason is known before the sums are evaluated; otherwise None"""
