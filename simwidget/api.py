@@ -62,13 +62,14 @@ def compare(
         loader: an iterable of batches; every batch is fed to all models. A batch is a tensor (n, ...); a mapping
             (such as a `BatchEncoding`), whose entries are passed to the parameters of the same names; a list of
             images; or a tuple whose first element is one of these and whose second may be class labels. A model whose
-            forward requires k inputs gets the first k elements of a tuple.
+            forward requires k >= 2 inputs gets the first k elements of a tuple. Everywhere n is the number of samples.
         measures: "cka", "dcka", or both.
         layers_x, layers_y: the layers of each of two models: exact module names and globs (`"layer3.*"`). By default
             the modules that have parameters of their own, and the blocks: modules that contain other modules, except
             plain containers such as `nn.Sequential`.
         layers: the layers of all models, or a mapping from model names to layers.
-        names: names of the two models. By default those of the `SimilarityModel`s, else the class names.
+        names: names of the two models. By default the name of a `SimilarityModel`, and the class name of an
+            `nn.Module`.
         device: the device on which the models run: one for all models, or one for each. By default the accelerator that
             holds the model, else CUDA, else MPS, else the CPU. After the run each model is back on its original device.
         representation: how a layer's output (n, ...) becomes its representation (n, p):
@@ -91,19 +92,20 @@ def compare(
         batch_dim: the dimension that holds the samples, in outputs and in the batch, when it is not the first; or a
             mapping from layer patterns to dimensions. torch's own `batch_first=False` modules are recognised.
         unbiased: use the unbiased estimator HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
-        gram_batch: the least number of samples of a Gram matrix: representations of consecutive forward passes are
-            joined until they have this many.
+        gram_batch: the least number of samples of a Gram matrix. Representations of consecutive forward passes are
+            joined until they have this many samples; only the last Gram matrix of the run may have fewer.
         average: "hsic" sums HSIC over the batches and computes the measure once from the sums (Nguyen et al. 2021);
             "cka" computes the measure for each batch and takes the mean, for comparison with published numbers.
         precision: precision of the products of float32 features. "highest" is float32. "high" rounds the centred
-            features before the product and adds up in float32: to TF32 on CUDA; to bfloat16 on a CPU that has
-            instructions for it, for 256 samples or more. This option does not change how the models themselves run.
+            features to a shorter format and adds up their products in float32. The format is TF32 on CUDA, and bfloat16
+            on a CPU that has bfloat16 instructions, for 256 samples or more; elsewhere "high" has no effect. This
+            option does not change how the models themselves run.
         positions: with representation "tokens" or "positions", the number of positions that are drawn from each forward
             pass, without replacement. All layers are read at the same positions; a layer of another spatial resolution
             is read at the location that covers the position.
         seed: seed of the random draw of positions.
-        max_batches, max_samples, max_seconds: end the run after this many batches of the loader, samples or seconds
-            (pauses do not count).
+        max_batches, max_samples, max_seconds: end the run after this many batches, samples or seconds. Pauses do not
+            count as running time.
         until: end the run when the standard error of every cell (pair of layers) of every measure is below this value.
             Standard errors come from a jackknife over 16 groups of batches; they are first checked when every group has
             data.
@@ -113,7 +115,7 @@ def compare(
         checkpoint: path of a file to which the state of the run is saved and from which `simwidget.resume` continues
             the run. The file is written during the run, at a pause and at the end. It must not exist yet.
         checkpoint_seconds: least number of seconds between two checkpoints during the run; 0 to write one after every
-            batch.
+            batch that completes a Gram matrix.
 
     Returns:
         A `Comparison` in the state "ready".

@@ -1,7 +1,7 @@
 """Live bqplot figures that follow a `SimilarityHeatmap`, for dashboards of your own.
 
-Each function returns a `bqplot.Figure`. The figure is updated, at most twice a second, when the selection, the measure
-or the run of the heatmap changes, until the heatmap is closed. bqplot is an optional dependency,
+Each function returns a `bqplot.Figure`. Until the heatmap is closed, the figure is updated when the selection, the
+measure or the run of the heatmap changes, but at most twice a second. bqplot is an optional dependency:
 `pip install 'simwidget[charts]'`. This module does not import torch.
 """
 
@@ -121,11 +121,12 @@ def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
 
 
 def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
-    r"""Return a live line chart: the eigenvalues of the two selected layers' centred Gram matrices in the latest batch.
+    r"""Return a live line chart: the eigenvalues of the centred Gram matrices of the two selected layers.
 
-    The largest 50 eigenvalues of each matrix are shown, as shares of the sum of all its eigenvalues. The title has the
-    effective dimension of each layer: the participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2` of the
-    eigenvalues :math:`\lambda`.
+    The Gram matrices are those of the latest batch, or of the latest small batches that were joined. The largest 50
+    eigenvalues of each matrix are shown, as shares of the sum of all its eigenvalues. The title has the effective
+    dimension of each layer: the participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2` of the eigenvalues
+    :math:`\lambda`.
 
     Args:
         widget: a heatmap that shows a `Comparison`. For a heatmap of a `SimilarityResult`, which has no Gram matrices,
@@ -159,10 +160,10 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
 
 
 class _ChartUpdate:
-    """A callback for changes that calls the function `update`, at most once in `UPDATE_SECONDS`.
+    """A callback, to be called after every change, that calls the function `update` once in `UPDATE_SECONDS` at most.
 
-    A change that comes earlier starts a timer, so that `update` is always called after the last change. Two calls of
-    `update` never run at the same time.
+    A change less than `UPDATE_SECONDS` after the latest update starts a timer for the next update, so that `update` is
+    always called after the last change. Two calls of `update` never run at the same time.
     """
 
     def __init__(self, update: Callable[[], None]) -> None:
@@ -200,7 +201,7 @@ class _ChartUpdate:
 def _follow(widget: SimilarityHeatmap, figure: Any, update: Callable[[], str]) -> Any:
     """Update the figure now and after every change of the heatmap, until the heatmap is closed; return the figure.
 
-    `update` renews the lines of the figure and returns its title.
+    `update` renews the lines of the figure and returns the figure's title.
     """
 
     def update_figure() -> None:
@@ -249,7 +250,10 @@ def _axes(bq: Any, scales: dict[str, Any], x: str, y: str) -> list[Any]:
 
 
 def _set_points(mark: Any, x: Any, y: Any) -> None:
-    """Set the points (x, y) of a bqplot mark, leaving out NaN points, which would make the figure's scales NaN."""
+    """Set the points (x, y) of a bqplot mark, and hide the mark if no points are left.
+
+    Points that are not finite are left out, because they would make the figure's scales NaN.
+    """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     known = np.isfinite(y) if y.ndim == 1 else np.isfinite(y).all(0)
     with mark.hold_sync():

@@ -68,7 +68,7 @@ def dcka(
         unbiased: as for `cka`.
 
     Returns:
-        dCKA, with the range of `cka`; NaN also if the confounders explain a representation completely.
+        dCKA, with the same scale as `cka`. It is also NaN if the confounders explain a representation completely.
 
     Raises:
         ValueError: as for `cka`.

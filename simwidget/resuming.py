@@ -38,7 +38,7 @@ def resume(
 
     Raises:
         ValueError: the file is not a checkpoint or is damaged; or it belongs to other models, layers or options (the
-            message says what differs). A loader with other data raises only when the run starts.
+            message says what differs). Other data in the loader are detected only when the run starts.
 
     >>> import tempfile, torch, simwidget as sw
     >>> _ = torch.manual_seed(0)

@@ -23,7 +23,8 @@ class Batch:
     raw: Any
     """the batch in its original structure"""
     inputs: Any
-    """the part of `raw` that is passed to the network: a tensor, a mapping, a list of images, or several of these"""
+    """the network's input, taken from `raw`: a tensor, a mapping, a list of images, or several of these. A network with
+    several required arguments gets further elements of `raw` too."""
     batch_dim: int = 0
     """the dimension of the input tensors that indexes the samples"""
     labels: Tensor | None = None
@@ -34,11 +35,10 @@ class Batch:
 
     @cached_property
     def input_tensor(self) -> Tensor | None:
-        """The first floating-point tensor (n, ...) of `inputs`; without one, the first tensor of another dtype.
+        """The first floating-point tensor (n, ...) of `inputs`; if there is none, the first tensor of another dtype.
 
-        Only dense tensors with n samples count; the samples are moved to the first dimension. Entries of a mapping
-        whose key stands for labels or a mask are skipped. None if no tensor is found, or if `inputs` is a list of
-        images.
+        Only dense tensors with n samples count; the samples are moved to the first dimension. If `inputs` is a mapping,
+        its labels and masks are skipped. None if no tensor is found, or if `inputs` is a list of images.
         """
         inputs = self.inputs
         if isinstance(inputs, Mapping):

@@ -1,4 +1,4 @@
-"""`hash_batch`: a hash of a batch, by which a resumed run sees that the loader repeats its batches."""
+"""`hash_batch`: a hash of a batch, with which a resumed run checks that its loader repeats the earlier batches."""
 
 import hashlib
 from typing import Any

@@ -23,13 +23,16 @@ from simwidget.text.printable import describe_type
 
 
 class Skipped(Protocol):
-    """What looks at the batches that are skipped when a run continues."""
+    """The interface of an object that examines the batches that are skipped when a run continues."""
 
     def take(self, batch: Any) -> None:
-        """Called with each of them."""
+        """Examine one skipped batch. Called for each of them, in the order of the loader."""
 
     def check(self, n_same: int) -> Sequence[str]:
-        """Called after them; `n_same` of them, from the first on, were the same as before. Returns notes, or raises."""
+        """Return notes about the skipped batches for the result, or raise an error. Called after the last of them.
+
+        The first `n_same` skipped batches were the same as before.
+        """
 
 
 class BatchSource:
@@ -78,13 +81,16 @@ class BatchSource:
         self._now = RandomState.from_arrays(state.random_state)
 
     def open(self, skipped: Skipped | None = None) -> None:
-        """Start iterating over the loader, or continue after a failure; `close` ends this.
+        """Start iterating over the loader, or continue after a failure. Call `close` at the end.
+
+        Args:
+            skipped: receives the completed batches if they are read again. Its methods may raise errors of other types.
 
         Raises:
             RuntimeError: another running comparison reads the loader's only iterator; or the loader can be iterated
                 only once, and it failed or another comparison has read from it.
-            ValueError: the loader is used up; or it has fewer batches than were completed before, or its first batch is
-                another one although the loader is repeatable.
+            ValueError: the loader is used up or has fewer batches than were completed before; or its first batch
+                differs from the first completed batch, although the loader is repeatable.
         """
         if has_one_iterator(self._loader):
             continues = self._begin_reading(self._loader)
@@ -117,11 +123,18 @@ class BatchSource:
         self._failed = False
 
     def close(self) -> None:
-        """End reading, for now or for good."""
+        """Stop reading, so that other runs may read the loader's iterator; `open` may be called again."""
         READERS.end(self)
 
     def _begin_reading(self, iterator: Any) -> bool:
-        """Whether nobody else has read the iterator since this run did."""
+        """Register this run as the reader of the iterator.
+
+        Returns:
+            Whether the previous reader was this run too, so that no other run read from the iterator in between.
+
+        Raises:
+            RuntimeError: another running comparison is reading the iterator.
+        """
         try:
             return READERS.begin(self, iterator)
         except InUseError:
@@ -162,13 +175,14 @@ class BatchSource:
             self._now = RandomState(self._devices)
 
     def _skip(self, skipped: Skipped | None) -> None:
-        """Read and discard the batches that were completed before, and compare their hashes with the recorded ones.
+        """Read the completed batches again, pass them to `skipped`, and compare their hashes with the recorded ones.
 
         If a hash differs, or if the loader is not certain to repeat its batches, a note says that the result is not
         bit-reproducible.
 
         Raises:
-            ValueError: the loader has fewer batches, or its first batch differs although the loader is repeatable.
+            ValueError: the loader has fewer batches than were completed before, or its first batch differs although
+                the loader is repeatable.
         """
         assert self._batches is not None
         expected = self._hashes[: self.n_done]

@@ -56,8 +56,8 @@ def length_of(loader: Any) -> int | None:
 def describe_loader(loader: Any) -> dict[str, Any]:
     """Return a description of a loader for the provenance of a result.
 
-    It has the class names of the loader, its sampler and its data set, its batch size and drop_last; only the class
-    name of the loader if that is not a `DataLoader`.
+    For a `DataLoader` the description has the class names of the loader, its sampler and its data set, its batch size
+    and drop_last. For any other loader it has only the class name.
     """
     if not isinstance(loader, DataLoader):
         return {"loader": type(loader).__name__}
@@ -83,17 +83,23 @@ def is_one_shot(loader: Iterable) -> bool:
 
 
 def has_one_iterator(loader: Iterable) -> bool:
-    """Whether all who iterate over a loader share one iterator: it is one, or keeps one for its persistent workers."""
+    """Whether `iter(loader)` always returns the same iterator.
+
+    True for a loader that is an iterator itself, and for a `DataLoader` with persistent workers.
+    """
     return is_one_shot(loader) or (isinstance(loader, DataLoader) and loader.persistent_workers)
 
 
 def is_used_up(loader: Iterable) -> bool:
-    """Whether a loader is a generator that has ended. Other iterators do not tell."""
+    """Whether a loader is a generator that has ended.
+
+    False for other iterators, because they do not tell whether they have ended.
+    """
     return isinstance(loader, GeneratorType) and loader.gi_frame is None
 
 
 def explain_no_batch(loader: Any) -> str:
-    """Why a loader gave no batch, and what to pass instead."""
+    """Return an error message: why a loader gave no batch and, if it can be read only once, what to pass instead."""
     what, another = describe_type(loader), "make a new one, or pass a DataLoader or a list"
     if is_used_up(loader):
         why = f"this generator is used up, or ended before its first batch: it can be read only once; {another}"

@@ -35,7 +35,7 @@ class LoaderState:
     def from_arrays(n_batches: int, arrays: Mapping[str, Tensor]) -> "LoaderState":
         """Return the state after `n_batches` batches, from the named tensors that `arrays()` returned.
 
-        Raises MalformedError if there are not exactly `n_batches` hashes, or if the final random state is invalid.
+        Raises MalformedError if there are not exactly `n_batches` hashes, or if `random_state` is invalid.
         """
         start, now = (
             {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}

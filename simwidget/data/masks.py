@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 ATTENTION_MASK_KEYS = ("attention_mask", "encoder_attention_mask", "decoder_attention_mask")
-"""Keys under which a batch holds a mask that is 1 for real tokens and 0 for padding, or additive (`find_masks`)."""
+"""Keys under which a batch holds a mask that is 1 for real tokens and 0 for padding, or additive: see `find_masks`."""
 PADDING_MASK_KEYS = ("src_key_padding_mask", "key_padding_mask", "tgt_key_padding_mask")
-"""Keys under which a batch holds a mask that is True for padding, or additive (`find_masks`)."""
+"""Keys under which a batch holds a mask that is True for padding, or additive: see `find_masks`."""
 DECODER_INPUT_KEYS = ("decoder_input_ids", "decoder_inputs_embeds", "tgt", "labels")
-"""Keys under which a batch holds the decoder's input. Without a mask, all tokens of this input count as real."""
+"""Keys under which a batch holds the decoder's input. Without a decoder mask, all its tokens count as real."""
 DECODER_MASK_KEYS = ("decoder_attention_mask", "tgt_key_padding_mask")
 
 
@@ -51,8 +51,8 @@ NO_MASKS = Masks()
 def find_masks(inputs: Any, n: int, index: int) -> Masks:
     """Return the `Masks` of a batch of n samples, read from the entries of `inputs` whose keys denote masks.
 
-    A mask may be boolean, integer, or additive. An additive mask is floating-point, with 0 for real tokens and large
-    negative numbers for padding.
+    A mask may be boolean, numeric with 0 and 1, or additive. An additive mask is floating-point, with 0 for real tokens
+    and large negative numbers for padding.
 
     Raises:
         ValueError: a mask marks all tokens of a sample as padding, so that no pooling can represent the sample. The

@@ -64,7 +64,7 @@ def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
 
 
 def is_sequence(value: Any) -> bool:
-    """Whether `value` is a tuple or list. A `PackedSequence`, though a named tuple, counts as one tensor: False."""
+    """Whether `value` is a tuple or list; False for a `PackedSequence`, a named tuple that counts as one tensor."""
     return isinstance(value, tuple | list) and not isinstance(value, PackedSequence)
 
 

@@ -1,4 +1,7 @@
-"""Which run reads which iterator: two runs that shared one would each get a part of its batches, without any error."""
+"""`Readers`: records which run reads which iterator, so that two runs never read the same iterator at the same time.
+
+Otherwise each run would get only a part of the batches, without any error.
+"""
 
 import threading
 import weakref
@@ -6,13 +9,14 @@ from typing import Any
 
 
 class InUseError(Exception):
-    """An iterator is being read by another."""
+    """Raised if another reader is reading the iterator."""
 
 
 class Readers:
-    """The latest reader of each iterator, and who is reading now. All methods may be called from any thread.
+    """Records the latest reader of each iterator, and which readers are reading now.
 
-    A reader must hold its iterator as long as it lives, since iterators are told apart by identity.
+    All methods may be called from any thread. A reader must hold a reference to its iterator as long as the reader
+    lives, since iterators are told apart by `id`.
     """
 
     def __init__(self) -> None:
@@ -22,13 +26,13 @@ class Readers:
         self._reading: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def begin(self, reader: Any, iterator: object) -> bool:
-        """Make `reader` the reader of this iterator, and of no other.
+        """Record that `reader` is reading `iterator`, and no other iterator.
 
         Returns:
-            Whether it was the latest one before, so that nobody else has read the iterator since it ended.
+            Whether the previous reader of `iterator` was `reader` too, so that no other reader read from it in between.
 
         Raises:
-            InUseError: another is reading it.
+            InUseError: another reader is reading `iterator`.
         """
         with self._lock:
             latest = self._latest[id(iterator)]() if id(iterator) in self._latest else None
@@ -40,10 +44,10 @@ class Readers:
             return latest is reader
 
     def end(self, reader: Any) -> None:
-        """The reader does not read for now; others may read its iterator."""
+        """Record that `reader` has stopped reading, so that other readers may read its iterator."""
         with self._lock:
             self._reading.discard(reader)
 
 
 READERS = Readers()
-"""Those of this process: runs that know nothing of each other meet here."""
+"""The `Readers` object that all runs of this process share."""

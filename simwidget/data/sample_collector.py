@@ -53,7 +53,7 @@ class SampleCollector:
 
         Args:
             make_thumbnails: make the thumbnails now, before the loader can overwrite the input tensor. Otherwise they
-                are made when they are needed.
+                are made when they are needed, and there are none if the loader has overwritten the tensor by then.
             sample_of_position: (m,), only if m positions (tokens or places of a feature map) serve as samples: for each
                 position, the index within the batch of the sample that contains it.
         """

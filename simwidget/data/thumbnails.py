@@ -1,4 +1,4 @@
-"""Makes thumbnails of input images."""
+"""Makes thumbnails of input images, to show the samples on which two layers agree least and most."""
 
 import torch
 from torch import Tensor

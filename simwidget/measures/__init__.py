@@ -34,7 +34,8 @@ def make_measures(names: Sequence[str], options: MeasureOptions) -> tuple[Measur
 def make_differences(measures: Sequence[Measure]) -> tuple[Difference, ...]:
     """Return the differences to report beside the measures, as a tuple.
 
-    It contains CKA minus dCKA, the part of CKA due to the confounders, if `measures` has both; otherwise it is empty.
+    If `measures` has both CKA and dCKA, the tuple contains CKA minus dCKA, the part of CKA due to the confounders;
+    otherwise the tuple is empty.
     """
     known = {measure.name: measure for measure in measures}
     return (Difference(known["cka"], known["dcka"]),) if {"cka", "dcka"} <= set(known) else ()

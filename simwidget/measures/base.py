@@ -1,4 +1,8 @@
-"""`Measure` and its parts: a row map, which turns Gram matrices into rows, and an evaluator of the rows' products."""
+"""`Measure` and its parts: a row map and an evaluator.
+
+The row map centres each Gram matrix and flattens it to a vector, called a row. The evaluator computes the values of the
+measure from the inner products of the rows.
+"""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -20,14 +24,15 @@ class ConfounderBasis:
 
 @dataclass(frozen=True)
 class RowSelection:
-    """The layers between which a measure is evaluated: indices into the R confounders and layers of the sums."""
+    """The layers between which a measure is evaluated, as indices into the list of R confounders and layers."""
 
     x: Tensor
     """(a,): indices of the layers for the rows of the matrix of values (a, b)"""
     y: Tensor
     """(b,): indices of the layers for the columns of the matrix of values (a, b)"""
     tolerance: Tensor
-    """(R,): the share of a layer's variance that must be left after the regression on the confounders"""
+    """(R,): the smallest share of a layer's variance that may be left after the regression on the confounders; if less
+    is left, the values of dCKA for this layer are NaN"""
     n_confounders: int
     """C: the first C of the R indices are those of the confounders"""
 
@@ -35,7 +40,8 @@ class RowSelection:
 class Evaluator(Protocol):
     """Computes the values of a measure from products (R, R) that are summed over blocks of samples.
 
-    The products are the inner products of all pairs of rows, the flattened Gram matrices of R confounders and layers.
+    The products are the inner products of all pairs of rows. There are R rows: the centred and flattened Gram matrix of
+    each confounder and layer.
     """
 
     @property
@@ -85,7 +91,11 @@ class Measure:
 
 @dataclass(frozen=True)
 class Difference:
-    """One measure minus another; it has a standard error of its own, since both are computed from the same batches."""
+    """One measure minus another.
+
+    The standard error of the difference takes into account that the two measures are correlated, since both are
+    computed from the same batches.
+    """
 
     minuend: Measure
     subtrahend: Measure
@@ -101,7 +111,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class MeasureOptions:
-    """The options of `compare` that change how measures are computed; `compare` describes them.
+    """The options that change how measures are computed.
+
+    `compare` describes `unbiased` and `average`; `DeltaCKA` describes `remove_negative_eig`.
 
     Raises:
         ValueError: `average` is unknown, or `remove_negative_eig` is used without unbiased=False and average="cka".

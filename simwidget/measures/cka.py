@@ -1,14 +1,15 @@
 r"""Centred kernel alignment and its deconfounded form, with linear kernels.
 
-CKA (Kornblith et al. 2019) of two layers with Gram matrices K_b and L_b on block b of the samples, with weights w_b of
-the blocks (Nguyen, Raghu and Kornblith 2021):
+The samples are divided into blocks; block b has the weight w_b. CKA (Kornblith et al. 2019) of two layers is computed
+from their Gram matrices K_b and L_b on each block (Nguyen, Raghu and Kornblith 2021):
 
 .. math:: \mathrm{CKA} = \frac{\sum_b w_b \operatorname{HSIC}(K_b, L_b)}
           {\sqrt{\sum_b w_b \operatorname{HSIC}(K_b, K_b) \sum_b w_b \operatorname{HSIC}(L_b, L_b)}}
 
 dCKA (Cui et al. 2022) is CKA after the centred Gram matrices of the layers (l) have been regressed on those of the
-confounders (c). With the matrix S of their inner products, summed over blocks, dCKA is the cosine similarity computed
-from the Schur complement :math:`S_{ll} - S_{lc} S_{cc}^{-1} S_{cl}`, whose elements are those of the residuals.
+confounders (c). The matrix S contains the inner products of all these Gram matrices, summed over blocks. The Schur
+complement :math:`S_{ll} - S_{lc} S_{cc}^{-1} S_{cl}` contains the inner products of the residuals. dCKA is the cosine
+similarity computed from this complement.
 """
 
 from dataclasses import dataclass
@@ -20,13 +21,13 @@ from simwidget.gram.row_maps import CentredRows, RowMap, UCentredRows, UnitRows
 from simwidget.measures.base import ConfounderBasis, Measure, MeasureOptions, RowSelection
 
 MIN_EIGENVALUE = 1e-6
-"""Relative limit on the eigenvalues of the confounders' products, scaled to a unit diagonal. Eigenvectors are
-left out of the regression if the eigenvalue is at most this limit times the number of confounders."""
+"""Relative limit on the eigenvalues of the matrix of the confounders' inner products, scaled to a unit diagonal. An
+eigenvector is left out of the regression if its eigenvalue is at most this limit times the number of confounders."""
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Evaluator of CKA: S_xy / sqrt(S_xx S_yy) for layers x and y, with the summed products S (R, R) of their rows."""
+    """Evaluator of CKA: S_xy / sqrt(S_xx S_yy) for layers x and y, with the summed products S (R, R) of all rows."""
 
     uses_confounder: bool = False
 

@@ -1,7 +1,7 @@
 """Functions that attach to an exception the place where it occurred, and describe an exception with its places."""
 
 PREFIX = "simwidget: "
-"""Beginning of the notes that `add_place` attaches to an exception, by which they are recognised."""
+"""Beginning of every note that `add_place` attaches to an exception; `places_of` ignores notes without this prefix."""
 
 
 def add_place(error: BaseException, place: str) -> None:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Return the end of an error message about an unknown name, which suggests known names.
+    """Return a text that suggests known names, for the end of an error message about the unknown name `name`.
 
     The text is " Did you mean ...?" with up to three known names that are similar to `name`. If no known name is
     similar, the text is " Known: ..." with the first eight known names. It begins with a space, so that it can follow a
