@@ -1,4 +1,4 @@
-"""Results as messages: a frame has the numbers of the shown matrix, a snapshot all numbers in compact form."""
+"""Encodes results for the browser pages, as frames (the shown matrix) or snapshots (all matrices in compact form)."""
 
 import time
 import zlib
@@ -16,7 +16,7 @@ STEPS = 65534
 MISSING = 65535
 """The 16-bit code that a snapshot uses for NaN."""
 FINE_CELLS = 150_000
-"""Largest number of matrix cells, over all measures and pairs of models, that a snapshot stores in the finest steps."""
+"""Up to this number of matrix cells, over all measures and pairs of models, a snapshot rounds to the finest steps."""
 COARSE = 1.9e-4
 """Step size of the numbers in a snapshot with more than `FINE_CELLS` matrix cells. Rounding to such steps changes a
 value by less than 1e-4."""
@@ -56,9 +56,9 @@ def encode_frame(
     Args:
         result: the result that has the matrix.
         run_id: the identifier of the heatmap.
-        seq: the number of the message.
+        seq: the number of the frame.
         measure: the measure or difference of measures.
-        view: the positions of the two models, first that of the rows.
+        view: the positions of the model on the rows and of the model on the columns.
     """
     pair = (result.models[view[0]], result.models[view[1]])
     parts = [np.ascontiguousarray(one(measure, pair), dtype="<f4") for one in (result.matrix, result.stderr)]
@@ -83,7 +83,7 @@ def encode_snapshot(
 
     The values and standard errors of every measure and difference on every pair of models are rounded to a 16-bit scale
     and compressed by zlib. Rounding changes a number by less than 1e-5 of the range of its matrix. If there are more
-    than `FINE_CELLS` cells, it may change a number by up to 1e-4, which halves the size.
+    than `FINE_CELLS` cells, coarser rounding halves the size: a number may then change by up to 1e-4.
 
     Args:
         result: the result.
@@ -131,7 +131,8 @@ def encode_snapshot(
 def _with_room(result: SimilarityResult, first: tuple[int, int], room: int) -> list[tuple[tuple[int, int], int]]:
     """Return the most important pairs of models that together have at most `room` cells: ((x, y), number of cells).
 
-    x and y are the positions of the models. The pair `first` is included even if it has more than `room` cells.
+    x and y are the positions of the models. `_in_order` defines the order of importance. The pair `first` is included
+    even if it has more than `room` cells.
     """
     found: list[tuple[tuple[int, int], int]] = []
     for x, y in _in_order(result, first):
@@ -146,7 +147,7 @@ def _with_room(result: SimilarityResult, first: tuple[int, int], room: int) -> l
 def _in_order(result: SimilarityResult, first: tuple[int, int]) -> Iterable[tuple[int, int]]:
     """Return the positions of all compared pairs of models in order of importance.
 
-    The pair `first` is followed by the other pairs of different models, and by pairs of a model with itself.
+    The pair `first` is followed by the other pairs of different models, and then by the pairs of a model with itself.
     """
     position = {name: index for index, name in enumerate(result.models)}
     pairs = [(position[x], position[y]) for x, y in result.views()]
@@ -160,8 +161,8 @@ def _stored(numbers: NDArray[np.float64], symmetric: bool) -> NDArray[np.float64
 def _quantised(numbers: NDArray[np.float64], coarse: float, low: float | None = None) -> tuple[bytes, float, float]:
     """Return numbers as bytes of 16-bit codes, with the value of code 0 and the value of code `STEPS`.
 
-    The step between two codes is the range of the numbers divided by `STEPS`. If `coarse` is larger, the step is
-    `coarse` instead, but at most the range divided by `LEAST_STEPS`; then no number reaches the value of code `STEPS`.
+    The step between two codes is max(range / `STEPS`, min(coarse, range / `LEAST_STEPS`)), where range is the largest
+    number minus the value of code 0. If the step exceeds range / `STEPS`, no number reaches the value of code `STEPS`.
     The low bytes of all codes are stored before the high bytes, because the high bytes differ little and compress well.
 
     Args:

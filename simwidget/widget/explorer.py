@@ -86,7 +86,10 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
             self.heatmap.select(x, y)
 
     def close(self) -> None:
-        """Remove the explorer and all widgets inside it from every page. A run goes on."""
+        """Remove the explorer, its heatmap and its text boxes from every page. The widgets in `beside` are not closed.
+
+        A run that the heatmap shows goes on.
+        """
         if hasattr(self, "heatmap"):
             self._cells.close()
             self.heatmap.close()
@@ -96,7 +99,7 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
         super().close()
 
     def _on_page(self) -> list[ipywidgets.DOMWidget]:
-        """The explorer and the widgets that are on the page only inside it, containers first."""
+        """The explorer and its parts, containers first, then the heatmap unless a cell may show the heatmap alone."""
         return [self, *reversed(self._parts), *([] if self.heatmap._cells.any else [self.heatmap])]
 
     def _ipython_display_(self, **options: Any) -> None:

@@ -34,14 +34,14 @@ class Appearance:
 
     @classmethod
     def of(cls, heatmap: Any) -> "Appearance":
-        """The present values of a heatmap's traits."""
+        """Return the present appearance of a heatmap."""
         return cls(**{one.name: getattr(heatmap, one.name) for one in fields(cls)})
 
 
 def file_of(
     kind: str, source: Source, appearance: Appearance, *, dpi: float = 200, figsize: tuple[float, float] = (7.6, 6.6)
 ) -> bytes:
-    """Return the content of a file that shows or stores what a heatmap shows.
+    """Return the content of a file to which a heatmap is exported.
 
     Args:
         kind: the format, one of `FORMATS`, such as "png" or "csv".
@@ -124,16 +124,17 @@ def style_of(appearance: Appearance, result: SimilarityResult, view: tuple[str, 
 def _open(result: SimilarityResult, model: str, chosen: dict[str, list[str]]) -> list[str]:
     """Return the paths of the unfolded blocks (groups of layers) of a model.
 
-    These are the blocks in `chosen[model]` that exist in the result or, without such an entry, the default blocks.
+    These are the blocks in `chosen[model]` that exist in the result. If `chosen` has no entry for the model, they are
+    the blocks that are unfolded by default.
     """
     tree = LayerTree(result.layers(model))
     return [path for path in chosen[model] if path in tree.blocks] if model in chosen else tree.default_open()
 
 
 def _selected(pair: Selection | None, view: tuple[str, str]) -> tuple[str, str] | None:
-    """Return the selected layers as (layer of the view's first model, layer of its second).
+    """Return the names of the two selected layers, first the layer of the view's first model.
 
-    None if nothing is selected, or if the selected layers belong to other models.
+    Return None if no layers are selected, or if they belong to models other than those of the view.
     """
     if pair is not None and (pair["model_x"], pair["model_y"]) == view:
         return pair["layer_x"], pair["layer_y"]
@@ -143,7 +144,7 @@ def _selected(pair: Selection | None, view: tuple[str, str]) -> tuple[str, str] 
 
 
 def file_name(models: Sequence[str], kind: str) -> str:
-    """A file name made of the models' names, with only characters that every file system allows.
+    """Return a file name made of the models' names, with no characters but letters, digits, "_", "." and "-".
 
     >>> file_name(["ResNet 18", "../<b>"], "csv")
     'ResNet_18-.._b_.csv'

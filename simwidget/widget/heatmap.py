@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 class SimilarityHeatmap(SyncedState):
     """An interactive heatmap of a result, or of a run while it goes on.
 
-    Clicking a cell selects its pair of layers in every view of the widget and in Python, in the trait `selection`. The
-    colour limits are 0 and 1 for any data, unless `scale` says otherwise. Cells without a number are hatched; hovering
-    shows the reason. Shown values have float32 precision; values in a saved notebook are rounded by less than 1e-4.
+    Clicking a cell selects its pair of layers in every view of the widget, and sets the trait `selection` in Python.
+    The colour limits do not depend on the data: unless `scale` sets others, they are 0 and 1 for a measure, -1 and 1
+    for a difference of measures, and 0 and 5 × `threshold` for standard errors. Cells without a number are hatched;
+    hovering shows the reason. Shown values have float32 precision; values in a saved notebook are rounded by less than
+    1e-4.
 
     Args:
         shown: a `Comparison`, which the heatmap does not start, or a `SimilarityResult`.
@@ -45,7 +47,8 @@ class SimilarityHeatmap(SyncedState):
     Raises:
         TypeError: `shown` is neither a `Comparison` nor a `SimilarityResult`.
         ValueError: the measure or view is unknown, or `frames_per_second` is not positive. Setting a trait to an
-            unknown measure, view, layer, block or scale raises this error, too; it is also a `traitlets.TraitError`.
+            unknown measure, view, layer or block, or to an invalid scale, raises an error that is both a `ValueError`
+            and a `traitlets.TraitError`.
 
     >>> import simwidget as sw
     >>> models, loader, _ = sw.demo.load()
@@ -119,8 +122,8 @@ class SimilarityHeatmap(SyncedState):
     def show(self, result: SimilarityResult) -> None:
         """Show another result in every view of this widget. Raises TypeError for a widget that shows a comparison.
 
-        Selected and pinned pairs, unfolded blocks and limits of the scale that the other result does not have are
-        dropped.
+        Selected and pinned pairs, unfolded blocks and limits of the scale are dropped if the new result lacks their
+        models, layers or measures.
         """
         if not isinstance(self._source, StaticSource):
             raise TypeError("this heatmap shows a comparison, which updates it; make another one for a result")
@@ -142,7 +145,7 @@ class SimilarityHeatmap(SyncedState):
                 self.write(**state, axes=axes, snapshot=snapshot, snapshot_meta=meta)
 
     def select(self, layer_x: str | None, layer_y: str | None = None) -> None:
-        """Select a pair of layers, or clear the selection if one of the arguments is None.
+        """Select a pair of layers, or clear the selection if either argument is None.
 
         Args:
             layer_x: the name of a layer of the view's first model.
@@ -158,17 +161,18 @@ class SimilarityHeatmap(SyncedState):
         self.selection = {"model_x": x["model"], "layer_x": layer_x, "model_y": y["model"], "layer_y": layer_y}
 
     def export(self, path: str | PathLike[str], *, dpi: float = 200, figsize: tuple[float, float] = (7.6, 6.6)) -> None:
-        """Write what is shown to a file. The ending of the file name determines the format.
+        """Export the heatmap to a file. The ending of the file name determines the format.
 
         Args:
             path: ".png", ".svg" or ".pdf" for a picture of the heatmap, drawn by matplotlib; ".csv" for a table of all
                 measures of the two models with their standard errors; ".simw" for the result, which
                 `SimilarityResult.load` reads; ".html" for an interactive page that starts with the present view.
-            dpi: dots per inch of a picture; in SVG and PDF, of the cells, which are an embedded image.
+            dpi: dots per inch of a picture. In SVG and PDF, only the cells have this resolution: they are an embedded
+                image.
             figsize: width and height of a picture in inches.
 
         Raises:
-            ValueError: the file name has another ending.
+            ValueError: the file name has none of these endings.
         """
         ending = Path(path).suffix
         if ending[1:].lower() not in FORMATS:
@@ -178,7 +182,10 @@ class SimilarityHeatmap(SyncedState):
             file.write(content)
 
     def close(self) -> None:
-        """Remove the widget from every page and drop its reference to the comparison, whose run goes on."""
+        """Remove the widget from every page. The run of a comparison goes on.
+
+        A closed widget has only a weak reference to its comparison.
+        """
         if hasattr(self, "_publisher"):
             self._publisher.close()
             self._still.close()
@@ -199,7 +206,10 @@ class SimilarityHeatmap(SyncedState):
         self.show_still_output()
 
     def close_with_its_cell(self) -> None:
-        """Close the widget when the cell that displays it is run again. For a widget that nobody else has."""
+        """Make the widget close itself when the cell that displays it is run again.
+
+        Call this method only for a widget to which no user code has a reference, since it cannot be displayed again.
+        """
         self._cells.when_gone = self.close
 
     def show_still_output(self) -> None:

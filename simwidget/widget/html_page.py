@@ -1,4 +1,4 @@
-"""A result as an HTML file with the same interactive heatmap as in the notebook, without a kernel or network."""
+"""Makes an HTML file with the interactive heatmap of a result. The file needs neither a kernel nor a network."""
 
 import json
 from base64 import b64encode

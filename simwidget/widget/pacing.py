@@ -1,4 +1,4 @@
-"""Which frames the browser pages have acknowledged, and when the next frame may be sent.
+"""Records which frames the browser pages have acknowledged, and determines when the next frame may be sent.
 
 A frame is an update of the shown matrix. The code here neither sends anything nor reads the clock: methods that need
 the present time take it as an argument.
@@ -25,11 +25,11 @@ MAX_TIMES = 16
 
 @dataclass
 class Client:
-    """A browser page that shows the heatmap, with what is known about its acknowledgements of frames."""
+    """A browser page that shows the heatmap, and its acknowledgements of frames."""
 
     seq: int = 0
-    """number of the latest frame (update of the shown matrix) that the page has acknowledged; for a new page, the
-    number of the latest frame"""
+    """number of the latest frame (update of the shown matrix) that the page has acknowledged; before its first
+    acknowledgement, the number of the latest frame at the time when the page opened"""
     hidden: bool = False
     missed: int = 0
     """number of consecutive frames (updates of the shown matrix) that the page has not acknowledged"""
@@ -96,7 +96,7 @@ class Pacing:
 
     @property
     def observed(self) -> list[Client]:
-        """The pages whose acknowledgements the next frame waits for: the visible pages or, if none is visible, all.
+        """The pages whose acknowledgements the next frame waits for: visible pages or, if none is visible, all pages.
 
         Browsers slow down the timers of hidden pages, so that these pages acknowledge late.
         """
@@ -120,8 +120,8 @@ class Pacing:
     def silence(self, since: float) -> float:
         """Return the seconds to wait after the time `since` before anything is sent to pages that do not answer.
 
-        The wait is `SILENCE_SHARE` of the time from the last message of a page, or from the first change of the numbers
-        if that is later, to `since`.
+        The wait is `SILENCE_SHARE` times the seconds from t to `since`, where t is the time of the last message of a
+        page or of the first change of the numbers, whichever is later. Before the first change, the wait is 0.
         """
         if self.begun is None:
             return 0.0

@@ -1,4 +1,4 @@
-"""The message about one pair of layers: every measure with its curve, Gram matrices, spectra and samples."""
+"""Encodes the message about a pair of layers: values and curves of all measures, Gram matrices, spectra and samples."""
 
 import math
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ from simwidget.widget.sources import Source
 MAX_ROWS = 128
 """Largest number of rows of a Gram matrix in a message. From a larger matrix, evenly spaced rows are sent."""
 MAX_SHARES = 64
-"""The largest number of eigenvalues that are sent. The effective dimension is computed from all of them."""
+"""Largest number of eigenvalues of a layer in a message. The effective dimension is computed from all eigenvalues."""
 NO_PICTURE = 128
-"""Grey value, from 0 to 255, of the placeholder for a sample without a thumbnail, if other samples have one."""
+"""Grey value, from 0 to 255, of the placeholder for a missing thumbnail, used if other samples have thumbnails."""
 
 
 def encode_detail(
@@ -100,13 +100,13 @@ def _sample(one: Inspected) -> Sample:
 
 
 def _shares(spectrum: NDArray[np.float64]) -> list[float]:
-    """Return the first eigenvalues of a spectrum, which are given as fractions of the sum of all.
+    """Return the first `MAX_SHARES` entries of a spectrum, which are eigenvalues divided by the sum of all eigenvalues.
 
-    The list is empty if any eigenvalue is not finite, since JSON has no NaN.
+    The list is empty if any entry is not finite, since JSON has no NaN.
     """
     return spectrum[:MAX_SHARES].tolist() if np.isfinite(spectrum).all() else []
 
 
 def number(value: float) -> float | None:
-    """A number, or None for one that is not finite, since JSON has no NaN."""
+    """Return `value` as a float, or None if it is not finite, since JSON has no NaN."""
     return float(value) if math.isfinite(value) else None

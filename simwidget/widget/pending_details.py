@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from simwidget.widget.protocol import Selection
 
 MAX_PENDING = 8
-"""Largest number of pending pairs of layers. If there are more, those that were requested first are dropped."""
+"""Largest number of pending pairs of layers. If there are more, the pairs that were requested earliest are dropped."""
 
 PairKey = tuple[str, ...]
 

@@ -18,7 +18,7 @@ class Axis(TypedDict):
     model: str
     layers: list[str]
     kinds: list[str]
-    """for each layer the name of its module's class, "" where it is not known"""
+    """for each layer the name of its module's class, "" if unknown"""
 
 
 class RunInfo(TypedDict):
@@ -29,7 +29,7 @@ class RunInfo(TypedDict):
     n_batches_expected: int | None
     n_samples: int
     rate: float | None
-    """mean number of samples per second so far; None before the first batch"""
+    """mean number of samples per second so far; None if unknown, such as before the first batch"""
     seconds_left: float | None
     notes: list[str]
     error: str | None
@@ -60,9 +60,9 @@ class BlockInfo(TypedDict):
     x: int
     y: int
     offset: int
-    """position of the first byte of this matrix in the decompressed snapshot; the uint16 codes of the values are stored
-    first, as all low bytes followed by all high bytes, and then the codes of the standard errors in the same layout; if
-    the two models are the same, only the upper triangle with the diagonal is stored"""
+    """Position of the matrix's first byte in the decompressed snapshot. The uint16 codes of the values come first: all
+    low bytes, then all high bytes. The codes of the standard errors follow in the same layout. If the two models are
+    the same, only the upper triangle with the diagonal is stored."""
     low: float
     high: float
     error_high: float
@@ -95,8 +95,9 @@ class Selection(TypedDict):
 class Scale(TypedDict):
     """How values become colours.
 
-    `mode` determines the colour limits: "unit" means 0 and 1, and "range" means the `limits` (low, high) of each
-    measure. `mode` "log" means that a similarity s is coloured by log(1 - s).
+    With `mode` "unit", the colour limits are 0 and 1 for a measure, -1 and 1 for a difference of measures, and 0 and
+    5 × `threshold` for standard errors. With "range", they are the measure's entry (low, high) in `limits`, or those of
+    "unit" if there is no entry. With "log", a similarity s is coloured by log(1 - s).
     """
 
     mode: Literal["unit", "range", "log"]
@@ -107,9 +108,10 @@ class Scale(TypedDict):
 class WidgetState(TypedDict):
     """The synced traits of the widget. Python alone writes the first five; Python and the browser write the others.
 
-    `shows` tells whether the colours show the values or their standard errors. `open_x` and `open_y` map each model, on
-    the rows and on the columns, to its unfolded blocks (groups of layers); a model without an entry is unfolded to
-    about 25 rows or columns. Cells with a standard error above `threshold` are hatched.
+    `shows` tells whether the colours show the values or their standard errors. `open_x` maps each model to the blocks
+    (groups of layers) that are unfolded when the model is on the rows; `open_y` does the same for the columns. A model
+    without an entry has at most 25 rows or columns, if folding blocks can achieve that. Cells with a standard error
+    above `threshold` are hatched.
     """
 
     run_id: str
@@ -131,7 +133,7 @@ class WidgetState(TypedDict):
 class Ready(TypedDict):
     """Message of a browser page that has opened or reconnected.
 
-    `have_seq` is the number of the latest frame (update of the shown matrix) that the page has of the run `run_id`.
+    `have_seq` is the number of the latest frame (update of the shown matrix) that the page has of the heatmap `run_id`.
     """
 
     type: Literal["ready"]
@@ -141,7 +143,7 @@ class Ready(TypedDict):
 
 
 class Ack(TypedDict):
-    """Message of a browser page that it has drawn frame number `seq`, an update of the shown matrix.
+    """Message by which a browser page tells that it has drawn frame number `seq`, an update of the shown matrix.
 
     A hidden page, which draws nothing, sends this message after it has received the frame.
     """
@@ -188,7 +190,7 @@ class Frame(TypedDict):
     """Message with the shown matrix: one measure for one pair of models at one moment of the run.
 
     The two buffers are the values and the standard errors as little-endian float32, row by row. The rows are the layers
-    of the first model in `view`, the columns those of the second.
+    of the first model in `view`, and the columns are the layers of the second model.
     """
 
     type: Literal["frame"]
@@ -223,7 +225,7 @@ class PairMeasure(TypedDict):
 
 
 class Sample(TypedDict):
-    """One sample on which two layers agree least or most.
+    """One of the samples on which two layers agree least or most.
 
     `value` is the agreement, from -1 to 1: the cosine of the sample's rows in the two layers' centred Gram matrices.
     """
@@ -245,7 +247,7 @@ class Inside(TypedDict):
     size: int
     """number of rows and columns of each Gram matrix in the buffers, at most 128"""
     n_samples: int
-    """number of samples of the latest batch from which the spectra are computed"""
+    """number of samples, of the latest batch or several joined small batches, from which the spectra are computed"""
     labels: list[int] | None
     """class labels of the rows of the Gram matrices in the buffers; None if not all samples have labels"""
     spectrum_x: list[float]
@@ -253,11 +255,11 @@ class Inside(TypedDict):
     order; empty if the matrix is not finite"""
     spectrum_y: list[float]
     dimension_x: float | None
-    """effective dimension of the first layer: the participation ratio of its eigenvalues, (their sum)² / sum of their
-    squares; None if undefined"""
+    """effective dimension of the first layer: the participation ratio (Σλ)² / Σλ² of the eigenvalues λ of its Gram
+    matrix; None if undefined"""
     dimension_y: float | None
     n_compared: int
-    """number of samples from which `least` and `most` are chosen: all since the details of this pair were first
+    """number of samples from which `least` and `most` are chosen: all samples since the details of this pair were first
     requested"""
     least: list[Sample]
     """up to 12 samples on which the layers agree least, in ascending order of agreement"""
@@ -268,10 +270,10 @@ class Inside(TypedDict):
 
 
 class Detail(TypedDict):
-    """Message with the details of one pair of layers: the values and curves of all measures, and in `inside` the rest.
+    """Message with the details of one pair of layers.
 
-    `inside` has Gram matrices, spectra and samples. In a notebook it is sent only for the selected pair, and is None
-    for other pairs.
+    `measures` has the values and curves of all measures. `inside` has Gram matrices, spectra and samples; in a
+    notebook, `inside` is None for all pairs except the selected pair.
     """
 
     type: Literal["detail"]

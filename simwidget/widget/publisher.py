@@ -2,8 +2,8 @@
 
 There is no queue of frames (updates of the shown matrix): a change of the numbers only sets a flag, and a frame is
 computed when it is sent. A slow page therefore gets fewer frames, but never outdated ones, and always the last one.
-Little is sent over a slow link or to a closed page, since other queues would fill: a slow link buffers the messages
-that it has not transmitted yet, and the notebook server buffers all messages for a closed page.
+The publisher sends little over a slow link or to a closed page, because queues outside this module would fill: a slow
+link buffers messages before it transmits them, and the notebook server buffers all messages for a closed page.
 """
 
 import atexit
@@ -36,8 +36,8 @@ UNACKNOWLEDGED_SAVE_EVERY = 2.0
 SETTLED_AFTER = 0.2
 """Seconds without a change after which a paused or ended run is saved."""
 STATIC_SETTLED_AFTER = 1.0
-"""Seconds after the pages have drawn the last change when a fixed result is saved in the notebook. This time is longer
-than `SETTLED_AFTER` because a program may replace the result many times a second."""
+"""A fixed result is saved in the notebook this many seconds after the pages have drawn its last change. The delay is
+longer than `SETTLED_AFTER` because a program may replace the result many times a second."""
 DETAIL_EVERY = 0.5
 """Minimum number of seconds between two updates of the details (curves, Gram matrices, samples) of the selected and
 pinned pairs of layers during a run."""
@@ -110,7 +110,8 @@ class Publisher:
     def ask(self) -> None:
         """Request a new frame (update of the shown matrix) and the details of the selected and pinned pairs of layers.
 
-        The frame is sent as soon as the pages can take it. This method is called when another measure or view is shown.
+        The frame skips the usual interval between frames, and waits only for acknowledgements of the latest frame. This
+        method is called, for example, when another measure or view is shown.
         """
         with self._wake:
             if not self._closed:
@@ -137,7 +138,7 @@ class Publisher:
 
         Args:
             client: the identifier of the page.
-            run_id: the run whose numbers the page has.
+            run_id: the identifier of the heatmap whose numbers the page has.
             have_seq: the number of the latest frame (update of the shown matrix) that the page has.
         """
         with self._wake:
@@ -161,7 +162,7 @@ class Publisher:
     def settle(self) -> None:
         """If the run has ended, save the result and update the static output that needs no kernel; else do nothing.
 
-        Both are done when this method returns.
+        The work is done on the calling thread, before this method returns.
         """
         with self._storing:
             if not self._closed and self._source.progress.ended:
@@ -289,7 +290,7 @@ class Publisher:
             self.ask_details(followed)
 
     def _detail(self) -> None:
-        """Send the details of one pending pair of layers: the selected pair if it is pending, else the oldest request.
+        """Send the details of one pending pair of layers: the selected pair if pending, else the earliest requested.
 
         Gram matrices, spectra and samples are included only for the selected pair.
         """

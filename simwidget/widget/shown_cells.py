@@ -1,4 +1,4 @@
-"""A widget stays on the page, and in the notebook that the page saves, as long as the output of a cell shows it."""
+"""Removes a widget from the page, and from the notebook that the page saves, when no cell output shows it any more."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -16,26 +16,28 @@ LOG = logging.getLogger("simwidget")
 class ShownCells:
     """The cells whose outputs show a widget. A cell that is run again loses the outputs of its earlier run.
 
-    When no output is left, the comm of the widget is closed, so that a saved notebook has nothing of it. Only the page
-    forgets it: Python keeps it as it is, and it can be displayed again. It stays if another widget refers to
-    it, or if it was ever displayed where no cell is known: by a callback, inside an `ipywidgets.Output`, or in a front
-    end that does not tell which cell it runs.
+    When no output shows the widget any more, its comm (message channel to the page) is closed. The page then forgets
+    the widget, and a saved notebook does not contain it. The Python object stays as it is and can be displayed again.
+
+    The comm stays open if another widget refers to this widget, or if this widget was ever displayed where the cell is
+    unknown: by a callback, inside an `ipywidgets.Output`, or in a front end that does not name the cell that it runs.
 
     Args:
         lock: the lock under which messages to the page are sent.
-        parts: a function that returns the widgets that are on the page for this one only, containers first, itself too.
+        parts: a function that returns the widget itself and the widgets that are on the page only as parts of this
+            widget, containers first.
     """
 
     def __init__(self, lock: AbstractContextManager[Any], parts: Callable[[], Sequence[ipywidgets.DOMWidget]]) -> None:
         self._lock = lock
         self._parts = parts
         self._runs: dict[str, str] = {}
-        """for each cell that shows the widget the run of the cell that displayed it"""
+        """cell that shows the widget -> run of this cell that displayed the widget, both as identifiers"""
         self._is_elsewhere = False
         self._is_closed = False
         self._shell: Any = None
         self.when_gone: Callable[[], None] | None = None
-        """what to call when the widget has left the page; None for a widget that may be displayed again"""
+        """function to call when no output shows the widget any more; None if the widget may be displayed again"""
 
     @property
     def any(self) -> bool:
@@ -43,7 +45,9 @@ class ShownCells:
         return self._is_elsewhere or bool(self._runs)
 
     def add(self) -> None:
-        """Note that the running cell displays the widget. To be called before that: what has left the page returns.
+        """Record that the running cell displays the widget, and reopen the closed comms of the widget and its parts.
+
+        Call this method before the widget is displayed.
 
         Raises:
             RuntimeError: the widget is closed.
@@ -67,7 +71,7 @@ class ShownCells:
             self._shell.events.register("post_run_cell", self._after_cell)
 
     def close(self) -> None:
-        """To be called when the widget is closed for good."""
+        """Stop watching the cells, because the widget is closed for good. Later calls of `add` raise RuntimeError."""
         self._is_closed = True
         self._unregister()
 
@@ -99,13 +103,13 @@ class ShownCells:
             self.when_gone()
 
     def _models(self) -> list[ipywidgets.Widget]:
-        """The parts, each with its layout and style, which are widgets too."""
+        """Return the parts, each followed by its layout and style, which are also widgets."""
         parts = self._parts()
         return [one for part in parts for one in (part, part.layout, getattr(part, "style", None)) if one is not None]
 
 
 def running_cell() -> tuple[str, str] | None:
-    """Return the identifiers of the running cell and of this run of it; None if they are not known.
+    """Return the identifiers of the running cell and of its present run; None if they are not known.
 
     JupyterLab and Notebook tell the kernel which cell they run.
     """
@@ -119,18 +123,18 @@ def running_cell() -> tuple[str, str] | None:
 
 
 def _is_captured(run: str) -> bool:
-    """Whether an `ipywidgets.Output`, which may stand below another cell, takes the outputs of this run of a cell."""
+    """Whether an `ipywidgets.Output`, possibly shown by another cell, captures the outputs of a cell's run `run`."""
     return any(state.get("msg_id") == run for state in _states().values())
 
 
 def _is_referred_to(widget: ipywidgets.Widget) -> bool:
-    """Whether the state of another open widget refers to this one, as that of a box refers to its children."""
+    """Whether the state of any open widget refers to `widget`. A box, for example, refers to its children."""
     reference = f"IPY_MODEL_{widget.model_id}"
     return any(reference in str(state) for state in _states().values())
 
 
 def _states() -> dict[str, dict[str, Any]]:
-    """The states of all open widgets, without their binary parts, by their identifiers."""
+    """Return a dict with the state of every open widget: identifier of the widget -> state without binary data."""
     found: dict[str, dict[str, Any]] = {}
     for widget in tuple(_instances.values()):
         with suppress(AttributeError):  # of a widget that refers to a closed one, which has no identifier any more

@@ -10,7 +10,10 @@ from simwidget.run.progress import Progress, RunState
 
 @runtime_checkable
 class Source(Protocol):
-    """The interface of what a heatmap shows, a run or a fixed result. Its methods may be called from any thread."""
+    """The interface through which a heatmap reads the numbers of a run or a fixed result.
+
+    The methods may be called from any thread.
+    """
 
     @property
     def progress(self) -> Progress:
@@ -29,10 +32,11 @@ class Source(Protocol):
         ...
 
     def convergence(self, layer_x: str, layer_y: str, view: tuple[str, str]) -> Mapping[str, Any]:
-        """Return a mapping from measure to curve over the batches, for one pair of layers; empty if none is known.
+        """Return measure -> curve over the batches, for one pair of layers; an empty mapping if there are no curves.
 
         Args:
-            layer_x, layer_y: a layer of the view's first model and one of its second.
+            layer_x: the name of a layer of the view's first model.
+            layer_y: the name of a layer of the view's second model.
             view: the names of the two models.
         """
         ...
@@ -41,7 +45,8 @@ class Source(Protocol):
         """Return Gram matrices, spectra and samples of two layers; None if they are not known.
 
         Args:
-            layer_x, layer_y: a layer of the view's first model and one of its second.
+            layer_x: the name of a layer of the view's first model.
+            layer_y: the name of a layer of the view's second model.
             view: the names of the two models.
         """
         ...
@@ -99,7 +104,7 @@ class StaticSource:
 
 
 def source_of(shown: Any) -> Source:
-    """A result as a `StaticSource`, and a run as itself. Raises TypeError for anything else.
+    """Return a `StaticSource` of a result, or the run itself if a run is given. Raise TypeError for anything else.
 
     A run is recognised by its methods, since importing its class would import torch.
     """
@@ -115,7 +120,7 @@ COMMANDS = ("start", "pause", "resume", "stop")
 
 
 def run_command(source: Source, name: str) -> str | None:
-    """Call the method `name` of a source, one of `COMMANDS`. Return the error message, or None on success."""
+    """Call the source's method `name`, one of `COMMANDS`. Return the error message, or None on success."""
     if name not in COMMANDS or not hasattr(source, name):
         return f"this heatmap cannot {name}"
     try:

@@ -1,4 +1,7 @@
-"""A static picture of the result below the live heatmap. It needs no kernel; the live heatmap hides it."""
+"""The static output below the live heatmap: a picture of the result for readers without a kernel.
+
+Where the live heatmap is drawn, it hides the static output.
+"""
 
 import contextvars
 import logging
@@ -20,8 +23,8 @@ class StillOutput:
 
     Args:
         run_id: the identifier of the heatmap, which is part of the CSS class.
-        cell_ended: a function to call at the end of every cell. The function stores the result in time, since a
-            notebook that is executed as a whole may be closed right after its last cell.
+        cell_ended: a function to call at the end of every cell, to save the result of an ended run in time: a notebook
+            that is executed as a whole may be closed right after its last cell.
     """
 
     def __init__(self, run_id: str, cell_ended: Callable[[], None]) -> None:
@@ -65,7 +68,7 @@ class StillOutput:
 
 
 def still_bundle(result: SimilarityResult, name: str) -> dict[str, Any]:
-    """Return a MIME bundle of a result: HTML, PNG picture and text. Before the first sample, there is no picture.
+    """Return a MIME bundle of a result: HTML, PNG picture and text. A result without samples has no picture.
 
     `name` is a CSS class of the HTML element.
     """
@@ -87,9 +90,10 @@ def still_bundle(result: SimilarityResult, name: str) -> dict[str, Any]:
 
 
 def picture_of(result: SimilarityResult) -> bytes:
-    """Return a PNG picture of the first two models: one heatmap for each measure, side by side.
+    """Return a PNG picture with one heatmap for each measure, side by side.
 
-    The picture is drawn without pyplot, which is not thread-safe.
+    The heatmaps compare the first two models, or the only model with itself. The picture is drawn without pyplot, which
+    is not thread-safe.
     """
     import io
 

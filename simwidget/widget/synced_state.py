@@ -1,4 +1,4 @@
-"""`SyncedState`: the synced traits of a heatmap, what they accept, and one lock around their synchronisation."""
+"""`SyncedState`: the synced traits of a heatmap, the checks of their values, and a lock that guards synchronisation."""
 
 from threading import RLock
 from typing import Any
@@ -16,8 +16,9 @@ from simwidget.widget.sources import Source, StaticSource
 class SyncedState(anywidget.AnyWidget):
     """The state that a heatmap shares with its pages, as traits.
 
-    A page may set those in `trait_checks.FROM_PAGES`, to values that exist; anything else is refused, and the page is
-    sent the true value. Python may set them to the same values, and `write` sets several in one message.
+    A page may set the traits in `trait_checks.FROM_PAGES` to valid values. Any other change by a page is refused, and
+    the page is sent the present value. Values that Python code sets are checked in the same way. `write` sets several
+    traits and sends them in one message.
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
@@ -31,8 +32,8 @@ class SyncedState(anywidget.AnyWidget):
     run = traitlets.Dict().tag(sync=True)
     """state, progress and notes of the run, as `RunInfo`"""
     snapshot = traitlets.Bytes().tag(sync=True)
-    """the numbers of all measures, compressed by zlib; written about every ten seconds, when the run is paused, and at
-    its end"""
+    """the numbers of all measures, compressed by zlib; written about every ten seconds during a run, when the run is
+    paused, and when it ends"""
     snapshot_meta = traitlets.Dict().tag(sync=True)
     measure = traitlets.Unicode().tag(sync=True)
     view = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
@@ -42,28 +43,28 @@ class SyncedState(anywidget.AnyWidget):
     selection: traitlets.Dict = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     """the selected pair of layers, by name: model_x, layer_x, model_y, layer_y"""
     pinned: "traitlets.List[Any]" = traitlets.List(traitlets.Dict()).tag(sync=True)
-    """up to four pairs, each like `selection`, whose curves are compared"""
+    """up to four pairs of layers whose curves are compared; each pair is a dict as in `selection`"""
     open_x = traitlets.Dict().tag(sync=True)
     """for each model the paths of the blocks (groups of layers) that are unfolded when the model is on the rows; a
-    model without an entry is unfolded to about 25 rows"""
+    model without an entry has at most 25 rows, if folding blocks can achieve that"""
     open_y = traitlets.Dict().tag(sync=True)
     """for each model the paths of the blocks (groups of layers) that are unfolded when the model is on the columns; a
-    model without an entry is unfolded to about 25 columns"""
+    model without an entry has at most 25 columns, if folding blocks can achieve that"""
     scale = traitlets.Dict({"mode": "unit", "limits": {}, "palette": "magma"}).tag(sync=True)
-    """how values become colours: `mode` is "unit" (0 to 1), "range" (fixed `limits` for each measure) or "log" (the
-    logarithm log(1 - s) of a similarity s); `palette` is "magma", "viridis" or "cividis"; differences are always red
-    and blue"""
+    """How values become colours. `mode` is "unit" (colour limits 0 and 1, or -1 and 1 for differences), "range" (colour
+    limits in `limits`, by measure) or "log" (a similarity s is coloured by log(1 - s)). `palette` is "magma", "viridis"
+    or "cividis". Values of differences are always red and blue."""
     threshold = traitlets.Float(0.02).tag(sync=True)
     """standard error above which cells are hatched"""
 
     _lock: "RLock"
-    """held by everything that synchronises: ipywidgets is not thread-safe"""
+    """lock that is held while trait values or messages are sent or received, since ipywidgets is not thread-safe"""
     _known: tuple[list[str], int]
     """the names of the measures and differences, and the number of models"""
 
     @property
     def _source(self) -> Source:
-        """Where the numbers come from."""
+        """The run or fixed result that provides the numbers. Subclasses must implement this property."""
         raise NotImplementedError
 
     # --- one lock around everything that goes to a page or comes from one --------------------------------------------
@@ -83,7 +84,10 @@ class SyncedState(anywidget.AnyWidget):
             super().send_state(key)
 
     def set_state(self, sync_data: Any) -> None:
-        """Take the values that a page has set. A value that it may not set is refused, and the true one sent back."""
+        """Set traits to the values that a page sent. A refused value is ignored, and the present value is sent back.
+
+        A value is refused if it is invalid, or if pages may not set the trait.
+        """
         with self._lock:
             known = {name: value for name, value in sync_data.items() if name in self.keys}
             refused = [name for name, value in known.items() if not self._accepts(name, value)]
@@ -93,7 +97,7 @@ class SyncedState(anywidget.AnyWidget):
                 self.send_state(refused)
 
     def _accepts(self, name: str, value: Any) -> bool:
-        """Whether a page may set this trait, and to this value."""
+        """Whether a page may set the trait `name` to `value`."""
         try:
             self.traits()[name]._validate(self, value)
         except traitlets.TraitError:
@@ -101,7 +105,7 @@ class SyncedState(anywidget.AnyWidget):
         return name in trait_checks.FROM_PAGES
 
     def open(self) -> None:
-        """Open the comm, Jupyter's message channel to the pages, such that messages are handled while a cell runs."""
+        """Open the comm, Jupyter's message channel to the pages. Messages can then be handled while a cell runs."""
         with FrontEnd.held() as self.front_end:
             super().open()
         # ipykernel 7.4 routes messages to the subshell that sent last, which may be the main one, busy with a cell

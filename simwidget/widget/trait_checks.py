@@ -1,6 +1,7 @@
 """Checks of the values that are assigned to the traits of a heatmap, by Python code or by a browser page.
 
-Each function returns the value to store, or raises `TraitValueError`, whatever it is given.
+Each function whose name begins with `check_` returns the value to store, or raises `TraitValueError` if the given value
+is invalid.
 """
 
 import math
@@ -22,7 +23,10 @@ FROM_PAGES = ("measure", "view", "shows", "selection", "pinned", "open_x", "open
 
 
 class TraitValueError(traitlets.TraitError, ValueError):
-    """A trait cannot have this value. traitlets undoes the assignment only after a TraitError."""
+    """Raised for an invalid value of a trait.
+
+    This is a `TraitError` because `hold_trait_notifications` of traitlets undoes assignments after this error only.
+    """
 
 
 def check_measure(measure: str, known: Sequence[str]) -> str:
@@ -73,7 +77,7 @@ def check_pair(trait: str, pair: Mapping[str, Any], axes: Sequence[Axis]) -> Sel
 def check_pinned(pairs: Sequence[Mapping[str, Any]], axes: Sequence[Axis]) -> list[Selection]:
     """Return the pinned pairs of layers if they are valid; otherwise raise TraitValueError.
 
-    There may be at most `MAX_PINNED` pairs, and no two pairs of the same two layers, in whichever order.
+    At most `MAX_PINNED` pairs are allowed, and the same two layers may form only one pair, in either order.
     `js/state/pinned.ts` applies the same rules.
     """
     checked = [check_pair("pinned", pair, axes) for pair in pairs]
@@ -87,11 +91,11 @@ def check_pinned(pairs: Sequence[Mapping[str, Any]], axes: Sequence[Axis]) -> li
 
 
 def check_open(trait: str, opened: Mapping[str, Sequence[str]], axes: Sequence[Axis]) -> dict[str, list[str]]:
-    """Return the unfolded blocks of some models if all of them exist; otherwise raise TraitValueError.
+    """Return the unfolded blocks of each model if the models and blocks exist; otherwise raise TraitValueError.
 
     Args:
         trait: the name of the trait, for the error message.
-        opened: for each model the paths of its unfolded blocks, which are prefixes of the names of its layers.
+        opened: for each model the paths of its unfolded blocks. Paths are dotted prefixes of layer names.
         axes: the models with their layers.
     """
     layers = {axis["model"]: axis["layers"] for axis in axes}
@@ -112,9 +116,10 @@ def check_open(trait: str, opened: Mapping[str, Sequence[str]], axes: Sequence[A
 
 
 def blocks_of(layers: Iterable[str]) -> dict[str, None]:
-    """Return the paths of everything that may be unfolded, in order: all prefixes of the names of the layers.
+    """Return, as keys of a dict, all paths that may be unfolded: the layer names and their dotted prefixes, in order.
 
-    These are more than the blocks of a `LayerTree`, since a page that filters the layers has other blocks.
+    Some of these paths are not blocks of the layers' `LayerTree`. They are allowed because filtering the layers on a
+    page changes the blocks.
     """
     return {path: None for layer in layers for path in paths_of(layer)}
 
@@ -124,8 +129,8 @@ def check_scale(scale: Mapping[str, Any], measures: Sequence[str]) -> dict[str, 
 
     Args:
         scale: `mode`, and optionally `limits` and `palette`, as `Scale` describes them.
-        measures: the names of the measures that may have limits. The limits of the standard errors of a measure have
-            its name with " ±" after it.
+        measures: the names of the measures that may have limits. In `limits`, the key for the standard errors of a
+            measure is the name of the measure followed by " ±".
     """
     if scale.get("mode") not in SCALES:
         raise TraitValueError(f"scale={scale!r}: mode is one of {', '.join(SCALES)}")
@@ -143,7 +148,7 @@ def check_scale(scale: Mapping[str, Any], measures: Sequence[str]) -> dict[str, 
 
 
 def _is_range(ends: Any) -> bool:
-    """Whether this is a pair of finite numbers, the lower first."""
+    """Whether `ends` is a pair of finite numbers, the lower first."""
     if not isinstance(ends, list | tuple) or len(ends) != 2:
         return False
     return all(isinstance(end, int | float) and math.isfinite(end) for end in ends) and ends[0] < ends[1]
@@ -156,10 +161,15 @@ def check_threshold(threshold: float) -> float:
 
 
 def remaining(heatmap: Any, axes: Sequence[Axis], measures: Sequence[str]) -> dict[str, Any]:
-    """Return the values of those traits of a heatmap that must change when it shows other models and measures.
+    """Return the traits of a heatmap that lose entries when it shows new models and measures: name -> new value.
 
-    Selected and pinned pairs, unfolded blocks and limits of the scale are kept if their models, layers and measures are
-    there again.
+    Selected and pinned pairs, unfolded blocks and limits of the scale are dropped if their models, layers or measures
+    are not among the new ones.
+
+    Args:
+        heatmap: the heatmap with the present values of the traits.
+        axes: the new models with their layers.
+        measures: the names of the new measures and differences.
     """
     layers = {axis["model"]: axis["layers"] for axis in axes}
     blocks = {model: blocks_of(names) for model, names in layers.items()}
