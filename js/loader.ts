@@ -25,7 +25,7 @@ const EXPLAIN_MS = 3000;
 
 /** The front ends that this page has loaded, by their code. Each is loaded once, for all widgets of all notebooks. */
 const page = globalThis as { [key: symbol]: Map<string, Promise<Module>> | undefined };
-const loaded = (page[Symbol.for("simwidget front ends")] ??= new Map());
+const loaded = (page[Symbol.for("simwidget front ends")] ??= new Map<string, Promise<Module>>());
 
 function load(javascript: string): Promise<Module> {
   let found = loaded.get(javascript);
@@ -93,7 +93,7 @@ async function findFrontEnd(model: AnyModel<LoaderState>, signal: AbortSignal): 
 /** Jupyter calls this once for each widget model on a page. */
 export default () => {
   const closing = new AbortController();
-  let front: Promise<{ files: FrontEndFiles; widget: ReturnType<typeof widget>; close(): void }> | undefined;
+  let front: Promise<{ files: FrontEndFiles; widget: ReturnType<typeof widget>; close: () => void }> | undefined;
 
   const start = (model: AnyModel<LoaderState>) =>
     (front ??= findFrontEnd(model, closing.signal).then(async (files) => {

@@ -47,11 +47,12 @@ class FrontEnd(ipywidgets.Widget):
         """
         with cls._lock:
             cls._n_held += 1
-            if cls._shared is None:
-                cls._shared = cls(javascript=built("heatmap.js"), css=built("heatmap.css"))
-            elif cls._shared.comm is None:
-                cls._shared.open()
         try:
+            with cls._lock:
+                if cls._shared is None:
+                    cls._shared = cls(javascript=built("heatmap.js"), css=built("heatmap.css"))
+                elif cls._shared.comm is None:
+                    cls._shared.open()
             yield cls._shared
         finally:
             with cls._lock:
