@@ -20,8 +20,11 @@ type FrontEndModel = AnyModel<Pick<FrontEndFiles, "javascript" | "css">>;
 const REFERENCE = "IPY_MODEL_";
 /** How often, in ms, the page looks for a model that is not there yet: a notebook's models are made in any order. */
 const LOOK_AGAIN_MS = 100;
-/** After so many ms without the front end, the cell says what it waits for. */
+/** After so many ms without the front end, the kernel is asked for it, and the cell says what it waits for. */
+const ASK_MS = 2000;
 const EXPLAIN_MS = 3000;
+
+const after = (ms: number) => new Promise<undefined>((done) => window.setTimeout(() => done(undefined), ms));
 
 /** The front ends that this page has loaded, by their code. Each is loaded once, for all widgets of all notebooks. */
 const page = globalThis as { [key: symbol]: Map<string, Promise<Module>> | undefined };
@@ -61,9 +64,10 @@ async function findFrontEnd(model: AnyModel<LoaderState>, signal: AbortSignal): 
       return undefined; // it is not there, or this kind of notebook cannot look it up
     }
   };
-  const first = await inNotebook();
+  const first = await Promise.race([inNotebook(), after(ASK_MS)]);
   if (first !== undefined) return first;
   return new Promise((resolve) => {
+    if (signal.aborted) return; // the widget was closed meanwhile
     const stop = () => {
       model.off("msg:custom", receive);
       window.clearInterval(timer);
@@ -75,8 +79,12 @@ async function findFrontEnd(model: AnyModel<LoaderState>, signal: AbortSignal): 
     const receive = (message: FromPython) => {
       if (message.type === "front_end") found(message);
     };
+    let looking = false;
     const look = async () => {
+      if (looking) return;
+      looking = true;
       const files = await inNotebook();
+      looking = false;
       if (files !== undefined) found(files);
     };
     model.on("msg:custom", receive);

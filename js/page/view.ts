@@ -118,7 +118,9 @@ export class HeatmapView {
   /** Hide the still picture below this view, which is meant for notebooks that cannot show the live view. */
   #hideStillOutput(): void {
     const still = `.simwidget-still-${CSS.escape(this.#store.get("run_id"))}`;
-    this.#hideStyle.textContent = `${still}, .jp-OutputArea-child:has(${still}) { display: none; }`;
+    // the output with the picture itself, and none around it: a live view may be inside an output of an output
+    const output = `.jp-OutputArea-child:has(> .jp-OutputArea-output > ${still})`;
+    this.#hideStyle.textContent = `${still}, ${output} { display: none; }`;
   }
 
   #listen(): void {

@@ -7,7 +7,7 @@ import ipywidgets
 
 from simwidget.result.similarity_result import SimilarityResult
 from simwidget.widget.heatmap import SimilarityHeatmap
-from simwidget.widget.shown_cells import ShownCells
+from simwidget.widget.shown_cells import ShownCells, close_layout
 
 if TYPE_CHECKING:
     from simwidget.run.comparison import Comparison
@@ -96,7 +96,9 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
             # ipywidgets keeps open widgets alive, and the text boxes refer to this explorer, which observes them
             for part in self._parts:
                 part.close()
+                close_layout(part)
         super().close()
+        close_layout(self)
 
     def _on_page(self) -> list[ipywidgets.DOMWidget]:
         """The explorer and its parts, containers first, then the heatmap unless a cell may show the heatmap alone."""

@@ -61,14 +61,18 @@ class FrontEnd(ipywidgets.Widget):
     @classmethod
     def close_unless_used(cls) -> None:
         """Remove the front end from all pages, and from notebooks saved later, if no open heatmap refers to it."""
-        with cls._lock:
-            shared = cls._shared
-            # an open widget is in `_instances`, but only from the end of its opening on
-            if shared is None or cls._n_held > 0:
-                return
-            if not any(getattr(one, "front_end", None) is shared for one in tuple(_instances.values())):
-                shared.close()
+        if cls._shared is not None:
+            cls._shared.close()
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
+    def close(self) -> None:
+        """Do the same as `close_unless_used`, so that the front end is never taken away from a heatmap."""
+        with self._lock:
+            # an open widget is in `_instances`, but only from the end of its opening on
+            is_used = any(getattr(one, "front_end", None) is self for one in tuple(_instances.values()))
+            if not is_used and self._n_held == 0:
+                super().close()
+
+    def set_state(self, sync_data: Any) -> None:
         """Refuse all values that a page sets, and send the page the true ones."""
-        self.send_state([name for name in sync_data if name in self.keys])
+        if isinstance(sync_data, dict):
+            self.send_state([name for name in sync_data if name in self.keys])

@@ -4,8 +4,9 @@ Never imports torch.
 """
 
 import contextvars
+import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from threading import RLock, Thread
@@ -19,13 +20,17 @@ from simwidget.widget.encoding import axes_of, encode_snapshot, info_of, measure
 from simwidget.widget.exports import FORMATS, Appearance, fetch, file_of
 from simwidget.widget.front_end import FrontEnd
 from simwidget.widget.publisher import Publisher
-from simwidget.widget.shown_cells import ShownCells
+from simwidget.widget.shown_cells import ShownCells, close_layout
 from simwidget.widget.sources import Source, StaticSource, run_command, source_of
 from simwidget.widget.still_output import StillOutput
 from simwidget.widget.synced_state import SyncedState
 
 if TYPE_CHECKING:
     from simwidget.run.comparison import Comparison
+
+
+LOG = logging.getLogger("simwidget")
+MAX_CLIENT_LENGTH = 64
 
 
 class SimilarityHeatmap(SyncedState):
@@ -194,6 +199,7 @@ class SimilarityHeatmap(SyncedState):
             if source is not None and not isinstance(source, StaticSource):
                 self._shown = weakref.ref(source)
         super().close()
+        close_layout(self)
         FrontEnd.close_unless_used()
 
     def _ipython_display_(self, **options: Any) -> None:
@@ -227,24 +233,29 @@ class SimilarityHeatmap(SyncedState):
         self._still.update(result)
 
     def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
-        """Handle a message from a browser page: set flags, call a method of the run, or start a thread."""
-        kind = content.get("type") if isinstance(content, dict) else None
+        """Handle a message from a browser page; a malformed message is ignored."""
+        try:
+            self._handle(content["type"], content)
+        except (KeyError, TypeError, ValueError, OverflowError) as problem:
+            LOG.debug("a malformed message from a page was ignored: %s: %s", type(problem).__name__, problem)
+
+    def _handle(self, kind: str, content: Mapping[str, Any]) -> None:
+        """Handle a message of the given type: set flags, call a method of the run, or start a thread."""
         if kind == "ready":
-            self._publisher.ready(str(content["client"]), str(content["run_id"]), int(content["have_seq"]))
+            self._publisher.ready(_client_of(content), str(content["run_id"]), int(content["have_seq"]))
         elif kind == "ack":
-            self._publisher.acknowledge(str(content["client"]), int(content["seq"]), bool(content["hidden"]))
+            self._publisher.acknowledge(_client_of(content), int(content["seq"]), bool(content["hidden"]))
         elif kind == "need" and content.get("what") == "frame":
             self._publisher.ask()
-        elif kind == "need":
-            self._publisher.ask_detail(content.get("pair"))
+        elif kind == "need" and isinstance(content.get("pair"), Mapping):
+            self._publisher.ask_detail(trait_checks.check_pair("pair", content["pair"], self.axes))
         elif kind == "command":
-            self.send(
-                {"type": "reply", "id": content.get("id"), "error": run_command(self._source, str(content.get("name")))}
-            )
+            name, number = str(content["name"]), int(content["id"])
+            self.send({"type": "reply", "id": number, "error": run_command(self._source, name)})
         elif kind == "need_front_end":
             self.send({"type": "front_end", "javascript": self.front_end.javascript, "css": self.front_end.css})
         elif kind == "fetch":
-            given = str(content["client"]), int(content["id"]), str(content["format"])
+            given = _client_of(content), int(content["id"]), str(content["format"])
             # a file may take seconds; the thread is no daemon, since Python must wait for it at its exit
             Thread(target=contextvars.copy_context().run, args=(self._fetch, *given), name="simwidget file").start()
 
@@ -258,3 +269,11 @@ class SimilarityHeatmap(SyncedState):
         fetched, buffers = fetch(kind, self._source, appearance, models)
         fetched |= {"client": client, "id": number}
         self.send(fetched, buffers)
+
+
+def _client_of(content: Mapping[str, Any]) -> str:
+    """Return the identifier of the page that sent a message; raise ValueError if it is not a short string."""
+    client = content["client"]
+    if not isinstance(client, str) or len(client) > MAX_CLIENT_LENGTH:
+        raise ValueError("client is not a short string")
+    return client

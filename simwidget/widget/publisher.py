@@ -13,6 +13,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from uuid import uuid4
 
 from simwidget.widget.channel import Channel
@@ -70,6 +71,7 @@ class Publisher:
         self._asked = False
         self._unsaved = False
         self._unkept = False
+        self._unsettled = False
         self._details = PendingDetails()
         self._saved_at = self._beat_at = self._detail_at = self._changed_at = -math.inf
         self._cost = 0.0
@@ -101,7 +103,7 @@ class Publisher:
     def changed(self) -> None:
         """Tell the publisher that the numbers of the source have changed. The source calls this method."""
         with self._wake:
-            self._new = self._unsaved = self._unkept = True
+            self._new = self._unsaved = self._unkept = self._unsettled = True
             self._changed_at = time.monotonic()
             if self._pacing.begun is None:
                 self._pacing.begun = self._changed_at
@@ -162,10 +164,12 @@ class Publisher:
     def settle(self) -> None:
         """If the run has ended, save the result and update the static output that needs no kernel; else do nothing.
 
-        The work is done on the calling thread, before this method returns.
+        The work is done on the calling thread, before this method returns, even if the sending thread has saved the
+        same result: a program that executes a notebook only reads messages that belong to the cell that it executes.
         """
         with self._storing:
             if not self._closed and self._source.progress.ended:
+                self._unsaved = self._take("_unsettled") or self._unsaved
                 self._save()
                 self._keep()
 
@@ -317,9 +321,9 @@ class Publisher:
             result = self._source.snapshot()
             self._notes = list(result.notes)
             snapshot, meta = encode_snapshot(result, self.run_id, self.seq, self._channel.view)
-            self._channel.write(
-                axes=axes_of(result), snapshot=snapshot, snapshot_meta=meta, run=info_of(progress, self._notes)
-            )
+            state = {"axes": axes_of(result), "snapshot": snapshot, "snapshot_meta": meta}
+            # an empty context makes it a message of the running cell, which is read where a notebook is executed
+            contextvars.Context().run(partial(self._channel.write, **state, run=info_of(progress, self._notes)))
             self._saved_at = time.monotonic()
 
     def _keep(self) -> None:

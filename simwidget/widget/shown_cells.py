@@ -108,6 +108,15 @@ class ShownCells:
         return [one for part in parts for one in (part, part.layout, getattr(part, "style", None)) if one is not None]
 
 
+def close_layout(widget: ipywidgets.Widget) -> None:
+    """Close the layout and the style of a closed widget, which are widgets too, unless another open widget has them."""
+    for name in ("layout", "style"):
+        model = widget._trait_values.get(name)
+        others = (one._trait_values.get(name) for one in tuple(_instances.values()))
+        if isinstance(model, ipywidgets.Widget) and not any(one is model for one in others):
+            model.close()
+
+
 def running_cell() -> tuple[str, str] | None:
     """Return the identifiers of the running cell and of its present run; None if they are not known.
 

@@ -83,11 +83,20 @@ class SyncedState(anywidget.AnyWidget):
         with self._lock:
             super().send_state(key)
 
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """Return the values of all synced traits, or of those named by `key`.
+
+        Defaults are never left out, whatever `drop_defaults` says: an exported page would not know them.
+        """
+        return super().get_state(key=key)  # type: ignore[no-any-return]
+
     def set_state(self, sync_data: Any) -> None:
         """Set traits to the values that a page sent. A refused value is ignored, and the present value is sent back.
 
         A value is refused if it is invalid, or if pages may not set the trait.
         """
+        if not isinstance(sync_data, dict):
+            return
         with self._lock:
             known = {name: value for name, value in sync_data.items() if name in self.keys}
             refused = [name for name, value in known.items() if not self._accepts(name, value)]
@@ -98,9 +107,11 @@ class SyncedState(anywidget.AnyWidget):
 
     def _accepts(self, name: str, value: Any) -> bool:
         """Whether a page may set the trait `name` to `value`."""
+        if isinstance(value, bool):  # which traitlets takes for a number
+            return False
         try:
             self.traits()[name]._validate(self, value)
-        except traitlets.TraitError:
+        except (traitlets.TraitError, OverflowError):  # a whole number may be too large for a float
             return False
         return name in trait_checks.FROM_PAGES
 

@@ -5,6 +5,7 @@ is invalid.
 """
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from simwidget.widget.protocol import Axis, Selection
 SCALES = ("unit", "range", "log")
 PALETTES = ("magma", "viridis", "cividis")
 MAX_PINNED = 4
+LARGEST = sys.float_info.max
 FROM_PAGES = ("measure", "view", "shows", "selection", "pinned", "open_x", "open_y", "scale", "threshold")
 """Names of all traits that a browser page may set."""
 
@@ -43,7 +45,7 @@ def check_view(view: tuple[int, int], n_models: int, result: SimilarityResult | 
         n_models: the number of models.
         result: a result that must have numbers for this pair of models; None to check the positions only.
     """
-    if not all(0 <= position < n_models for position in view):
+    if not all(0 <= position < n_models for position in view) or any(isinstance(one, bool) for one in view):
         raise TraitValueError(f"view={view}: give the positions of two of the {n_models} models, from 0 on")
     if result is not None:
         x, y = (result.models[position] for position in view)
@@ -151,7 +153,8 @@ def _is_range(ends: Any) -> bool:
     """Whether `ends` is a pair of finite numbers, the lower first."""
     if not isinstance(ends, list | tuple) or len(ends) != 2:
         return False
-    return all(isinstance(end, int | float) and math.isfinite(end) for end in ends) and ends[0] < ends[1]
+    are_numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
+    return are_numbers and -LARGEST <= ends[0] < ends[1] <= LARGEST
 
 
 def check_threshold(threshold: float) -> float:

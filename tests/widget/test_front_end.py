@@ -5,11 +5,12 @@ from base64 import b64encode
 
 import ipywidgets
 import pytest
+from ipywidgets.widgets.widget import _instances
 
 import simwidget as sw
 from simwidget.widget.front_end import built
 
-HOST = """({ state, snapshot, holder, finds, after }) => {
+HOST = """({ state, snapshot, holder, finds, after, slow }) => {
     // stands in for a notebook's widget manager: it makes models, and a view for each
     const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
     window.asked = 0;
@@ -19,6 +20,7 @@ HOST = """({ state, snapshot, holder, finds, after }) => {
     URL.createObjectURL = (blob) => ((window.imported += 1), make.call(URL, blob));
     const get_model = async (id) => {
         window.asked += 1;
+        if (slow) await new Promise((done) => setTimeout(done, slow));
         if (window.asked <= after || `IPY_MODEL_${id}` !== state.front_end) throw new Error("widget model not found");
         return { get: (name) => holder[name] };
     };
@@ -57,10 +59,17 @@ def host(chromium, result):
     state = {name: value for name, value in state.items() if not isinstance(value, bytes)}
     context, errors = chromium.new_context(), []
 
-    def host(finds=True, after=0, **holder):
+    def host(finds=True, after=0, slow=0, **holder):
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
-        given = {"state": state, "snapshot": snapshot, "holder": shared | holder, "finds": finds, "after": after}
+        given = {
+            "state": state,
+            "snapshot": snapshot,
+            "holder": shared | holder,
+            "finds": finds,
+            "after": after,
+            "slow": slow,
+        }
         page.evaluate(HOST, json.loads(json.dumps(given)))
         return page
 
@@ -117,6 +126,23 @@ def test_a_closed_model_asks_no_more(host):
     assert page.evaluate("[...models[0].listeners.values()].flat().length") == 0
 
 
+def test_a_model_that_is_closed_while_it_looks_asks_no_more(host):
+    page = host(after=10**9, slow=200)
+    page.evaluate("async () => { await open(); models[0].close(); }")
+    page.evaluate("() => new Promise((done) => setTimeout(done, 600))")
+    assert page.evaluate("asked") == 1
+    assert page.evaluate("sent") == []
+    assert page.evaluate("[...models[0].listeners.values()].flat().length") == 0
+
+
+def test_python_is_asked_if_the_page_never_answers(host):
+    page = host(slow=10**9)
+    page.evaluate("open()")
+    page.wait_for_function("() => sent.length")
+    assert page.evaluate("sent") == [{"type": "need_front_end"}]
+    assert page.evaluate("asked") <= 2
+
+
 def test_an_error_in_the_code_is_shown_by_the_host(host):
     page = host(javascript="throw new Error('broken');")
     page.evaluate("open()")
@@ -161,6 +187,31 @@ def test_a_heatmap_that_is_closed_while_another_is_opened(result, monkeypatch):
     assert second.front_end.comm is None
 
 
+def test_it_is_not_closed_under_a_heatmap(result):
+    heatmap = sw.SimilarityHeatmap(result)
+    heatmap.front_end.close()
+    assert heatmap.get_state("front_end") == {"front_end": f"IPY_MODEL_{heatmap.front_end.model_id}"}
+    ipywidgets.Widget.close_all()
+    assert heatmap.front_end.comm is None
+
+
+@pytest.mark.parametrize("kind", [sw.SimilarityHeatmap, sw.SimilarityExplorer])
+def test_a_closed_widget_leaves_nothing_open(result, kind):
+    ipywidgets.Widget.close_all()
+    before = set(_instances)
+    layout = ipywidgets.Layout()
+    one, other = kind(result), ipywidgets.HBox(layout=layout)
+    shares = sw.SimilarityHeatmap(result)
+    own, shares.layout = shares.layout, layout
+    own.close()
+    one.close()
+    shares.close()
+    assert layout.comm is not None  # the box has it, too
+    other.close()
+    assert set(_instances) - before == {layout.model_id, *({other.style.model_id} if hasattr(other, "style") else ())}
+    layout.close()
+
+
 def test_no_page_changes_it(result):
     heatmap = sw.SimilarityHeatmap(result)
     before = heatmap.front_end.get_state()
@@ -175,6 +226,9 @@ def test_it_is_in_embedded_pages_once(result):
     box = ipywidgets.HBox([sw.SimilarityHeatmap(result), sw.SimilarityHeatmap(result)])
     states = embed_data([box])["manager_state"]["state"]
     assert sum("javascript" in one["state"] for one in states.values()) == 1
+    heatmaps = [one["state"] for one in states.values() if one["model_name"] == "AnyModel"]
+    assert len(heatmaps) == 2
+    assert all(one["_view_name"] == "AnyView" and one["threshold"] == 0.02 for one in heatmaps)  # defaults, too
     for child in box.children:
         child.close()
     box.close()

@@ -1,5 +1,6 @@
 """What a page writes into the widget's state: what is valid counts, and everything else is answered with the truth."""
 
+import random
 from copy import deepcopy
 from dataclasses import fields
 
@@ -56,7 +57,7 @@ def page(result):
 
 WRONG = {
     "measure": ["ckaa", None, 3, ["cka"]],
-    "view": [(5, 7), (-1, 0), (0,), "01", None, (0, "1"), (0.5, 1), [[0], [1]]],
+    "view": [(5, 7), (-1, 0), (0,), "01", None, (0, "1"), (0.5, 1), [[0], [1]], [False, True]],
     "shows": ["nothing", None, {}],
     "selection": [OTHER_PAIR, {}, {"model_x": ["seed 0"]}, {"model_x": "seed 0", "layer_x": {}}, [1], "stem.0"],
     "pinned": [[OTHER_PAIR], [{}], ["stem.0"], {}, None, [None]],
@@ -80,9 +81,11 @@ WRONG = {
         {"mode": "range", "limits": {"cka": [0]}},
         {"mode": "range", "limits": {"cka": "01"}},
         {"mode": "range", "limits": {"cka": [None, 1]}},
+        {"mode": "range", "limits": {"cka": [False, True]}},
+        {"mode": "range", "limits": {"cka": [0, 10**400]}},
         None,
     ],
-    "threshold": [-1, None, "0.1", [0.1], float("inf"), float("nan")],
+    "threshold": [-1, None, "0.1", [0.1], float("inf"), float("nan"), True, 10**400],
     "axes": [[], [{"model": "mine", "layers": [], "kinds": []}]],
     "run": [{}, {"state": "finished"}],
     "run_id": ["other"],
@@ -186,3 +189,33 @@ def test_the_same_result_is_shown_with_all_that_was_chosen(result):
     widget.show(result)
     assert {name: getattr(widget, name) for name in FROM_PAGES} == chosen
     widget.close()
+
+
+@pytest.mark.parametrize("data", [None, 5, "text", [["measure", "dcka"]]])
+def test_state_that_is_no_mapping_is_ignored(page, data):
+    widget, _ = page
+    before = deepcopy(widget.get_state())
+    for one in (widget, widget.front_end):
+        one.set_state(data)
+    assert widget.get_state() == before
+
+
+PARTS = [None, True, -1, 10**400, 0.5, "x", "x" * 10**4, [], {}, [{}], {"model_x": "seed 0"}, OTHER_PAIR]
+"""Values where messages have something else."""
+
+
+def malformed(rng):
+    kinds = ["ready", "ack", "need", "command", "fetch", "need_front_end", "other", *PARTS]
+    fields = ["client", "run_id", "have_seq", "seq", "hidden", "what", "pair", "id", "name", "format"]
+    message = {name: rng.choice(PARTS) for name in fields if rng.random() < 0.6}
+    return rng.choice([{"type": rng.choice(kinds), **message}] * 9 + PARTS)
+
+
+def test_malformed_messages_are_ignored(page, caplog):
+    widget, _ = page
+    rng, before = random.Random(0), deepcopy(widget.get_state())
+    for _ in range(1000):
+        widget._on_message(widget, malformed(rng), [])
+    assert widget.get_state() == before
+    assert not caplog.records
+    assert all(isinstance(name, str) and len(name) < 100 for name in widget._publisher._pacing.clients)
