@@ -9,8 +9,9 @@ from simwidget.capture.wrappers import innermost
 def sequence_first_layers(model: nn.Module) -> frozenset[str]:
     """Return the names of the layers that have their samples in dimension 1, because of `batch_first=False`.
 
-    These are the recurrent, attention and Transformer modules of torch with that option, and all layers inside them.
-    The model itself has the name "".
+    These are torch's recurrent, attention and Transformer modules with `batch_first=False`, and the layers inside them.
+    A module inside that has `batch_first=True` is left out, together with its own layers. The model itself has the
+    name "".
     """
     batch_first: dict[str, bool] = {}
     for name, module in {"": innermost(model), **named_layers(model)}.items():

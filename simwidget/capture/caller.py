@@ -20,9 +20,13 @@ Forward = Callable[[nn.Module, Any], Any]
 class Caller:
     """Calls one network with batches: through the user's `forward=` function, or with arguments chosen as follows.
 
-    A tensor, a packed sequence or a list of images is passed as the only argument. The entries of a mapping are passed
-    as keyword arguments, if the network's `forward` accepts their keys. A network with k >= 2 required arguments gets
-    the first k elements of the batch, if the batch is a tuple or list.
+    - A tensor, a named tuple (such as a packed sequence) or a list of images is passed as the only argument. Exception:
+      if this is the first element of a batch that is a tuple or list, and the network has k >= 2 required arguments,
+      the first k elements of the batch are passed.
+    - The elements of another tuple or list are passed as positional arguments.
+    - The entries of a mapping are passed as keyword arguments, if the network's `forward` accepts their keys by name.
+      If `forward` accepts none of the keys by name but takes `**kwargs`, all entries except labels are passed. If it
+      takes no `**kwargs` and exactly one entry except labels is a tensor, this tensor is passed as the only argument.
 
     Args:
         module: the network.
@@ -42,7 +46,7 @@ class Caller:
         self._accepts_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
         self._dtype = _shared_dtype(module)
         self.ignored_keys: tuple[str, ...] = ()
-        """keys of the latest batch that the network's `forward` does not accept"""
+        """keys of the latest mapping whose entries were not passed to the network, except the keys of labels"""
 
     @property
     def has_custom_forward(self) -> bool:
@@ -53,8 +57,8 @@ class Caller:
         """Call the network with a batch, on `device`, and return its output.
 
         The network gets copies of the batch's tensors, because it may write into them. Floating-point tensors are
-        converted to the dtype of the network's parameters, unless autocast is enabled or the parameters have several
-        dtypes.
+        converted to the dtype of the network's parameters, unless autocast is enabled or the parameters have no
+        common dtype (see `_shared_dtype`).
 
         Args:
             call: runs the network: `call(*args, **kwargs)`. Not used if the user gave a `forward=` function.

@@ -7,10 +7,10 @@ from typing import Literal
 def encoder_or_decoder(layer: str, order: Sequence[str]) -> Literal["encoder", "decoder", "both"]:
     """Return whether a layer processes the tokens of the encoder, of the decoder, or of both, judged by layer names.
 
-    A layer with "encoder" or "decoder" in its name belongs to that part. Any other layer belongs to the decoder if it
-    is registered after the decoder, as output heads are. If it is registered before the decoder, as shared embeddings
-    are, it is assumed to run first for the encoder and then for the decoder: "both". In a network without a decoder
-    every layer belongs to the encoder.
+    A layer with "encoder" or "decoder" in its name belongs to this part; if the name contains both words, the last
+    one counts. Any other layer belongs to the decoder if it is registered after the decoder, as output heads are. If
+    such a layer is registered before the decoder, as shared embeddings are, it is assumed to run first for the encoder
+    and then for the decoder: "both". In a network without a decoder every layer belongs to the encoder.
 
     Args:
         layer: the name of the layer.

@@ -24,7 +24,7 @@ class FeatureInfo:
     channels_first: bool
     """True if the features are in dimension 1, False if they are in the last dimension"""
     ndim: int | None = None
-    """the number of dimensions of the module's output, to detect whether it was reshaped; None if it can vary"""
+    """the number of dimensions of the module's output, to detect a later reshape of this output; None if it can vary"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,10 @@ class FeatureHints:
     """What the types of a layer's modules tell about the features in the layer's output, before the layer runs."""
 
     outputs: tuple[FeatureInfo, ...] = ()
-    """the `FeatureInfo` of the layer's modules, last module first; if none has any, of the nearest earlier module"""
+    """the `FeatureInfo` of each module in the layer, last module first
+
+    If no module in the layer has one: the `FeatureInfo` of the nearest earlier module with a number of features.
+    """
     first_inside: FeatureInfo | None = None
     """the `FeatureInfo` of the first module with features in the layer; None if the layer has no submodules"""
 
@@ -79,19 +82,20 @@ def _module_features(module: nn.Module) -> FeatureInfo | None:
 
 
 class FeatureAxes:
-    """Finds the dimension of the features in each layer's output, in the order of one forward pass.
+    """Finds the dimension of the features in each layer's output, for one forward pass.
 
-    The candidates are dimension 1 (channels first) and the last dimension (channels last). The rules, in this order:
+    Call `find` in the order in which the layers run. The candidates are dimension 1 (channels first) and the last
+    dimension (channels last). The rules, in this order:
 
     1. Choose the candidate whose size equals a known number of features. Try first the numbers of the layer's modules,
-       from the last module to the first. If none of them has features (as in an activation), try the number of the
-       nearest earlier module of the model. At the end, try the number of the previous output in this forward pass.
-    2. If both candidates have that size, or if the module is a pooling layer, which has no number of features of its
-       own, the type of the module decides: convolutions and pooling are channels first, linear layers are channels
-       last. For a layer with submodules whose output has the shape of its input, the type of the first module in the
-       layer decides.
-    3. If no number fits, outputs with three dimensions are (n, tokens, features), and those with more are (n, channels,
-       space...).
+       from the last module to the first. If none of the modules has features (as in an activation), try the number of
+       the nearest earlier module of the model. Finally, try the number of the previous output in this forward pass.
+    2. If the number equals the size of both candidates, or if the module is a pooling layer, which has no number of
+       features of its own, the type of the module decides: convolutions and pooling are channels first, linear layers
+       are channels last. If the layer has submodules and its output has the shape of its input, the type of the first
+       module in the layer decides instead.
+    3. If no number fits, outputs with three dimensions are (n, tokens, features), and outputs with more dimensions are
+       (n, channels, space...).
 
     >>> import torch
     >>> axes, hints = FeatureAxes(), FeatureHints((FeatureInfo(8, channels_first=True),))
@@ -108,7 +112,7 @@ class FeatureAxes:
         Args:
             tensor: the output (n, ...).
             hints: the `FeatureHints` of the layer.
-            keeps_shape: the output has the shape of the layer's input.
+            keeps_shape: whether the output has the shape of the layer's input.
         """
         last = tensor.ndim - 1
         if last <= 1:

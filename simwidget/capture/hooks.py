@@ -1,7 +1,7 @@
 """`Capture`: runs a network with forward hooks on its layers.
 
-Each layer's output is passed to a callback inside the hook, before a later layer can write into the output in place. No
-activation is kept after its hook.
+Each layer's output is passed to a callback inside the hook, before a later layer can write into the output in place.
+`Capture` keeps no reference to an output after the hook returns.
 """
 
 import sys
@@ -37,8 +37,8 @@ Sink = Callable[[str, Any, Any], None]
 class Capture(AbstractContextManager):
     """A context manager with forward hooks on the chosen layers of one network; `forward` runs the network.
 
-    On entry the network is put into evaluation mode and moved to `device`, unless it is spread over several devices. On
-    exit, also after an error, the hooks are removed and the network is restored.
+    On entry the network is put into evaluation mode. It is also moved to `device`, unless its tensors are on several
+    devices. On exit, also after an error, the hooks are removed and the network is restored.
 
     Args:
         network: the network.
@@ -48,8 +48,8 @@ class Capture(AbstractContextManager):
         caller: calls the network with a batch.
         sink: called with each layer's output, inside the hook.
         owner: the run that the hooks belong to. Networks of one run may share modules; if a module has hooks of another
-            owner, entering the context raises RuntimeError. None: not checked.
-        random: the network's own stream of random numbers. None: the network draws from the global generators.
+            owner, entering the context raises RuntimeError. If `owner` is None, other hooks are not checked.
+        random: the network's own stream of random numbers. If None, the network draws from the global generators.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Capture(AbstractContextManager):
 
     @contextmanager
     def _calls_submodules(self) -> Iterator[None]:
-        """Context manager: no submodule is fused with others or compiled, so that its hooks are called."""
+        """Context manager: torch neither fuses submodules nor runs compiled code, so that hooks on submodules fire."""
         with fused_layers_disabled() if self._fused else nullcontext(), _without_compilation():
             yield
 

@@ -47,7 +47,8 @@ def _refuse_scripted(chosen: Iterable[str], layers: Mapping[str, nn.Module], mod
 def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) -> list[str]:
     """Return the names of the modules that match at least one of the patterns, in module order.
 
-    A pattern is a name or a glob (`"layer3.*"`). A module with several matching names is listed once.
+    A pattern is a name or a glob (`"layer3.*"`). A module with several matching names is listed once. TorchScript
+    modules are left out.
 
     Raises:
         ValueError: a pattern matches no module; the message suggests similar names.
@@ -93,10 +94,10 @@ def layers_containing(model: nn.Module, substrings: Sequence[str], model_name: s
 def default_layers(model: nn.Module) -> list[str]:
     """Return the names of the layers that are compared by default: modules with parameters of their own, and blocks.
 
-    A block is a module with submodules. The following are left out: modules without parameters (activations, pooling,
-    dropout, identity), containers that return the output of their last child (`nn.Sequential`), the submodules of
-    `nn.MultiheadAttention` (which uses their weights and never calls them), and parametrisations. If no module remains,
-    all modules that can be called are compared.
+    A block is a module with submodules. The following are left out: modules with neither parameters nor submodules
+    (activations, pooling, dropout, identity), `nn.Sequential` (which returns the output of its last child), containers
+    without a `forward` method (`nn.ModuleList`), the submodules of `nn.MultiheadAttention` (which uses their weights
+    and never calls them), and parametrisations. If no module remains, all modules that can be called are compared.
     """
     candidates = [(name, module) for name, module in _walk(model, "", descend=_calls_children)]
     flattened = flattened_modules(model)
@@ -130,8 +131,9 @@ def _walk(
 ) -> Iterator[tuple[str, nn.Module]]:
     """Yield the name and the module of every descendant of `module`, with `prefix` put before each name.
 
-    A module that is registered under several names is yielded under each of them. Compiled and data-parallel wrappers
-    are replaced by their original modules. The submodules of a module are visited if `descend(module)` is true.
+    A module that is registered under several names is yielded under each of them. A wrapper (compiled, data-parallel,
+    FSDP1 or activation checkpointing) is replaced by the module inside it. The submodules of a module are visited if
+    `descend(module)` is true.
     """
     for name, child in innermost(module)._modules.items():
         if child is None or (descend is _calls_children and name == "parametrizations"):

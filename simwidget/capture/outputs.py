@@ -22,11 +22,14 @@ class Output(NamedTuple):
     """The tensor to compare, as found in what a layer returned."""
 
     tensor: Tensor
-    """the tensor (n, ...), floating-point and dense; for a callable representation= possibly the layer's raw output"""
+    """the tensor (n, ...), floating-point and dense
+
+    If there is no such tensor and representation= is a callable: everything that the layer returned.
+    """
     batch_dim: int = 0
     """the dimension that indexed the samples before it was moved to dimension 0 of `tensor`"""
     lengths: Tensor | None = None
-    """(n,) the length of each sequence of a packed sequence, after which `tensor` is padding; None for other outputs"""
+    """(n,) the length of each sequence without padding, if the layer returned a packed sequence; otherwise None"""
     source: Any = None
     """the tensor or packed sequence as the layer returned it"""
     complex: bool = False
@@ -62,15 +65,15 @@ def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), dims_given: b
     The result is an `Output`. Only dense floating-point or complex tensors count. Tuples, lists, mappings and
     dataclasses (also `ModelOutput`s) are searched depth first. The dimensions are tried in order, and the first one of
     size n is moved to the front. Packed sequences are padded and quantised tensors dequantised. A complex tensor gets
-    another dimension with its real and imaginary parts; the inner products of these parts are the real parts of the
-    complex inner products.
+    a last dimension of size 2 with its real and imaginary parts. The inner product of two samples is then the real part
+    of their complex inner product.
 
     Args:
         output: what the layer returned.
         n: the number of samples of the batch.
         dims: the dimensions that may hold the samples.
-        dims_given: the user specified `dims`. Otherwise a dimension other than the first counts only in tensors with
-            three dimensions (steps, n, features), so that n features are not mistaken for n samples.
+        dims_given: whether the user specified `dims`. If not, dimensions other than dimension 0 are tried only in
+            tensors with three dimensions (steps, n, features), so that n features are not mistaken for n samples.
 
     Raises:
         RepresentationError: there is no such tensor; the message lists the tensors that were found.

@@ -25,7 +25,8 @@ def flatten(tensor: Tensor) -> Tensor:
 def mean(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
     """Return the mean of an output over all dimensions except samples and features: (n, ...) -> (n, features).
 
-    Half precision is summed in float32, which is then also the dtype of the result.
+    An output (n, features) is returned unchanged. Otherwise values of less than 32 bits, such as bfloat16, are summed
+    in float32, and the result is float32.
 
     Args:
         x: the output (n, ...).

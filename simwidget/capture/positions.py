@@ -1,4 +1,7 @@
-"""`Positions`: random positions of a batch (tokens or places of a feature map) as samples, the same in every layer."""
+"""`Positions`: draws random positions (tokens or places of a feature map) and reads every layer at these positions.
+
+The drawn positions then serve as samples, instead of the samples of the batch.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from simwidget.data.masks import Masks
 Grid = tuple[int, ...]
 """The number of positions of an output in each dimension: (tokens,), (height, width), or (depth, height, width)."""
 MAX_LEADING = 8
-"""Largest number of leading tokens that have no position in other layers, such as a class token and registers."""
+"""Largest number of tokens at the start of a sequence that have no position in other layers, such as a class token."""
 
 
 @dataclass(frozen=True)
@@ -29,24 +32,25 @@ class PositionOptions:
 class Positions:
     """Randomly drawn positions (tokens or places of a feature map) that serve as the samples of one forward pass.
 
-    The first output that has positions, of any layer of any model, determines them: up to `options.max_positions` of
-    its positions are drawn without replacement, padding excluded. All later outputs are read at the same places:
+    The positions are drawn from the first output that has positions, of any layer of any model: up to
+    `options.max_positions`, without replacement, never from padding. All later outputs are read at the same places:
 
     - An output of the same resolution is read at the same positions.
     - An output of another resolution is read, for each drawn position, at the position whose area contains the centre
-      of the drawn one.
+      of the drawn position.
     - An output with another number of spatial dimensions cannot be read.
 
-    Two token sequences of different lengths count as the same resolution, unless the longer length is nearly a multiple
-    of the shorter one (twice, three times, ...). The extra tokens, such as a class token, are taken to be at the start
-    of the longer sequence, so the sequences are aligned at their ends. A later sequence of the same resolution cannot
-    be read if it is shorter than the first one, or longer by more than `MAX_LEADING` tokens.
+    Two sequences of tokens, (n, tokens, features), with different lengths count as the same resolution, unless the
+    longer length is nearly a multiple of the shorter one (twice, three times, ...). The extra tokens, such as a class
+    token, are assumed to be at the start of the longer sequence, so the sequences are aligned at their ends. A later
+    sequence of the same resolution cannot be read if it is shorter than the sequence from which the positions were
+    drawn, or longer by more than `MAX_LEADING` tokens.
 
     Args:
         n: the number of samples of the batch.
         masks: which tokens of the batch are real.
         options: the largest number of positions to draw, and a seed.
-        batch: the number of the batch in the loader; it is combined with the seed.
+        batch: the number of the batch in the loader. The seed and this number together determine the random numbers.
         on_drawn: called with the number m of drawn positions, once they are drawn.
     """
 
@@ -78,7 +82,7 @@ class Positions:
             axis: the dimension of `x` that holds the features.
 
         Raises:
-            RepresentationError: the output has no positions, or none that correspond to the drawn ones.
+            RepresentationError: the output has no positions, or its positions do not correspond to the drawn positions.
         """
         if x.ndim < 3:
             raise RepresentationError(
@@ -125,11 +129,11 @@ class Positions:
     def confounder_axis(self, x: Tensor) -> int:
         """Return the dimension of a confounder (n, ...) that holds the features.
 
-        A confounder is a variable whose influence deconfounded CKA (dCKA) removes. With four or more dimensions,
-        dimension 1 holds its features; with one or two, the last dimension. With three, it is (n, tokens, features) or
-        (n, features, tokens), and the number of tokens in the output from which the positions were drawn decides. If
-        that fits both or neither, the features are in the same dimension as in the output from which the positions were
-        drawn.
+        A confounder is a variable whose influence deconfounded CKA (dCKA) removes. If it has four or more dimensions,
+        dimension 1 holds the features; if it has one or two, the last dimension does. If it has three, it is either
+        (n, tokens, features) or (n, features, tokens). The dimension with as many elements as there are tokens in the
+        output from which the positions were drawn holds the tokens. If both dimensions or neither have this size, the
+        features are in the same dimension as in that output.
         """
         if x.ndim != 3 or self.grid is None:
             return 1 if x.ndim > 3 else x.ndim - 1
@@ -161,8 +165,8 @@ class Positions:
     def _cells_at(self, grid: Grid, tokens: bool) -> Tensor:
         """Return the coordinates of the drawn positions in another grid: (dimensions of the grid, m).
 
-        `tokens` says that the grid is a sequence of tokens, which may have extra tokens at its start. Raises
-        RepresentationError if the positions of the two grids do not correspond.
+        `tokens` is True if the grid is a sequence of tokens, which may have extra tokens at its start. Raises
+        RepresentationError if the positions in the two grids do not correspond.
         """
         assert self.grid is not None
         assert self._cells is not None

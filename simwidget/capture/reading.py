@@ -30,7 +30,7 @@ class ReadingContext:
     """the number of samples of the batch"""
     masks: Masks = NO_MASKS
     positions: Positions | None = None
-    """the positions (tokens or places of a feature map) that serve as samples; None if the n samples of the batch do"""
+    """the positions (tokens or places of a feature map) that serve as samples; None to use the samples of the batch"""
     axes: FeatureAxes = field(default_factory=FeatureAxes)
     repeat_detector: RepeatDetector = field(default_factory=RepeatDetector)
 
@@ -47,14 +47,17 @@ class Reading:
     dims_given: bool = False
     """whether the user specified `dims`, with the option batch_dim="""
     part: Literal["encoder", "decoder", "both"] = "encoder"
-    """the part of the network whose tokens the layer processes; "both": encoder in the first call, decoder later"""
+    """the part of the network whose tokens the layer processes
+
+    "both": the layer's first call in a forward pass processes the encoder's tokens, later calls the decoder's.
+    """
 
     def is_decoder_call(self, call: str) -> bool:
         """Whether a call of the layer, named "layer" or "layer#k", processes the decoder's tokens."""
         return self.part == "decoder" or (self.part == "both" and "#" in call)
 
     def is_equivalent(self, other: "Reading") -> bool:
-        """Whether this reading and `other` turn the same output into the same representation."""
+        """Whether this reading and `other` turn the same output into the same representation, given the same `part`."""
         ignores_hints = self.representation == "flatten" or callable(self.representation)
         same_dims = (self.dims, self.dims_given) == (other.dims, other.dims_given)
         same_hints = ignores_hints or self.hints == other.hints
@@ -63,15 +66,15 @@ class Reading:
     def output(self, raw: Any, n: int) -> Output:
         """Return the tensor to compare, found by `find_output` in what a layer returned.
 
-        If there is no such tensor and the representation is a callable, return everything that the layer returned; the
-        callable is then applied to it.
+        If there is no such tensor and the representation is a callable, return everything that the layer returned;
+        `represent` passes all of this to the callable.
 
         Args:
             raw: what the layer returned.
             n: the number of samples of the batch.
 
         Raises:
-            RepresentationError: there is no such tensor, and the representation is not a callable.
+            RepresentationError: there is no such tensor, and the representation is not a callable or `raw` is None.
         """
         try:
             return find_output(raw, n, self.dims, self.dims_given)
@@ -87,7 +90,7 @@ class Reading:
             found: the result of `output`.
             context: the state of the forward pass.
             call: the layer's name, with "#k" for repeated calls.
-            inputs: the layer's inputs; an output of the same shape has its features in the same dimension.
+            inputs: the layer's inputs. `FeatureAxes` uses whether the output has the shape of the first input tensor.
 
         Raises:
             RepresentationError: the output has no such representation.
@@ -118,8 +121,9 @@ class Reading:
     def mask(self, found: Output, masks: Masks, axis: int, call: str) -> Tensor | None:
         """Return the mask (n, tokens) of a layer's output, True for real tokens.
 
-        The mask comes from the lengths of a packed sequence, or else from the masks of the batch. None if all tokens
-        are real or the output has no tokens.
+        If the layer returned a packed sequence, the mask is computed from the sequence lengths. Otherwise it is the
+        mask of the batch that has the same number of tokens as the output. None if the output has no tokens, or if the
+        batch has no such mask.
 
         Args:
             found: the result of `output`.

@@ -1,4 +1,4 @@
-"""`Representations`: the checked option representation=, which gives each layer its representation."""
+"""`Representations`: checks the user's option representation= and returns the representation of each layer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +76,10 @@ class Representations:
         return any(":" in pattern for pattern, _ in self.rules)
 
     def describe(self) -> Any:
-        """Return the representation's name, or a dict from patterns to names, for the provenance of a result."""
+        """Return what the provenance of a result records: the representation's name, or a dict from patterns to names.
+
+        The name is returned if the only pattern is "*".
+        """
         described = {pattern: callable_name(one) if callable(one) else one for pattern, one in self.rules}
         return described["*"] if list(described) == ["*"] else described
 

@@ -1,21 +1,24 @@
-"""Modules of torch that wrap others: what of them is run, which has the hooks, and names without them."""
+"""Finds the modules inside torch's wrapper modules, and removes the wrappers from the names of layers.
+
+Wrappers are the modules made by `torch.compile`, data parallelism, FSDP1 and activation checkpointing.
+"""
 
 from torch import nn
 
 COMPILED = "_orig_mod"
-"""The name of a compiled module's original among its submodules."""
+"""The name under which a compiled module registers its original module as a submodule."""
 
 WRAPPED = ("_fsdp_wrapped_module", "_checkpoint_wrapped_module")
-"""The same for modules that are sharded by FSDP1, or that compute their activations again in the backward pass."""
+"""The names under which wrappers of FSDP1 and of activation checkpointing register the module inside."""
 
 _NO_NAMES = frozenset({COMPILED, *WRAPPED})
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The original module of a compiled, `DataParallel` or `DistributedDataParallel` model.
+    """Return the original module of a compiled, `DataParallel` or `DistributedDataParallel` model.
 
-    Hooks that are added to a compiled module after compilation never fire; hooks on the original do. A model in another
-    wrapper must be run by it: FSDP gathers the parameters first.
+    Hooks that are added to a compiled module after compilation never fire; hooks on the original module do. Other
+    wrappers stay, because the model must be run through them: FSDP, for example, gathers the parameters first.
     """
     while True:
         if COMPILED in model._modules:
@@ -27,7 +30,10 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 
 def innermost(module: nn.Module) -> nn.Module:
-    """The module inside all wrappers, whose output theirs is. It has the hooks, and its submodules are the layers."""
+    """Return the module inside all wrappers, which return the output of this module.
+
+    Hooks are registered on this module, and its submodules are layers.
+    """
     while True:
         module = unwrap(module)
         inside = [module._modules[name] for name in WRAPPED if name in module._modules]
@@ -37,13 +43,13 @@ def innermost(module: nn.Module) -> nn.Module:
 
 
 def flattened_modules(model: nn.Module) -> set[int]:
-    """The ids of the modules whose parameters FSDP1 has taken from them, to keep them in a flat one of its own."""
+    """Return the ids of the modules whose parameters FSDP1 has replaced by one flat parameter."""
     infos = (info for parameter in model.parameters() for info in getattr(parameter, "_param_infos", ()))
     return {id(info.module) for info in infos}
 
 
 def clean_name(name: str) -> str:
-    """The name of a module or parameter, or a pattern of layers ("model:layer"), without wrappers.
+    """Return a name of a module or parameter, or a layer pattern ("model:layer"), without the names of wrappers.
 
     >>> clean_name("blocks.0._fsdp_wrapped_module._checkpoint_wrapped_module.conv")
     'blocks.0.conv'

@@ -1,5 +1,5 @@
 """Temporary changes to networks, random number generators and torch's settings, and limits on torch's threads.
 
 In:     a network, devices.
-Out:    context managers, which restore on exit what they have changed, also after an error; functions for threads.
+Out:    context managers that undo their changes on exit, also after an error; functions that limit torch's threads.
 """

@@ -1,4 +1,4 @@
-"""Takes the autocast settings of one thread to another."""
+"""Copies the autocast settings of one thread to another thread."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack

@@ -1,4 +1,7 @@
-"""Evaluation mode for a run, of which copies and pickles that are made of the network meanwhile show nothing."""
+"""Puts a network into evaluation mode for a run, and keeps the run's changes out of copies and pickles of the network.
+
+The run changes the modes of the modules and adds hooks.
+"""
 
 import copyreg
 import threading
@@ -11,22 +14,28 @@ from typing import Any
 from torch import nn
 
 _lock = threading.RLock()
-"""held while modes change and while a module's state is read for a copy, so that a copy sees one or the other"""
+"""held while modes change and while a module's state is read for a copy, so that no copy gets a half-changed state"""
 _modes: dict[int, bool] = {}
-"""id of each module in a run -> `training` before the run"""
+"""id of each module in a run -> the module's attribute `training` before the run"""
 _uses: dict[type, int] = {}
-"""module class with `_reduce` in copyreg's table -> number of `CleanCopies` that need it"""
+"""module class whose entry in `copyreg.dispatch_table` is `_reduce` -> number of `CleanCopies` that need the entry"""
 _unneeded: list[set[type]] = []
-"""the classes of each `CleanCopies` that is gone; a finalizer may be interrupted, so it only appends here"""
+"""the classes of each garbage-collected `CleanCopies`
+
+The finalizer only appends here, because it may be interrupted; `_trim` removes the entries of the classes later.
+"""
 
 
 class CleanCopies:
-    """As long as this object exists, copies of the networks have their mode from before a run and none of its hooks.
+    """As long as this object exists, a run does not show in copies of the networks.
 
-    This holds for `copy.copy`, `copy.deepcopy`, `pickle` and `torch.save` in any thread. They all look up in the table
-    of `copyreg` how to take an object apart, unless its class defines that itself. The hooks of a run are those that
-    `mark_hook` has marked. Make this object well before the mode changes: a copy that another thread has begun already
-    does not use the table.
+    Copies have the modes that the modules had before the run, and none of the hooks that `mark_hook` has marked. This
+    holds for `copy.copy`, `copy.deepcopy`, `pickle` and `torch.save` in any thread: for each module they call the
+    function that `copyreg.dispatch_table` has for the module's class. `copy` skips the table for classes with a method
+    `__copy__` or `__deepcopy__`. An entry of the user in the table is not replaced.
+
+    Create this object well before the modes change: if another thread has already begun to copy a module, the table is
+    not looked up again for this module.
     """
 
     def __init__(self, networks: Iterable[nn.Module]) -> None:
@@ -41,7 +50,7 @@ class CleanCopies:
 
 
 def _trim() -> None:
-    """Remove the entries of classes that no `CleanCopies` needs any more."""
+    """Remove the entries in `copyreg.dispatch_table` that no `CleanCopies` object needs any more."""
     while _unneeded:
         for cls in _unneeded.pop():
             _uses[cls] -= 1
@@ -50,10 +59,10 @@ def _trim() -> None:
 
 
 class EvaluationMode(AbstractContextManager):
-    """A context in which a network is in evaluation mode; afterwards each module has its own mode again.
+    """Context manager: puts a network into evaluation mode; on exit, each module gets back the mode it had on entry.
 
-    The attribute `training` is set without calling `train` or `eval`, because some networks override these and merge
-    weights there. Copies made in the context are clean, see `CleanCopies`.
+    The attribute `training` is set without calling `train` or `eval`, because some networks override these methods and
+    merge weights there. Copies of the network made in the context have the modes from before, see `CleanCopies`.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -86,17 +95,17 @@ class EvaluationMode(AbstractContextManager):
 
 
 def mark_hook(hook: Any, owner: object) -> None:
-    """Mark a forward hook as one of a run: copies of its module are made without it."""
+    """Mark a forward hook as belonging to the run `owner`. Copies of the module are made without marked hooks."""
     hook.simwidget_owner = owner
 
 
 def owner_of(hook: Any) -> object:
-    """The run that a forward hook belongs to; None if it is not a run's hook."""
+    """Return the owner that `mark_hook` has set for a forward hook; None if the hook is not marked."""
     return getattr(hook, "simwidget_owner", None)
 
 
 def _reduce(module: nn.Module) -> Any:
-    """What `copy` and `pickle` make a module from: the usual parts, with the state from before the run."""
+    """Return the result of a module's `__reduce_ex__`, with the mode from before the run and without marked hooks."""
     with _lock:
         found = module.__reduce_ex__(4)
         if isinstance(found, str):
@@ -106,7 +115,10 @@ def _reduce(module: nn.Module) -> Any:
 
 
 def _clean(part: Any, module: nn.Module) -> Any:
-    """A copy of a module's attributes, alone or in a tuple, as they were before the run; anything else unchanged."""
+    """Return one part of the result of `__reduce_ex__`, with the module's attributes as they were before the run.
+
+    Only the dict of the attributes is replaced, by a changed copy. It may be `part` itself or inside a tuple.
+    """
     if type(part) is tuple:
         return tuple(_clean(one, module) for one in part)
     if not isinstance(part, dict) or "_forward_hooks" not in part:
@@ -119,7 +131,10 @@ def _clean(part: Any, module: nn.Module) -> Any:
 
 
 class _DeepCopy:
-    """The `__deepcopy__` of a module whose class has one of its own, such as `torch.fx.GraphModule`."""
+    """A module's `__deepcopy__` during a run, if its class defines this method, as `torch.fx.GraphModule` does.
+
+    Calls the method of the class, then gives the copy the modes from before the run and removes its marked hooks.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module

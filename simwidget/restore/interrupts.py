@@ -1,4 +1,4 @@
-"""Interrupts (Ctrl-C) that are held back while something must not be left half done."""
+"""Holds back interrupts (Ctrl-C) while code runs that must not stop halfway."""
 
 import signal
 import threading
@@ -8,7 +8,11 @@ from typing import Any
 
 
 class _Guard:
-    """The handler of SIGINT while `interrupts_held` is open: it remembers an interrupt, or passes on the first one."""
+    """The handler of SIGINT inside `interrupts_held`.
+
+    Inside `interrupts_allowed`, it calls the previous handler, until the previous handler raises an exception.
+    Otherwise it only remembers that there was an interrupt.
+    """
 
     def __init__(self, previous: Callable[[int, Any], Any]) -> None:
         self.previous = previous
@@ -24,21 +28,23 @@ class _Guard:
             self.pending = True
 
     def deliver(self) -> None:
-        """Pass on an interrupt that was held back."""
+        """Call the previous handler if an interrupt was held back."""
         if self.pending:
             self.pending = False
             self.previous(signal.SIGINT, None)
 
 
 _guard: _Guard | None = None
-"""the guard of the main thread, which alone gets signals"""
+"""the guard that is the handler of SIGINT, if any; Python runs signal handlers only in the main thread"""
 
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """A context in which an interrupt waits; it is raised at the end of the outermost one, or in `interrupts_allowed`.
+    """Context manager: holds back interrupts.
 
-    Outside of the main thread, which alone is interrupted, and where SIGINT has no Python handler, this does nothing.
+    An interrupt that was held back is raised when the code enters or returns to `interrupts_allowed`, or at the end of
+    the outermost `interrupts_held`. The context does nothing in threads other than the main thread, because interrupts
+    are raised only in the main thread. It also does nothing if SIGINT has no Python handler.
     """
     global _guard
     outer = _guard
@@ -67,7 +73,11 @@ def interrupts_held() -> Iterator[None]:
 
 @contextmanager
 def interrupts_allowed() -> Iterator[None]:
-    """A context within `interrupts_held` in which the first interrupt is raised, one that waited at once."""
+    """Context manager for use inside `interrupts_held`: an interrupt is raised at once.
+
+    An interrupt that was held back before is raised on entry. After an interrupt has raised an exception, later
+    interrupts are held back again, so that they do not cut the cleanup short.
+    """
     guard = _guard if threading.current_thread() is threading.main_thread() else None
     if guard is None:
         yield

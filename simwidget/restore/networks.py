@@ -9,16 +9,18 @@ from torch import Tensor, nn
 from simwidget.restore.copies import EvaluationMode
 
 LARGE_BUFFER_BYTES = 2**24
-"""Size in bytes. Writes of the forward pass into larger buffers are reported, but undone only in a moved network."""
+"""Size in bytes. Writes to larger buffers are reported, but undone only if the network was moved to another device."""
 
 
 class RestoredNetwork(AbstractContextManager):
     """Context manager: puts a network into evaluation mode on `device`, and restores the network on exit.
 
-    If the network is moved to `device`, the original tensors are put back on exit. Otherwise buffers of up to
-    `LARGE_BUFFER_BYTES` are copied on entry, and their content is restored bit for bit on exit. Parameters and larger
-    buffers are not copied: writes into them are not undone, and `modified()` reports them. Only what differs is written
-    back, in one assignment each, so for other threads no parameter, buffer or hook is ever missing.
+    On exit, each module gets back the parameters and buffers that it had registered on entry. Each one that differs is
+    put back in a single assignment, so that other threads never find a parameter or buffer missing.
+
+    If the network is not moved to `device`, buffers of up to `LARGE_BUFFER_BYTES` are also copied on entry, and their
+    values are restored on exit. Parameters and larger buffers are not copied: a write into one of them is not undone,
+    and `modified()` reports the tensor.
 
     Args:
         network: the network. If its tensors are on several devices, it is not moved.
@@ -99,7 +101,7 @@ class _Registered(NamedTuple):
 
 
 def _restore_registered(module: nn.Module, before: _Registered) -> None:
-    """Write back what differs from `before`, one assignment each, so that no thread ever misses a tensor."""
+    """Put back each tensor that differs from `before` in a single assignment: other threads never find it missing."""
     _restore_slots(module, "_parameters", before.parameters)
     _restore_slots(module, "_buffers", before.buffers)
     if module._non_persistent_buffers_set != before.non_persistent:
@@ -135,7 +137,10 @@ def _restore_buffer(buffer: Tensor, copy: Tensor) -> None:
 
 
 def single_device(network: nn.Module) -> torch.device | None:
-    """Return the device of a network's parameters and buffers; None if it has none, or has them on several devices."""
+    """Return the device of a network's parameters and buffers.
+
+    None if the network has no parameters or buffers, or has them on several devices.
+    """
     devices = {tensor.device for tensor in [*network.parameters(), *network.buffers()]}
     return devices.pop() if len(devices) == 1 else None
 
@@ -143,7 +148,7 @@ def single_device(network: nn.Module) -> torch.device | None:
 def tensor_version(tensor: Tensor | None) -> int | None:
     """Return PyTorch's version counter of a tensor, which in-place operations increase.
 
-    Return None for an inference tensor, which has no version counter, and for None.
+    Return None if `tensor` is None, or an inference tensor, which has no version counter.
     """
     return None if tensor is None or tensor.is_inference() else tensor._version
 

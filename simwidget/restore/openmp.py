@@ -1,4 +1,4 @@
-"""Limits the number of CPU threads (OpenMP workers) that torch uses on other threads than that of the run."""
+"""Limits or ends torch's OpenMP workers in threads other than that of the run, because more workers slow it down."""
 
 import ctypes
 from collections.abc import Iterator
@@ -41,8 +41,8 @@ def release_workers() -> None:
 def _openmp() -> Iterator[ctypes.CDLL]:
     """Yield candidates for torch's OpenMP library: the process's global symbols, then the libraries in torch's folder.
 
-    Iterating over all loaded libraries would find the library, too, but that calls back into Python while the dynamic
-    loader's lock is held. If another thread imports a module at that time, the two threads deadlock.
+    Iterating over all loaded libraries would find the library, too, but such an iteration calls back into Python while
+    the dynamic loader's lock is held. If another thread imports a module at that time, the two threads deadlock.
     """
     beside = sorted(path for path in (Path(torch.__file__).parent / "lib").glob("lib*omp*") if path.is_file())
     for name in (None, *map(str, beside)):

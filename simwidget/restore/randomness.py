@@ -17,7 +17,7 @@ class RandomState:
     """The state of the global random number generators of torch, Python and NumPy at the time of creation.
 
     Args:
-        devices: the CUDA and MPS devices whose generators are included; the CPU's generator always is.
+        devices: the CUDA and MPS devices whose generators are included, in addition to the CPU's generator.
     """
 
     def __init__(self, devices: Sequence[torch.device]) -> None:
@@ -93,8 +93,8 @@ class OwnRandomStream:
     """A stream of random numbers for one network, separate from the global generators that all other code uses.
 
     The stream starts with the state of the global generators at the first forward pass. The first pass also determines
-    whether the network draws random numbers with torch at all. If it does not, the global generators are not restored
-    after later passes, because that would also undo what other threads draw in the meantime.
+    whether the network draws random numbers with torch at all. If it does, the global generators are restored after
+    every pass. If not, they are never restored, because that would also undo draws of other threads during a pass.
 
     Args:
         device: the device of the network.
@@ -107,7 +107,7 @@ class OwnRandomStream:
 
     @property
     def draws(self) -> bool:
-        """Whether the first forward pass drew random numbers."""
+        """Whether the first forward pass drew random numbers with torch."""
         return bool(self._draws)
 
     def arrays(self) -> dict[str, Tensor]:
@@ -128,7 +128,10 @@ class OwnRandomStream:
         self._own = RandomState.from_arrays(arrays) if "torch" in arrays else None
 
     def run(self, forward: Callable[[], None]) -> None:
-        """Call `forward` so that it draws from this stream, then restore the global generators."""
+        """Call `forward` so that it draws from this stream, then restore the global generators.
+
+        If the first forward pass drew no random numbers with torch, only call `forward`.
+        """
         if self._draws is False:
             forward()
             return
@@ -148,11 +151,11 @@ class OwnRandomStream:
 
 
 class RecordedStream:
-    """Runs forward passes of a network as another run did, and records whether they drew random numbers.
+    """Runs forward passes of a network, and sets its attribute `drew` to True if a pass draws random numbers.
 
     Args:
         device: the device of the network.
-        own: whether the network draws from an `OwnRandomStream`, or from the global generators.
+        own: True if the network draws from an `OwnRandomStream`, False if it draws from the global generators.
     """
 
     def __init__(self, device: torch.device, own: bool) -> None:
@@ -161,7 +164,7 @@ class RecordedStream:
         self.drew = False
 
     def run(self, forward: Callable[[], None]) -> None:
-        """Run a forward pass. Draws of other threads from the global generators count as its own."""
+        """Call `forward`, which runs a forward pass. Draws of other threads from the global generators count, too."""
         before = RandomState([self._device]).arrays()
         if self._own is None:
             forward()
@@ -191,7 +194,7 @@ class RandomOpDetector(TorchDispatchMode):
 def preserved_random_state(devices: Sequence[torch.device]) -> Iterator[None]:
     """Context manager: on exit, give the generators of torch, Python and NumPy the state that they had on entry.
 
-    `devices` are the CUDA and MPS devices whose generators are included; the CPU's generator always is.
+    `devices` are the CUDA and MPS devices whose generators are included, in addition to the CPU's generator.
     """
     before = RandomState(devices)
     try:
