@@ -57,10 +57,10 @@ class Reading:
         return self.part == "decoder" or (self.part == "both" and "#" in call)
 
     def is_equivalent(self, other: "Reading") -> bool:
-        """Whether this reading and `other` turn the same output into the same representation, given the same `part`."""
+        """Whether this reading and `other` turn the same output into the same representation."""
         ignores_hints = self.representation == "flatten" or callable(self.representation)
         same_dims = (self.dims, self.dims_given) == (other.dims, other.dims_given)
-        same_hints = ignores_hints or self.hints == other.hints
+        same_hints = ignores_hints or (self.hints, self.part) == (other.hints, other.part)
         return self.representation == other.representation and same_dims and same_hints
 
     def output(self, raw: Any, n: int) -> Output:

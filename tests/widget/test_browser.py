@@ -227,3 +227,34 @@ def test_text_stands_out_from_its_ground(show, result):
             }"""
         )
         assert min(ratios) >= 4.5, ratios
+
+
+def test_a_view_hides_the_picture_below_it_and_nothing_around_itself(show, result):
+    """As in JupyterLab, where an output may be inside the output of another cell."""
+    page = show(result)
+    page.evaluate(
+        """() => {
+            const output = (...inside) => {
+                const child = document.createElement("div"), own = document.createElement("div");
+                child.className = "jp-OutputArea-child";
+                own.className = "jp-OutputArea-output";
+                own.append(...inside);
+                child.append(own);
+                return child;
+            };
+            const still = document.createElement("div");
+            still.className = "simwidget-still simwidget-still-page";
+            still.textContent = "picture";
+            const view = document.querySelector(".simwidget-heatmap");
+            const place = view.parentElement;
+            place.append(output("text before", output(view), output(still)));
+        }"""
+    )
+    assert page.locator(".simwidget-heatmap").is_visible()
+    assert page.get_by_text("text before").is_visible()
+    assert not page.get_by_text("picture").is_visible()
+    heights = page.evaluate(
+        "() => [...document.querySelectorAll('.jp-OutputArea-child')].map((one) => one.offsetHeight)"
+    )
+    assert heights[0] > heights[1] > 300
+    assert heights[2] == 0
