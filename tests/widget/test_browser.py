@@ -252,7 +252,7 @@ def test_a_view_hides_the_picture_below_it_and_nothing_around_itself(show, resul
     )
     assert page.locator(".simwidget-heatmap").is_visible()
     assert page.get_by_text("text before").is_visible()
-    assert not page.get_by_text("picture").is_visible()
+    assert not page.get_by_text("picture", exact=True).is_visible()
     heights = page.evaluate(
         "() => [...document.querySelectorAll('.jp-OutputArea-child')].map((one) => one.offsetHeight)"
     )
