@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 import simwidget as sw
+from simwidget.run.loop import take_batches
 
 
 class Drawing(Dataset):
@@ -72,6 +73,12 @@ def cut(models, loader, folder, after=5, way="run", **options):
     copied_after(comparison, after, folder / "whole", folder / "cut")
     go(comparison, way)
     return folder / "cut"
+
+
+def steps_of(comparison):
+    """The run of a comparison, one batch at each step."""
+    comparison._begin()
+    return take_batches(comparison._held, comparison._lifecycle)
 
 
 LOADERS = {

@@ -24,6 +24,7 @@ from simwidget.restore.fused_layers import fused_layers_disabled, has_fused_laye
 from simwidget.restore.interrupts import interrupts_allowed, interrupts_held
 from simwidget.restore.networks import RestoredNetwork
 from simwidget.restore.randomness import OwnRandomStream, RecordedStream
+from simwidget.restore.shared_setting import SharedSetting
 from simwidget.text.errors import add_place
 
 Sink = Callable[[str, Any, Any], None]
@@ -32,6 +33,10 @@ Sink = Callable[[str, Any, Any], None]
 `call` is the layer's name, followed by "#1", "#2", ... for the second, third, ... call of the layer in a forward pass.
 `output` is what the layer returned, `inputs` the tuple of its positional arguments.
 """
+
+
+_entering = threading.Lock()
+"""held while a `Capture` looks for hooks of other runs and adds its own"""
 
 
 class Capture(AbstractContextManager):
@@ -80,22 +85,27 @@ class Capture(AbstractContextManager):
         self._undo = ExitStack()
 
     def __enter__(self) -> "Capture":
+        with _entering:  # so that of two runs that start at the same time one is refused
+            self._check_owner()
+            with ExitStack() as undo:
+                undo.enter_context(self._restored)
+                modules = named_layers(self._network)
+                for name in self._names:
+                    undo.callback(modules[name].register_forward_hook(self._hook(name)).remove)
+                self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._undo.close()
+
+    def _check_owner(self) -> None:
+        """Raise RuntimeError if a module of the network has hooks of another owner."""
         for module in self._network.modules() if self._owner is not None else ():
             if any(owner_of(hook) not in (None, self._owner) for hook in tuple(module._forward_hooks.values())):
                 raise RuntimeError(
                     f"model {self._model!r} is used by another running comparison: wait for it (`wait()`), stop it, or "
                     "compare a copy of the model"
                 )
-        with ExitStack() as undo:
-            undo.enter_context(self._restored)
-            modules = named_layers(self._network)
-            for name in self._names:
-                undo.callback(modules[name].register_forward_hook(self._hook(name)).remove)
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._undo.close()
 
     def forward(self, batch: Batch) -> None:
         """Run one forward pass without gradients, and call the sink with each layer's output in execution order."""
@@ -146,15 +156,25 @@ class Capture(AbstractContextManager):
             count = self._calls[name]
             self._calls[name] += 1
             call = self._latest_call = f"{name}#{count}" if count else name
-            self._sink(call, output, args)
+            with torch.no_grad():  # the network may compute gradients in its forward pass
+                self._sink(call, output, args)
 
         mark_hook(hook, self._owner if self._owner is not None else self)
         return hook
 
 
 def _without_compilation() -> AbstractContextManager:
-    """Return a context in which compiled submodules run their original code, so that their hooks fire."""
+    """Return a context in which compiled submodules run their original code, so that their hooks are called."""
     # without compiled modules, do not import the compiler, which takes a second
     if not hasattr(torch.compiler, "set_stance") or "torch._dynamo" not in sys.modules:
         return ExitStack()
-    return torch.compiler.set_stance("force_eager")
+    return _eager.changed()
+
+
+def _force_eager() -> ExitStack:
+    stance = ExitStack()
+    stance.enter_context(torch.compiler.set_stance("force_eager"))
+    return stance
+
+
+_eager = SharedSetting(_force_eager, ExitStack.close)

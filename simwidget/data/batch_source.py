@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -122,6 +123,18 @@ class BatchSource:
         self._skip(skipped)
         self._failed = False
 
+    @contextmanager
+    def random_state_kept_on_error(self) -> Iterator[None]:
+        """Context manager: after an error, the global and the loader's random generators are as they were before."""
+        before, own = RandomState(self._devices), [one.get_state() for one in generators(self._loader)]
+        try:
+            yield
+        except BaseException:
+            before.restore()
+            for generator, state in zip(generators(self._loader), own, strict=True):
+                generator.set_state(state)
+            raise
+
     def close(self) -> None:
         """Stop reading, so that other runs may read the loader's iterator; `open` may be called again."""
         READERS.end(self)
@@ -157,6 +170,7 @@ class BatchSource:
                 self._current.append(next(self._batches))
             except StopIteration:
                 if self.n_done:
+                    self._note_early_end()
                     raise
                 self._failed = True
                 raise ValueError(explain_no_batch(self._loader)) from None
@@ -166,6 +180,16 @@ class BatchSource:
             if self.records_hashes:
                 self._hashes.append(hash_batch(self._current[0]))
         return self._current[0]
+
+    def _note_early_end(self) -> None:
+        """Add a note if the loader has given fewer batches than its length says."""
+        try:
+            expected = len(self._loader)  # type: ignore[arg-type]
+        except (TypeError, NotImplementedError):
+            return
+        note = f"the loader ended after {self.n_done} batches, and its length says {expected}: are samples missing?"
+        if self.n_done < expected and note not in self.notes:
+            self.notes.append(note)
 
     def advance(self) -> None:
         """Mark the current batch as completed."""

@@ -110,10 +110,11 @@ def _link(part: str, target: str) -> None:
 
 def _sync_folder(folder: str) -> None:
     """Flush a folder's entries to the disk, where the system supports it."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            with suppress(OSError):  # some file systems cannot; the file is in its place all the same
+    # a folder that cannot be read, and some file systems, cannot be flushed; the file is in its place all the same
+    with suppress(OSError):
+        if hasattr(os, "O_DIRECTORY"):
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
                 os.fsync(handle)
-        finally:
-            os.close(handle)
+            finally:
+                os.close(handle)

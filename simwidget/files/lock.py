@@ -1,13 +1,19 @@
 """A lock on a file, for programs that replace the whole file: only one of them at a time may check and replace it."""
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 try:
     import fcntl
 except ImportError:  # Windows, where an open file could not be replaced
     fcntl = None  # type: ignore[assignment]
+
+
+LOCK_WAITS = 10.0
+"""The longest time, in seconds, to wait for a file that another program has locked."""
+LOCK_TICK = 0.01
 
 
 @contextmanager
@@ -26,9 +32,27 @@ def locked(path: str) -> Iterator[None]:
         return
     while True:
         with open(path, "rb") as file:
-            with suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX)
+            _take_lock(file.fileno(), path)
             # while this waited, another file may have come into its place
             if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
                 yield
                 return
+
+
+def _take_lock(handle: int, path: str) -> None:
+    """Lock an open file, and wait up to `LOCK_WAITS` seconds if it is locked.
+
+    Raises:
+        TimeoutError: the file is still locked then.
+    """
+    ends = time.monotonic() + LOCK_WAITS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > ends:
+                raise TimeoutError(f"{path!r} is locked by another program") from None
+            time.sleep(LOCK_TICK)
+        except OSError:  # the file system has no locks
+            return

@@ -17,6 +17,8 @@ _lock = threading.RLock()
 """held while modes change and while a module's state is read for a copy, so that no copy gets a half-changed state"""
 _modes: dict[int, bool] = {}
 """id of each module in a run -> the module's attribute `training` before the run"""
+_n_uses: dict[int, int] = {}
+"""id of each module in a run -> number of `EvaluationMode` contexts that the module is in"""
 _uses: dict[type, int] = {}
 """module class whose entry in `copyreg.dispatch_table` is `_reduce` -> number of `CleanCopies` that need the entry"""
 _unneeded: list[set[type]] = []
@@ -55,7 +57,9 @@ def _trim() -> None:
         for cls in _unneeded.pop():
             _uses[cls] -= 1
             if not _uses[cls]:
-                del _uses[cls], copyreg.dispatch_table[cls]
+                del _uses[cls]
+                if copyreg.dispatch_table.get(cls) is _reduce:  # not an entry that the user has added meanwhile
+                    del copyreg.dispatch_table[cls]
 
 
 class EvaluationMode(AbstractContextManager):
@@ -72,26 +76,46 @@ class EvaluationMode(AbstractContextManager):
     def __enter__(self) -> "EvaluationMode":
         self._copies = CleanCopies([self._network])
         with _lock:
-            # another network of the run may share modules, and have noted their mode already
-            self._modules = [module for module in self._network.modules() if id(module) not in _modes]
-            for module in self._modules:
-                _modes[id(module)] = module.training
-                if hasattr(type(module), "__deepcopy__"):
-                    vars(module)["__deepcopy__"] = _DeepCopy(module)
-                if module.training:
-                    module.training = False
+            try:
+                for module in self._network.modules():
+                    self._enter(module)
+            except BaseException:  # a module may refuse to be changed
+                self._leave()
+                raise
         return self
+
+    def _enter(self, module: nn.Module) -> None:
+        """Note the mode of a module, and put the module into evaluation mode unless another context has done so."""
+        key = id(module)
+        if key not in _modes:
+            _modes[key] = module.training
+        _n_uses[key] = _n_uses.get(key, 0) + 1
+        self._modules.append(module)
+        if hasattr(type(module), "__deepcopy__") and "__deepcopy__" not in vars(module):
+            vars(module)["__deepcopy__"] = _DeepCopy(module)
+        if module.training:
+            module.training = False
 
     def __exit__(self, *exc: object) -> None:
         with _lock:
-            for module in self._modules:
-                mode = _modes.pop(id(module))
-                vars(module).pop("__deepcopy__", None)
-                if module.training != mode:
-                    module.training = mode
-            self._modules = []
-            del self._copies
-            _trim()
+            self._leave()
+
+    def _leave(self) -> None:
+        """Give each module its earlier mode, unless it is in the context of another network or run."""
+        while self._modules:
+            module = self._modules.pop()
+            key = id(module)
+            _n_uses[key] -= 1
+            if _n_uses[key]:
+                continue
+            del _n_uses[key]
+            mode = _modes.pop(key)
+            if isinstance(vars(module).get("__deepcopy__"), _DeepCopy):
+                del vars(module)["__deepcopy__"]
+            if module.training != mode:
+                module.training = mode
+        del self._copies
+        _trim()
 
 
 def mark_hook(hook: Any, owner: object) -> None:
@@ -125,8 +149,8 @@ def _clean(part: Any, module: nn.Module) -> Any:
         return part
     hooks = OrderedDict((key, hook) for key, hook in part["_forward_hooks"].items() if owner_of(hook) is None)
     clean = {**part, "training": _modes.get(id(module), part["training"]), "_forward_hooks": hooks}
-    if id(module) in _modes:
-        clean.pop("__deepcopy__", None)
+    if isinstance(clean.get("__deepcopy__"), _DeepCopy):
+        del clean["__deepcopy__"]
     return clean
 
 
@@ -148,7 +172,8 @@ class _DeepCopy:
                 twin.training = _modes.get(id(module), module.training)
                 for key in [key for key, hook in twin._forward_hooks.items() if owner_of(hook) is not None]:
                     del twin._forward_hooks[key]
-        vars(copied).pop("__deepcopy__", None)
+        if isinstance(vars(copied).get("__deepcopy__"), _DeepCopy):
+            del vars(copied)["__deepcopy__"]
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "_DeepCopy":

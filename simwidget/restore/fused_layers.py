@@ -1,10 +1,11 @@
 """Disables torch's fast path for transformer layers, a fused operation that skips forward hooks on submodules."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import torch
 from torch import nn
+
+from simwidget.restore.shared_setting import SharedSetting
 
 
 def has_fused_layers(network: nn.Module) -> bool:
@@ -13,15 +14,18 @@ def has_fused_layers(network: nn.Module) -> bool:
     return any(isinstance(module, fused) for module in network.modules())
 
 
-@contextmanager
-def fused_layers_disabled() -> Iterator[None]:
+def _disable() -> bool:
+    before: bool = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    return before
+
+
+_setting = SharedSetting(_disable, torch.backends.mha.set_fastpath_enabled)
+
+
+def fused_layers_disabled() -> AbstractContextManager[None]:
     """Context manager: torch's transformer layers call their submodules, so that forward hooks on submodules run.
 
     The setting applies to the whole process; its earlier value is restored on exit.
     """
-    before = torch.backends.mha.get_fastpath_enabled()
-    try:
-        torch.backends.mha.set_fastpath_enabled(False)
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+    return _setting.changed()

@@ -81,8 +81,8 @@ class RestoredNetwork(AbstractContextManager):
     def _keep_buffers(self, undo: ExitStack) -> None:
         for module in self._network.modules():
             for buffer in module._buffers.values():
-                if buffer is not None and not _is_large(buffer):
-                    undo.callback(_restore_buffer, buffer, buffer.detach().clone())
+                if buffer is not None and not _is_large(buffer) and (copied := _copied(buffer)) is not None:
+                    undo.callback(_restore_buffer, buffer, copied)
 
 
 class _Registered(NamedTuple):
@@ -126,14 +126,38 @@ def _restore_data(parameter: nn.Parameter, data: Tensor, grad: Tensor | None) ->
 
 
 def _restore_buffer(buffer: Tensor, copy: Tensor) -> None:
-    """Write the saved copy into a buffer if the content differs.
+    """Write the saved copy into a buffer if the content or the shape differs.
 
     The content is compared, because writes through `.data`, NumPy or in inference mode do not change the buffer's
     version counter.
     """
-    if not torch.equal(buffer, copy):
-        with torch.inference_mode() if buffer.is_inference() else torch.no_grad():
+    if _is_equal(buffer, copy):
+        return
+    with torch.inference_mode() if buffer.is_inference() else torch.no_grad():
+        try:
+            if buffer.shape != copy.shape:  # the forward pass has changed it
+                raise ValueError
             buffer.copy_(copy)
+        except Exception:  # some layouts cannot be written into
+            buffer.data = copy
+
+
+def _is_equal(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same content; True if tensors of their kind cannot be compared."""
+    try:
+        if one.layout != torch.strided or other.layout != torch.strided:
+            return one.shape == other.shape and torch.equal(one.to_dense(), other.to_dense())
+        return torch.equal(one, other)
+    except Exception:  # meta tensors and some dtypes
+        return True
+
+
+def _copied(buffer: Tensor) -> Tensor | None:
+    """Return a copy of a buffer; None if tensors of its kind cannot be copied."""
+    try:
+        return buffer.detach().clone()
+    except Exception:
+        return None
 
 
 def single_device(network: nn.Module) -> torch.device | None:

@@ -44,5 +44,9 @@ def start_in_background(
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(work,), name=title, daemon=True)
     atexit.register(leave)
-    thread.start()
+    try:
+        thread.start()
+    except BaseException:
+        atexit.unregister(leave)
+        raise
     return thread

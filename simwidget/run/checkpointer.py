@@ -36,6 +36,11 @@ class Checkpointer:
         self.note: str | None = None
         """why the latest checkpoint could not be written; None if there was no problem"""
 
+    def check(self) -> None:
+        """Raise ValueError if another run has written to the checkpoint since it was read; see `OwnedFile.check`."""
+        if not self._file.is_claimed:
+            self._file.check()
+
     def claim(self) -> None:
         """Create the file, or take over the checkpoint from which the run continues; see `OwnedFile.claim`.
 

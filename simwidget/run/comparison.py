@@ -221,7 +221,11 @@ class Comparison:
             if self._held.single_pass is not None:
                 self._held.single_pass.use_own_random_stream()
             batches = take_batches(self._held, self._lifecycle)
-            self._thread = start_in_background(batches, self._queries.title, self._devices, self.stop)
+            try:
+                self._thread = start_in_background(batches, self._queries.title, self._devices, self.stop)
+            except Exception as error:  # the system has no thread left
+                self._lifecycle.enter("failed", error)
+                raise
         return self
 
     def pause(self) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from simwidget.gram.gram_batch import GramBatch, Grams
 from simwidget.gram.rows import Key, Row
 from simwidget.plan.options import Plan
+from simwidget.plan.out_of_memory import is_out_of_memory
 from simwidget.restore.randomness import RecordedStream
 from simwidget.run.block_numbers import BlockNumbers
 from simwidget.run.forward_passes import ForwardPasses
@@ -31,6 +32,8 @@ bfloat16. If a layer's output is constant except for rounding errors, as in the 
 mobilenet_v2, another device can cause differences of any size. Therefore a difference on another device gives a note
 and not an error.
 """
+NOTED = 1e-5
+"""Up to this size, relative to the trace, a difference on the same kind of device is not worth a note."""
 REDUCED_TOLERANCE = 0.1
 """The tolerance for layers and confounders whose features or matrix products have a lower precision than float32."""
 MAX_NAMED = 3
@@ -101,10 +104,10 @@ class FirstBlock(AbstractContextManager):
         try:
             receiver = Receiver(self._grams.open, self._take, self._table.add_missing)
             self._forwards.run(batch, batches, index, receiver)
-        except torch.OutOfMemoryError:
-            self._ran_out_of_memory = True
-            return
         except Exception as error:
+            if is_out_of_memory(error):
+                self._ran_out_of_memory = True
+                return
             add_place(error, f"in batch {index} of the loader, run again to compare it with the checkpoint")
             raise
         self._table.add_never_run()
@@ -143,6 +146,7 @@ class FirstBlock(AbstractContextManager):
         if found is None or found.n != self._expected.n:
             return ("the first block could not be compared with the checkpoint: its batches were split otherwise",)
         differing = list(self._differing(found.numbers.cpu(), self._expected.numbers.cpu()))
+        slight = list(self._differing(found.numbers.cpu(), self._expected.numbers.cpu(), NOTED))
         certain = [key for key in differing if not self._draws(key)]
         more = f" and {len(certain) - MAX_NAMED} more" if len(certain) > MAX_NAMED else ""
         named = ", ".join(map(self._name, certain[:MAX_NAMED]))
@@ -162,15 +166,26 @@ class FirstBlock(AbstractContextManager):
                 "the first block gives other numbers than the checkpoint has, but only in networks that draw random "
                 "numbers: whether their code has changed is not known",
             )
+        if self._same_devices and any(not self._draws(key) for key in slight):
+            named = ", ".join(map(self._name, [key for key in slight if not self._draws(key)][:MAX_NAMED]))
+            return (
+                f"the first block gives slightly other numbers than the checkpoint has, first in {named}: other "
+                "hardware, libraries or settings than before, such as autocast, or a small change of code",
+            )
         return ()
 
-    def _differing(self, found: Tensor, expected: Tensor) -> Iterator[Key]:
-        """Yield the key of each row whose numbers differ by more than rounding errors, in the order of the rows."""
+    def _differing(self, found: Tensor, expected: Tensor, tolerance: float | None = None) -> Iterator[Key]:
+        """Yield the key of each row whose numbers differ by more than rounding errors, in the order of the rows.
+
+        With a `tolerance`, relative to the trace, rows in reduced precision are left out.
+        """
         for row, numbers in zip(self._rows, expected, strict=True):
             index = self._table.index.get(row.key)
             now = torch.zeros_like(numbers) if index is None or index >= len(found) else found[index]
-            tolerance = REDUCED_TOLERANCE if row.reduced else TOLERANCE
-            near = (now - numbers).abs() <= tolerance * torch.maximum(now[0], numbers[0])
+            if row.reduced and tolerance is not None:
+                continue
+            allowed = tolerance or (REDUCED_TOLERANCE if row.reduced else TOLERANCE)
+            near = (now - numbers).abs() <= allowed * torch.maximum(now[0], numbers[0])
             if not (near | (~now.isfinite() & ~numbers.isfinite())).all():
                 yield row.key
 

@@ -48,6 +48,18 @@ class OwnedFile:
             self._create_stub()
         self.is_claimed = True
 
+    def check(self) -> None:
+        """Raise ValueError if another run has written to the checkpoint from which this run continues."""
+        if self._taken_from is not None and os.path.exists(self.path) and owner_of(self.path) != self._taken_from:
+            raise ValueError(self._written_again)
+
+    @property
+    def _written_again(self) -> str:
+        return (
+            f"{self._as_given} was written again after it was read: another run uses it. Wait until that run has "
+            "ended, or stop it; then call resume(...) once more"
+        )
+
     def _create_stub(self) -> None:
         try:
             create_file(self.path, stub_bytes(self.owner))
@@ -62,10 +74,7 @@ class OwnedFile:
         with locked(self.path):
             found = read_checkpoint(self.path)
             if found.owner != self._taken_from:
-                raise ValueError(
-                    f"{self._as_given} was written again after it was read: another run uses it. Wait until that run "
-                    "has ended, or stop it; then call resume(...) once more"
-                )
+                raise ValueError(self._written_again)
             replace_file(self.path, checkpoint_bytes({**found.header, "owner": self.owner}, found.arrays))
 
     def write(self, content: bytes) -> None:

@@ -57,8 +57,12 @@ class Runner(AbstractContextManager):
     def __enter__(self) -> "Runner":
         self.started = self.started or datetime.now(timezone.utc).isoformat(timespec="seconds")
         self._is_under_way = False
-        self._claim_checkpoint()
-        self._check_first_block()
+        if self._checkpointer is not None:
+            _ = self._who  # before a forward pass can write into buffers
+            self._checkpointer.check()
+        self._check_first_block()  # a run that is refused takes no file from another one
+        if self._checkpointer is not None:
+            self._checkpointer.claim()
         self.single_pass.__enter__()
         try:
             with interrupts_allowed():
@@ -73,11 +77,6 @@ class Runner(AbstractContextManager):
         self._source.close()
         self.single_pass.__exit__(*exc)
 
-    def _claim_checkpoint(self) -> None:
-        if self._checkpointer is not None:
-            _ = self._who  # before a forward pass can write into buffers
-            self._checkpointer.claim()
-
     def _check_first_block(self) -> None:
         """In a resumed run, open the loader, and run the first block again to compare it with the checkpoint.
 
@@ -86,7 +85,7 @@ class Runner(AbstractContextManager):
         """
         if self._first_block is None:
             return
-        with self._first_block, interrupts_allowed():
+        with self._source.random_state_kept_on_error(), self._first_block, interrupts_allowed():
             self._source.open(self._first_block)
         self._first_block = None
 

@@ -13,6 +13,7 @@ import pytest
 from results import made
 
 import simwidget as sw
+from simwidget.files import lock
 from simwidget.files.atomic import create_file, open_for_writing
 
 RESULT = made(["a", "b", "c"], ["d", "e"])
@@ -154,6 +155,7 @@ def test_pipes_are_written_to(tmp_path):
 
 def test_standard_output_is_written_to_even_where_it_is_a_file(tmp_path):
     code = """
+from simwidget.files import lock
 from simwidget.files.atomic import open_for_writing
 print("before", flush=True)
 with open_for_writing("/dev/stdout", "w") as file:
@@ -188,3 +190,30 @@ def test_a_new_file_replaces_nobodys(links, tmp_path, monkeypatch):
         create_file(str(path), b"second")
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_another_program_has_locked_is_not_waited_for_for_ever(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    path = tmp_path / "run.simw"
+    path.write_bytes(b"")
+    monkeypatch.setattr(lock, "LOCK_WAITS", 0.05)
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(TimeoutError, match=r"run.simw' is locked by another program"), lock.locked(str(path)):
+            pass
+    with lock.locked(str(path)):
+        pass
+
+
+def test_a_folder_that_cannot_be_read_has_the_file_all_the_same(tmp_path, monkeypatch):
+    opened = os.open
+
+    def refuse(path, flags, *more):
+        if os.path.isdir(path):
+            raise PermissionError(path)
+        return opened(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with open_for_writing(tmp_path / "a.txt", "w") as file:
+        file.write("whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"

@@ -273,3 +273,62 @@ def test_a_reader_of_all_tensors_is_not_disturbed_by_the_restoring():
     assert [name for name, _ in reader] == ["made"]
     assert [name for name, _ in parameters] == ["bias"]
     assert not net._buffers
+
+
+class Holds(nn.Module):
+    """A network with a buffer of any kind, which its forward pass may change."""
+
+    def __init__(self, buffer, change=lambda buffer: None):
+        super().__init__()
+        self.part = nn.Linear(4, 4)
+        self.register_buffer("held", buffer)
+        self.change = change
+
+    def forward(self, x):
+        self.change(self.held)
+        return self.part(x)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR", "ignore:The PyTorch API of nested", "ignore:ComplexHalf")
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: torch.eye(4).to_sparse(),
+        lambda: torch.eye(4).to_sparse_csr(),
+        lambda: torch.empty(3, device="meta"),
+        lambda: torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)]),
+        lambda: torch.nested.nested_tensor([torch.zeros(2, 3)] * 2, layout=torch.jagged),
+        lambda: torch.zeros(3, dtype=torch.complex32),
+    ],
+    ids=["coo", "csr", "meta", "nested", "jagged", "complex32"],
+)
+def test_a_buffer_of_any_kind_does_not_fail_the_run(made):
+    net = Holds(made())
+    held = net.held
+    result = sw.compare({"net": net}, [torch.randn(16, 4)] * 2, measures="cka", layers=["part"], device="cpu").run(
+        False
+    )
+    assert result.complete
+    assert net.held is held
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda buffer: buffer.resize_(5),
+        lambda buffer: setattr(buffer, "data", torch.zeros(7)),
+        lambda buffer: buffer.data.fill_(9),
+        lambda buffer: buffer.unsqueeze_(0),
+    ],
+    ids=["resized", "other data", "filled", "another dimension"],
+)
+def test_a_buffer_whose_shape_was_changed_is_as_it_was(change):
+    net = Holds(torch.arange(3.0), change)
+    sw.compare({"net": net}, [torch.randn(16, 4)], measures="cka", layers=["part"], device="cpu").run(False)
+    assert net.held.tolist() == [0, 1, 2]
+
+
+def test_a_sparse_buffer_that_was_written_is_as_it_was():
+    net = Holds(torch.eye(4).to_sparse(), lambda buffer: buffer._values().fill_(7))
+    sw.compare({"net": net}, [torch.randn(16, 4)], measures="cka", layers=["part"], device="cpu").run(False)
+    assert torch.equal(net.held.to_dense(), torch.eye(4))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from checkpoints import LOADERS, Stochastic, cut, go, mlp, seed_everything, stochastic
+from checkpoints import LOADERS, Stochastic, cut, go, mlp, seed_everything, steps_of, stochastic
 from torch import nn
 
 import simwidget as sw
@@ -196,3 +196,57 @@ class Sized(list):
 
     def __len__(self):
         return self.length
+
+
+def test_slightly_other_numbers_have_a_note(tmp_path):
+    loader = LOADERS["a list"]()
+    path = cut({"a": Net(0.01)}, loader, tmp_path, gram_batch=16)
+    comparison = sw.resume(path, {"a": Net(0.0101)}, loader, device="cpu")
+    result = comparison.run(progress=False)
+    (note,) = (note for note in result.notes if "slightly other numbers" in note)
+    assert "first in layer 'second' of 'a'" in note
+    (tmp_path / "whole").unlink()
+    same = cut({"a": Net(0.01)}, loader, tmp_path, gram_batch=16)
+    assert not any("slightly" in note for note in sw.resume(same, {"a": Net(0.01)}, loader).run(False).notes)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_memory_that_runs_out_while_the_first_block_is_repeated(error, tmp_path):
+    loader = LOADERS["a list"]()
+    path = cut({"a": Net(0.01)}, loader, tmp_path, gram_batch=16)
+    net, fails = Net(0.01), [True]
+
+    def raises(module, args):
+        if fails:
+            fails.clear()
+            raise error
+
+    net.register_forward_pre_hook(raises)
+    result = sw.resume(path, {"a": net}, loader, device="cpu").run(progress=False)
+    assert any("the first block could not be compared" in note for note in result.notes)
+    assert result.complete
+
+
+def test_a_refused_resume_takes_the_file_from_no_run(tmp_path):
+    """And the generator of the loader is as it was."""
+    path = tmp_path / "run.simw"
+    first = sw.compare(
+        {"a": Net(0.01)}, LOADERS["own generator"](), gram_batch=16, device="cpu", checkpoint=path, checkpoint_seconds=0
+    )
+    steps = steps_of(first)
+    for _ in range(3):
+        next(steps)
+    loader = LOADERS["own generator"]()
+    loader.generator.manual_seed(5)
+    changed = Net(0.9)
+    before, shared = loader.generator.get_state(), torch.get_rng_state()
+    for way in ("run", "start"):
+        again = sw.resume(path, {"a": changed}, loader, device="cpu")
+        with pytest.raises(ValueError, match="other numbers than the checkpoint has"):
+            go(again, way)
+        assert torch.equal(loader.generator.get_state(), before)
+        assert torch.equal(torch.get_rng_state(), shared)
+    for _ in steps:
+        pass
+    assert not any("not this run's" in note for note in first.result.notes)
+    assert read_checkpoint(path).header["pass"]["n_batches"] == first.n_batches == len(loader)

@@ -3,11 +3,10 @@
 import threading
 
 import pytest
-from checkpoints import LOADERS, cut, mlp
+from checkpoints import LOADERS, cut, mlp, steps_of
 
 import simwidget as sw
 from simwidget.run.checkpoint import owner_of, read_checkpoint
-from simwidget.run.loop import take_batches
 
 # few and small batches have their notes, which are not what is tested here
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -16,12 +15,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 def comparison_at(path, **options):
     options = {"gram_batch": 16, "device": "cpu", "checkpoint": path, "checkpoint_seconds": 0, **options}
     return sw.compare({"a": mlp(0)}, LOADERS["a list"](), **options)
-
-
-def steps_of(comparison):
-    """The run of a comparison, one batch at each step."""
-    comparison._begin()
-    return take_batches(comparison._held, comparison._lifecycle)
 
 
 def test_the_second_of_two_comparisons_is_refused_before_it_runs(tmp_path):
