@@ -1,6 +1,6 @@
-"""The Jupyter widgets that show a heatmap of similarities, and their communication with the browser.
+"""The Jupyter widgets that show a heatmap of similarities, and the code that connects the widgets with the browser.
 
-In:     a `Comparison` or a `SimilarityResult`, which the code handles as a `Source`.
+In:     a `Comparison` or a `SimilarityResult`, both read through the interface `Source`.
 Out:    messages and synced traits for the front end in `js/`; exported files; a static output that needs no kernel.
 Never imports torch.
 """

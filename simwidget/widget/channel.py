@@ -1,4 +1,4 @@
-"""The interface through which the publisher sends to the browser pages. `SimilarityHeatmap` implements it."""
+"""The interface through which a `Publisher` sends data to the browser pages. `SimilarityHeatmap` implements it."""
 
 from typing import Any, Protocol
 

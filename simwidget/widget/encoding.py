@@ -16,16 +16,17 @@ STEPS = 65534
 MISSING = 65535
 """The 16-bit code that a snapshot uses for NaN."""
 FINE_CELLS = 150_000
-"""Up to this number of matrix cells, over all measures and pairs of models, a snapshot rounds to the finest steps."""
+"""Largest number of matrix cells, summed over all measures and pairs of models, with which a snapshot uses all steps of
+the 16-bit scale. If there are more cells, numbers are rounded more coarsely."""
 COARSE = 1.9e-4
-"""Step size of the numbers in a snapshot with more than `FINE_CELLS` matrix cells. Rounding to such steps changes a
-value by less than 1e-4."""
+"""Usual step size of the numbers in a snapshot with more than `FINE_CELLS` matrix cells. Rounding to steps of this size
+changes a number by less than 1e-4."""
 LEAST_STEPS = 64
-"""Smallest number of steps into which a snapshot divides the range of the values in a matrix. A matrix with a small
-range therefore has steps smaller than `COARSE`."""
+"""Smallest number of steps into which a snapshot divides the range of the numbers in a matrix. If the range is small,
+the steps are therefore smaller than `COARSE`."""
 SNAPSHOT_CELLS = 2_000_000
-"""Largest number of matrix cells, over all measures and pairs of models, in a saved notebook. Pairs of models beyond
-this number are left out."""
+"""Largest number of matrix cells, summed over all measures and pairs of models, in a snapshot. Pairs of models that
+would exceed this number are left out, except for the shown pair."""
 
 
 def axes_of(result: SimilarityResult) -> list[Axis]:
@@ -37,7 +38,7 @@ def axes_of(result: SimilarityResult) -> list[Axis]:
 
 
 def measures_of(result: SimilarityResult) -> list[MeasureInfo]:
-    """Return descriptions, for a browser page, of all measures followed by all differences of two measures."""
+    """Return the descriptions that a browser page needs of all measures, then of all differences of two measures."""
     return [about(result, name) for name in (*result.measures, *result.differences)]
 
 
@@ -51,13 +52,13 @@ def about(result: SimilarityResult, measure: str) -> MeasureInfo:
 def encode_frame(
     result: SimilarityResult, run_id: str, seq: int, measure: str, view: tuple[int, int]
 ) -> tuple[Frame, list[bytes]]:
-    """Return the message with the shown matrix, and its two buffers: the values and the standard errors as float32.
+    """Return the message with the shown matrix, and two buffers with the values and the standard errors as float32.
 
     Args:
         result: the result that has the matrix.
         run_id: the identifier of the heatmap.
         seq: the number of the frame.
-        measure: the measure or difference of measures.
+        measure: the shown measure or difference of measures.
         view: the positions of the model on the rows and of the model on the columns.
     """
     pair = (result.models[view[0]], result.models[view[1]])
@@ -82,15 +83,15 @@ def encode_snapshot(
     """Return all numbers of a result as compressed bytes, and the description of these bytes.
 
     The values and standard errors of every measure and difference on every pair of models are rounded to a 16-bit scale
-    and compressed by zlib. Rounding changes a number by less than 1e-5 of the range of its matrix. If there are more
-    than `FINE_CELLS` cells, coarser rounding halves the size: a number may then change by up to 1e-4.
+    and compressed by zlib. Rounding changes a number by less than 1e-5 of the range of its matrix. In a result with
+    more than `FINE_CELLS` matrix cells, rounding is coarser to halve the size, and may change a number by up to 1e-4.
 
     Args:
         result: the result.
         run_id: the identifier of the heatmap.
         seq: the number of the latest frame (update of the shown matrix).
-        first: the positions of a pair of models that is always included. Other pairs are left out if there would be
-            more than `SNAPSHOT_CELLS` cells.
+        first: the positions of a pair of models that is always included. Other pairs of models are left out where the
+            snapshot would otherwise have more than `SNAPSHOT_CELLS` matrix cells.
     """
     measures = (*result.measures, *result.differences)
     pairs = _with_room(result, first, SNAPSHOT_CELLS // len(measures)) if result.n_samples else []
@@ -129,10 +130,10 @@ def encode_snapshot(
 
 
 def _with_room(result: SimilarityResult, first: tuple[int, int], room: int) -> list[tuple[tuple[int, int], int]]:
-    """Return the most important pairs of models that together have at most `room` cells: ((x, y), number of cells).
+    """Return pairs of models, the most important first, that together have at most `room` cells.
 
-    x and y are the positions of the models. `_in_order` defines the order of importance. The pair `first` is included
-    even if it has more than `room` cells.
+    Each entry is ((x, y), number of cells), where x and y are the positions of the two models. `_in_order` defines the
+    order of importance. The pair `first` is included even if it has more than `room` cells.
     """
     found: list[tuple[tuple[int, int], int]] = []
     for x, y in _in_order(result, first):
@@ -147,7 +148,8 @@ def _with_room(result: SimilarityResult, first: tuple[int, int], room: int) -> l
 def _in_order(result: SimilarityResult, first: tuple[int, int]) -> Iterable[tuple[int, int]]:
     """Return the positions of all compared pairs of models in order of importance.
 
-    The pair `first` is followed by the other pairs of different models, and then by the pairs of a model with itself.
+    The order is: the pair `first`, the remaining pairs of two different models, the remaining pairs of a model with
+    itself.
     """
     position = {name: index for index, name in enumerate(result.models)}
     pairs = [(position[x], position[y]) for x, y in result.views()]
@@ -159,11 +161,14 @@ def _stored(numbers: NDArray[np.float64], symmetric: bool) -> NDArray[np.float64
 
 
 def _quantised(numbers: NDArray[np.float64], coarse: float, low: float | None = None) -> tuple[bytes, float, float]:
-    """Return numbers as bytes of 16-bit codes, with the value of code 0 and the value of code `STEPS`.
+    """Return numbers as the bytes of 16-bit codes, the value of code 0, and the value of code `STEPS`.
+
+    Between these two codes, the value grows linearly with the code.
 
     The step between two codes is max(range / `STEPS`, min(coarse, range / `LEAST_STEPS`)), where range is the largest
     number minus the value of code 0. If the step exceeds range / `STEPS`, no number reaches the value of code `STEPS`.
-    The low bytes of all codes are stored before the high bytes, because the high bytes differ little and compress well.
+    The low bytes of all codes come first, then all high bytes: the high bytes differ little, so they compress well when
+    they are stored next to each other.
 
     Args:
         numbers: the values or standard errors of a matrix.

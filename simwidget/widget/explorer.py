@@ -62,7 +62,10 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
         self.layer_y.observe(self._select, "value")
 
     def _offer(self, _: Any = None) -> None:
-        """Let each text box suggest the layer names of its model, which is the first or second model of the view."""
+        """Let each text box suggest layer names: the first for the view's first model, the second for its second model.
+
+        When the suggestions of a box change, a text that is not among them is cleared.
+        """
         for box, position in zip((self.layer_x, self.layer_y), self.heatmap.view, strict=True):
             axis = self.heatmap.axes[position]
             if box.options != tuple(axis["layers"]):
@@ -72,7 +75,7 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
             box.description = axis["model"]
 
     def _show_selection(self, change: Any) -> None:
-        """Write the layer names of the selected pair into the text boxes, if its models are those in view."""
+        """Write the layer names of the selected pair into the text boxes, if the pair's models are those in view."""
         pair = change["new"]
         models = [self.heatmap.axes[position]["model"] for position in self.heatmap.view]
         if pair is not None and [pair["model_x"], pair["model_y"]] == models:
@@ -88,7 +91,7 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
     def close(self) -> None:
         """Remove the explorer, its heatmap and its text boxes from every page. The widgets in `beside` are not closed.
 
-        A run that the heatmap shows goes on.
+        A run that the heatmap shows continues.
         """
         if hasattr(self, "heatmap"):
             self._cells.close()
@@ -101,7 +104,10 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
         close_layout(self)
 
     def _on_page(self) -> list[ipywidgets.DOMWidget]:
-        """The explorer and its parts, containers first, then the heatmap unless a cell may show the heatmap alone."""
+        """Return the explorer, its parts (containers before their contents), and the heatmap.
+
+        The heatmap is left out if a cell may show it without the explorer.
+        """
         return [self, *reversed(self._parts), *([] if self.heatmap._cells.any else [self.heatmap])]
 
     def _ipython_display_(self, **options: Any) -> None:

@@ -82,7 +82,7 @@ def file_of(
 def fetch(kind: str, source: Source, appearance: Appearance, models: Sequence[str]) -> tuple[Fetched, list[bytes]]:
     """Return the answer to a browser page that asks for a file: the message, and the list of its buffers.
 
-    The only buffer is the content of the file. After an error the list is empty, and the message has the error's text.
+    The only buffer is the content of the file. After an error, the list is empty and the message has the error's text.
 
     Args:
         kind: the format, one of `MIMES`.
@@ -124,7 +124,7 @@ def style_of(appearance: Appearance, result: SimilarityResult, view: tuple[str, 
 def _open(result: SimilarityResult, model: str, chosen: dict[str, list[str]]) -> list[str]:
     """Return the paths of the unfolded blocks (groups of layers) of a model.
 
-    These are the blocks in `chosen[model]` that exist in the result. If `chosen` has no entry for the model, they are
+    If `chosen` has an entry for the model, return the blocks in this entry that exist in the result. Otherwise, return
     the blocks that are unfolded by default.
     """
     tree = LayerTree(result.layers(model))
@@ -132,9 +132,9 @@ def _open(result: SimilarityResult, model: str, chosen: dict[str, list[str]]) ->
 
 
 def _selected(pair: Selection | None, view: tuple[str, str]) -> tuple[str, str] | None:
-    """Return the names of the two selected layers, first the layer of the view's first model.
+    """Return the names of the two selected layers, starting with the layer of the view's first model.
 
-    Return None if no layers are selected, or if they belong to models other than those of the view.
+    Return None if no layers are selected, or if the models of the selected layers are not the two models of the view.
     """
     if pair is not None and (pair["model_x"], pair["model_y"]) == view:
         return pair["layer_x"], pair["layer_y"]
@@ -144,7 +144,9 @@ def _selected(pair: Selection | None, view: tuple[str, str]) -> tuple[str, str] 
 
 
 def file_name(models: Sequence[str], kind: str) -> str:
-    """Return a file name made of the models' names, with no characters but letters, digits, "_", "." and "-".
+    """Return a file name made of the models' names and the ending `kind`.
+
+    The name consists of letters, digits, "_", "." and "-". Consecutive other characters are replaced by a single "_".
 
     >>> file_name(["ResNet 18", "../<b>"], "csv")
     'ResNet_18-.._b_.csv'

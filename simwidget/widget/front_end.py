@@ -1,4 +1,4 @@
-"""The built JavaScript and CSS: `FrontEnd`, the widget that holds them for all heatmaps of a notebook."""
+"""`FrontEnd`: the widget that holds the built JavaScript and CSS for all heatmaps of a notebook."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,10 +25,11 @@ def built(name: str) -> str:
 
 
 class FrontEnd(ipywidgets.Widget):
-    """A widget without a view whose state is the front end, so that pages and saved notebooks have it once.
+    """An invisible widget that holds the front end: the built JavaScript and CSS.
 
-    Every heatmap refers to it by its trait `front_end`. `js/loader.ts`, which each heatmap has as its own JavaScript,
-    follows this reference on the page.
+    All heatmaps share this widget, so pages and saved notebooks contain the front end only once. The trait `front_end`
+    of a heatmap refers to this widget. A heatmap's own JavaScript is only `js/loader.ts`, a short program that follows
+    this reference on the page.
     """
 
     javascript = traitlets.Unicode().tag(sync=True)
@@ -41,9 +42,10 @@ class FrontEnd(ipywidgets.Widget):
     @classmethod
     @contextmanager
     def held(cls) -> "Iterator[FrontEnd]":
-        """Context manager that yields the only instance of this Python process, made or opened again if necessary.
+        """Context manager that yields the only instance in this Python process.
 
-        The instance is not closed within the `with` block, in which a heatmap that refers to it is opened.
+        If necessary, the instance is created or reopened. Within the `with` block, in which the caller opens a heatmap,
+        the instance stays open even if no open heatmap refers to it yet.
         """
         with cls._lock:
             cls._n_held += 1
@@ -60,12 +62,15 @@ class FrontEnd(ipywidgets.Widget):
 
     @classmethod
     def close_unless_used(cls) -> None:
-        """Remove the front end from all pages, and from notebooks saved later, if no open heatmap refers to it."""
+        """Call `close` on the shared instance, if there is one."""
         if cls._shared is not None:
             cls._shared.close()
 
     def close(self) -> None:
-        """Do the same as `close_unless_used`, so that the front end is never taken away from a heatmap."""
+        """Remove the front end from all pages and from notebooks that are saved later, unless the front end is in use.
+
+        The front end is in use while an open heatmap refers to it, and within the `with` block of `held`.
+        """
         with self._lock:
             # an open widget is in `_instances`, but only from the end of its opening on
             is_used = any(getattr(one, "front_end", None) is self for one in tuple(_instances.values()))
@@ -73,6 +78,6 @@ class FrontEnd(ipywidgets.Widget):
                 super().close()
 
     def set_state(self, sync_data: Any) -> None:
-        """Refuse all values that a page sets, and send the page the true ones."""
+        """Ignore the values that a page sets, and send the present values to the pages."""
         if isinstance(sync_data, dict):
             self.send_state([name for name in sync_data if name in self.keys])

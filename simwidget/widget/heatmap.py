@@ -34,20 +34,20 @@ MAX_CLIENT_LENGTH = 64
 
 
 class SimilarityHeatmap(SyncedState):
-    """An interactive heatmap of a result, or of a run while it goes on.
+    """An interactive heatmap of a result, or of a run in progress.
 
-    Clicking a cell selects its pair of layers in every view of the widget, and sets the trait `selection` in Python.
-    The colour limits do not depend on the data: unless `scale` sets others, they are 0 and 1 for a measure, -1 and 1
-    for a difference of measures, and 0 and 5 × `threshold` for standard errors. Cells without a number are hatched;
-    hovering shows the reason. Shown values have float32 precision; values in a saved notebook are rounded by less than
-    1e-4.
+    Clicking a cell selects its pair of layers wherever the widget is shown, and sets the trait `selection` in Python.
+    The colour limits do not depend on the data. By default they are 0 and 1 for a measure, -1 and 1 for a difference of
+    measures, and 0 and 5 × `threshold` for standard errors; the trait `scale` can set other limits. Cells without a
+    number are hatched, and hovering over such a cell shows the reason. Shown values have float32 precision; values in a
+    saved notebook are rounded by less than 1e-4.
 
     Args:
         shown: a `Comparison`, which the heatmap does not start, or a `SimilarityResult`.
         measure: the measure, or difference of measures, that is shown at first; by default the first measure.
         view: the pair of models that is shown at first, as in `SimilarityResult.matrix`.
-        frames_per_second: the largest number of updates per second. There are fewer if a page is slow, or if computing
-            the updates would take more than 1.5 % of the run's time.
+        frames_per_second: the largest number of updates per second. Updates are less frequent if a page is slow, or if
+            computing the updates would otherwise take more than 1.5 % of the run's time.
 
     Raises:
         TypeError: `shown` is neither a `Comparison` nor a `SimilarityResult`.
@@ -121,14 +121,18 @@ class SimilarityHeatmap(SyncedState):
 
     @property
     def result(self) -> SimilarityResult:
-        """The `SimilarityResult` that is shown; for a run, the numbers so far."""
+        """The `SimilarityResult` that is shown; for a run, the result so far."""
         return self._source.snapshot()
 
     def show(self, result: SimilarityResult) -> None:
-        """Show another result in every view of this widget. Raises TypeError for a widget that shows a comparison.
+        """Show another result wherever this widget is shown.
 
         Selected and pinned pairs, unfolded blocks and limits of the scale are dropped if the new result lacks their
-        models, layers or measures.
+        models, layers or measures. If the new result lacks the shown measure or pair of models, the first measure
+        or pair of models of the new result is shown.
+
+        Raises:
+            TypeError: this widget shows a comparison.
         """
         if not isinstance(self._source, StaticSource):
             raise TypeError("this heatmap shows a comparison, which updates it; make another one for a result")
@@ -157,7 +161,7 @@ class SimilarityHeatmap(SyncedState):
             layer_y: the name of a layer of the view's second model.
 
         Raises:
-            ValueError: a model has no layer of this name.
+            ValueError: `layer_x` or `layer_y` is not the name of a layer of its model.
         """
         if layer_x is None or layer_y is None:
             self.selection = None  # type: ignore[assignment]
@@ -169,11 +173,12 @@ class SimilarityHeatmap(SyncedState):
         """Export the heatmap to a file. The ending of the file name determines the format.
 
         Args:
-            path: ".png", ".svg" or ".pdf" for a picture of the heatmap, drawn by matplotlib; ".csv" for a table of all
-                measures of the two models with their standard errors; ".simw" for the result, which
-                `SimilarityResult.load` reads; ".html" for an interactive page that starts with the present view.
-            dpi: dots per inch of a picture. In SVG and PDF, only the cells have this resolution: they are an embedded
-                image.
+            path: the path of the file. The ending is ".png", ".svg" or ".pdf" for a picture of the heatmap, drawn by
+                matplotlib; ".csv" for a table of all measures of the two shown models, with standard errors; ".simw"
+                for a file that `SimilarityResult.load` reads; ".html" for an interactive page that at first looks like
+                the present heatmap.
+            dpi: dots per inch of a picture. SVG and PDF files are vector graphics, but the cells are an embedded image
+                with this resolution.
             figsize: width and height of a picture in inches.
 
         Raises:
@@ -187,7 +192,7 @@ class SimilarityHeatmap(SyncedState):
             file.write(content)
 
     def close(self) -> None:
-        """Remove the widget from every page. The run of a comparison goes on.
+        """Remove the widget from every page. A run that the heatmap shows continues.
 
         A closed widget has only a weak reference to its comparison.
         """
@@ -203,7 +208,7 @@ class SimilarityHeatmap(SyncedState):
         FrontEnd.close_unless_used()
 
     def _ipython_display_(self, **options: Any) -> None:
-        """Show two outputs: the live view, and a static one for notebooks without a kernel."""
+        """Show two outputs: the live heatmap, and a static output for notebooks without a kernel."""
         from IPython.display import display
 
         self._cells.add()
@@ -214,12 +219,13 @@ class SimilarityHeatmap(SyncedState):
     def close_with_its_cell(self) -> None:
         """Make the widget close itself when the cell that displays it is run again.
 
-        Call this method only for a widget to which no user code has a reference, since it cannot be displayed again.
+        Call this method only if no user code has a reference to the widget, since a closed widget cannot be displayed
+        again.
         """
         self._cells.when_gone = self.close
 
     def show_still_output(self) -> None:
-        """Add the static output to the running cell, and start sending to the pages.
+        """Add the static output to the running cell, and start sending data to the pages.
 
         A widget that contains this heatmap calls this method when it is displayed.
         """
@@ -240,7 +246,7 @@ class SimilarityHeatmap(SyncedState):
             LOG.debug("a malformed message from a page was ignored: %s: %s", type(problem).__name__, problem)
 
     def _handle(self, kind: str, content: Mapping[str, Any]) -> None:
-        """Handle a message of the given type: set flags, call a method of the run, or start a thread."""
+        """Handle a message of the type `kind`: set flags, send a reply, call a method of the run, or start a thread."""
         if kind == "ready":
             self._publisher.ready(_client_of(content), str(content["run_id"]), int(content["have_seq"]))
         elif kind == "ack":

@@ -56,7 +56,8 @@ def page_of(
         result: the result to show.
         measure, view, shows, selection, pinned, open_x, open_y, scale, threshold: initial values of the traits of the
             same names, see `SimilarityHeatmap`.
-        details: messages about pairs of layers with their buffers, from `encode_detail` with the run id "page".
+        details: messages with the details of pairs of layers, each with its buffers, as `encode_detail` returns them
+            for the run id "page".
 
     Raises:
         ValueError: unknown measure or view.

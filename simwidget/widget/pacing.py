@@ -1,26 +1,26 @@
 """Records which frames the browser pages have acknowledged, and determines when the next frame may be sent.
 
-A frame is an update of the shown matrix. The code here neither sends anything nor reads the clock: methods that need
-the present time take it as an argument.
+A frame is an update of the shown matrix. The code here neither sends anything nor reads the clock: the present time is
+an argument of the methods that need it.
 """
 
 import math
 from dataclasses import dataclass
 
 ACKNOWLEDGED_WITHIN = 1.0
-"""Seconds to wait for a page's acknowledgement of a frame (update of the shown matrix) before the next frame is sent.
-The wait is longer on a slow link, see `Client.patience`."""
+"""If a page does not acknowledge a frame (update of the shown matrix), the next frame is sent after this many seconds.
+The time is longer for a page on a slow link, see `Client.patience`."""
 MAX_PATIENCE = 30.0
-"""Longest wait, in seconds, for a page's acknowledgement of a frame (update of the shown matrix) on a slow link.
-Then the next frame is sent anyway."""
+"""If a page on a slow link does not acknowledge a frame (update of the shown matrix), the next frame is sent after at
+most this many seconds."""
 LOST_AFTER = 3
 """Number of consecutive frames (updates of the shown matrix) without acknowledgement after which a page counts as
 closed."""
 SILENCE_SHARE = 0.1
-"""While no page answers, this fraction of the time since the last answer passes before the next frame (update of the
-shown matrix) is sent."""
+"""While no page answers, the pause before the next frame (update of the shown matrix) is this fraction of the time
+since the last answer."""
 MAX_TIMES = 16
-"""Number of latest frames (updates of the shown matrix) whose sending times are stored."""
+"""Number of most recent frames (updates of the shown matrix) whose sending times are stored."""
 
 
 @dataclass
@@ -34,19 +34,20 @@ class Client:
     missed: int = 0
     """number of consecutive frames (updates of the shown matrix) that the page has not acknowledged"""
     took: float = 0.0
-    """seconds between sending the frame number `seq` and receiving its acknowledgement"""
+    """seconds between sending frame number `seq` and receiving its acknowledgement; 0 before any acknowledgement"""
 
     @property
     def patience(self) -> float:
-        """The seconds for which the next frame waits for an acknowledgement: twice `took`, at least 1, at most 30.
+        """The seconds after a frame at which the next frame is sent if this page has not acknowledged the frame.
 
-        A frame that is sent earlier over a slow link would only wait in a queue.
+        The time is twice `took`, but at least 1 and at most 30 seconds. If the next frame were sent earlier over a slow
+        link, it would only wait in a queue.
         """
         return min(max(ACKNOWLEDGED_WITHIN, 2.0 * self.took), MAX_PATIENCE)
 
 
 class Pacing:
-    """Numbers the frames (updates of the shown matrix) and records which pages have acknowledged them.
+    """Counts the frames (updates of the shown matrix) and records which pages have acknowledged them.
 
     All times are in seconds, of any clock that never goes backwards.
     """
@@ -58,11 +59,11 @@ class Pacing:
         self.sent_at = -math.inf
         """time at which the latest frame (update of the shown matrix) was sent; -inf before the first"""
         self.heard_at = -math.inf
-        """time of the latest message from any page; -inf before the first"""
+        """time at which a page last opened, reconnected or acknowledged a frame; -inf before the first time"""
         self.heard_any = False
         """whether any page has ever acknowledged a frame (update of the shown matrix)"""
         self.begun: float | None = None
-        """time of the first change of the numbers; None before that change"""
+        """time of the first change of the numbers that the heatmap shows; None before that change"""
         self._times: dict[int, float] = {}
 
     def add(self, client: str, now: float) -> None:
@@ -71,7 +72,10 @@ class Pacing:
         self.heard_at = now
 
     def acknowledge(self, client: str, seq: int, hidden: bool, now: float) -> None:
-        """Record that the page `client` has drawn frame number `seq`, at the time `now`."""
+        """Record that the page `client` acknowledged frame number `seq` at the time `now`.
+
+        `hidden` tells whether the page was hidden, such as in a background tab, at that time.
+        """
         self.heard_any = True
         self.heard_at = now
         sent_at = self._times.get(seq, min(self._times.values(), default=now))
@@ -80,7 +84,7 @@ class Pacing:
     def begin_frame(self) -> int:
         """Count a new frame (update of the shown matrix) and return its number.
 
-        Pages that have not acknowledged `LOST_AFTER` consecutive frames are removed.
+        A page is removed from `clients` if it has not acknowledged the last `LOST_AFTER` frames before the new frame.
         """
         self.seq += 1
         for client in self.clients.values():
@@ -96,9 +100,9 @@ class Pacing:
 
     @property
     def observed(self) -> list[Client]:
-        """The pages whose acknowledgements the next frame waits for: visible pages or, if none is visible, all pages.
+        """The pages whose acknowledgements the next frame waits for: the visible pages, or all pages if all are hidden.
 
-        Browsers slow down the timers of hidden pages, so that these pages acknowledge late.
+        Hidden pages acknowledge late, because browsers slow down the timers of hidden pages.
         """
         clients = list(self.clients.values())
         return [one for one in clients if not one.hidden] or clients
@@ -109,9 +113,11 @@ class Pacing:
         return [one for one in self.observed if one.seq < self.seq]
 
     def free_at(self, silence: float = 0.0) -> float:
-        """Return the earliest time to send the next frame; -inf if all observed pages have acknowledged the latest one.
+        """Return the earliest time to send the next frame (update of the shown matrix).
 
-        If no page is open, the time is `silence` seconds, but at least `ACKNOWLEDGED_WITHIN`, after the latest frame.
+        - If no page is open: `silence` seconds, but at least `ACKNOWLEDGED_WITHIN`, after the latest frame.
+        - If all observed pages have acknowledged the latest frame: -inf.
+        - Otherwise: after the latest frame, the largest `patience` of the observed pages that have not acknowledged it.
         """
         if not self.clients:
             return self.sent_at + max(ACKNOWLEDGED_WITHIN, silence)

@@ -13,9 +13,10 @@ from simwidget.widget.protocol import Curve, Detail, Inside, PairMeasure, Sample
 from simwidget.widget.sources import Source
 
 MAX_ROWS = 128
-"""Largest number of rows of a Gram matrix in a message. From a larger matrix, evenly spaced rows are sent."""
+"""Largest number of rows and of columns of a Gram matrix in a message. From a larger matrix, evenly spaced rows and the
+same columns are sent."""
 MAX_SHARES = 64
-"""Largest number of eigenvalues of a layer in a message. The effective dimension is computed from all eigenvalues."""
+"""Largest number of eigenvalues per layer in a message. The effective dimension is computed from all eigenvalues."""
 NO_PICTURE = 128
 """Grey value, from 0 to 255, of the placeholder for a missing thumbnail, used if other samples have thumbnails."""
 
@@ -23,13 +24,13 @@ NO_PICTURE = 128
 def encode_detail(
     source: Source, run_id: str, seq: int, pair: Selection, inside: bool
 ) -> tuple[Detail, list[bytes] | None]:
-    """Return the message with the details of one pair of layers, and its binary buffers.
+    """Return the message with the details of one pair of layers, and the message's buffers or None if there are none.
 
     Args:
         source: the run or result that has the numbers.
         run_id: the identifier of the heatmap.
         seq: the number of the latest frame (update of the shown matrix).
-        pair: the names of the layers and models. If the source does not know them, the message has no numbers.
+        pair: the names of the layers and models. If the source does not know these names, the message has no numbers.
         inside: whether to include Gram matrices, spectra and samples.
     """
     view = (pair["model_x"], pair["model_y"])
@@ -51,9 +52,9 @@ def encode_detail(
 
 
 def encode_inside(inspection: Inspection) -> tuple[Inside, list[bytes]]:
-    """Return the part of a message that describes Gram matrices, spectra and samples of two layers, and its buffers.
+    """Return the part of a message that has the spectra and samples of two layers, and the message's three buffers.
 
-    The buffers are the Gram matrix of each layer, and all thumbnails together.
+    The buffers are the Gram matrix of the first layer, the Gram matrix of the second layer, and all thumbnails.
     """
     m = inspection.n_samples
     shown = np.linspace(0, m - 1, min(m, MAX_ROWS)).round().astype(int)
@@ -100,13 +101,14 @@ def _sample(one: Inspected) -> Sample:
 
 
 def _shares(spectrum: NDArray[np.float64]) -> list[float]:
-    """Return the first `MAX_SHARES` entries of a spectrum, which are eigenvalues divided by the sum of all eigenvalues.
+    """Return the first `MAX_SHARES` entries of a spectrum as a list.
 
-    The list is empty if any entry is not finite, since JSON has no NaN.
+    An entry is an eigenvalue divided by the sum of all eigenvalues. The list is empty if any entry of the spectrum is
+    not finite, since JSON has no NaN.
     """
     return spectrum[:MAX_SHARES].tolist() if np.isfinite(spectrum).all() else []
 
 
 def number(value: float) -> float | None:
-    """Return `value` as a float, or None if it is not finite, since JSON has no NaN."""
+    """Return `value` as a float, or None if `value` is not finite, since JSON has no NaN."""
     return float(value) if math.isfinite(value) else None

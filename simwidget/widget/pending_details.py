@@ -1,4 +1,4 @@
-"""The pairs of layers whose details must still be sent to the pages, and the time that computing details takes."""
+"""Stores the pairs of layers whose details must still be sent to the pages, and how long computing details took."""
 
 from collections.abc import Iterable
 
@@ -11,9 +11,10 @@ PairKey = tuple[str, ...]
 
 
 class PendingDetails:
-    """The pairs of layers whose details were requested but not sent yet, each once, in the order of the requests.
+    """The pairs of layers whose details were requested but not sent yet, in the order of the requests.
 
-    The caller must hold a lock when calling `add` or `pop`.
+    Each pair is stored once. The times that computing details took are stored as well. The caller must hold a lock when
+    calling `add` or `pop`.
     """
 
     def __init__(self) -> None:
@@ -37,13 +38,13 @@ class PendingDetails:
         return self._pairs.pop(key_of(first) if first is not None and is_pending else next(iter(self._pairs)))
 
     def note_cost(self, pair: Selection, seconds: float) -> None:
-        """Record how long it took to compute a pair's details."""
+        """Record the time that computing the details of a pair of layers took, in place of any earlier time."""
         self._seconds[key_of(pair)] = seconds
 
     def cost_of(self, pairs: Iterable[Selection]) -> float:
-        """Return the total of the seconds that the details of these pairs of layers took when last computed.
+        """Return the sum of the recorded times, in seconds, of computing the details of these pairs of layers.
 
-        A pair without a recorded time counts 0. The recorded times of all other pairs are deleted.
+        A pair without a recorded time counts as 0. The recorded times of all pairs that are not in `pairs` are deleted.
         """
         self._seconds = {key_of(pair): self._seconds.get(key_of(pair), 0.0) for pair in pairs}
         return sum(self._seconds.values())

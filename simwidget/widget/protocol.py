@@ -38,9 +38,9 @@ class RunInfo(TypedDict):
 
 
 class MeasureInfo(TypedDict):
-    """Description of a measure for the browser page.
+    """Description of a measure, or of a difference of two measures, for the browser page.
 
-    `reasons` maps model -> layer -> why the matrix has no numbers for this layer.
+    `reasons` maps model -> layer -> the reason why the matrix has no numbers for this layer.
     """
 
     name: str
@@ -50,7 +50,7 @@ class MeasureInfo(TypedDict):
 
 
 class BlockInfo(TypedDict):
-    """Where the snapshot stores the matrix of one measure for one pair of models, and what its 16-bit codes stand for.
+    """Where a snapshot stores the matrix of one measure for one pair of models, and what the 16-bit codes stand for.
 
     `x` and `y` are the positions of the two models. For values, code 0 stands for `low` and code 65534 for `high`; for
     standard errors, code 0 stands for 0 and code 65534 for `error_high`. Code 65535 is NaN.
@@ -95,9 +95,12 @@ class Selection(TypedDict):
 class Scale(TypedDict):
     """How values become colours.
 
-    With `mode` "unit", the colour limits are 0 and 1 for a measure, -1 and 1 for a difference of measures, and 0 and
-    5 × `threshold` for standard errors. With "range", they are the measure's entry (low, high) in `limits`, or those of
-    "unit" if there is no entry. With "log", a similarity s is coloured by log(1 - s).
+    - With `mode` "unit", the colour limits are 0 and 1 for a measure, -1 and 1 for a difference of measures, and 0 and
+      5 × `threshold` for standard errors.
+    - With "range", the colour limits are the entry (low, high) of the measure in `limits`. The key for the standard
+      errors of a measure is the name of the measure followed by " ±". Without an entry, the limits of "unit" hold.
+    - With "log", a similarity s is coloured by log(1 - s). For differences and standard errors, the limits of "unit"
+      hold.
     """
 
     mode: Literal["unit", "range", "log"]
@@ -106,12 +109,12 @@ class Scale(TypedDict):
 
 
 class WidgetState(TypedDict):
-    """The synced traits of the widget. Python alone writes the first five; Python and the browser write the others.
+    """The synced traits of the widget. Python may set all of them, the browser all except the first five.
 
     `shows` tells whether the colours show the values or their standard errors. `open_x` maps each model to the blocks
-    (groups of layers) that are unfolded when the model is on the rows; `open_y` does the same for the columns. A model
-    without an entry has at most 25 rows or columns, if folding blocks can achieve that. Cells with a standard error
-    above `threshold` are hatched.
+    (groups of layers) that are unfolded when the model is on the rows; `open_y` does the same for the columns. If a
+    model has no entry, its blocks are folded so that it has at most 25 rows or columns where possible. Cells with a
+    standard error above `threshold` are hatched.
     """
 
     run_id: str
@@ -133,7 +136,8 @@ class WidgetState(TypedDict):
 class Ready(TypedDict):
     """Message of a browser page that has opened or reconnected.
 
-    `have_seq` is the number of the latest frame (update of the shown matrix) that the page has of the heatmap `run_id`.
+    `run_id` identifies the heatmap whose numbers the page has. `have_seq` is the number of the latest frame (update of
+    the shown matrix) of this heatmap that the page has.
     """
 
     type: Literal["ready"]
@@ -143,9 +147,10 @@ class Ready(TypedDict):
 
 
 class Ack(TypedDict):
-    """Message by which a browser page tells that it has drawn frame number `seq`, an update of the shown matrix.
+    """Message by which a browser page acknowledges frame number `seq`, an update of the shown matrix.
 
-    A hidden page, which draws nothing, sends this message after it has received the frame.
+    A page sends this message when it has drawn the frame, but at most 250 ms after it has received the frame, because a
+    hidden page draws nothing.
     """
 
     type: Literal["ack"]
@@ -155,7 +160,10 @@ class Ack(TypedDict):
 
 
 class Need(TypedDict):
-    """Request of a browser page for the shown matrix (`what` is "frame") or the details of a layer pair ("detail")."""
+    """Request of a browser page for the shown matrix or for the details of a pair of layers.
+
+    The shown matrix is requested if `what` is "frame", and the details of `pair` if `what` is "detail".
+    """
 
     type: Literal["need"]
     client: str
@@ -181,7 +189,7 @@ class Fetch(TypedDict):
 
 
 class NeedFrontEnd(TypedDict):
-    """Request of a browser page that cannot find the model with the front end. The answer is `FrontEndFiles`."""
+    """Request of a browser page that cannot find the `FrontEnd` widget. The answer is a `FrontEndFiles` message."""
 
     type: Literal["need_front_end"]
 
@@ -247,7 +255,8 @@ class Inside(TypedDict):
     size: int
     """number of rows and columns of each Gram matrix in the buffers, at most 128"""
     n_samples: int
-    """number of samples, of the latest batch or several joined small batches, from which the spectra are computed"""
+    """number of samples from which the spectra are computed; the samples come from the latest batch, or from several
+    small batches that are joined"""
     labels: list[int] | None
     """class labels of the rows of the Gram matrices in the buffers; None if not all samples have labels"""
     spectrum_x: list[float]
@@ -259,8 +268,8 @@ class Inside(TypedDict):
     matrix; None if undefined"""
     dimension_y: float | None
     n_compared: int
-    """number of samples from which `least` and `most` are chosen: all samples since the details of this pair were first
-    requested"""
+    """number of samples from which `least` and `most` are chosen: the samples with a defined agreement in the batches
+    that were the latest when this pair was first inspected, and in all later batches"""
     least: list[Sample]
     """up to 12 samples on which the layers agree least, in ascending order of agreement"""
     most: list[Sample]
@@ -272,8 +281,8 @@ class Inside(TypedDict):
 class Detail(TypedDict):
     """Message with the details of one pair of layers.
 
-    `measures` has the values and curves of all measures. `inside` has Gram matrices, spectra and samples; in a
-    notebook, `inside` is None for all pairs except the selected pair.
+    `measures` has the values and curves of all measures. `inside` has Gram matrices, spectra and samples, or is None if
+    they are not known. In a notebook, `inside` is also None for every pair except the selected pair.
     """
 
     type: Literal["detail"]

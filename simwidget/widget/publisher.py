@@ -2,8 +2,9 @@
 
 There is no queue of frames (updates of the shown matrix): a change of the numbers only sets a flag, and a frame is
 computed when it is sent. A slow page therefore gets fewer frames, but never outdated ones, and always the last one.
-The publisher sends little over a slow link or to a closed page, because queues outside this module would fill: a slow
-link buffers messages before it transmits them, and the notebook server buffers all messages for a closed page.
+Over a slow link or to a closed page, the publisher sends little, because queues outside this module would otherwise
+fill: a slow link buffers messages before it transmits them, and the notebook server buffers all messages for a closed
+page.
 """
 
 import atexit
@@ -27,15 +28,16 @@ from simwidget.widget.sources import Source, StaticSource
 LOG = logging.getLogger("simwidget")
 
 BEAT_EVERY = 2.0
-"""Seconds between two messages whose only purpose is to tell the browser page that the kernel is alive."""
+"""Seconds between two messages whose only purpose is to tell the browser pages that the kernel is alive."""
 SAVE_EVERY = 10.0
 """Usual number of seconds between two updates of the traits that a notebook saves, while the run goes on."""
 UNACKNOWLEDGED_AFTER = 5.0
 """If no page has acknowledged any frame (update of the shown matrix) this many seconds after the first change of the
-numbers, the frames are assumed to be lost. All numbers are then sent as a synced trait, every few seconds."""
+numbers, the frames are assumed to be lost. All numbers are then sent as a synced trait: at first every
+`UNACKNOWLEDGED_SAVE_EVERY` seconds, and less often while no page answers."""
 UNACKNOWLEDGED_SAVE_EVERY = 2.0
 SETTLED_AFTER = 0.2
-"""Seconds without a change after which a paused or ended run is saved."""
+"""Seconds without a change of the numbers after which a paused or ended run is saved in the notebook."""
 STATIC_SETTLED_AFTER = 1.0
 """A fixed result is saved in the notebook this many seconds after the pages have drawn its last change. The delay is
 longer than `SETTLED_AFTER` because a program may replace the result many times a second."""
@@ -50,10 +52,11 @@ layers."""
 
 
 class Publisher:
-    """Sends the numbers of a source, which is a run or a result, to the browser pages from a thread of its own.
+    """Sends the numbers of a source, which is a run or a result, to the browser pages.
 
-    The thread sends frames (updates of the shown matrix), details of pairs of layers, and messages that the kernel is
-    alive. It also updates the traits that a notebook saves. Everything is sent through a `Channel`.
+    A separate thread sends frames (updates of the shown matrix), details of pairs of layers, and messages that tell
+    that the kernel is alive. The thread also updates the traits that a notebook saves. Everything is sent through a
+    `Channel`.
     """
 
     def __init__(self, channel: Channel, source: Source, frames_per_second: float = 10.0) -> None:
@@ -112,8 +115,9 @@ class Publisher:
     def ask(self) -> None:
         """Request a new frame (update of the shown matrix) and the details of the selected and pinned pairs of layers.
 
-        The frame skips the usual interval between frames, and waits only for acknowledgements of the latest frame. This
-        method is called, for example, when another measure or view is shown.
+        The frame is sent without the usual interval between frames, as soon as the pages have acknowledged the latest
+        frame or the time to wait for them is over. This method is called, for example, when another measure or view is
+        chosen.
         """
         with self._wake:
             if not self._closed:
@@ -131,7 +135,7 @@ class Publisher:
             self._wake.notify_all()
 
     def _followed(self) -> list[Selection]:
-        """The pairs of layers whose details are updated during the run: the selected pair, then the pinned pairs."""
+        """Return the pairs of layers whose details are updated in a run: the selected pair, then the pinned pairs."""
         held, pinned = self._channel.selection, self._channel.pinned
         return [*([] if held is None else [held]), *(pair for pair in pinned if pair != held)]
 
@@ -153,7 +157,7 @@ class Publisher:
             self.ask()
 
     def acknowledge(self, client: str, seq: int, hidden: bool) -> None:
-        """Handle the message of the page `client` that it has drawn frame number `seq`.
+        """Handle the message by which the page `client` acknowledges frame number `seq`.
 
         `hidden` tells whether the page was hidden, such as in a background tab, when it sent the message.
         """
@@ -162,10 +166,11 @@ class Publisher:
             self._wake.notify_all()
 
     def settle(self) -> None:
-        """If the run has ended, save the result and update the static output that needs no kernel; else do nothing.
+        """If the run has ended, save the result in the notebook and update the static output; otherwise do nothing.
 
-        The work is done on the calling thread, before this method returns, even if the sending thread has saved the
-        same result: a program that executes a notebook only reads messages that belong to the cell that it executes.
+        The calling thread saves the result before this method returns, even if the sending thread has already saved
+        the same result. The reason is that a program that executes a notebook reads only the messages of the cell that
+        it executes.
         """
         with self._storing:
             if not self._closed and self._source.progress.ended:
@@ -192,7 +197,7 @@ class Publisher:
     def _finish(self) -> None:
         """Close the publisher and wait up to 5 seconds for its thread. Called when Python exits.
 
-        A thread that was still inside torch at that time would crash the process.
+        If the thread were still inside torch when Python exits, the process would crash.
         """
         self.close()
         if self._thread is not None:
@@ -270,7 +275,11 @@ class Publisher:
         return math.inf if self._new else max(self._changed_at, drawn_at) + STATIC_SETTLED_AFTER
 
     def _frame(self) -> None:
-        """Send the values and standard errors of the shown matrix, and the progress of the run."""
+        """Send the values and standard errors of the shown matrix, and the progress of the run.
+
+        Then request the details of the selected and pinned pairs of layers. During a run, request them no more often
+        than `DETAIL_EVERY` and `DETAIL_SHARE` allow.
+        """
         with self._wake:
             self._new = self._asked = False
             self._pacing.begin_frame()
@@ -294,7 +303,9 @@ class Publisher:
             self.ask_details(followed)
 
     def _detail(self) -> None:
-        """Send the details of one pending pair of layers: the selected pair if pending, else the earliest requested.
+        """Send the details of one pending pair of layers.
+
+        This is the selected pair if it is pending, or else the pair that was requested earliest.
 
         Gram matrices, spectra and samples are included only for the selected pair.
         """
@@ -313,7 +324,7 @@ class Publisher:
         self._channel.send({"type": "beat", "seq": self.seq})
 
     def _save(self) -> None:
-        """Write the numbers of all measures into the traits that a notebook saves, unless they are unchanged."""
+        """Write the numbers of all measures into the traits that a notebook saves, if the numbers have changed."""
         with self._storing:
             if not self._take("_unsaved"):
                 return
@@ -327,7 +338,7 @@ class Publisher:
             self._saved_at = time.monotonic()
 
     def _keep(self) -> None:
-        """Show the present numbers in the static output that needs no kernel, unless they are unchanged."""
+        """Show the present numbers in the static output that needs no kernel, if the numbers have changed."""
         with self._storing:
             if self._take("_unkept"):
                 self._channel.keep(self._source.snapshot())

@@ -1,4 +1,4 @@
-"""Removes a widget from the page, and from the notebook that the page saves, when no cell output shows it any more."""
+"""Removes a widget from the page and from the saved notebook when no cell output shows the widget any more."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ class ShownCells:
         self._lock = lock
         self._parts = parts
         self._runs: dict[str, str] = {}
-        """cell that shows the widget -> run of this cell that displayed the widget, both as identifiers"""
+        """identifier of a cell that shows the widget -> identifier of the run of this cell that displayed the widget"""
         self._is_elsewhere = False
         self._is_closed = False
         self._shell: Any = None
@@ -45,7 +45,7 @@ class ShownCells:
         return self._is_elsewhere or bool(self._runs)
 
     def add(self) -> None:
-        """Record that the running cell displays the widget, and reopen the closed comms of the widget and its parts.
+        """Record that the running cell displays the widget. Reopen closed comms of the widget and its parts.
 
         Call this method before the widget is displayed.
 
@@ -71,7 +71,7 @@ class ShownCells:
             self._shell.events.register("post_run_cell", self._after_cell)
 
     def close(self) -> None:
-        """Stop watching the cells, because the widget is closed for good. Later calls of `add` raise RuntimeError."""
+        """Stop watching the cells, since the widget is closed permanently. Later calls of `add` raise RuntimeError."""
         self._is_closed = True
         self._unregister()
 
@@ -103,13 +103,13 @@ class ShownCells:
             self.when_gone()
 
     def _models(self) -> list[ipywidgets.Widget]:
-        """Return the parts, each followed by its layout and style, which are also widgets."""
+        """Return the parts, each followed by its layout and (if it has one) its style, which are widgets as well."""
         parts = self._parts()
         return [one for part in parts for one in (part, part.layout, getattr(part, "style", None)) if one is not None]
 
 
 def close_layout(widget: ipywidgets.Widget) -> None:
-    """Close the layout and the style of a closed widget, which are widgets too, unless another open widget has them."""
+    """Close the layout widget and the style widget of a closed widget, except those that an open widget uses."""
     for name in ("layout", "style"):
         model = widget._trait_values.get(name)
         others = (one._trait_values.get(name) for one in tuple(_instances.values()))
@@ -120,7 +120,7 @@ def close_layout(widget: ipywidgets.Widget) -> None:
 def running_cell() -> tuple[str, str] | None:
     """Return the identifiers of the running cell and of its present run; None if they are not known.
 
-    JupyterLab and Notebook tell the kernel which cell they run.
+    The identifiers are known in JupyterLab and Notebook, because these tell the kernel which cell they run.
     """
     from IPython import get_ipython
 
@@ -132,7 +132,10 @@ def running_cell() -> tuple[str, str] | None:
 
 
 def _is_captured(run: str) -> bool:
-    """Whether an `ipywidgets.Output`, possibly shown by another cell, captures the outputs of a cell's run `run`."""
+    """Whether an `ipywidgets.Output` captures the outputs of the cell run with the identifier `run`.
+
+    The `Output` may be shown by another cell.
+    """
     return any(state.get("msg_id") == run for state in _states().values())
 
 

@@ -19,12 +19,13 @@ class StillOutput:
     """A second output of each cell that shows a heatmap: the latest stored result as HTML, PNG picture and text.
 
     The notebook file stores this output. Readers see it wherever the live heatmap cannot be drawn, such as on a
-    code-hosting site. The live heatmap hides it by its CSS class, `simwidget-still-<run_id>`.
+    code-hosting site. The live heatmap finds the static outputs by their CSS class, `simwidget-still-<run_id>`, and
+    hides them.
 
     Args:
         run_id: the identifier of the heatmap, which is part of the CSS class.
-        cell_ended: a function to call at the end of every cell, to save the result of an ended run in time: a notebook
-            that is executed as a whole may be closed right after its last cell.
+        cell_ended: a function that is called at the end of every cell, and that saves the result of an ended run. A
+            later save might be too late: a program that executes a notebook may close it right after the last cell.
     """
 
     def __init__(self, run_id: str, cell_ended: Callable[[], None]) -> None:
@@ -57,7 +58,7 @@ class StillOutput:
             self._shell = None
 
     def update(self, result: SimilarityResult) -> None:
-        """Show this result in the static output of every cell that has one."""
+        """Show this result in all static outputs of the heatmap."""
         from IPython.display import update_display
 
         if self._ids:

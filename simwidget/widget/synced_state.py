@@ -14,7 +14,7 @@ from simwidget.widget.sources import Source, StaticSource
 
 
 class SyncedState(anywidget.AnyWidget):
-    """The state that a heatmap shares with its pages, as traits.
+    """The traits that a heatmap shares with the browser pages that show it.
 
     A page may set the traits in `trait_checks.FROM_PAGES` to valid values. Any other change by a page is refused, and
     the page is sent the present value. Values that Python code sets are checked in the same way. `write` sets several
@@ -24,7 +24,7 @@ class SyncedState(anywidget.AnyWidget):
     _esm = traitlets.Unicode().tag(sync=True)
 
     front_end = traitlets.Instance(FrontEnd).tag(sync=True, **ipywidgets.widget_serialization)
-    """the model from which `_esm`, a short program, gets the rest of the JavaScript and the styles"""
+    """the widget from which the short program in `_esm` gets the rest of the JavaScript and the CSS"""
 
     run_id = traitlets.Unicode().tag(sync=True)
     axes: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
@@ -51,9 +51,9 @@ class SyncedState(anywidget.AnyWidget):
     """for each model the paths of the blocks (groups of layers) that are unfolded when the model is on the columns; a
     model without an entry has at most 25 columns, if folding blocks can achieve that"""
     scale = traitlets.Dict({"mode": "unit", "limits": {}, "palette": "magma"}).tag(sync=True)
-    """How values become colours. `mode` is "unit" (colour limits 0 and 1, or -1 and 1 for differences), "range" (colour
-    limits in `limits`, by measure) or "log" (a similarity s is coloured by log(1 - s)). `palette` is "magma", "viridis"
-    or "cividis". Values of differences are always red and blue."""
+    """How values become colours. `mode` is "unit" (fixed colour limits), "range" (for each measure the colour limits in
+    `limits`) or "log" (a similarity s is coloured by log(1 - s)); see `protocol.Scale`. `palette` is "magma", "viridis"
+    or "cividis". Values of differences are red and blue, whatever the palette."""
     threshold = traitlets.Float(0.02).tag(sync=True)
     """standard error above which cells are hatched"""
 
@@ -84,9 +84,9 @@ class SyncedState(anywidget.AnyWidget):
             super().send_state(key)
 
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
-        """Return the values of all synced traits, or of those named by `key`.
+        """Return the values of all synced traits, or of the traits named by `key`.
 
-        Defaults are never left out, whatever `drop_defaults` says: an exported page would not know them.
+        `drop_defaults` is ignored: default values are always included, because an exported page does not know them.
         """
         return super().get_state(key=key)  # type: ignore[no-any-return]
 
@@ -116,7 +116,7 @@ class SyncedState(anywidget.AnyWidget):
         return name in trait_checks.FROM_PAGES
 
     def open(self) -> None:
-        """Open the comm, Jupyter's message channel to the pages. Messages can then be handled while a cell runs."""
+        """Open the comm, Jupyter's message channel to the pages, so that messages can be handled while a cell runs."""
         with FrontEnd.held() as self.front_end:
             super().open()
         # ipykernel 7.4 routes messages to the subshell that sent last, which may be the main one, busy with a cell

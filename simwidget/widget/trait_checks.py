@@ -27,7 +27,8 @@ FROM_PAGES = ("measure", "view", "shows", "selection", "pinned", "open_x", "open
 class TraitValueError(traitlets.TraitError, ValueError):
     """Raised for an invalid value of a trait.
 
-    This is a `TraitError` because `hold_trait_notifications` of traitlets undoes assignments after this error only.
+    The class is derived from `TraitError` because `hold_trait_notifications` of traitlets undoes assignments only after
+    a `TraitError`.
     """
 
 
@@ -61,7 +62,7 @@ def check_pair(trait: str, pair: Mapping[str, Any], axes: Sequence[Axis]) -> Sel
 
     Args:
         trait: the name of the trait, for the error message.
-        pair: the names `model_x`, `layer_x`, `model_y` and `layer_y`.
+        pair: the names of the models and layers, under the keys "model_x", "layer_x", "model_y" and "layer_y".
         axes: the models with their layers.
     """
     layers = {axis["model"]: axis["layers"] for axis in axes}
@@ -79,7 +80,7 @@ def check_pair(trait: str, pair: Mapping[str, Any], axes: Sequence[Axis]) -> Sel
 def check_pinned(pairs: Sequence[Mapping[str, Any]], axes: Sequence[Axis]) -> list[Selection]:
     """Return the pinned pairs of layers if they are valid; otherwise raise TraitValueError.
 
-    At most `MAX_PINNED` pairs are allowed, and the same two layers may form only one pair, in either order.
+    At most `MAX_PINNED` pairs are allowed. No two pairs may consist of the same two layers, even in opposite order.
     `js/state/pinned.ts` applies the same rules.
     """
     checked = [check_pair("pinned", pair, axes) for pair in pairs]
@@ -118,7 +119,7 @@ def check_open(trait: str, opened: Mapping[str, Sequence[str]], axes: Sequence[A
 
 
 def blocks_of(layers: Iterable[str]) -> dict[str, None]:
-    """Return, as keys of a dict, all paths that may be unfolded: the layer names and their dotted prefixes, in order.
+    """Return, as keys of a dict, the paths of all blocks that a user may unfold: layer names and their dotted prefixes.
 
     Some of these paths are not blocks of the layers' `LayerTree`. They are allowed because filtering the layers on a
     page changes the blocks.
@@ -164,10 +165,10 @@ def check_threshold(threshold: float) -> float:
 
 
 def remaining(heatmap: Any, axes: Sequence[Axis], measures: Sequence[str]) -> dict[str, Any]:
-    """Return the traits of a heatmap that lose entries when it shows new models and measures: name -> new value.
+    """Return the traits of a heatmap that lose entries when new models and measures are shown: name -> new value.
 
-    Selected and pinned pairs, unfolded blocks and limits of the scale are dropped if their models, layers or measures
-    are not among the new ones.
+    Selected and pinned pairs, unfolded blocks and limits of the scale are dropped if they belong to models, layers or
+    measures that are no longer shown.
 
     Args:
         heatmap: the heatmap with the present values of the traits.
