@@ -8,7 +8,7 @@ from torch import Tensor
 from simwidget.gram.products import Products, mirror
 
 N_GROUPS = 16
-"""Number of groups of blocks of samples, each with a partial sum of its own, for the jackknife."""
+"""Number of jackknife groups. A group consists of blocks of samples and has its own partial sum."""
 CHUNK_ELEMENTS = 2**22
 """Number of elements of the flattened Gram matrices that are converted to float64 at a time. The limit bounds the
 scratch memory."""
@@ -27,8 +27,8 @@ class Sums:
 class GramAccumulator:
     """Sums of products (R, R) and of weights over blocks of samples, in `n_groups` partial sums.
 
-    The product of a block is `factor` times U U^T. The matrix U (R, m) has one row for each of R layers and
-    confounders: its flattened centred Gram matrix for this block. Block b is added to partial sum b mod `n_groups`.
+    The product of a block is `factor` times U U^T. The R rows of the matrix U (R, m) are the flattened centred Gram
+    matrices of the R layers and confounders for this block. Block b is added to partial sum b mod `n_groups`.
     The sums are additive: two accumulators of the same layers and confounders, over different data, are merged by
     adding their sums.
 
@@ -56,7 +56,7 @@ class GramAccumulator:
         self.add_product(self.product(rows), weight, batch)
 
     def product(self, rows: Tensor) -> Tensor:
-        """Return `factor` times U U^T (R, R), in float64, for one block with rows U (R, m); the sums do not change."""
+        """Return `factor` times U U^T (R, R), in float64, for one block with rows U (R, m). The sums do not change."""
         product = torch.zeros_like(self._products[0])
         width = max(1, CHUNK_ELEMENTS // max(len(rows), 1))
         for chunk in rows.split(width, dim=1):
@@ -65,17 +65,17 @@ class GramAccumulator:
         return product.mul_(self.factor)
 
     def add_product(self, product: Tensor, weight: float, batch: int) -> None:
-        """Add one block of samples, given by the result (R, R) of `product`, its weight and its index `batch`."""
+        """Add one block of samples, given by its index `batch`, its weight, and the result (R, R) of `self.product`."""
         group = batch % len(self._weights)
         self._products[group] += product
         self._weights[group] += weight
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors "products" and "weights" by name, without copying: writing to them changes the sums."""
+        """Return the tensors of the sums, "products" and "weights", by name. Writing to a tensor changes the sums."""
         return {"products": self._products, "weights": self._weights}
 
     def merge(self, other: "GramAccumulator") -> None:
-        """Add the sums of another accumulator of the same layers, for example over another shard of the data.
+        """Add the sums of another accumulator of the same layers and confounders, for example over another data shard.
 
         Raises:
             ValueError: the shapes or the factors differ.

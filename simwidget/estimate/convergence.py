@@ -21,11 +21,11 @@ from simwidget.measures.base import Measure
 class Curve:
     """The estimates of one measure for one pair of layers after increasing numbers of batches, with standard errors.
 
-    The curve has k points; the last one is the present estimate.
+    The curve has k points. The last point is the present estimate.
     """
 
     n_batches: NDArray[np.int64]
-    """(k,): the number of batches from which each estimate was computed, increasing"""
+    """(k,): the number of batches from which each estimate was computed, in increasing order"""
     values: NDArray[np.float64]
     """(k,): the estimates; NaN if the measure is undefined for these layers"""
     stderr: NDArray[np.float64]
@@ -35,7 +35,7 @@ class Curve:
 def convergence(
     pass_state: PassState, measures: Sequence[Measure], confounders: Sequence[str], row_x: int, row_y: int
 ) -> dict[str, Curve]:
-    """Return the curve of every measure, and of every difference of two measures, for one pair of layers, by name.
+    """Return the convergence curves for one pair of layers, by name of the measure or difference of measures.
 
     The last point of a curve is the value that the result has for this pair. Earlier points come from the history of
     the sums. For the standard error of an earlier point, the batches up to this point are divided into at most 16
@@ -43,7 +43,7 @@ def convergence(
 
     Args:
         pass_state: the sums and their history.
-        measures: the measures; differences such as CKA minus dCKA are added.
+        measures: the measures; if they include CKA and dCKA, the difference of these two is added.
         confounders: names of the confounders, whose rows come first in the sums.
         row_x, row_y: indices of the two layers' rows in the sums.
     """
@@ -73,7 +73,7 @@ def convergence(
 
 
 def _select_rows(pass_state: PassState, rows: Sequence[int]) -> PassState:
-    """Return a copy of the pass state with only the layers and confounders at the indices `rows`, on the CPU."""
+    """Return the pass state of only the layers and confounders at the indices `rows`, with products on the CPU."""
     index = torch.tensor(rows)
     return PassState(
         sums={
@@ -100,7 +100,7 @@ def _past_estimates(
     The groups of the jackknife are groups of consecutive batches.
 
     Args:
-        evaluation: the measure.
+        evaluation: evaluates the measure.
         products: for each point, the products (R, R) summed over all batches up to this point.
         weights: for each point, the summed weight of the same batches.
         c: the number of confounders; their rows come first, and rows c and c + 1 are the pair of layers.

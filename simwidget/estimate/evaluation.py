@@ -35,9 +35,9 @@ def evaluate(
     Args:
         pass_state: the sums.
         names: names of the models.
-        measures: the measures; differences such as CKA minus dCKA are added.
+        measures: the measures; if they include CKA and dCKA, the difference of these two is added.
         confounders: names of the confounders, whose rows come first in the sums.
-        pairs: positions of the two models of each pair; by default all pairs, each model with itself included.
+        pairs: positions of the two models of each pair; by default every pair, including each model with itself.
         complete: whether the run has finished.
         notes: notes for the result in addition to `pass_state.notes`.
         provenance: facts about how the result was made, which are stored in the result.
@@ -88,10 +88,10 @@ class MeasureEvaluation:
     Each layer and confounder is given by the index of its row in the sums.
 
     Attributes:
-        reasons: for each row without values, its index and the reason.
+        reasons: a dictionary from the index of each row without values to the reason.
         notes: what readers of the result must know about the confounders.
-        df: degrees of freedom of the t intervals. They depend only on the weights of the groups of batches, so they
-            are the same for every pair of rows; NaN with fewer than two groups.
+        df: degrees of freedom of the t intervals, the same for every pair of rows; NaN with fewer than two groups of
+            batches.
     """
 
     def __init__(self, pass_state: PassState, measure: Measure, confounders: Sequence[str]) -> None:
@@ -120,8 +120,8 @@ class MeasureEvaluation:
     def _find_reasons(self, pass_state: PassState, variance: torch.Tensor, explained: torch.Tensor) -> None:
         """Record in `reasons` one reason for each layer or confounder without values.
 
-        If several reasons apply, the first of these is recorded: a reason known before the evaluation, values that are
-        not finite, an undefined row in a batch, a constant representation, or a representation that the confounders
+        If several reasons apply, the first in this list is recorded: a reason known before the evaluation, values that
+        are not finite, an undefined row in a batch, a constant representation, or a representation that the confounders
         explain.
 
         Args:
@@ -152,8 +152,8 @@ class MeasureEvaluation:
     def _check_confounders(self, pass_state: PassState, confounders: Sequence[str]) -> None:
         """Add a note for each confounder that does not vary or has values that are not finite.
 
-        For a confounder with values that are not finite, also record the same text in `reasons` for every layer and
-        confounder.
+        If a confounder has values that are not finite, this is recorded in `reasons` for every layer and confounder, in
+        place of earlier reasons.
         """
         not_finite = pass_state.undefined[self._measure.rows].not_finite
         for index, name in enumerate(confounders):
@@ -167,7 +167,7 @@ class MeasureEvaluation:
     def pseudo_values(self, rows_x: Sequence[int], rows_y: Sequence[int]) -> PseudoValues:
         """Return the jackknife pseudo-values of the measure between the layers at the indices `rows_x` and `rows_y`.
 
-        The estimate is a matrix (len(rows_x), len(rows_y)), which is NaN before the first block of samples.
+        The estimate is a matrix (len(rows_x), len(rows_y)). Before the first block of samples, all elements are NaN.
         """
         if self._sums is None:
             shape = (len(rows_x), len(rows_y))
@@ -191,7 +191,8 @@ def _cells(found: PseudoValues, rows_x: Sequence[int], rows_y: Sequence[int], re
     """Compute the `Cells` of two models from pseudo-values.
 
     The cells are three NumPy arrays (len(rows_x), len(rows_y)): the values, the standard errors, and whether one group
-    of batches dominates the value. For layers whose row has an entry in `reasons`, these are NaN, NaN and False.
+    of batches dominates the value. In the rows and columns of layers with an entry in `reasons`, the
+    elements are NaN, NaN and False.
     """
     x, y = (torch.tensor([row in reasons for row in rows], dtype=torch.bool) for rows in (rows_x, rows_y))
     undefined = x[:, None] | y
@@ -201,9 +202,9 @@ def _cells(found: PseudoValues, rows_x: Sequence[int], rows_y: Sequence[int], re
 
 
 def point_estimate(measure: Measure, sums: Sums, n_confounders: int) -> float:
-    """Return the value of a measure between the last two layers in the sums, without a standard error.
+    """Return the value of a measure between the two layers in the last two rows of the sums, without a standard error.
 
-    The first `n_confounders` rows of the sums are those of the confounders.
+    The first `n_confounders` rows of the sums belong to the confounders.
     """
     products, weight = sums.products.sum(0), sums.weights.sum()
     rows = torch.arange(len(products), device=products.device)

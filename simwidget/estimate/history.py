@@ -11,9 +11,9 @@ from simwidget.files.fields import MalformedError
 MAX_POINTS = 200
 """Limit on the number of points of a history: when it is reached, every other point is removed."""
 MIN_POINTS = 16
-"""The limit `MAX_POINTS` is reduced where the points need too much memory, but not below this number."""
+"""The limit `MAX_POINTS` is reduced if the points need too much memory, but not below this number."""
 MAX_POINTS_BYTES = 32 * 2**20
-"""Memory for the points of a history, in bytes; exceeded only if `MIN_POINTS` points need more memory."""
+"""Limit on the memory for the points of a history, in bytes; exceeded only if `MIN_POINTS` points need more."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,15 @@ class HistoryPoint:
     n_batches: int
     """number of batches of the loader that had gone through the models"""
     products: Tensor
-    """the products (R, R) summed over all blocks so far: their upper triangle in float32, flattened row by row to
-    (R (R + 1) / 2,); in the result of `select`, the full matrix in float64"""
+    """the products (R, R) summed over all blocks until that moment. The upper triangle is stored in float32, flattened
+    row by row to (R (R + 1) / 2,). A point returned by `select` has the full matrix in float64 instead."""
     weight: float
     """the summed weights of the same blocks"""
 
     def select(self, rows: Tensor) -> "HistoryPoint":
-        """Return this point with the products (k, k) of k rows only, in float64 on the CPU.
+        """Return a point with the products (k, k) of only k rows (layers and confounders), in float64 on the CPU.
 
-        `rows` (k,) are the indices of the rows (layers and confounders).
+        `rows` (k,) are the indices of these rows.
         """
         n = int(((8 * len(self.products) + 1) ** 0.5 - 1) / 2)
         i, j = torch.minimum(rows[:, None], rows), torch.maximum(rows[:, None], rows)

@@ -1,4 +1,4 @@
-"""The weighted delete-one-group jackknife: standard errors of functions of sums, where the sums are kept in groups."""
+"""The weighted delete-one-group jackknife: standard errors of functions of sums over groups of batches."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from simwidget.estimate.accumulators import Sums
 DOMINANT_SHARE = 0.5
 """A group of batches dominates a value if it contributes more than this share of the value's jackknife variance."""
 MIN_GROUPS_TO_DOMINATE = 4
-"""With fewer groups no value is marked as dominated, since one group contributes a large share by chance."""
+"""With fewer groups no value is marked as dominated, since one of few groups often has a large share by chance."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def pseudo_values(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> P
 def degrees_of_freedom(weights: Tensor) -> float:
     """Return the degrees of freedom of a t interval for jackknife groups with these weights (G,).
 
-    The result is NaN unless at least two weights are nonzero. It depends on the weights alone, so it is the same for
-    every function of the same sums. See `jackknife` for the formula.
+    The result is NaN if fewer than two weights are nonzero. All functions of the same sums have the same degrees of
+    freedom. See `jackknife` for the formula.
     """
     n_filled = int(weights.count_nonzero())
     if n_filled < 2:

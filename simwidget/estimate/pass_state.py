@@ -40,7 +40,7 @@ class PassState:
     latest: LatestBlock | None = None
     """the Gram matrices of the latest block of samples"""
     watched: dict[Pair, Extremes | None] = field(default_factory=dict)
-    """for each pair of layers that is being inspected, the samples on which the two agree least and most"""
+    """for each pair of layers that is being inspected, the samples on which the two layers agree least and most"""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """facts about models and layers found during the pass, for the provenance of the result"""
 

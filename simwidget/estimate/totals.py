@@ -50,11 +50,11 @@ class Totals:
 
     @property
     def uses_float64(self) -> bool:
-        """Whether a row map converts the Gram matrices to float64, which needs memory for a copy of the matrices."""
+        """Whether a row map copies the Gram matrices to float64. The copy needs additional memory."""
         return any(isinstance(row_map, UnitRows) for row_map in self.row_maps)
 
     def allocate(self, n_rows: int, device: torch.device) -> None:
-        """Create the sums, all zero, for `n_rows` rows (confounders and layers); the number cannot change later."""
+        """Create the sums, all zero, for `n_rows` rows (confounders and layers). This number cannot change later."""
         for row_map in self.row_maps:
             never = torch.full((n_rows,), -1, device=device)
             self._undefined[row_map] = Undefined(never, never.clone(), torch.zeros_like(never))
@@ -62,7 +62,7 @@ class Totals:
             self._history[row_map] = History(n_rows, device)
 
     def compute_addition(self, stack: Tensor, n_confounders: int) -> Addition:
-        """Compute the `Addition` of one block of samples from its Gram matrices (R, n, n); the sums do not change."""
+        """Compute the `Addition` of one block of samples from its Gram matrices (R, n, n). The sums do not change."""
         products, weights, defined = {}, {}, {}
         for row_map in self.row_maps:
             rows = row_map(stack, n_confounders)

@@ -9,13 +9,13 @@ from torch import Tensor
 class Undefined:
     """For each of R rows (confounders and layers), the batch of the loader in which the row was first undefined.
 
-    If several batches are joined for one Gram matrix, the last of these batches is given.
+    If the Gram matrix was computed from several batches, the last of these batches is given.
     """
 
     not_finite: Tensor
-    """(R,): index of the batch of the loader that gave the first Gram matrix with values that are not finite, or -1"""
+    """(R,): index of the batch that gave the first Gram matrix with values that are not finite; -1 if there is none"""
     no_row: Tensor
-    """(R,): index of the batch of the loader for which the row map first returned NaN, or -1"""
+    """(R,): index of the batch for which the row map first returned values that are not finite; -1 if there is none"""
     n_not_finite: Tensor
     """(R,): number of Gram matrices with values that are not finite"""
 

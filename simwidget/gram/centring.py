@@ -8,7 +8,8 @@ MIN_RESIDUAL_SHARE = 1e-6
 explained by the confounders if the squared norm of the residual, divided by the squared norm of the layer's centred
 Gram matrix, is less than this number."""
 MIN_RESIDUAL_SHARE_REDUCED = 1e-4
-"""Replaces `MIN_RESIDUAL_SHARE` for layers in reduced precision (half precision, TF32, bfloat16)."""
+"""Replaces `MIN_RESIDUAL_SHARE` for layers in reduced precision (half precision, TF32, bfloat16) if the regression is
+computed from sums over all blocks. The regression within one block, in `UnitRows`, always uses `MIN_RESIDUAL_SHARE`."""
 
 
 def u_centre(grams: Tensor) -> Tensor:
@@ -17,8 +18,8 @@ def u_centre(grams: Tensor) -> Tensor:
     .. math:: \tilde K_{ij} = K_{ij} - \frac{\sum_l K_{il} + \sum_l K_{lj}}{n - 2}
               + \frac{\sum_{kl} K_{kl}}{(n - 1)(n - 2)}, \quad i \ne j
 
-    The diagonal of K is set to zero first, so it does not enter the sums; the diagonal of the result is zero. The inner
-    product of two U-centred Gram matrices is n (n - 3) times the unbiased estimator HSIC_1 of Song et al. (2012).
+    The sums leave out the diagonal of K. The diagonal of the result is zero. The inner product of two U-centred Gram
+    matrices is n (n - 3) times the unbiased estimator HSIC_1 of Song et al. (2012).
     """
     n = grams.shape[-1]
     k = grams.clone()
@@ -40,9 +41,9 @@ def double_centre(grams: Tensor) -> Tensor:
 def triangle(matrices: Tensor, diagonal: bool) -> Tensor:
     """Flatten the upper triangles of symmetric matrices (..., n, n) to vectors (..., m).
 
-    m is n (n + 1) / 2 with the diagonal and n (n - 1) / 2 without. The diagonal is divided by sqrt(2), so that twice
-    the inner product of two vectors is the inner product of the two matrices. Without the diagonal this holds for
-    matrices whose diagonal is zero.
+    m is n (n + 1) / 2 with the diagonal and n (n - 1) / 2 without. Twice the inner product of two vectors is the inner
+    product of the two matrices. With the diagonal, this is true because diagonal elements are divided by sqrt(2).
+    Without the diagonal, it is true for matrices whose diagonal is zero.
     """
     n = matrices.shape[-1]
     i, j = torch.triu_indices(n, n, 0 if diagonal else 1, device=matrices.device)
@@ -54,11 +55,11 @@ def triangle(matrices: Tensor, diagonal: bool) -> Tensor:
 
 
 def residuals(matrices: Tensor, n_confounders: int) -> Tensor:
-    """Return the residuals of matrices (R, n, n) from a least-squares regression on the confounders' matrices.
+    """Regress the layers' matrices on the confounders' matrices, and return the residuals.
 
-    The first `n_confounders` matrices are those of the confounders. The result (R, n, n) contains the confounders'
-    matrices unchanged, followed by the residuals of all further matrices. The regression has no intercept; its
-    observations are the n^2 elements of a matrix.
+    The first `n_confounders` of the given matrices (R, n, n) belong to confounders, the rest to layers. The result
+    (R, n, n) has the confounders' matrices unchanged, followed by the layers' residuals. The least-squares regression
+    has no intercept. Its observations are the n^2 elements of a matrix.
     """
     flat = matrices.flatten(-2)
     confounders = flat[:n_confounders]

@@ -13,9 +13,10 @@ def is_from_intel() -> bool:
 
 @cache
 def multiplies_bfloat16() -> bool:
-    """Whether the CPU has units for bfloat16 products (AMX); without them, bfloat16 is slower than float32.
+    """Whether the CPU has units for bfloat16 products (AMX).
 
-    The result is False on systems without /proc/cpuinfo.
+    On a CPU without these units, bfloat16 products are slower than float32 products. On systems without /proc/cpuinfo
+    the result is False.
     """
     return "amx_bf16" in _cpu_info()
 

@@ -1,10 +1,10 @@
 """`GramBatch`: joins the representations of consecutive forward passes and computes their Gram matrices.
 
 A Gram matrix of a few samples carries little information. Therefore the samples of consecutive forward passes are
-joined to a block of at least `gram_batch` samples. Until the block is complete, this module keeps copies of the
-representations of these samples, fewer than `gram_batch`. No other module keeps representations between the forward
-passes of a run. If a single forward pass has enough samples for a block, the Gram matrices are computed directly in the
-forward hooks, and no copies are kept.
+joined into a block of at least `gram_batch` samples. Until the block is complete, it has fewer than `gram_batch`
+samples, and this module keeps copies of their representations. No other module keeps representations between the
+forward passes of a run. If a single forward pass has enough samples for a block, the Gram matrices are computed
+directly in the forward hooks, and no copies are kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ class Grams:
     n: int
     """number of samples"""
     stack: Tensor
-    """(R, n, n): one Gram matrix for each layer and confounder; all zeros if the key is not in `present`"""
+    """(R, n, n): one Gram matrix for each layer and confounder; all zeros for those whose key is not in `present`"""
     present: frozenset[Key]
     """keys of the layers and confounders that had a representation in every forward pass of the block"""
 
@@ -51,10 +51,10 @@ class StackBuffer:
 
 
 class GramStack:
-    """Collects the Gram matrices of one block of samples in one tensor, so that no copy is needed to stack them.
+    """Collects the Gram matrices of one block of samples in one tensor, since stacking separate tensors copies them.
 
-    The number of Gram matrices is known only after the first block. Until then the tensor has room for `n_rows` of
-    them, and doubles when it is full.
+    The number of Gram matrices is not known before the end of the first block. Until then the tensor has room for
+    `n_rows` Gram matrices, and its size is doubled when it is full.
     """
 
     def __init__(self, device: torch.device, n_rows: int = 1) -> None:
@@ -82,7 +82,7 @@ class GramStack:
     def take(self, n_rows: int, n: int) -> Tensor:
         """Apply `finish_grams` to the Gram matrices (n_rows, n, n) of the block of n samples, and return them.
 
-        The stack is then empty.
+        Afterwards the stack is empty.
         """
         buffer = self._buffer_for(n_rows - 1, n, self._dtype)
         self._n_rows = max(1, n_rows)
@@ -96,7 +96,11 @@ class GramStack:
         self._buffer = None
 
     def _buffer_for(self, row: int, n: int, dtype: torch.dtype) -> "StackBuffer":
-        """Return the buffer, first enlarged or converted to a wider dtype if `row` or `dtype` needs it."""
+        """Return a buffer that has the index `row` and a dtype at least as wide as `dtype`.
+
+        If there is no buffer, it is allocated. If the present buffer is too small or its dtype too narrow, its contents
+        are copied to a new buffer.
+        """
         buffer = self._buffer
         if buffer is not None and buffer.grams.dtype == dtype and row < len(buffer.gram):
             return buffer
@@ -125,9 +129,10 @@ class GramOptions:
 class GramBatch:
     """Joins the representations of consecutive forward passes into blocks of samples and computes Gram matrices.
 
-    Call `open(n)` before a forward pass over n samples, `put(key, x)` for each of its representations (n, p), and
-    `close()` after it. Once `close()` returns True, the block is full, that is, it has at least `options.gram_batch`
-    samples; `take()` then returns its Gram matrices and begins a new block.
+    Call `open(n)` before a forward pass over n samples, `put(key, x)` for each representation x (n, p) in this forward
+    pass, and `close()` after the forward pass. If `close()` returns True, the block is full, that is, it has at least
+    `options.gram_batch` samples. In this case call `take()`, which returns the block's Gram matrices and begins a new
+    block.
 
     Args:
         options: the size of a block and the precision of the products.
@@ -156,7 +161,7 @@ class GramBatch:
 
     @property
     def incoming(self) -> int:
-        """Number of samples of the forward pass begun by `open`; 0 if none is open."""
+        """Number of samples of the forward pass begun by `open`; 0 if no forward pass is open."""
         return self._incoming
 
     def open(self, n: int) -> None:
@@ -172,9 +177,9 @@ class GramBatch:
         Args:
             key: the layer or confounder.
             x: its representation (n, p), with n samples and p features.
-            original: another key whose representation in this forward pass is the same tensor, if there is one. Both
-                keys then share one copy. If the same is true in all forward passes of a full block, the Gram matrix is
-                computed only once for both keys.
+            original: another key whose representation in this forward pass is the same tensor, or None. The two keys
+                share one copy of the tensor. If all forward passes of a full block have the same `original` for `key`,
+                the Gram matrix is computed only once for the two keys.
             kernel: the kernel for the Gram matrix of this key; by default the linear kernel.
 
         Raises:
@@ -221,7 +226,7 @@ class GramBatch:
         self._stack.clear()
 
     def drop_scratch(self) -> None:
-        """Release the linear kernel's scratch memory, which is otherwise kept for the next Gram matrix."""
+        """Release the scratch memory that the linear kernel keeps for the next Gram matrix."""
         self._kernel = LinearKernel(self._precision)
 
     def take(self) -> Grams:

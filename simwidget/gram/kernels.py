@@ -2,8 +2,8 @@
 
 The linear kernel always subtracts an offset, a vector near the mean of the samples, from the features before the
 product. Without this subtraction, features with a large mean lose the digits that the measures need (errors of 2e-3 to
-8e-3 in dCKA in float32). The subtraction works on chunks of features that fit into the CPU's cache, in scratch memory
-that is reused, so that the subtraction and the product together take little more time than the product alone.
+8e-3 in dCKA in float32). The subtraction adds little to the time of the product, because the features are processed in
+chunks that fit into the CPU's cache, and the scratch memory for the result of the subtraction is reused.
 """
 
 from typing import Protocol
@@ -16,26 +16,26 @@ from simwidget.gram.precision import Precision, effective_precision, matmul_prec
 from simwidget.gram.products import Products, mirror
 
 CHUNK_ELEMENTS = {"cpu": 2**21}
-"""By device type, the number of elements of a representation from which the offset is subtracted at a time: about the
-size of a CPU's cache."""
+"""By device type, the largest number of elements of a representation that are processed at a time. On a CPU they fit
+into a typical cache."""
 DEFAULT_CHUNK_ELEMENTS = 2**24
-"""The number of elements for device types that are not in `CHUNK_ELEMENTS`. There it only bounds the scratch memory."""
+"""The number of elements for device types that are not in `CHUNK_ELEMENTS`. It bounds the scratch memory."""
 
 OFFSET_SAMPLES_RANGE = (4, 8)
-"""The offset is the mean of n / 16 of the n samples, but of at least 4 and at most 8 samples (or of all samples if n is
-less than 4). The mean of all samples would make the samples' mean squared distance from the offset smaller, by at most
-about a fifth, but reading all samples twice takes time."""
+"""The offset is the mean of n / 16 of the n samples, but of at least 4 samples (all samples if n is less than 4) and at
+most 8. The mean of all samples would reduce the samples' mean squared distance from the offset by at most about a
+fifth, but then all samples would have to be read twice."""
 
 PADDING = 16
-"""Unused elements between the rows of the scratch memory, since rows whose distance in memory is a power of two would
-evict each other from the cache."""
+"""Number of unused elements between consecutive rows of the scratch memory. Without this padding, the distance between
+rows in memory is often a power of two, and such rows evict each other from the cache."""
 
 MAX_SHAPES = 1024
 """Largest number of shapes (n, p) for which a kernel keeps a view of its scratch memory and a `Products` object."""
 
 CONSTANT_TOLERANCE = 8
 """A representation counts as constant if the root mean square distance of its samples from the offset is at most this
-many machine epsilons of the offset's norm."""
+number, times the machine epsilon, times the norm of the offset."""
 
 
 class Kernel(Protocol):
@@ -49,7 +49,7 @@ class Kernel(Protocol):
 
 
 def working_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Return the dtype in which a representation is multiplied: float64 for float64, float32 for every other dtype."""
+    """Return the dtype of the products for a representation of this dtype: float64 for float64, otherwise float32."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
@@ -104,7 +104,7 @@ class LinearKernel:
         products.write(gram, add)
 
     def _scratch_products(self, n: int, p: int, like: Tensor) -> tuple[Tensor, Products]:
-        """Return scratch memory (n, p), and the `Products` object that computes the inner products of its rows.
+        """Return scratch memory (n, p), and the `Products` object for the inner products of the rows of this memory.
 
         The memory has the dtype and device of `like`. The next call may return the same memory.
         """
@@ -135,9 +135,10 @@ class LinearKernel:
 def finish_grams(grams: Tensor, squares: Tensor) -> None:
     """Complete Gram matrices (R, n, n) in place, after kernels wrote at least their lower triangles.
 
-    The lower triangle is copied to the upper one. Gram matrices of constant representations are set to zero: those
-    whose trace is at most n (t e)^2 s, where t is `CONSTANT_TOLERANCE`, e the machine epsilon, and s the squared norm
-    of the offset that the kernel subtracted, given in `squares` (R,).
+    The lower triangle is copied to the upper one. Gram matrices of constant representations are set to zero. A
+    representation counts as constant if the trace of its Gram matrix is at most n (t e)^2 s, where t is
+    `CONSTANT_TOLERANCE`, e is the machine epsilon, and s is the matrix's element of `squares` (R,): the squared norm of
+    the offset that the kernel subtracted.
     """
     mirror(grams)
     n = grams.shape[-1]

@@ -1,7 +1,8 @@
 """The precision of simwidget's own matrix products, independent of the settings of the process.
 
-Libraries enable TF32 or bfloat16 products for the whole process, and a model may run under autocast. Neither must
-affect a Gram matrix, so the settings are changed around simwidget's own products only and restored at once.
+Libraries enable TF32 or bfloat16 products for the whole process, and a model may run under autocast. Gram matrices must
+not depend on these settings. Therefore simwidget changes the settings just before its own products, and restores them
+just after.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ _ACCEPTED: dict[tuple[Precision, str], tuple[str, ...]] = {
     ("high", "cpu"): ("bf16",),
 }
 """For each precision and device type, the values of PyTorch's setting under which products have that precision. Any
-other value is changed to the first of these."""
+other value is changed to the first value listed."""
 _NO_CHANGE = nullcontext()
 
 
@@ -47,7 +48,7 @@ def matmul_precision(precision: Precision, device_type: str) -> AbstractContextM
     """Context manager: inside, float32 products have this precision and autocast is off; exit restores both settings.
 
     "highest" is IEEE float32. "high" rounds the factors, to TF32 on CUDA and to bfloat16 on a CPU, and accumulates in
-    float32. On other device types only autocast is turned off.
+    float32. On other device types, autocast is turned off but the precision is not changed.
 
     PyTorch keeps the precision setting for the whole process, so other threads see a change. Therefore use this context
     only around products. A setting that already gives this precision is not changed.
@@ -105,8 +106,9 @@ def _set_matmul_setting(device_type: str, setting: str) -> None:
 def _backend(device_type: str) -> Any:
     """Return the object whose attribute `fp32_precision` is the precision setting of a device type.
 
-    Return None in older PyTorch releases, which have only `torch.set_float32_matmul_precision`, one setting for all
-    device types. Newer releases raise an error if this PyTorch function is called after `fp32_precision` was set.
+    In older PyTorch releases the result is None, because the only setting is that of
+    `torch.set_float32_matmul_precision`, for all device types. Newer releases raise an error if this PyTorch function
+    is called after `fp32_precision` was set.
     """
     backends: Any = torch.backends
     backend = getattr(backends.cuda if device_type == "cuda" else backends.mkldnn, "matmul", None)

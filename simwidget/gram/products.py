@@ -1,7 +1,7 @@
-"""The inner products of all rows of a matrix with each other, computed in the way that is fastest on the processor.
+"""The inner products of all rows of a matrix with each other, computed in the way that is fastest on the device.
 
-The result is symmetric: only its lower triangle is computed, in blocks of consecutive rows, and copied to the upper
-triangle at the end.
+Since the result is symmetric, only its lower triangle is needed. It is computed in blocks of consecutive rows, and
+copied to the upper triangle at the end.
 """
 
 import itertools
@@ -14,12 +14,12 @@ from torch import Tensor
 from simwidget.gram.cpu import is_from_intel
 
 MIN_BLOCK_ROWS = {"cpu": 32}
-"""By device type, the smallest number of rows of a block; on other device types the matrix is one block."""
+"""By device type, the smallest number of rows of a block. On device types not listed here, the matrix is one block."""
 MAX_BLOCKS = 4
 """Largest number of blocks of rows into which a matrix is divided."""
 BLOCKS_BY_WORK = ((2**24, 2), (2**26, MAX_BLOCKS))
-"""Pairs (w, b): a product with at least w multiplications is computed in up to b blocks of rows. With fewer
-multiplications, dividing the matrix into blocks costs more time than computing only the lower triangle saves."""
+"""Pairs (w, b): a product with at least w multiplications is computed in up to b blocks of rows. A product with
+fewer multiplications than the smallest w takes longer with blocks than without."""
 
 MIN_PART_FEATURES = 2048
 """Smallest number of features in each part, if the features of a product are split into parts."""
@@ -28,8 +28,8 @@ MIN_PART_FEATURES = 2048
 class Products:
     """Computes the inner products of the n rows of one buffer (n, p).
 
-    The values in the buffer may change between two calls of `write`. The division of the product into blocks of rows or
-    parts of features is chosen once, when the object is made, from the shape, the device and the number of threads.
+    The values in the buffer may change between two calls of `write`. The division of the product into blocks of rows
+    and parts of features is chosen once, when the object is made, from the shape, the device and the number of threads.
     """
 
     def __init__(self, rows: Tensor) -> None:
@@ -43,9 +43,9 @@ class Products:
         self._blocks = [(low, high, split[..., low:high, :], split[..., :high, :].mT) for low, high in blocks]
 
     def write(self, gram: Tensor, add: bool) -> None:
-        """Write the inner products into the lower triangle of `gram` (n, n), or with `add`, add them to its values.
+        """Write the inner products into the lower triangle of `gram` (n, n), or with `add`, add them to this triangle.
 
-        Elements above the diagonal may change as well; `mirror` overwrites them.
+        Afterwards the elements above the diagonal are undefined until `mirror` overwrites them.
         """
         for low, high, left, right in self._blocks:
             out = gram if self._whole else gram[low:high, :high]
@@ -63,8 +63,8 @@ class Products:
 def mirror(grams: Tensor) -> None:
     """Make matrices (..., n, n) symmetric, in place, by copying the lower triangle to the upper one.
 
-    Elements above the diagonal that `Products` has computed are overwritten, too: they may differ from those below the
-    diagonal in the last bit, since no library guarantees a symmetric product.
+    This also overwrites elements above the diagonal that `Products` has already computed, because they may differ in
+    the last bit from the elements below the diagonal: no library guarantees a symmetric product.
     """
     for low, high in row_blocks(grams.shape[-1], grams.device.type):
         grams[..., :low, low:high] = grams[..., low:high, :low].mT
@@ -76,8 +76,8 @@ def mirror(grams: Tensor) -> None:
 def row_blocks(n: int, device_type: str, max_blocks: int = MAX_BLOCKS) -> tuple[tuple[int, int], ...]:
     """Divide n rows into at most `max_blocks` blocks of consecutive rows, and return the range (low, high) of each.
 
-    A block has the rows from `low` to `high` - 1; `Products` multiplies it with all rows before `high`. Every boundary
-    is also a boundary of the division with `MAX_BLOCKS`, so that `mirror` can use that division for any product.
+    A block has the rows from `low` to `high` - 1; `Products` multiplies the block with all rows before `high`. Every
+    boundary between blocks is also a boundary in the division with the default `max_blocks`.
     """
     min_rows = MIN_BLOCK_ROWS.get(device_type)
     count = 1 if min_rows is None else max(1, min(MAX_BLOCKS, n // min_rows))
@@ -87,11 +87,11 @@ def row_blocks(n: int, device_type: str, max_blocks: int = MAX_BLOCKS) -> tuple[
 
 
 def max_parts(device_type: str) -> int:
-    """Return the largest number of parts into which the features of a product are split, to compute them in parallel.
+    """Return the largest number of parts into which features are split to compute a product in parallel.
 
-    On CPUs that are not made by Intel, MKL computes a product of a few rows on a single thread. There the result is a
-    power of two, at least 4 and no smaller than the number of threads. On Intel CPUs, on other device types and without
-    MKL it is 1: the features are not split.
+    On CPUs that are not made by Intel, MKL computes a product of a few rows on a single thread. For MKL on these CPUs,
+    the result is a power of two, at least 4 and no smaller than the number of threads. In all other cases the result is
+    1, that is, the features are not split.
     """
     if device_type != "cpu" or not torch.backends.mkl.is_available() or is_from_intel():
         return 1

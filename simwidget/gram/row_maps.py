@@ -1,9 +1,9 @@
-"""Row maps: they centre the Gram matrices of one block of samples and flatten each matrix to a vector, its row.
+"""Row maps: functions that centre the Gram matrices of one block of samples and flatten them to vectors, called rows.
 
 Measures are computed from the inner products of rows, summed over blocks. A row map takes the stack (R, n, n) of a
 block's Gram matrices, those of the confounders first, and returns rows (R, m), one for each matrix. A row map also
-defines the weight of a block of n samples and the smallest possible n. Measures with equal row maps share the sums. A
-row contains NaN if its Gram matrix has values that are not finite; `UnitRows` gives NaN in further cases.
+defines the weight of a block of n samples and the smallest n that a block may have. Measures with equal row maps share
+the sums. A row contains NaN if its Gram matrix has values that are not finite; `UnitRows` gives NaN in further cases.
 """
 
 from dataclasses import dataclass
@@ -86,15 +86,16 @@ class UnitRows:
     """Maps each Gram matrix to a normalised row: the inner product of a row with itself, times `factor`, is 1.
 
     The inner product of two rows, times `factor`, is therefore the CKA of one block of samples, or its dCKA with
-    `deconfounded`. Every block has weight 1. The computation is in float64. A row is NaN if its matrix is zero before
-    the normalisation or, with `deconfounded`, explained by the confounders.
+    `deconfounded`. Every block has weight 1. The computation is in float64. All elements of a row are NaN if its matrix
+    is zero before the normalisation. With `deconfounded`, they are also NaN if the layer is explained by the
+    confounders in this block.
 
     Args:
-        base: determines the centring, and whether rows have the diagonal.
-        deconfounded: replace each centred Gram matrix by the residual from a least-squares regression on those of the
-            confounders in the same block.
-        positive: set negative eigenvalues of the matrix to zero before normalisation and centre it again, as the
-            package simtorch does.
+        base: a row map without normalisation, which determines the centring and whether rows have the diagonal.
+        deconfounded: replace each layer's centred Gram matrix by its residual from a least-squares regression on the
+            confounders' centred Gram matrices of the same block.
+        positive: before the normalisation, set negative eigenvalues of each matrix to zero and centre the result, as
+            the package simtorch does.
     """
 
     base: UCentredRows | CentredRows

@@ -26,10 +26,12 @@ Ticks, names and brackets next to the cells are measured from the cells. A brack
 from the start of the column.
 """
 GAP = 4.0
-"""Distance in points between names and the first column of brackets, and between names or brackets and axis label."""
+"""Distance in points between names and the first column of brackets. The label of the axis has the same distance from
+the names and brackets."""
 LINE_STYLE: dict[str, Any] = {"linewidths": 0.6, "alpha": 0.7, "capstyle": "butt", "joinstyle": "miter"}
 MAX_NAME_WIDTH, MAX_NAME_SHARE = 120.0, 0.3
-"""Upper limits of the length of a name next to the cells: in points, and as a share of `available_size`."""
+"""Upper limits of the distance that a name extends away from the cells, if it is written in this direction: in points,
+and as a share of the width or height from `available_size`."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,10 @@ class LayerNames(Artist):
         return self._children
 
     def draw(self, renderer: Any) -> None:
-        """Lay out and draw names and brackets, in no more space than the latest `get_window_extent` has reported."""
+        """Lay out and draw names and brackets.
+
+        If `get_window_extent` was called since the last drawing, the layout takes no more space than in that call.
+        """
         if self.get_visible():
             self.place_labels(self._measured_space)
             for child in self._children:
@@ -103,7 +108,10 @@ class LayerNames(Artist):
         return Bbox.from_extents(x0, y0, x1, y1)
 
     def get_tightbbox(self, renderer: Any = None) -> Bbox | None:
-        """Return the box of `get_window_extent`, so that the figure leaves space for it; None if there are no rows."""
+        """Return the box for which matplotlib's layouts leave space.
+
+        This is the box of `get_window_extent`, or None if the axis has no rows.
+        """
         return self.get_window_extent(renderer) if self._nodes else None
 
     # --- the layout --------------------------------------------------------------------------------------------------
@@ -175,7 +183,7 @@ class LayerNames(Artist):
         return found
 
     def _to_pixels(self, along: float, offset: float) -> tuple[float, float]:
-        """Return the pixel (x, y) `along` points from the start of the axis and `offset` points away from the cells."""
+        """Return the pixel (x, y) at `along` points from the start of the axis and `offset` points from the cells."""
         box, along, offset = self._box, along * self._pixels_per_point, offset * self._pixels_per_point
         # matplotlib calls the y-axis inverted when the rows run from top to bottom
         if self._vertical:

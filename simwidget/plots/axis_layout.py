@@ -1,8 +1,9 @@
 """Chooses which layers and blocks are named beside an axis of a heatmap, and where, so that no two names overlap.
 
-A block is a module that contains several rows of the axis. Next to the cells is one column with names of rows and of
-blocks. Further outside are columns of brackets: a bracket spans the rows of a larger block, and the name of the block
-is written along it. Lengths are in points. Nothing here depends on matplotlib.
+The rows of an axis are the rows of the heatmap, or its columns if the axis is horizontal. A block is a module that
+contains several rows. Next to the cells is one column with names of rows and of blocks. Further outside are columns of
+brackets: a bracket spans the rows of a larger block, and the name of the block is written along the bracket. Lengths
+are in points. This module does not depend on matplotlib.
 """
 
 import re
@@ -13,22 +14,23 @@ from simwidget.plots.shortening import name_within
 from simwidget.result.layer_tree import Entry, LayerTree
 
 MAX_BRACKET_LEVELS = 2
-"""Number of columns of brackets outside of the names. A block that would need a further column has no bracket."""
+"""Largest number of columns of brackets. A block that would need a further column has no bracket."""
 MIN_LABELLED_CHILDREN = 4
-"""A block of numbered modules gets a bracket if this many of the modules' names fit beside its rows."""
+"""A block of numbered modules gets a bracket if at least this many names fit beside the rows of the block."""
 MIN_NAMED_SHARE = 0.6
-"""A block of blocks gets a bracket if child blocks with at least this share of all child blocks' rows can be named."""
+"""A block of blocks gets a bracket if the child blocks that can be named have at least this share of the rows of all
+child blocks."""
 MAX_BLOCK_NAME_WIDTH = 60.0
-"""A bracket must have room for the name of its block. For a name longer than this, room for this length is enough."""
+"""A bracket must be at least as long as the name of its block, or this long if the name is longer."""
 PADDING = 4.0
-"""Length that a bracket must have in addition to the room for a name."""
+"""Length that a bracket must have in addition to the length of the name, or to `MAX_BLOCK_NAME_WIDTH`."""
 MIN_BRACKET_LENGTH = 3.0
-"""A block whose name has no room next to the cells gets a bracket without a name if its rows are this long."""
+"""Least length of a bracket that has no name because the name of its block does not fit next to the cells."""
 
 
 @dataclass(frozen=True, eq=False)
 class AxisNode:
-    """A node in the tree of an axis, for the rows `first` to `last`: one row, or a block with its child nodes."""
+    """A node in the tree of an axis, for the rows `first` to `last` inclusive: one row, or a block with child nodes."""
 
     name: str
     first: int
@@ -44,7 +46,7 @@ class AxisNode:
 
 @dataclass(frozen=True)
 class Label:
-    """A name for the part of an axis from `start` to `end`, in points. A label with an empty text is only a bracket."""
+    """A name for the part of an axis from `start` to `end`, in points. With an empty text: a bracket without a name."""
 
     text: str
     start: float
@@ -64,7 +66,7 @@ class Label:
 
 
 class AxisRange:
-    """An axis `length` points long that shows the rows from `low` to `high`; row k extends from k - 0.5 to k + 0.5."""
+    """An axis of `length` points that shows the rows from `low` to `high`; row k extends from k - 0.5 to k + 0.5."""
 
     def __init__(self, low: float, high: float, length: float) -> None:
         self._low, self._high = low, high
@@ -127,25 +129,29 @@ def arrange_labels(
 ) -> list[Label]:
     """Choose the names and brackets beside an axis, and return them as labels.
 
-    A block whose children can be named has its own name along a bracket, further outside than the children's names. Any
-    other block is named next to the middle of its rows. Where two names would be too close, the name of lower priority
-    is left out. The order of priority is: emphasized rows, then blocks, then other rows. Blocks with more rows come
-    before blocks with fewer rows, but members of a numbered sequence ("layer1.0", "layer1.1", ...) come after all other
-    blocks (or rows).
+    If enough children of a block can be named, the name of the block is written along a bracket, further outside than
+    the children's names. The name of any other block is written next to the cells, in the middle of its rows. If two
+    names next to the cells would be too close, the name of lower priority is left out. The order of priority is:
+
+    1. emphasized rows
+    2. blocks outside a numbered sequence ("layer1.0", "layer1.1", ...), largest first
+    3. blocks in a numbered sequence
+    4. other rows outside a numbered sequence
+    5. other rows in a numbered sequence
 
     Args:
         nodes: the trees of rows and blocks, made by `axis_nodes`.
         axis_range: the length of the axis and the rows that it shows.
         line_height: the least distance between two names next to the cells.
         text_width: a function from a text to its width.
-        emphasized: positions of rows that are named before all others.
-        max_levels: the number of columns of brackets.
+        emphasized: positions of the rows with the highest priority.
+        max_levels: the largest number of columns of brackets.
     """
     levels: dict[AxisNode, int] = {}
     beside: list[AxisNode] = []
 
     def assign_level(node: AxisNode) -> int:
-        """Set the bracket levels of a node and of all nodes in it, and return the node's level: 0 without a bracket."""
+        """Set the bracket levels of a node and its descendants; return the level of the node, 0 without a bracket."""
         if not axis_range.length(node) > 0:
             return 0
         if not _shows_children(node, axis_range, line_height, text_width):
@@ -186,9 +192,10 @@ def _priority(node: AxisNode) -> tuple[bool, bool, int]:
 
 
 def _without_collisions(nodes: Sequence[AxisNode], axis_range: AxisRange, line_height: float) -> list[AxisNode]:
-    """Return the nodes that can be named: those at least `line_height` away from all nodes returned before them.
+    """Return the nodes that can be named if names must be at least `line_height` apart.
 
-    `nodes` must be in order of priority.
+    `nodes` must be in order of priority. A node that is too close to a node of higher priority in the result is left
+    out.
     """
     kept: list[AxisNode] = []
     for node in nodes:
@@ -200,10 +207,12 @@ def _without_collisions(nodes: Sequence[AxisNode], axis_range: AxisRange, line_h
 def _shows_children(
     node: AxisNode, axis_range: AxisRange, line_height: float, text_width: Callable[[str], float]
 ) -> bool:
-    """Return whether a block gets a bracket: its name must fit along the bracket, and enough children must have names.
+    """Return whether a block gets a bracket: its name must fit along the bracket, and enough children must get names.
 
-    `MIN_LABELLED_CHILDREN` names are enough for numbered children. Child blocks with names must have at least the share
-    `MIN_NAMED_SHARE` of the rows of all child blocks. Otherwise all children must have names.
+    Numbered children get enough names if there is room for `MIN_LABELLED_CHILDREN` names. Otherwise, the visible
+    children from `_children_to_name` are considered. If the first of these children is a block, those that get names
+    must have at least the share `MIN_NAMED_SHARE` of the rows of these children. If the first is a single row, all of
+    these children must get names.
     """
     length = axis_range.length(node)
     own = name_within(node.name, node.parent.name if node.parent else None)
@@ -218,10 +227,10 @@ def _shows_children(
 
 
 def _children_to_name(block: AxisNode) -> list[AxisNode]:
-    """Return the children of a block that may be named.
+    """Return the candidates for names among the children of a block.
 
-    Only the child blocks may be named if together they have at least half of the rows of the block. Otherwise all
-    children may be named.
+    The candidates are the child blocks if these together have at least half of the rows of the block. Otherwise all
+    children are candidates.
     """
     blocks = [child for child in block.children if child.children]
     return blocks if 2 * sum(child.n_rows for child in blocks) >= block.n_rows else block.children
@@ -230,7 +239,7 @@ def _children_to_name(block: AxisNode) -> list[AxisNode]:
 def _is_numbered(block: AxisNode) -> bool:
     """Return whether the names of a block's children differ only in a final number ("layer1.0", "layer1.1", ...).
 
-    If so, only some of the children need names.
+    In such a block it is enough to name some of the children.
     """
     names = [child.name for child in _children_to_name(block) if child.name != block.name]
     stems = {re.sub(r"\d+$", "", name) for name in names}

@@ -1,6 +1,6 @@
 """The colour map and colour limits of a heatmap.
 
-The limits never depend on the data. A note for the title says if the limits or the scale are not the usual ones.
+The limits never depend on the data. If the limits or the scale differ from the defaults, a note for the title says so.
 """
 
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ class Colours:
     palette: str | Colormap
     norm: Normalize
     ticks: tuple[float, ...] | None
-    """ticks of the colour bar; None for those that matplotlib chooses"""
+    """ticks of the colour bar; None if matplotlib chooses the ticks"""
     note: str
-    """note for the title on unusual limits or an unusual scale; "" for the usual ones"""
+    """note for the title that states the limits or the scale; "" if these are the defaults"""
 
     def extend(self, values: NDArray[np.float64]) -> str:
         """Return the argument `extend` of a matplotlib colour bar: "neither", "min", "max" or "both".
 
-        The argument says beyond which colour limits some values lie.
+        "min" means that some values are below the lower colour limit, and "max" that some are above the upper limit.
         """
         low, high = self.norm.vmin or 0.0, self.norm.vmax or 0.0
         with np.errstate(invalid="ignore"):

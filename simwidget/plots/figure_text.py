@@ -43,7 +43,7 @@ class FigureText:
 def escape_missing_glyphs(string: str, font: FontProperties) -> str:
     r"""Return the string with an escape such as `\u5c42` for each character that is unprintable or not in the font.
 
-    All families of the font are searched for a character. For more characters, add families:
+    All families of the font are searched for a character. To draw more characters, add font families:
     `matplotlib.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK JP"]`.
 
     >>> print(escape_missing_glyphs("ä$_{b}$\n层", FontProperties(family=["DejaVu Sans"])))

@@ -63,9 +63,9 @@ def heatmap(
         stderr: draw the standard errors instead of the values, with colours from 0 to five times `threshold` (0 to 0.1
             if no threshold is given).
         open_x, open_y: the names of the unfolded blocks of the row model and of the column model. A folded block is
-            drawn as one row (column), with the values of its own output if this is a layer, otherwise of its last
-            layer. By default all blocks are unfolded.
-        threshold: hatch the cells whose standard error is larger than this, or unknown.
+            drawn as one row (column). If the block's own output is a layer of the result, the row has the values of
+            this layer, otherwise those of the last layer in the block. By default all blocks are unfolded.
+        threshold: hatch the cells whose standard error is above this number or unknown, unless `stderr` is true.
         selection: a layer of the row model and a layer of the column model; their cell is outlined.
         title: by default the measure, the number of samples, and notes on a partial result, colours and hatching.
         xlabel, ylabel: by default the names of the models.
@@ -135,7 +135,7 @@ class MapSide:
     tree: LayerTree
     entries: list[Entry]
     selected: int | None
-    """position in `entries` of the layer that the outlined cell belongs to; None without an outlined cell"""
+    """position in `entries` of the selected layer, or of the folded block that contains it; None without a selection"""
 
 
 def _map_side(

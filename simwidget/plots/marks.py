@@ -11,7 +11,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 MIN_OUTLINE = 5.0
-"""Least width and height, in points, of the outline around a cell; a smaller cell has an outline of this size."""
+"""Least width and height, in points, of the area inside the outline of a cell. A smaller cell does not fill it."""
 
 
 def hatch_missing(ax: Any, cells: NDArray[np.bool_]) -> None:
@@ -22,7 +22,8 @@ def hatch_missing(ax: Any, cells: NDArray[np.bool_]) -> None:
 def hatch_unsettled(ax: Any, cells: NDArray[np.bool_], colours: NDArray[np.float64]) -> None:
     """Hatch the cells whose standard error is too large, given as a boolean mask (rows, columns).
 
-    `colours` (rows, columns, 4) are the RGBA colours of all cells: hatching is white on dark and black on bright cells.
+    `colours` (rows, columns, 4) are the RGBA colours of all cells. Dark cells are hatched in white, bright cells in
+    black.
     """
     bright = colours[..., :3] @ [0.299, 0.587, 0.114] > 0.5
     _hatch(ax, cells & bright, facecolor="none", edgecolor="#00000090", hatch="////")

@@ -1,4 +1,7 @@
-"""Functions that shorten and wrap names and titles; the caller passes a function that tests whether a text fits."""
+"""Functions that shorten names and titles, and wrap titles.
+
+The argument `fits` of `shorten` and `wrap` is a function that tests whether a text fits into the available space.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,9 +10,10 @@ NUMBER = r"\d+(#\d+)?"
 
 
 def name_within(name: str, block: str | None) -> str:
-    """Return the name of a layer or block without the name of the block around it.
+    """Return the name of a layer or block without its prefix, the name of the enclosing block.
 
-    A name that would then begin with a number keeps the word before the number. With `block=None` the name stays whole.
+    If the rest is empty or begins with a number, the last word of the block's name is kept, with the numbers after this
+    word. With `block=None` the whole name is returned.
 
     >>> name_within("layer3.5.conv1", "layer3.5"), name_within("layer3.5", "layer3"), name_within("layer3.5", None)
     ('conv1', 'layer3.5', 'layer3.5')
