@@ -59,70 +59,79 @@ def compare(
     Args:
         model_x, model_y: two models, each an `nn.Module` or a `SimilarityModel`. For any number of models, pass a
             mapping from names to models as the first argument and the loader as the second.
-        loader: an iterable of batches; every batch is fed to all models. A batch is a tensor (n, ...); a mapping
-            (such as a `BatchEncoding`), whose entries are passed to the parameters of the same names; a list of
-            images; or a tuple whose first element is one of these and whose second may be class labels. A model whose
-            forward requires k >= 2 inputs gets the first k elements of a tuple. Everywhere n is the number of samples.
+        loader: an iterable of batches; every batch is fed to all models. In all shapes, n is the number of samples.
+            A batch is
+            a tensor (n, ...);
+            a mapping (such as a `BatchEncoding`), whose entries are passed to the parameters with the same names;
+            a list of images;
+            or a tuple that starts with a tensor, a mapping or a list of images; its second element may be class labels.
+            A model whose forward requires k >= 2 arguments gets the first k elements of the tuple.
         measures: "cka", "dcka", or both.
-        layers_x, layers_y: the layers of each of two models: exact module names and globs (`"layer3.*"`). By default
-            the modules that have parameters of their own, and the blocks: modules that contain other modules, except
-            plain containers such as `nn.Sequential`.
+        layers_x, layers_y: the layers of the first and of the second model: exact module names and globs
+            (`"layer3.*"`). By default a `SimilarityModel` keeps its own layers. The default layers of an `nn.Module`
+            are all modules with parameters of their own, and all blocks. A block is a module that contains other
+            modules and is not a plain container such as `nn.Sequential`.
         layers: the layers of all models, or a mapping from model names to layers.
-        names: names of the two models. By default the name of a `SimilarityModel`, and the class name of an
-            `nn.Module`.
-        device: the device on which the models run: one for all models, or one for each. By default the accelerator that
-            holds the model, else CUDA, else MPS, else the CPU. After the run each model is back on its original device.
+        names: names of the two models. By default a `SimilarityModel` keeps its name, and an `nn.Module` gets its class
+            name.
+        device: the device on which the models run: one device for all models, or one for each. By default a model that
+            is on an accelerator runs there; any other model runs on the first of CUDA, MPS and the CPU that is
+            available. After the run each model is back on its original device.
         representation: how a layer's output (n, ...) becomes its representation (n, p):
             "flatten": all values of a sample;
-            "mean": the mean over space or tokens; padded tokens are left out where the batch has a mask
+            "mean": the mean over space or tokens; padding tokens are left out if the batch has a mask
             ("attention_mask", or torch's "src_key_padding_mask");
-            "cls", "last": the first token, the last token that is not padding;
+            "cls": the first token;
+            "last": the last token that is not padding;
             "tokens" or "positions" (synonyms): every token or position is a sample of its own (see `positions` below);
             a callable from the output (n, ...) to a tensor (n, p);
-            or a mapping from layer patterns ("*.attn", "model:layer") to any of these; the first pattern that matches a
-            layer counts.
+            or a mapping from layer patterns ("*.attn", "model:layer") to any of these values; for each layer, the first
+            pattern that matches its name counts.
         confounder: what dCKA removes: "input"; "labels" (two samples are similar if they have the same class); a layer
             ("embeddings", or "model:embeddings"); a callable from the loader's batch to a tensor (n, ...); or a list of
-            these. Where the input holds token ids, "input" means the output of the first `nn.Embedding`. May be None
-            when "dcka" is not among the measures.
+            such confounders. If the input holds token ids, "input" means the output of the first `nn.Embedding`. May be
+            None if "dcka" is not among the measures.
         forward: a function called as forward(model, batch) in place of model(input), with the whole batch on the
-            model's device: one for all models, or one for each.
+            model's device: one function for all models, or one for each.
         inputs: a function from the loader's batch to the batch of one model, for models with different preprocessing:
-            one for all models, or one for each.
-        batch_dim: the dimension that holds the samples, in outputs and in the batch, when it is not the first; or a
-            mapping from layer patterns to dimensions. torch's own `batch_first=False` modules are recognised.
+            one function for all models, or one for each.
+        batch_dim: the dimension of outputs and of the batch's tensors that holds the samples, if this is not the first
+            dimension; or a mapping from layer patterns to dimensions. torch's own modules with `batch_first=False` are
+            recognised without this option.
         unbiased: use the unbiased estimator HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
         gram_batch: the least number of samples of a Gram matrix. Representations of consecutive forward passes are
             joined until they have this many samples; only the last Gram matrix of the run may have fewer.
         average: "hsic" sums HSIC over the batches and computes the measure once from the sums (Nguyen et al. 2021);
-            "cka" computes the measure for each batch and takes the mean, for comparison with published numbers.
+            "cka" computes the measure for each batch and takes the mean; use this to compare with published numbers.
         precision: precision of the products of float32 features. "highest" is float32. "high" rounds the centred
-            features to a shorter format and adds up their products in float32. The format is TF32 on CUDA, and bfloat16
-            on a CPU that has bfloat16 instructions, for 256 samples or more; elsewhere "high" has no effect. This
-            option does not change how the models themselves run.
-        positions: with representation "tokens" or "positions", the number of positions that are drawn from each forward
-            pass, without replacement. All layers are read at the same positions; a layer of another spatial resolution
-            is read at the location that covers the position.
+            features to a shorter format and adds up their products in float32. On CUDA the format is TF32. On a CPU
+            with bfloat16 instructions the format is bfloat16, and "high" takes effect only for Gram matrices of at
+            least 256 samples. On all other devices "high" has no effect. This option does not change how the models
+            themselves run.
+        positions: with representation "tokens" or "positions", the largest number of positions that are drawn from each
+            forward pass, without replacement. Every layer is read at the drawn positions. A layer with another
+            spatial resolution is read at the position whose area contains the centre of the drawn position.
         seed: seed of the random draw of positions.
         max_batches, max_samples, max_seconds: end the run after this many batches, samples or seconds. Pauses do not
             count as running time.
         until: end the run when the standard error of every cell (pair of layers) of every measure is below this value.
-            Standard errors come from a jackknife over 16 groups of batches; they are first checked when every group has
-            data.
+            Standard errors come from a jackknife over 16 groups of batches. The first check takes place when every
+            group has data.
         until_quantile: the share of cells whose standard error must be below `until`.
-        auto_batch: after a forward pass that runs out of memory, split this batch and all later ones into halves,
-            quarters, and so on. Needs unbiased estimates, which do not depend on how the samples are split.
+        auto_batch: if a forward pass runs out of memory, split the batch and all later batches into halves, quarters,
+            and so on, until the parts fit. Needs `unbiased=True` and `average="hsic"`, because other estimates depend
+            on how the samples are split.
         checkpoint: path of a file to which the state of the run is saved and from which `simwidget.resume` continues
-            the run. The file is written during the run, at a pause and at the end. It must not exist yet.
-        checkpoint_seconds: least number of seconds between two checkpoints during the run; 0 to write one after every
-            batch that completes a Gram matrix.
+            the run. The file must not exist yet. It is written during the run, at a pause and at the end.
+        checkpoint_seconds: least number of seconds between two checkpoints during the run. With 0, a checkpoint is
+            written after every batch that completes a Gram matrix.
 
     Returns:
         A `Comparison` in the state "ready".
 
     Raises:
-        ValueError: an unknown layer, measure or option (the message suggests similar names); two loaders that cannot
-            be shown to have the same order; a checkpoint file that exists.
+        ValueError: an unknown layer, measure or option (the message suggests similar names); a list of loaders that
+            may yield different batches; a checkpoint file that exists.
         TypeError: models or a loader of a type that cannot be used.
 
     >>> import torch, simwidget as sw

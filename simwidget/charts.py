@@ -123,10 +123,10 @@ def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
 def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
     r"""Return a live line chart: the eigenvalues of the centred Gram matrices of the two selected layers.
 
-    The Gram matrices are those of the latest batch, or of the latest small batches that were joined. The largest 50
-    eigenvalues of each matrix are shown, as shares of the sum of all its eigenvalues. The title has the effective
-    dimension of each layer: the participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2` of the eigenvalues
-    :math:`\lambda`.
+    The Gram matrices are computed from the latest batch. If batches are small, several of the latest are joined. The
+    largest 50 eigenvalues of each matrix are shown, each divided by the sum of all eigenvalues of the matrix. The title
+    gives the effective dimension of each layer: the participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2` of
+    the eigenvalues :math:`\lambda`.
 
     Args:
         widget: a heatmap that shows a `Comparison`. For a heatmap of a `SimilarityResult`, which has no Gram matrices,
@@ -160,9 +160,9 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
 
 
 class _ChartUpdate:
-    """A callback, to be called after every change, that calls the function `update` once in `UPDATE_SECONDS` at most.
+    """A callback for changes. It calls the function `update` at most once every `UPDATE_SECONDS` seconds.
 
-    A change less than `UPDATE_SECONDS` after the latest update starts a timer for the next update, so that `update` is
+    A change less than `UPDATE_SECONDS` after the latest update starts a timer for the next update. Thus `update` is
     always called after the last change. Two calls of `update` never run at the same time.
     """
 
@@ -250,9 +250,9 @@ def _axes(bq: Any, scales: dict[str, Any], x: str, y: str) -> list[Any]:
 
 
 def _set_points(mark: Any, x: Any, y: Any) -> None:
-    """Set the points (x, y) of a bqplot mark, and hide the mark if no points are left.
+    """Set the points (x, y) of a bqplot mark; hide the mark if no point has a finite y.
 
-    Points that are not finite are left out, because they would make the figure's scales NaN.
+    Points whose y is not finite are left out, because they would make the figure's scales NaN.
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     known = np.isfinite(y) if y.ndim == 1 else np.isfinite(y).all(0)

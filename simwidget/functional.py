@@ -28,7 +28,7 @@ def cka(x: "Tensor | ArrayLike", y: "Tensor | ArrayLike", *, unbiased: bool = Tr
     for the Gram matrices K and L of the centred features of `x` and `y`.
 
     Args:
-        x: representation (n, p), an array or a tensor; further dimensions are flattened.
+        x: representation (n, p), an array or a tensor. An input (n, ...) with more dimensions is flattened to (n, p).
         y: representation (n, q) of the same n samples.
         unbiased: use HSIC_1 (Song et al. 2012); otherwise the biased HSIC_0.
 
@@ -61,14 +61,15 @@ def dcka(
     residuals.
 
     Args:
-        x: representation (n, p), an array or a tensor; further dimensions are flattened.
+        x: representation (n, p), an array or a tensor. An input (n, ...) with more dimensions is flattened to (n, p).
         y: representation (n, q) of the same n samples.
         confounder: an array or tensor (n, ...) for the same samples, such as the models' input; or a list of several
-            arrays.
+            arrays or tensors.
         unbiased: as for `cka`.
 
     Returns:
-        dCKA, with the same scale as `cka`. It is also NaN if the confounders explain a representation completely.
+        dCKA, on the same scale as `cka`. NaN if a representation is constant or if the confounders explain it
+        completely.
 
     Raises:
         ValueError: as for `cka`.

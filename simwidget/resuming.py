@@ -18,18 +18,18 @@ def resume(
     loader: Iterable[Any] | None = None,
     **options: Any,
 ) -> Comparison:
-    """Continue a run that wrote a checkpoint, `compare(..., checkpoint=path)`, from its last checkpoint.
+    """Continue a run of `compare(..., checkpoint=path)` from the last checkpoint in the file `path`.
 
     The models, their weights and the loader must be those of the first run; the options of the first run are read from
     the file. The loader is read from its beginning, and the batches that the checkpoint already contains are skipped.
-    The random number generators are set to their state at the checkpoint, also if the run continues in the background.
-    So on the CPU of the same machine, with the same number of threads and the same libraries, the result is equal, to
-    the last bit, to the result of a run without interruption. A loader that cannot be shown to repeat its batches is
-    accepted; the result then has the note "not bit-reproducible".
+    The random number generators are set to their state at the checkpoint, both by `run()` and by `start()`. Therefore
+    the result equals, to the last bit, the result of a run without interruption, on the CPU of the same machine with
+    the same number of threads and the same libraries. A loader that cannot be shown to repeat its batches is accepted,
+    but then the result has the note "not bit-reproducible".
 
     Args:
-        path: the checkpoint. The continued run writes its own checkpoints to the same file.
-        model_x, model_y, loader: as they were passed to `compare`.
+        path: the checkpoint file. The continued run writes its own checkpoints to the same file.
+        model_x, model_y, loader: the same arguments as in the call of `compare`.
         options: keyword arguments of `compare`. Functions (`forward`, `inputs`, ...) cannot be stored in a file and
             must be given again. `device` and the limits (`max_batches`, `until`, ...) may differ from the first run's.
 
@@ -37,8 +37,9 @@ def resume(
         A `Comparison` in the state "ready": call its `run()` or `start()`, or display it in a notebook.
 
     Raises:
-        ValueError: the file is not a checkpoint or is damaged; or it belongs to other models, layers or options (the
-            message says what differs). Other data in the loader are detected only when the run starts.
+        ValueError: the file is not a checkpoint, is damaged, or contains nothing to resume yet; a function of the first
+            run is not given again; or the file belongs to other models, layers or options (the message says what
+            differs). Whether the loader yields other data is checked only when the run starts.
 
     >>> import tempfile, torch, simwidget as sw
     >>> _ = torch.manual_seed(0)

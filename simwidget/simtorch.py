@@ -26,17 +26,18 @@ if TYPE_CHECKING:
 class BaseSimilarity:
     """The base class of `CKA` and `DeltaCKA`: two models and one measure of similarity between their layers.
 
-    `compute` runs both models over a loader, `plot_similarity` draws the matrix. After `compute`, `sim_matrix` is the
-    matrix and `result` the `SimilarityResult`, which also has standard errors, layer names and notes. A subclass sets
-    `measure`, the name of the measure in `compare`, and `similarity_name`, its name in titles.
+    `compute` runs both models over a loader and computes the similarity matrix; `plot_similarity` draws the matrix.
+    After `compute`, the attribute `sim_matrix` is the matrix, and `result` is a `SimilarityResult` with the matrix,
+    standard errors, layer names and notes. A subclass sets `measure`, the name of the measure in `compare`, and
+    `similarity_name`, the name of the measure in titles.
 
     Args:
         sim_model1: the model whose layers are the rows of the matrix.
         sim_model2: the model whose layers are the columns of the matrix.
-        device: the device on which both models run; None to choose it as `compare` does.
+        device: the device on which both models run; with None, the default of `compare`.
         unbiased, average: as in `compare`.
-        gram_batch: as in `compare`; by default 64, or 1 if `average="cka"`, so that each batch of the loader counts by
-            itself.
+        gram_batch: as in `compare`. The default is 64. With `average="cka"` the default is 1, so that batches of the
+            loader are not joined.
         options: other keyword arguments of `compare`.
 
     Raises:
@@ -105,7 +106,8 @@ class BaseSimilarity:
         Args:
             title: by default the measure and the names of both models.
             xlabel, ylabel: by default the name of model 2 (columns) and the name of model 1 (rows).
-            savefig: also write the picture as a PNG file, with the title as its name, into the folder `save_path`.
+            savefig: whether to write the picture as a PNG file into the folder `save_path`. The title gives the file
+                name, with "_" in place of spaces.
             save_path: the folder for `savefig`; it is made if it does not exist.
             plot_cmap: a matplotlib colour map.
         """
@@ -176,8 +178,8 @@ class DeltaCKA(BaseSimilarity):
     dCKA is the CKA of the residuals.
 
     Args:
-        remove_negative_eig: set the negative eigenvalues of the residual Gram matrices of each batch to zero, an option
-            that simtorch has too. Needs `unbiased=False, average="cka"`.
+        remove_negative_eig: set the negative eigenvalues of each batch's residual Gram matrices to zero, as simtorch
+            can. Needs `unbiased=False, average="cka"`.
         confounder: as in `compare`.
 
     The other arguments are those of `BaseSimilarity`.

@@ -23,8 +23,8 @@ class Batch:
     raw: Any
     """the batch in its original structure"""
     inputs: Any
-    """the network's input, taken from `raw`: a tensor, a mapping, a list of images, or several of these. A network with
-    several required arguments gets further elements of `raw` too."""
+    """the network's input, taken from `raw`: a tensor, a mapping, a list of images, or a tuple or list of tensors. A
+    network with several required arguments also gets the elements of `raw` that follow `inputs`."""
     batch_dim: int = 0
     """the dimension of the input tensors that indexes the samples"""
     labels: Tensor | None = None
@@ -37,8 +37,9 @@ class Batch:
     def input_tensor(self) -> Tensor | None:
         """The first floating-point tensor (n, ...) of `inputs`; if there is none, the first tensor of another dtype.
 
-        Only dense tensors with n samples count; the samples are moved to the first dimension. If `inputs` is a mapping,
-        its labels and masks are skipped. None if no tensor is found, or if `inputs` is a list of images.
+        Tensors that are not dense or do not have n samples are skipped; if `inputs` is a mapping, so are its labels and
+        masks. The dimension that holds the samples is moved to the front. None if no tensor is found, or if `inputs` is
+        a list of images.
         """
         inputs = self.inputs
         if isinstance(inputs, Mapping):

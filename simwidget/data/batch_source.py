@@ -27,12 +27,13 @@ class Skipped(Protocol):
     """The interface of an object that examines the batches that are skipped when a run continues."""
 
     def take(self, batch: Any) -> None:
-        """Examine one skipped batch. Called for each of them, in the order of the loader."""
+        """Examine one skipped batch. Called for each skipped batch, in the order of the loader."""
 
     def check(self, n_same: int) -> Sequence[str]:
-        """Return notes about the skipped batches for the result, or raise an error. Called after the last of them.
+        """Return notes for the result about the skipped batches, or raise an error.
 
-        The first `n_same` skipped batches were the same as before.
+        Called after the last skipped batch. The first `n_same` skipped batches have not changed since the run that
+        completed them.
         """
 
 
@@ -42,8 +43,8 @@ class BatchSource:
     `next` returns the current batch, and returns the same batch again until `advance` marks it as completed.
 
     After a failure call `open` again. If the processing of a batch failed, `next` then returns the same batch. If the
-    loader itself failed, the loader is iterated anew and the completed batches are skipped. `start_from` continues from
-    the state of another run, also by skipping the completed batches.
+    loader itself failed, `open` iterates over the loader anew and skips the completed batches. To continue from the
+    state of another run, call `start_from` and then `open`; `open` skips the batches that the other run completed.
 
     Args:
         loader: the iterable of batches.
@@ -85,13 +86,13 @@ class BatchSource:
         """Start iterating over the loader, or continue after a failure. Call `close` at the end.
 
         Args:
-            skipped: receives the completed batches if they are read again. Its methods may raise errors of other types.
+            skipped: receives the completed batches if they are read again. Errors of its methods are not caught.
 
         Raises:
-            RuntimeError: another running comparison reads the loader's only iterator; or the loader can be iterated
-                only once, and it failed or another comparison has read from it.
-            ValueError: the loader is used up or has fewer batches than were completed before; or its first batch
-                differs from the first completed batch, although the loader is repeatable.
+            RuntimeError: another running comparison is reading the loader's only iterator; or the loader can be
+                iterated only once, and either it has failed or another comparison has read from it.
+            ValueError: the loader is used up or has fewer batches than were completed before; or the loader is
+                repeatable, but its first batch differs from the first completed batch.
         """
         if has_one_iterator(self._loader):
             continues = self._begin_reading(self._loader)
@@ -143,7 +144,7 @@ class BatchSource:
         """Register this run as the reader of the iterator.
 
         Returns:
-            Whether the previous reader was this run too, so that no other run read from the iterator in between.
+            Whether the latest reader of the iterator before this call was this run, and not another run.
 
         Raises:
             RuntimeError: another running comparison is reading the iterator.
@@ -199,14 +200,14 @@ class BatchSource:
             self._now = RandomState(self._devices)
 
     def _skip(self, skipped: Skipped | None) -> None:
-        """Read the completed batches again, pass them to `skipped`, and compare their hashes with the recorded ones.
+        """Read the completed batches again, pass them to `skipped`, and compare their hashes with the recorded hashes.
 
         If a hash differs, or if the loader is not certain to repeat its batches, a note says that the result is not
         bit-reproducible.
 
         Raises:
-            ValueError: the loader has fewer batches than were completed before, or its first batch differs although
-                the loader is repeatable.
+            ValueError: the loader has fewer batches than were completed before; or the loader is repeatable, but the
+                hash of its first batch differs.
         """
         assert self._batches is not None
         expected = self._hashes[: self.n_done]

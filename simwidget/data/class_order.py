@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 
 MIN_CLASS_RATIO = 0.6
-"""Threshold for the mean number of distinct classes in a batch, divided by its expectation in random order.
+"""A loader counts as ordered by class if its batches have fewer classes than this share of the expected number.
 
-A loader with a smaller ratio counts as ordered by class.
+Both are mean numbers of distinct classes in a batch; the expected number is for samples in random order.
 """
 
 
 class ClassOrder:
     """Counts the classes in each batch, to detect a loader whose samples are ordered by class.
 
-    With such a loader every measure that is computed batch by batch is biased: a batch from one class contains little
-    of the variance between the classes.
+    With such a loader every measure that is computed batch by batch is biased, because a batch from few classes
+    contains little of the variance between classes.
     """
 
     def __init__(self) -> None:
@@ -41,12 +41,12 @@ class ClassOrder:
         return {"counts": [*self._counts.items()], "seen": [[*key, count] for key, count in self._n_batches_of.items()]}
 
     def restore(self, state: dict[str, list]) -> None:
-        """Replace the counts by those of another run, given as the dictionary that `state` returns."""
+        """Replace the counts by those of another run; the argument is a dictionary that the method `state` returned."""
         self._counts = Counter({int(label): int(count) for label, count in state["counts"]})
         self._n_batches_of = Counter({(int(n), int(classes)): int(count) for n, classes, count in state["seen"]})
 
     def note(self) -> str | None:
-        """Return a warning for the user if the loader seems to be ordered by class (`MIN_CLASS_RATIO`), else None."""
+        """Return a warning for the user if the loader is ordered by class (see `MIN_CLASS_RATIO`), else None."""
         total = sum(self._counts.values())
         batches = self._n_batches_of.copy()  # a copy, because the run may add to it on another thread
         n_batches = batches.total()

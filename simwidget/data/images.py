@@ -1,4 +1,4 @@
-"""Detects batches that are lists of images, as object detection models take them."""
+"""Detects batches that are lists of images, the input format of torchvision's object detection models."""
 
 from typing import Any
 

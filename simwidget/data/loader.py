@@ -13,9 +13,9 @@ from simwidget.text.printable import describe_type
 def check_loader(loader: Any) -> Iterable:
     """Return the loader to use for all models: `loader` itself, or the first of several equivalent loaders.
 
-    Independently shuffled loaders would give each model other samples, and the comparison would be wrong without any
-    error. Several loaders are therefore accepted only if they are `DataLoader`s that read the same data set
-    sequentially in equal batches.
+    Loaders that are shuffled independently would give different samples to each model, and the comparison would be
+    wrong without any error. Therefore a list of loaders is accepted only if all are `DataLoader`s that read the same
+    data set sequentially in batches of the same size.
 
     Raises:
         ValueError: `loader` is a list of loaders that may yield different batches.
@@ -38,7 +38,7 @@ def check_loader(loader: Any) -> Iterable:
 def _provable_order(loader: DataLoader) -> tuple | None:
     """Return (id of the data set, batch size, drop_last), which determines all batches of a sequential `DataLoader`.
 
-    None if the loader uses another sampler than `SequentialSampler` or has no fixed batch size.
+    Return None if the loader's sampler is not a `SequentialSampler`, or if the loader has no fixed batch size.
     """
     if not isinstance(loader.sampler, SequentialSampler) or loader.batch_size is None:
         return None
@@ -99,7 +99,10 @@ def is_used_up(loader: Iterable) -> bool:
 
 
 def explain_no_batch(loader: Any) -> str:
-    """Return an error message: why a loader gave no batch and, if it can be read only once, what to pass instead."""
+    """Return an error message that says why a loader gave no batch.
+
+    For a loader that can be read only once, the message also says what to pass instead.
+    """
     what, another = describe_type(loader), "make a new one, or pass a DataLoader or a list"
     if is_used_up(loader):
         why = f"this generator is used up, or ended before its first batch: it can be read only once; {another}"

@@ -1,4 +1,4 @@
-"""`LoaderState`: how far a run has read the loader, as stored in a checkpoint, with hashes of the batches."""
+"""`LoaderState`: the part of a checkpoint with which a resumed run continues the loader after the completed batches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ class LoaderState:
     n_batches: int
     """the number of batches that are completed"""
     initial_random_state: Mapping[str, Tensor]
-    """the states of the global and the loader's random number generators before the first batch, by generator name"""
+    """the states of the global random number generators and of the loader's generators before the first batch, by
+    generator name"""
     random_state: Mapping[str, Tensor]
     """the states of the global random number generators after the last completed batch, by generator name"""
     hashes: Sequence[int]

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 ATTENTION_MASK_KEYS = ("attention_mask", "encoder_attention_mask", "decoder_attention_mask")
-"""Keys under which a batch holds a mask that is 1 for real tokens and 0 for padding, or additive: see `find_masks`."""
+"""Keys of masks that are 1 for real tokens and 0 for padding, or that are additive (see `find_masks`)."""
 PADDING_MASK_KEYS = ("src_key_padding_mask", "key_padding_mask", "tgt_key_padding_mask")
-"""Keys under which a batch holds a mask that is True for padding, or additive: see `find_masks`."""
+"""Keys of masks that are True for padding, or that are additive (see `find_masks`)."""
 DECODER_INPUT_KEYS = ("decoder_input_ids", "decoder_inputs_embeds", "tgt", "labels")
-"""Keys under which a batch holds the decoder's input. Without a decoder mask, all its tokens count as real."""
+"""Keys of the decoder's input. If the batch has no mask for the decoder, all tokens of this input count as real."""
 DECODER_MASK_KEYS = ("decoder_attention_mask", "tgt_key_padding_mask")
 
 
@@ -20,8 +20,8 @@ DECODER_MASK_KEYS = ("decoder_attention_mask", "tgt_key_padding_mask")
 class Masks:
     """The padding masks of one batch: one for the tokens of the encoder, one for the tokens of the decoder.
 
-    Each is a bool tensor (n, tokens) with True for real tokens, or None. Both are None if the batch has no padding. In
-    a network without a decoder, the encoder's mask applies to all layers.
+    Each mask is a bool tensor (n, tokens) with True for real tokens, or None. Both masks are None if the batch has no
+    padding. In a network without a decoder, the encoder's mask applies to all layers.
     """
 
     encoder: Tensor | None = None
@@ -55,8 +55,8 @@ def find_masks(inputs: Any, n: int, index: int) -> Masks:
     and large negative numbers for padding.
 
     Raises:
-        ValueError: a mask marks all tokens of a sample as padding, so that no pooling can represent the sample. The
-            message names the number of the batch (`index`), the sample and the key.
+        ValueError: a mask marks all tokens of a sample as padding, so that no token is left to represent the sample.
+            The message contains the number of the batch (`index`), the sample and the key.
     """
     found: dict[bool, Tensor] = {}
     for key in (*ATTENTION_MASK_KEYS, *PADDING_MASK_KEYS) if isinstance(inputs, Mapping) else ():

@@ -1,4 +1,4 @@
-"""Iterate over or convert the tensors in nested tuples, lists, mappings and dataclasses."""
+"""Functions that iterate over or convert the tensors in nested tuples, lists, mappings and dataclasses."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -34,8 +34,9 @@ def as_mapping(value: Any) -> dict[str, Any]:
 def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     """Return a copy of a nested structure in which `function(tensor)` replaces every tensor.
 
-    Containers keep their types, so that their attributes still work; only an immutable mapping becomes a dict. In
-    packed sequences `batch_sizes` stays as it is. Values other than tensors and containers are not copied.
+    Containers keep their types, so that access by attribute (`batch.input_ids`) still works; however, an immutable
+    mapping becomes a dict. In a packed sequence, all tensors except `batch_sizes` are replaced. Values other than
+    tensors and containers are not copied.
     """
     if isinstance(value, Tensor):
         return function(value)
@@ -64,7 +65,7 @@ def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
 
 
 def is_sequence(value: Any) -> bool:
-    """Whether `value` is a tuple or list; False for a `PackedSequence`, a named tuple that counts as one tensor."""
+    """Whether `value` is a tuple or list. False for a `PackedSequence`, which counts as one tensor."""
     return isinstance(value, tuple | list) and not isinstance(value, PackedSequence)
 
 

@@ -14,25 +14,26 @@ from simwidget.data.nested import as_mapping, is_dataclass_instance, is_sequence
 from simwidget.text.printable import describe_type
 
 MIN_IMAGES = 3
-"""Smallest number of images in a list that is treated as a batch of images.
+"""A list of at least this many images is treated as a batch of images.
 
-A shorter list is treated as (input, labels). To pass fewer images, put the list into a tuple: `(images,)`.
+A shorter list is treated as (input, labels). To pass fewer images as a batch, put their list into a tuple: `(images,)`.
 """
 
 
 def parse_batch(batch: Any, index: int, batch_dim: int = 0, any_structure: bool = False) -> Batch:
     """Find a batch's inputs, labels and masks, count its samples, and return all as a `Batch`.
 
-    The input is a tensor, a mapping, a dataclass, a packed sequence, a list of images (c, h, w), or the first element
-    of a tuple or list, whose second element may be class labels (n,).
+    The input of a network is a tensor, a mapping, a dataclass, a packed sequence or a list of images (c, h, w).
 
     Args:
-        batch: the batch, of any of these structures.
+        batch: the input; or a tuple or list whose first element is the input and whose second element may be class
+            labels (n,).
         index: the number of the batch in the loader, for error messages.
-        batch_dim: the dimension of the batch's tensors that indexes the samples; in a tensor with too few dimensions
+        batch_dim: the dimension of the batch's tensors that indexes the samples. In a tensor that lacks this dimension,
             the first dimension is used.
-        any_structure: accept any other structure too, and count the samples in its first tensor. Set this for a network
-            with a user-defined `forward=` function, because only that function has to understand the batch.
+        any_structure: whether to accept a batch of any other structure as well; its samples are counted in its first
+            tensor. Set this for a network with a user-defined `forward=` function, because only that function has to
+            understand the batch.
 
     Raises:
         TypeError: the number of samples cannot be determined.

@@ -1,6 +1,6 @@
 """`Readers`: records which run reads which iterator, so that two runs never read the same iterator at the same time.
 
-Otherwise each run would get only a part of the batches, without any error.
+Two runs that read the same iterator would each get only a part of the batches, without any error.
 """
 
 import threading
@@ -15,8 +15,8 @@ class InUseError(Exception):
 class Readers:
     """Records the latest reader of each iterator, and which readers are reading now.
 
-    All methods may be called from any thread. A reader must hold a reference to its iterator as long as the reader
-    lives, since iterators are told apart by `id`.
+    All methods may be called from any thread. Iterators are identified by `id`, and Python reuses the id of a deleted
+    object. Therefore a reader must hold a reference to its iterator as long as the reader lives.
     """
 
     def __init__(self) -> None:
@@ -26,10 +26,10 @@ class Readers:
         self._reading: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def begin(self, reader: Any, iterator: object) -> bool:
-        """Record that `reader` is reading `iterator`, and no other iterator.
+        """Record that `reader` is now reading `iterator`, and forget any iterator that `reader` read before.
 
         Returns:
-            Whether the previous reader of `iterator` was `reader` too, so that no other reader read from it in between.
+            Whether the latest reader of `iterator` before this call was `reader`, and not another reader.
 
         Raises:
             InUseError: another reader is reading `iterator`.

@@ -11,8 +11,9 @@ class SampleCollector:
     """Collects the samples (indices, labels, thumbnails) of consecutive batches that are joined for one Gram matrix.
 
     Call `open(batch)` before the forward pass of a batch, and `close()` after it; if the forward pass failed, call
-    `abandon()` instead of `close()`. `take()` returns and removes the samples of all closed batches; `drop()` only
-    removes them. These calls accompany those of `GramBatch`, which computes the Gram matrices of the same batches.
+    `abandon()` instead of `close()`. `take()` returns and removes the samples of all closed batches; `drop()` removes
+    them without returning them. Call `open`, `close` and `abandon` together with the methods of the same names of
+    `GramBatch`, which computes the Gram matrices of the same batches.
     """
 
     def __init__(self) -> None:
@@ -52,10 +53,12 @@ class SampleCollector:
         """Add the samples of the open batch to the closed batches, after the forward pass.
 
         Args:
-            make_thumbnails: make the thumbnails now, before the loader can overwrite the input tensor. Otherwise they
-                are made when they are needed, and there are none if the loader has overwritten the tensor by then.
-            sample_of_position: (m,), only if m positions (tokens or places of a feature map) serve as samples: for each
-                position, the index within the batch of the sample that contains it.
+            make_thumbnails: whether to make the thumbnails now, before the loader can overwrite the input tensor. If
+                False, they are made when they are needed; if the loader has overwritten the tensor by then, there are
+                none.
+            sample_of_position: (m,), for each of the m positions (tokens or places of a feature map) that serve as
+                samples, the index within the batch of the sample that contains the position. None if the
+                batch's own samples are used.
         """
         assert self._open is not None
         if sample_of_position is not None:

@@ -25,7 +25,7 @@ class Samples:
     """(n,) bool: whether each sample has a thumbnail"""
 
     def take(self, selection: Tensor | slice) -> "Samples":
-        """Return some of the n samples; `selection` is a slice or a tensor of numbers from 0 to n - 1."""
+        """Return some of the n samples; `selection` is a slice or a tensor of indices from 0 to n - 1."""
         return Samples(*(part[selection] for part in vars(self).values()))
 
     @staticmethod
@@ -70,7 +70,8 @@ class BatchSamples:
         """Let m positions (tokens or places of a feature map) serve as samples instead of the n samples of the batch.
 
         Args:
-            sample_of_position: (m,), for each position the index within the batch of the sample that contains it.
+            sample_of_position: (m,), for each position the index within the batch of the sample that contains the
+                position.
         """
         self._sample_of_position = sample_of_position
 
@@ -82,8 +83,8 @@ class BatchSamples:
         """Make the thumbnails and release the loader's input tensor.
 
         Some loaders reuse the memory of their tensors. The thumbnails are therefore discarded if the input tensor was
-        written into since the batch was read, or if this cannot be determined, as for inference tensors.
-        `unchanged=True` skips this check, for callers that know that the loader has not yet read another batch.
+        written into since the batch was read, or if this cannot be determined, as for inference tensors. With
+        `unchanged=True` this check is skipped; use it only if the loader has not yet read another batch.
         """
         inputs = self._inputs
         if inputs is None:
@@ -99,7 +100,7 @@ class BatchSamples:
     def samples(self, device: torch.device) -> Samples:
         """Return the batch's `Samples` on `device`, without waiting for the device.
 
-        There is one entry for each sample, or one for each position after `set_sample_of_position`.
+        There is one entry for each position if `set_sample_of_position` was called, else one for each sample.
         """
         self.make_thumbnails()
         made, labels = self._thumbnails, self._labels

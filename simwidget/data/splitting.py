@@ -1,4 +1,4 @@
-"""`take_samples`: cuts some samples out of a batch of any structure."""
+"""`take_samples`: selects a range of samples from a batch, for batches that do not fit into memory as a whole."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from simwidget.data.nested import map_tensors
 def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
     """Return the samples `samples.start` to `samples.stop - 1` of a batch of n samples, in the structure of the batch.
 
-    Tensors with n entries in the batch dimension, or in the first dimension, are sliced, and so are lists of n images;
-    everything else is returned whole.
+    Two kinds of values are sliced: tensors with n entries in the batch dimension or in the first dimension, and lists
+    of n images. All other values are returned whole.
 
     Args:
         raw: the batch as the loader yields it.
         batch: the same batch, as parsed by `parse_batch`.
-        samples: a slice with `start` and `stop`.
+        samples: the range of samples, a slice with `start` and `stop`.
 
     Raises:
         RuntimeError: the batch contains a packed sequence.

@@ -41,9 +41,9 @@ def thumbnail_size(inputs: Tensor) -> Size:
 def thumbnails(inputs: Tensor, size: Size) -> Tensor:
     """Reduce images (n, c, H, W) to thumbnails (n, h, w, c) in uint8; `size` is (h, w, c).
 
-    Each pixel of a thumbnail is the mean over the area of the image that it covers. How the loader normalises images is
-    unknown. Each thumbnail is therefore scaled on its own, so that its minimum over all pixels and channels becomes 0
-    and its maximum 255. Images that are constant or not finite become black.
+    Each pixel of a thumbnail is the mean over the image area that the pixel covers. How the loader normalises images is
+    unknown. Therefore each thumbnail is scaled separately: its minimum over all pixels and channels becomes 0, and its
+    maximum becomes 255. Images that are constant or not finite become black.
 
     >>> import torch
     >>> ramp = torch.arange(64.0).reshape(1, 1, 8, 8)

@@ -7,8 +7,9 @@ from torch import Tensor
 class Uploads:
     """Copies each tensor of a batch to each device at most once, for all networks and confounders on that device.
 
-    Copies from pageable memory to a GPU do not wait for the GPU: the source has been read when the call returns. Copies
-    from pinned memory are synchronous, since otherwise the loader could overwrite the source before it is read.
+    A copy from pageable memory to a GPU does not wait for the GPU, and the loader may overwrite the source as soon as
+    `to` returns. A copy from pinned memory is synchronous, because otherwise the loader could overwrite the source
+    before it is read.
     """
 
     def __init__(self) -> None:
@@ -17,7 +18,7 @@ class Uploads:
     def to(self, tensor: Tensor, device: torch.device) -> Tensor:
         """Return a copy of `tensor` on `device`, or `tensor` itself if it is already there.
 
-        Later calls with the same tensor and device return the same copy, so do not write into it.
+        Later calls with the same tensor and device return the same copy. Therefore do not write into the copy.
         """
         if tensor.device == device:
             return tensor

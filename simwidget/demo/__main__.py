@@ -1,7 +1,7 @@
 """Runs the quickstart notebook on the embedded example: `python -m simwidget.demo NOTEBOOK [--out FOLDER]`.
 
-The notebook runs in a new kernel with the working directory FOLDER (by default "out"), and saves a result there. The
-program then prints a few numbers from the result, and draws matrices of the result into the file demo.png in FOLDER.
+The notebook runs in a new kernel with the working directory FOLDER (by default "out"), and saves a result there. This
+program then prints a few numbers from the result, and draws four matrices of the result into the file FOLDER/demo.png.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def execute(notebook: Path, out: Path) -> None:
-    """Run the notebook in a kernel with the working directory `out`, and save it there with its outputs."""
+    """Run the notebook in a kernel with the working directory `out`, and save the notebook with its outputs there."""
     import nbformat
     from nbclient import NotebookClient
 

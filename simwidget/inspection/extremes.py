@@ -1,7 +1,7 @@
 """`Extremes`: the samples on which two layers agree least and most, updated batch by batch.
 
-All data are tensors on one device. No shape depends on the values in a tensor, so updates never synchronise with the
-device; only `RankedSamples.fetch` does.
+All data are tensors on one device. No shape depends on the values in a tensor. Therefore updates never wait for the
+device; only `RankedSamples.fetch` waits for it.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ N_EXTREMES = 12
 
 
 def agreement(gram_x: Tensor, gram_y: Tensor) -> Tensor:
-    r"""The agreement of two layers on each sample: the cosine of the sample's rows in the centred Gram matrices.
+    r"""Return the agreement of two layers on each sample: the cosine of the sample's rows in the Gram matrices.
 
     .. math:: a_i = \frac{\sum_j K_{ij} L_{ij}}{\sqrt{\sum_j K_{ij}^2 \sum_j L_{ij}^2}}
 
@@ -46,7 +46,7 @@ class RankedSamples:
     samples: Samples
 
     def first(self, descending: bool) -> "RankedSamples":
-        """Return the first `N_EXTREMES` samples in ascending order of agreement, or descending order if `descending`.
+        """Sort the samples by agreement, ascending or `descending`, and return the first `N_EXTREMES` samples.
 
         The order is stable: samples with equal agreement keep their order. NaN comes last.
         """
@@ -58,7 +58,7 @@ class RankedSamples:
         return RankedSamples(torch.cat([self.values, other.values]), Samples.join([self.samples, other.samples]))
 
     def fetch(self) -> tuple[Sample, ...]:
-        """Return the samples whose agreement is not NaN as `Sample` objects. Waits for the device."""
+        """Return one `Sample` for each sample whose agreement is not NaN. Waits for the device."""
         values, places, labels = (part.tolist() for part in (self.values, self.samples.indices, self.samples.labels))
         pictured, pictures = self.samples.has_thumbnail.tolist(), self.samples.thumbnails.cpu().numpy()
         return tuple(
@@ -75,7 +75,7 @@ class RankedSamples:
 
 @dataclass(frozen=True)
 class Extremes:
-    """The samples on which two layers agree least and most: up to `N_EXTREMES` samples of each.
+    """The samples on which two layers agree least, and those on which they agree most: up to `N_EXTREMES` each.
 
     The result does not depend on the order in which batches are merged, except for the choice among samples with equal
     agreement. If fewer than twice `N_EXTREMES` samples were compared, some samples are both in `least` and in `most`.

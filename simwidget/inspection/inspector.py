@@ -41,8 +41,8 @@ class Inspector:
     def add(self, block: LatestBlock, max_bytes: int) -> None:
         """Compare the two layers of each followed pair on the samples of a new block, and keep the block as the latest.
 
-        If the block's Gram matrices take more than `max_bytes`, they are kept for its first samples only. The caller
-        must hold the lock.
+        If the block's Gram matrices take more than `max_bytes`, the block is cut to its first samples before it is
+        kept. The caller must hold the lock.
         """
         for watch in self._watches.values():
             watch.add(self._extremes(block, watch))
@@ -51,8 +51,8 @@ class Inspector:
     def follow(self, key_x: Key, key_y: Key) -> None:
         """Follow a pair of layers: compare the layers on the samples of the latest block and of every later block.
 
-        If this makes more than `MAX_FOLLOWED_PAIRS` pairs, the pair least recently passed to `follow` is dropped.
-        The caller must not hold the lock.
+        If more than `MAX_FOLLOWED_PAIRS` pairs are then followed, the pair least recently passed to `follow` is
+        dropped. The caller must not hold the lock.
         """
         pair = Pair((key_x, key_y))
         with self._lock:
@@ -67,9 +67,9 @@ class Inspector:
                 watch.add(extremes)
 
     def extremes(self) -> dict[Pair, Extremes | None]:
-        """Return for each followed pair the samples on which its layers agree least and most.
+        """Return, for each followed pair of layers, the samples on which the two layers agree least and most.
 
-        The value is None for a pair that was not compared on a block yet. The caller must hold the lock.
+        The value is None for a pair that has not been compared on any block yet. The caller must hold the lock.
         """
         return {pair: watch.extremes for pair, watch in self._watches.items()}
 

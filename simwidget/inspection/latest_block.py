@@ -21,9 +21,10 @@ class LatestBlock:
     """
 
     grams: Tensor
-    """(R, m, m): the Gram matrix of each layer or confounder, centred or not; zeros where a Gram matrix is missing"""
+    """(R, m, m): the Gram matrix of each layer or confounder, not necessarily centred; zeros for a missing matrix"""
     batches: tuple[BatchSamples, ...]
-    """the block's batches, in the order of the loader; the Gram matrices are those of their first m samples"""
+    """the block's batches, in the order of the loader; the Gram matrices are those of the first m samples of these
+    batches"""
 
     @cached_property
     def samples(self) -> Samples:
@@ -36,7 +37,7 @@ class LatestBlock:
         return double_centre(self.grams[row])
 
     def extremes(self, row_x: int, row_y: int) -> Extremes:
-        """Return those of the m samples on which the layers with indices `row_x` and `row_y` agree least and most."""
+        """Return the samples of this block on which the layers at indices `row_x` and `row_y` agree least and most."""
         return Extremes.of(agreement(self.gram(row_x), self.gram(row_y)), self.samples)
 
     def inspect(
@@ -46,8 +47,8 @@ class LatestBlock:
 
         Args:
             row_x, row_y: the indices of the two layers.
-            extremes: the samples of several batches on which the two layers agree least and most. If None, such samples
-                are chosen from the m samples of this block.
+            extremes: the samples on which the two layers agree least and most, chosen from several batches. If None,
+                the samples are chosen from this block.
             names: names of the first model and its layer, and of the second model and its layer.
         """
         grams = [self.gram(row).cpu() for row in (row_x, row_y)]

@@ -14,7 +14,7 @@ class Sample:
     index: int
     """index of the sample among all samples of the loader, from 0"""
     label: int | None
-    """class label of the sample; None if the loader yields no labels"""
+    """class label of the sample; None if the sample has no label"""
     value: float
     """the agreement: the cosine of the sample's rows in the two centred Gram matrices, from -1 to 1"""
     thumbnail: NDArray[np.uint8] | None
@@ -39,7 +39,7 @@ class Inspection:
     gram_y: NDArray[np.float32]
     """(m, m): the Gram matrix of the second layer, with centred features"""
     samples: NDArray[np.int64]
-    """(m,): for each row of the Gram matrices the index of its sample among all samples of the loader"""
+    """(m,): for each row of the Gram matrices, the index of the row's sample among all samples of the loader"""
     labels: NDArray[np.int64] | None
     """(m,): the label of each row; None if not all samples have labels"""
     spectrum_x: NDArray[np.float64]
@@ -47,16 +47,18 @@ class Inspection:
     spectrum_y: NDArray[np.float64]
     """(m,): the eigenvalues of `gram_y` divided by their sum, in descending order; NaN if the matrix is not finite"""
     dimension_x: float
-    """effective dimension: (Σλ)² / Σλ² of the eigenvalues λ of `gram_x`, from 1 to m - 1; NaN if all are zero"""
+    """effective dimension: (Σλ)² / Σλ² of the eigenvalues λ of `gram_x`, from 1 to m - 1; NaN if all eigenvalues are
+    zero or the matrix is not finite"""
     dimension_y: float
-    """effective dimension: (Σλ)² / Σλ² of the eigenvalues λ of `gram_y`, from 1 to m - 1; NaN if all are zero"""
+    """effective dimension: (Σλ)² / Σλ² of the eigenvalues λ of `gram_y`, from 1 to m - 1; NaN if all eigenvalues are
+    zero or the matrix is not finite"""
     least: tuple[Sample, ...]
     """up to 12 samples on which the layers agree least, in ascending order of agreement"""
     most: tuple[Sample, ...]
     """up to 12 samples on which the layers agree most, in descending order of agreement"""
     n_compared: int
-    """number of samples from which `least` and `most` were chosen: the samples with a defined agreement in the
-    batches that were the latest when the pair was first inspected, and in all later batches"""
+    """number of samples from which `least` and `most` were chosen: all samples with a defined agreement, from the
+    batches that were the latest at the first inspection of the pair, and from all later batches"""
 
     @property
     def n_samples(self) -> int:
@@ -87,7 +89,7 @@ def sort_by_label(labels: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArra
 def effective_dimension(spectrum: Sequence[float] | NDArray[np.float64]) -> float:
     r"""Return the participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2` of n eigenvalues, from 1 to n.
 
-    The ratio is NaN if all eigenvalues are zero.
+    The ratio is NaN if all eigenvalues are zero or if one is NaN.
 
     >>> effective_dimension([0.5, 0.5, 0.0])
     2.0

@@ -1,9 +1,9 @@
-"""Measures of similarity, CKA and dCKA, which are selected by name; each family of measures has its own file.
+"""The similarity measures CKA and dCKA, selected by name. Each family of measures has its own file.
 
 In:     names and options of `compare`; inner products (R, R) of rows (flattened Gram matrices of R layers and
         confounders), summed over blocks of samples.
-Out:    `Measure`: a row map, which computes the rows, and an evaluator, which computes values from the products.
-Depends on no network, loader or run.
+Out:    `Measure`: a row map, which computes the rows, and an evaluator, which computes values from the inner products.
+Nothing here depends on networks, loaders or runs.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ MEASURES: dict[str, Callable[[MeasureOptions], Measure]] = {"cka": cka, "dcka": 
 
 
 def make_measures(names: Sequence[str], options: MeasureOptions) -> tuple[Measure, ...]:
-    """Return the measures with these names ("cka", "dcka"), in this order and each once.
+    """Return the measures with the given names ("cka", "dcka"), in the order of `names` and without duplicates.
 
     Raises:
         ValueError: a name is unknown, or `names` is empty.

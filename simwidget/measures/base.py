@@ -60,7 +60,7 @@ class Evaluator(Protocol):
     def explained(
         self, products: Tensor, tolerance: Tensor, n_confounders: int, basis: ConfounderBasis | None
     ) -> Tensor:
-        """Return bool (R,): whether each layer is explained by the confounders; always False for the confounders.
+        """Return bool (R,): whether each layer is explained by the confounders; False for the confounders themselves.
 
         A layer is explained if less than the share `tolerance` (R,) of its variance is left after the regression.
         """
@@ -71,18 +71,18 @@ class Evaluator(Protocol):
     ) -> Tensor:
         """Return the values (a, b) of the measure for the layers `selection.x` and `selection.y`; NaN where undefined.
 
-        `products` (R, R) are summed over blocks of samples, whose total weight is `weight` ().
+        `products` (R, R) are summed over blocks of samples; `weight` () is the total weight of these blocks.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure: its name, its row map `rows` and its evaluator. Measures with equal row maps share the same sums."""
+    """A measure: its name, its row map `rows` and its evaluator. Measures with equal row maps use the same sums."""
 
     name: str
     title: str
-    """the name as it is written in displays"""
+    """the name that displays show"""
     kind: Literal["similarity", "distance"]
     """whether high values ("similarity") or low values ("distance") mean that two layers are alike"""
     rows: RowMap
@@ -91,7 +91,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Difference:
-    """One measure minus another.
+    """The difference between two measures: `minuend` minus `subtrahend`.
 
     The standard error of the difference takes into account that the two measures are correlated, since both are
     computed from the same batches.
@@ -116,7 +116,8 @@ class MeasureOptions:
     `compare` describes `unbiased` and `average`; `DeltaCKA` describes `remove_negative_eig`.
 
     Raises:
-        ValueError: `average` is unknown, or `remove_negative_eig` is used without unbiased=False and average="cka".
+        ValueError: `average` is unknown; or `remove_negative_eig` is true, but `unbiased` is true or `average` is
+            "hsic".
     """
 
     unbiased: bool = True

@@ -21,13 +21,14 @@ from simwidget.gram.row_maps import CentredRows, RowMap, UCentredRows, UnitRows
 from simwidget.measures.base import ConfounderBasis, Measure, MeasureOptions, RowSelection
 
 MIN_EIGENVALUE = 1e-6
-"""Relative limit on the eigenvalues of the matrix of the confounders' inner products, scaled to a unit diagonal. An
-eigenvector is left out of the regression if its eigenvalue is at most this limit times the number of confounders."""
+"""Relative limit on eigenvalues. The confounders' matrix of inner products is scaled to a unit diagonal; an eigenvector
+of the scaled matrix is left out of the regression if its eigenvalue is at most this limit times the number of
+confounders."""
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Evaluator of CKA: S_xy / sqrt(S_xx S_yy) for layers x and y, with the summed products S (R, R) of all rows."""
+    """Evaluator of CKA: S_xy / sqrt(S_xx S_yy) for layers x and y, where S (R, R) is the matrix of summed products."""
 
     uses_confounder: bool = False
 
@@ -50,15 +51,16 @@ class Cosine:
 class DeconfoundedCosine:
     """Evaluator of dCKA: T_xy / sqrt(T_xx T_yy) for layers x and y.
 
-    T is the Schur complement of the confounders in the summed products: the products of the layers' residuals.
+    T is the Schur complement of the confounders in the summed products. It contains the products of the layers'
+    residuals after regression on the confounders.
     """
 
     uses_confounder: bool = True
 
     def basis(self, products: Tensor, n_confounders: int) -> ConfounderBasis:
-        """Return the regressors: the eigenvectors of the confounders' scaled products that have large eigenvalues.
+        """Return the regressors: the eigenvectors with large eigenvalues of the confounders' matrix of products.
 
-        The products are scaled to a unit diagonal; see `MIN_EIGENVALUE` for the limit on eigenvalues.
+        The matrix is first scaled to a unit diagonal. `MIN_EIGENVALUE` defines which eigenvalues are large.
         """
         c = products[:n_confounders, :n_confounders]
         variance = c.diagonal()
@@ -93,9 +95,10 @@ class DeconfoundedCosine:
 
 
 class _SchurComplement:
-    """The Schur complement of the confounders in the products (R, R); only the elements asked for are computed.
+    """The Schur complement of the confounders in the products (R, R).
 
-    Its elements are the products of residuals after regression on the confounders.
+    The elements of the complement are the products of residuals after regression on the confounders. The methods
+    compute only the elements that they return.
     """
 
     def __init__(self, products: Tensor, n_confounders: int, basis: ConfounderBasis | None) -> None:
@@ -118,9 +121,10 @@ class _SchurComplement:
 
 @dataclass(frozen=True)
 class MeanRatio:
-    """Evaluator: S_xy / weight for layers x and y, with the summed products S (R, R) and total weight of the blocks.
+    """Evaluator: S_xy / w for layers x and y, where S (R, R) is the matrix of summed products.
 
-    For the normalised rows of `UnitRows` this is the mean, over blocks of samples, of the CKA or dCKA of each block.
+    The products and the weight w () are summed over blocks of samples. For the normalised rows of `UnitRows`, S_xy / w
+    is the mean of CKA or dCKA over the blocks.
     """
 
     uses_confounder: bool = False
@@ -156,7 +160,7 @@ def cka(options: MeasureOptions) -> Measure:
     """Return the measure CKA, centred kernel alignment, a similarity.
 
     CKA is 1 for representations that are equal up to rotation, translation and scale. For unrelated representations it
-    is about 0 if `options.unbiased`, otherwise larger.
+    is about 0 with the unbiased estimator, and larger with the biased estimator.
     """
     base = _base_rows(options)
     if options.average == "cka":

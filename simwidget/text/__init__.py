@@ -2,5 +2,5 @@
 
 In:     strings and exceptions from any source.
 Out:    strings that are safe to print.
-This package imports no other package of simwidget, and no torch.
+This package imports neither torch nor other packages of simwidget.
 """

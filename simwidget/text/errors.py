@@ -7,8 +7,8 @@ PREFIX = "simwidget: "
 def add_place(error: BaseException, place: str) -> None:
     """Attach to an exception the place where it occurred, such as a layer or a batch.
 
-    A place that is already attached is not attached again. The place is stored as a note of the exception, which
-    tracebacks show below the message in Python 3.11 and later.
+    A place that is already attached is not attached again. The place is stored as a note of the exception. In Python
+    3.11 and later, tracebacks show notes below the message.
     """
     notes = getattr(error, "__notes__", [])
     if PREFIX + place not in notes:

@@ -1,13 +1,13 @@
-"""Text and types in a form that is safe to print."""
+"""Functions that make text safe to print, and describe the type of a value in a message."""
 
 from typing import Any
 
 
 def printable(text: str) -> str:
-    r"""The text with every non-printable character (control codes, line breaks, direction marks) as an escape sequence.
+    r"""Return the text with an escape sequence in place of each non-printable character.
 
-    A terminal acts on such characters instead of showing them. The names in a file may contain them, for example to
-    move the cursor or to reverse the order of letters.
+    Non-printable characters are control codes, line breaks, direction marks and the like. A terminal acts on them
+    instead of showing them: for example, a name read from a file could move the cursor or reverse the order of letters.
 
     >>> print(printable("a\nb\x1b[2J\u202ec"))
     a\nb\x1b[2J\u202ec

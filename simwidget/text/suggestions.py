@@ -8,8 +8,8 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     """Return a text that suggests known names, for the end of an error message about the unknown name `name`.
 
     The text is " Did you mean ...?" with up to three known names that are similar to `name`. If no known name is
-    similar, the text is " Known: ..." with the first eight known names. It begins with a space, so that it can follow a
-    sentence.
+    similar, the text is " Known: ..." with the first eight known names. The text begins with a space, so that it can
+    follow a sentence.
 
     >>> did_you_mean("layer3.9", ["layer3.0", "layer4.0", "fc"])
     " Did you mean 'layer3.0', 'layer4.0'?"
