@@ -1,6 +1,7 @@
-"""From a batch to representations: runs a network with forward hooks on its layers and reads each layer's output.
+"""Runs a network with forward hooks on the layers, and defines how a layer's output is turned into a representation.
 
-In:     a network, a `Batch`, and for each layer a `Reading`, which turns the layer's output into its representation.
-Out:    one representation (samples, features) for each call of each layer, passed to a callback inside the hook.
-No activation is kept: the callback must reduce or copy a representation before it returns.
+In:     a network, a `Batch`, a callback, and a `Reading` for each layer.
+Out:    each layer's output, passed to the callback inside the hook. The callback uses the layer's `Reading` to turn the
+        output into a representation (samples, features).
+This package keeps no activations: the callback must reduce or copy what it needs before it returns.
 """

@@ -18,20 +18,23 @@ Forward = Callable[[nn.Module, Any], Any]
 
 
 class Caller:
-    """Calls one network with batches: through the user's `forward=` function, or with arguments chosen as follows.
+    """Calls one network with batches, through the user's `forward=` function if there is one.
+
+    Without this function, the arguments of the network depend on the type of the batch's `inputs`:
 
     - A tensor, a named tuple (such as a packed sequence) or a list of images is passed as the only argument. Exception:
-      if this is the first element of a batch that is a tuple or list, and the network has k >= 2 required arguments,
-      the first k elements of the batch are passed.
-    - The elements of another tuple or list are passed as positional arguments.
-    - The entries of a mapping are passed as keyword arguments, if the network's `forward` accepts their keys by name.
-      If `forward` accepts none of the keys by name but takes `**kwargs`, all entries except labels are passed. If it
-      takes no `**kwargs` and exactly one entry except labels is a tensor, this tensor is passed as the only argument.
+      if the batch is a tuple or list that starts with these inputs, and the network has k >= 2 required arguments, the
+      first k elements of the batch are passed.
+    - Any other tuple or list is passed as positional arguments.
+    - A mapping is passed as keyword arguments, limited to the entries whose keys the network's `forward` accepts by
+      name. If `forward` accepts no key by name but takes `**kwargs`, all entries except labels are passed. If `forward`
+      accepts no key and takes no `**kwargs`, and a single entry besides labels is a tensor, this tensor is passed as
+      the only argument.
 
     Args:
         module: the network.
         model: the name of the network, for error messages.
-        forward: the user's function, if any.
+        forward: the user's `forward=` function, if any.
     """
 
     def __init__(self, module: nn.Module, model: str, forward: Forward | None = None) -> None:
@@ -46,22 +49,23 @@ class Caller:
         self._accepts_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
         self._dtype = _shared_dtype(module)
         self.ignored_keys: tuple[str, ...] = ()
-        """keys of the latest mapping whose entries were not passed to the network, except the keys of labels"""
+        """the keys in the latest mapping that were not passed to the network; keys of labels are not listed"""
 
     @property
     def has_custom_forward(self) -> bool:
-        """Whether the network is called by the user's `forward=` function, so that batches may have any structure."""
+        """Whether the user's `forward=` function calls the network; if so, batches may have any structure."""
         return self._forward is not None
 
     def __call__(self, call: Callable[..., Any], batch: Batch, device: torch.device) -> Any:
-        """Call the network with a batch, on `device`, and return its output.
+        """Call the network with a batch on `device`, and return the network's output.
 
-        The network gets copies of the batch's tensors, because it may write into them. Floating-point tensors are
-        converted to the dtype of the network's parameters, unless autocast is enabled or the parameters have no
-        common dtype (see `_shared_dtype`).
+        The network gets copies of the batch's tensors, because a network may write into its inputs. Floating-point
+        tensors are converted to the dtype of the network's parameters, unless autocast is enabled or the parameters
+        have no common dtype (see `_shared_dtype`).
 
         Args:
-            call: runs the network: `call(*args, **kwargs)`. Not used if the user gave a `forward=` function.
+            call: the function that runs the network: `call(*args, **kwargs)`. Not used if the user gave a `forward=`
+                function.
             batch: the batch.
             device: the device that the tensors are copied to.
 
@@ -118,9 +122,9 @@ class Caller:
 
 
 def _shared_dtype(module: nn.Module) -> torch.dtype | None:
-    """Return the dtype of all floating-point parameters of a network.
+    """Return the dtype that all floating-point parameters of a network have in common.
 
-    None if there are no such parameters, if they have several dtypes, or if their dtype is an 8-bit type.
+    Return None if there are no floating-point parameters, if their dtypes differ, or if the dtype is an 8-bit type.
     """
     found = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()}
     wide = (torch.float16, torch.bfloat16, torch.float32, torch.float64)

@@ -1,4 +1,4 @@
-"""`encoder_or_decoder`: whether a layer belongs to the encoder or the decoder of a network."""
+"""`encoder_or_decoder`: decides whether a layer belongs to the encoder of a network, to the decoder, or to both."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -7,10 +7,13 @@ from typing import Literal
 def encoder_or_decoder(layer: str, order: Sequence[str]) -> Literal["encoder", "decoder", "both"]:
     """Return whether a layer processes the tokens of the encoder, of the decoder, or of both, judged by layer names.
 
-    A layer with "encoder" or "decoder" in its name belongs to this part; if the name contains both words, the last
-    one counts. Any other layer belongs to the decoder if it is registered after the decoder, as output heads are. If
-    such a layer is registered before the decoder, as shared embeddings are, it is assumed to run first for the encoder
-    and then for the decoder: "both". In a network without a decoder every layer belongs to the encoder.
+    If dotted parts of the layer's name contain "encoder" or "decoder", the last of these parts decides; a part that
+    contains both words counts as "decoder". Any other layer is judged by the place where it is registered:
+
+    - After the start of the decoder (for example an output head): "decoder".
+    - Before the decoder (for example shared embeddings): "both". Such a layer is assumed to run first on the encoder's
+      tokens, then on the decoder's tokens.
+    - In a network without a decoder: "encoder".
 
     Args:
         layer: the name of the layer.

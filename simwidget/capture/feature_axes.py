@@ -17,27 +17,31 @@ POOLING_CLASSES = (
 
 @dataclass(frozen=True)
 class FeatureInfo:
-    """The number of features in a module's output, and the dimension that holds them."""
+    """The number of features in a module's output, and the dimension that holds the features."""
 
     count: int | None
-    """the number of features; None if the module determines only their dimension, as pooling does"""
+    """the number of features; None for pooling, which determines the dimension of the features but not their number"""
     channels_first: bool
     """True if the features are in dimension 1, False if they are in the last dimension"""
     ndim: int | None = None
-    """the number of dimensions of the module's output, to detect a later reshape of this output; None if it can vary"""
+    """the number of dimensions of the module's output, to detect a later reshape; None if this number can vary"""
 
 
 @dataclass(frozen=True)
 class FeatureHints:
-    """What the types of a layer's modules tell about the features in the layer's output, before the layer runs."""
+    """What is known about the features in a layer's output before the layer runs, from the types of its modules."""
 
     outputs: tuple[FeatureInfo, ...] = ()
-    """the `FeatureInfo` of each module in the layer, last module first
+    """the `FeatureInfo` of each module in the layer that has a `FeatureInfo`, last module first
 
-    If no module in the layer has one: the `FeatureInfo` of the nearest earlier module with a number of features.
+    If no module in the layer has a `FeatureInfo`, this is the `FeatureInfo` of the nearest earlier module without
+    submodules whose number of features is known.
     """
     first_inside: FeatureInfo | None = None
-    """the `FeatureInfo` of the first module with features in the layer; None if the layer has no submodules"""
+    """the `FeatureInfo` of the first module in the layer that has a `FeatureInfo`
+
+    None if the layer has no submodules, or if no module in the layer has a `FeatureInfo`.
+    """
 
 
 NO_HINTS = FeatureHints()
@@ -85,17 +89,25 @@ class FeatureAxes:
     """Finds the dimension of the features in each layer's output, for one forward pass.
 
     Call `find` in the order in which the layers run. The candidates are dimension 1 (channels first) and the last
-    dimension (channels last). The rules, in this order:
+    dimension (channels last). Their sizes are compared with the number of features of each of these sources, in this
+    order:
 
-    1. Choose the candidate whose size equals a known number of features. Try first the numbers of the layer's modules,
-       from the last module to the first. If none of the modules has features (as in an activation), try the number of
-       the nearest earlier module of the model. Finally, try the number of the previous output in this forward pass.
-    2. If the number equals the size of both candidates, or if the module is a pooling layer, which has no number of
-       features of its own, the type of the module decides: convolutions and pooling are channels first, linear layers
-       are channels last. If the layer has submodules and its output has the shape of its input, the type of the first
-       module in the layer decides instead.
-    3. If no number fits, outputs with three dimensions are (n, tokens, features), and outputs with more dimensions are
-       (n, channels, space...).
+    - the modules of the layer, from the last module to the first; if no module of the layer has a `FeatureInfo` (as in
+      an activation), the nearest earlier module of the model that has a number of features;
+    - the previous output in this forward pass.
+
+    The first source to which one of these rules applies decides:
+
+    1. If the number of features equals the size of exactly one candidate, this candidate is chosen.
+    2. If the number of features equals the sizes of both candidates, or if the source is a pooling module, which has no
+       number of features, the type of the source decides. Convolutions and pooling are channels first, linear layers
+       are channels last. A convolution counts as channels last if the layer's output has another number of dimensions
+       than the convolution's output. If the source is the previous output, the features are in the same dimension as in
+       that output. Exception: if the layer has submodules and its output has the shape of its input, the type of the
+       first module in the layer with a `FeatureInfo` decides.
+
+    If no rule applies to any source, an output with three dimensions is read as (n, tokens, features), and an output
+    with more dimensions as (n, channels, space...).
 
     >>> import torch
     >>> axes, hints = FeatureAxes(), FeatureHints((FeatureInfo(8, channels_first=True),))

@@ -31,7 +31,7 @@ Sink = Callable[[str, Any, Any], None]
 """Type of the callback sink(call, output, inputs) that receives each layer's output.
 
 `call` is the layer's name, followed by "#1", "#2", ... for the second, third, ... call of the layer in a forward pass.
-`output` is what the layer returned, `inputs` the tuple of its positional arguments.
+`output` is what the layer returned. `inputs` is the tuple of the layer's positional arguments.
 """
 
 
@@ -52,8 +52,9 @@ class Capture(AbstractContextManager):
         device: the device that the network runs on.
         caller: calls the network with a batch.
         sink: called with each layer's output, inside the hook.
-        owner: the run that the hooks belong to. Networks of one run may share modules; if a module has hooks of another
-            owner, entering the context raises RuntimeError. If `owner` is None, other hooks are not checked.
+        owner: the run that the hooks belong to. If a module already has hooks of another run, entering the context
+            raises RuntimeError. Hooks of the same run are allowed, because its networks may share modules. If `owner`
+            is None, existing hooks are not checked.
         random: the network's own stream of random numbers. If None, the network draws from the global generators.
     """
 
@@ -124,7 +125,7 @@ class Capture(AbstractContextManager):
 
     @contextmanager
     def _calls_submodules(self) -> Iterator[None]:
-        """Context manager: torch neither fuses submodules nor runs compiled code, so that hooks on submodules fire."""
+        """Context manager that turns off fused operations and compiled code, because these skip hooks on submodules."""
         with fused_layers_disabled() if self._fused else nullcontext(), _without_compilation():
             yield
 

@@ -15,7 +15,7 @@ CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
 def check_network(model: nn.Module, model_name: str) -> None:
-    """Check that the layers of a network can have hooks and that running it does not initialise parameters.
+    """Check that hooks on the layers of a network will fire, and that running the network initialises no parameters.
 
     Raises:
         TypeError: the network is a TorchScript module, whose submodules run without hooks.
@@ -45,10 +45,10 @@ def _refuse_scripted(chosen: Iterable[str], layers: Mapping[str, nn.Module], mod
 
 
 def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) -> list[str]:
-    """Return the names of the modules that match at least one of the patterns, in module order.
+    """Return the names of the modules that match at least one of the patterns, in the order of registration.
 
-    A pattern is a name or a glob (`"layer3.*"`). A module with several matching names is listed once. TorchScript
-    modules are left out.
+    A pattern is a name or a glob (`"layer3.*"`). A module that is registered under several matching names is listed
+    once, under the first of these names. TorchScript modules are left out.
 
     Raises:
         ValueError: a pattern matches no module; the message suggests similar names.
@@ -77,10 +77,10 @@ def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) 
 
 
 def layers_containing(model: nn.Module, substrings: Sequence[str], model_name: str) -> list[str]:
-    """Return the names of the modules whose name contains one of the substrings, in module order.
+    """Return the names of the modules whose name contains one of the substrings, in the order of registration.
 
-    The package simtorch selects layers in this way. Raises ValueError for a substring that no name contains; the
-    message suggests similar names.
+    The package simtorch selects layers in the same way. Raises ValueError if no name contains one of the substrings;
+    the message suggests similar names.
     """
     if isinstance(substrings, str):
         substrings = [substrings]
@@ -94,10 +94,15 @@ def layers_containing(model: nn.Module, substrings: Sequence[str], model_name: s
 def default_layers(model: nn.Module) -> list[str]:
     """Return the names of the layers that are compared by default: modules with parameters of their own, and blocks.
 
-    A block is a module with submodules. The following are left out: modules with neither parameters nor submodules
-    (activations, pooling, dropout, identity), `nn.Sequential` (which returns the output of its last child), containers
-    without a `forward` method (`nn.ModuleList`), the submodules of `nn.MultiheadAttention` (which uses their weights
-    and never calls them), and parametrisations. If no module remains, all modules that can be called are compared.
+    A block is a module with submodules. The following modules are left out:
+
+    - modules with neither parameters nor submodules, such as activations, pooling, dropout and identity;
+    - `nn.Sequential`, because its output is the output of its last child;
+    - containers without a `forward` method, such as `nn.ModuleList`;
+    - submodules of `nn.MultiheadAttention`, because this module uses their weights but never calls them;
+    - parametrisations.
+
+    If no module remains, all modules that a forward pass may call are compared.
     """
     candidates = [(name, module) for name, module in _walk(model, "", descend=_calls_children)]
     flattened = flattened_modules(model)
@@ -117,7 +122,7 @@ def _is_layer_by_default(module: nn.Module) -> bool:
 
 
 def _is_bare_container(module: nn.Module) -> bool:
-    """Whether `module` is a container without a `forward` method, such as `nn.ModuleList`, which is never called."""
+    """Whether a module is a container without a `forward` method, such as `nn.ModuleList`, and so is never called."""
     return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in CONTAINERS)
 
 
@@ -131,9 +136,9 @@ def _walk(
 ) -> Iterator[tuple[str, nn.Module]]:
     """Yield the name and the module of every descendant of `module`, with `prefix` put before each name.
 
-    A module that is registered under several names is yielded under each of them. A wrapper (compiled, data-parallel,
-    FSDP1 or activation checkpointing) is replaced by the module inside it. The submodules of a module are visited if
-    `descend(module)` is true.
+    A module that is registered under several names is yielded under each name. A wrapper (compiled, data-parallel,
+    FSDP1 or activation checkpointing) is replaced by the module inside it. The submodules of a descendant are visited
+    if `descend(descendant)` is true. If `descend` is `_calls_children`, lists of parametrisations are skipped.
     """
     for name, child in innermost(module)._modules.items():
         if child is None or (descend is _calls_children and name == "parametrizations"):
@@ -145,12 +150,12 @@ def _walk(
 
 
 def named_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Return every submodule of a model by name; a module that is registered under two names appears under both."""
+    """Return all submodules of a model, at all levels, by name; a module with several names appears under each name."""
     return dict(_walk(model, ""))
 
 
 def _without_aliases(model: nn.Module, chosen: set[str]) -> list[str]:
-    """Return the chosen names in module order, but only the first chosen name of each module.
+    """Return the chosen names in the order of registration, but only the first chosen name of each module.
 
     TorchScript modules are left out, because they run without hooks.
     """

@@ -1,4 +1,4 @@
-"""`find_output`: finds the tensor (n, ...) to compare in whatever a layer returns."""
+"""`find_output`: finds the tensor (n, ...) to compare in a layer's output, whatever the type of the output."""
 
 import weakref
 from collections.abc import Sequence
@@ -12,32 +12,33 @@ from simwidget.data.nested import tensors_in
 
 
 class RepresentationError(ValueError):
-    """Raised if a layer's output cannot be turned into a representation; the layer is then not compared.
+    """Raised if a layer's output cannot be turned into a representation. The layer is not compared.
 
-    The message says why, and what the user can do.
+    The message gives the reason and says what the user can do.
     """
 
 
 class Output(NamedTuple):
-    """The tensor to compare, as found in what a layer returned."""
+    """The result of `find_output`: the tensor to compare, and facts about this tensor."""
 
     tensor: Tensor
     """the tensor (n, ...), floating-point and dense
 
-    If there is no such tensor and representation= is a callable: everything that the layer returned.
+    Exception: if the layer returned no such tensor and representation= is a callable, this is everything that the
+    layer returned.
     """
     batch_dim: int = 0
-    """the dimension that indexed the samples before it was moved to dimension 0 of `tensor`"""
+    """the dimension of the layer's output that indexes the samples; in `tensor` this is dimension 0"""
     lengths: Tensor | None = None
     """(n,) the length of each sequence without padding, if the layer returned a packed sequence; otherwise None"""
     source: Any = None
     """the tensor or packed sequence as the layer returned it"""
     complex: bool = False
-    """whether the output is complex; then the last dimension of `tensor` has size 2: real and imaginary part"""
+    """whether the output is complex; if so, the last dimension of `tensor` has size 2, for real and imaginary part"""
 
 
 class RepeatDetector:
-    """Detects a layer that returns the same tensor object as the previous layer, without a write into it in between.
+    """Detects whether a layer returns the tensor object that the previous layer returned, with no write in between.
 
     Only a weak reference to the tensor is kept. Writes are detected by the tensor's version counter. Inference tensors
     have no version counter and never count as repeated.
@@ -47,7 +48,7 @@ class RepeatDetector:
         self._previous: tuple[weakref.ref, int] | None = None
 
     def is_repeat(self, tensor: Any) -> bool:
-        """Whether `tensor` is the same object as in the previous call of this method, without a write in between."""
+        """Whether `tensor` was also passed to the previous call of this method, and was not written into since then."""
         if not isinstance(tensor, Tensor) or tensor.is_inference():
             self._previous = None
             return False
@@ -60,13 +61,13 @@ class RepeatDetector:
 
 
 def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), dims_given: bool = False) -> Output:
-    """Find the tensor to compare: the first one in a layer's output with n samples in one of the dimensions `dims`.
+    """Find the tensor to compare: the first tensor in a layer's output that has size n in one of the dimensions `dims`.
 
     The result is an `Output`. Only dense floating-point or complex tensors count. Tuples, lists, mappings and
-    dataclasses (also `ModelOutput`s) are searched depth first. The dimensions are tried in order, and the first one of
-    size n is moved to the front. Packed sequences are padded and quantised tensors dequantised. A complex tensor gets
-    a last dimension of size 2 with its real and imaginary parts. The inner product of two samples is then the real part
-    of their complex inner product.
+    dataclasses (including `ModelOutput`s) are searched depth first. For each tensor, the dimensions `dims` are tried in
+    order; the first dimension of size n becomes dimension 0. Packed sequences are padded, and quantised tensors are
+    dequantised. A complex tensor is turned into a real tensor with an additional last dimension of size 2, for real and
+    imaginary parts. Therefore the inner product of two samples is the real part of their complex inner product.
 
     Args:
         output: what the layer returned.
@@ -76,7 +77,7 @@ def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), dims_given: b
             tensors with three dimensions (steps, n, features), so that n features are not mistaken for n samples.
 
     Raises:
-        RepresentationError: there is no such tensor; the message lists the tensors that were found.
+        RepresentationError: no tensor in the output is suitable; the message describes the tensors in the output.
 
     >>> find_output((None, {"hidden": torch.zeros(7, 4, 3)}), 4).tensor.shape
     torch.Size([4, 7, 3])
@@ -112,7 +113,10 @@ def _is_plain(tensor: Tensor, n: int) -> bool:
 
 
 def keeps_shape(found: Output, inputs: Any) -> bool:
-    """Whether the tensor found in a layer's output had the same shape as the layer's first input tensor."""
+    """Whether the tensor found in a layer's output has the shape of the layer's first input tensor.
+
+    The shape is that of the tensor as the layer returned it, before the samples were moved to dimension 0.
+    """
     first = next(tensors_in(inputs), None)
     return isinstance(first, Tensor) and isinstance(found.source, Tensor) and first.shape == found.source.shape
 

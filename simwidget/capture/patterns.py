@@ -1,4 +1,4 @@
-"""Patterns that select layers in options: a name or glob, as "layer" or "model:layer"."""
+"""Matches layers with the patterns in the user's options: names or globs, written as "layer" or "model:layer"."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -10,8 +10,8 @@ from simwidget.text.suggestions import did_you_mean
 def matches(pattern: str, model: str, layer: str) -> bool:
     """Whether a pattern matches a layer of a model.
 
-    The pattern is a name or a glob, as "layer" or "model:layer". In `layer`, the suffix "#k" of a repeated call is
-    ignored.
+    The pattern is a name or a glob, written as "layer" or "model:layer". In the argument `layer`, the suffix "#k" of a
+    repeated call is ignored.
     """
     pattern, layer = clean_name(pattern), layer.partition("#")[0]
     return any(name == pattern or fnmatchcase(name, pattern) for name in (layer, f"{model}:{layer}"))

@@ -9,8 +9,8 @@ from simwidget.capture.outputs import RepresentationError
 def flatten(tensor: Tensor) -> Tensor:
     """Flatten a layer's output (n, ...) to n vectors (n, p), without a copy if the output's memory layout allows that.
 
-    Complex numbers become pairs of real numbers. The features are in the order in which they lie in memory, for example
-    channels last, because a Gram matrix does not depend on the order of the features.
+    Complex numbers become pairs of real numbers. The features keep the order in which they lie in memory, for example
+    channels last. Any order is allowed, because a Gram matrix does not depend on the order of the features.
     """
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.resolve_conj())
@@ -31,7 +31,8 @@ def mean(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
     Args:
         x: the output (n, ...).
         axis: the dimension of `x` that holds the features.
-        mask: (n, tokens) bool, only for an output with tokens: the mean is over the tokens where the mask is True.
+        mask: (n, tokens) bool, for an output with tokens: the mean is over the tokens where the mask is True. None: the
+            mean is over all positions.
 
     >>> x = torch.tensor([[[1.0], [3.0], [8.0]]])
     >>> mean(x, 2), mean(x, 2, torch.tensor([[True, True, False]]))
@@ -49,7 +50,7 @@ def mean(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
 
 
 def first_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
-    """Return the first real token of each sample: (n, tokens, features) -> (n, features).
+    """Return the first token of each sample that is not padding: (n, tokens, features) -> (n, features).
 
     An output (n, features) is returned unchanged. The arguments are those of `mean`.
     """
@@ -62,7 +63,7 @@ def first_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
 
 
 def last_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
-    """Return the last real token of each sample: (n, tokens, features) -> (n, features).
+    """Return the last token of each sample that is not padding: (n, tokens, features) -> (n, features).
 
     An output (n, features) is returned unchanged. The arguments are those of `mean`.
 
@@ -80,7 +81,7 @@ def last_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
 
 
 def _features_last(x: Tensor, axis: int) -> Tensor:
-    """Return an output with dimension `axis`, which holds the features, moved to the end.
+    """Return an output with the dimension of its features, `axis`, moved to the end.
 
     Raises RepresentationError if the output has more than three dimensions.
     """
@@ -92,5 +93,5 @@ def _features_last(x: Tensor, axis: int) -> Tensor:
 
 
 def _select(x: Tensor, token: Tensor) -> Tensor:
-    """Return one token of each sample of x (n, tokens, features), by its index `token` (n,): (n, features)."""
+    """Return token number `token[i]` of each sample `x[i]`: (n, tokens, features) -> (n, features)."""
     return x[torch.arange(len(x), device=x.device), token]

@@ -1,6 +1,6 @@
 """`Positions`: draws random positions (tokens or places of a feature map) and reads every layer at these positions.
 
-The drawn positions then serve as samples, instead of the samples of the batch.
+The drawn positions serve as samples in place of the samples of the batch.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,8 @@ from simwidget.data.masks import Masks
 Grid = tuple[int, ...]
 """The number of positions of an output in each dimension: (tokens,), (height, width), or (depth, height, width)."""
 MAX_LEADING = 8
-"""Largest number of tokens at the start of a sequence that have no position in other layers, such as a class token."""
+"""Largest number of extra tokens, such as a class token, by which a sequence may be longer at its start than the
+sequence from which the positions were drawn."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +33,24 @@ class PositionOptions:
 class Positions:
     """Randomly drawn positions (tokens or places of a feature map) that serve as the samples of one forward pass.
 
-    The positions are drawn from the first output that has positions, of any layer of any model: up to
-    `options.max_positions`, without replacement, never from padding. All later outputs are read at the same places:
+    The positions are drawn from the first output that has positions, whatever its layer and model. Up to
+    `options.max_positions` positions are drawn without replacement, never from padding. How a later output is read
+    depends on its resolution (the number of positions in each spatial dimension):
 
-    - An output of the same resolution is read at the same positions.
-    - An output of another resolution is read, for each drawn position, at the position whose area contains the centre
-      of the drawn position.
-    - An output with another number of spatial dimensions cannot be read.
+    - Same resolution: the output is read at the drawn positions.
+    - Other resolution, same number of spatial dimensions: for each drawn position, the output is read at the position
+      whose area contains the centre of the drawn position.
+    - Other number of spatial dimensions: the output cannot be read.
 
-    Two sequences of tokens, (n, tokens, features), with different lengths count as the same resolution, unless the
-    longer length is nearly a multiple of the shorter one (twice, three times, ...). The extra tokens, such as a class
-    token, are assumed to be at the start of the longer sequence, so the sequences are aligned at their ends. A later
-    sequence of the same resolution cannot be read if it is shorter than the sequence from which the positions were
-    drawn, or longer by more than `MAX_LEADING` tokens.
+    Two sequences of tokens, (n, tokens, features), may have the same resolution although their lengths differ, because
+    of extra tokens such as a class token. This is assumed unless the longer length is nearly a multiple of the shorter
+    length (twice, three times, ...). The extra tokens are assumed to be at the start of the longer sequence; therefore
+    the sequences are aligned at their ends. A later sequence of the same resolution cannot be read if it is shorter
+    than the sequence from which the positions were drawn, or longer by more than `MAX_LEADING` tokens.
 
     Args:
         n: the number of samples of the batch.
-        masks: which tokens of the batch are real.
+        masks: the masks of the batch, which distinguish real tokens from padding.
         options: the largest number of positions to draw, and a seed.
         batch: the number of the batch in the loader. The seed and this number together determine the random numbers.
         on_drawn: called with the number m of drawn positions, once they are drawn.
@@ -69,7 +71,7 @@ class Positions:
         self._cells: Tensor | None = None
         self._indices: dict[tuple[Grid, bool, torch.device], tuple[Tensor, ...]] = {}
         self._channels_first = False
-        """whether the output that determined the positions has its features in dimension 1"""
+        """whether the output from which the positions were drawn has its features in dimension 1"""
 
     def read(self, decoder: bool, x: Tensor, axis: int) -> Tensor:
         """Return the features of an output (n, ...) at the drawn positions: (m, features).
@@ -77,7 +79,7 @@ class Positions:
         The first call draws the positions.
 
         Args:
-            decoder: whether the output is of the decoder's tokens, so that the decoder's padding mask applies.
+            decoder: whether the output represents the decoder's tokens; if so, the decoder's padding mask applies.
             x: the output.
             axis: the dimension of `x` that holds the features.
 
@@ -112,9 +114,9 @@ class Positions:
     def read_confounder(self, x: Tensor, axis: int) -> Tensor:
         """Return the values of a confounder (n, ...) for the drawn positions: (m, features).
 
-        A confounder is a variable whose influence deconfounded CKA (dCKA) removes. A confounder with as many spatial
-        dimensions as the output from which the positions were drawn is read at these positions. Any other confounder is
-        flattened to (n, features), and each position gets the values of its sample.
+        A confounder is a variable whose influence deconfounded CKA (dCKA) removes. If a confounder has as many spatial
+        dimensions as the output from which the positions were drawn, it is read like a later output, as the docstring
+        of the class says. If not, it is flattened to (n, features), and each position gets the values of its sample.
 
         Args:
             x: the confounder.
@@ -129,11 +131,16 @@ class Positions:
     def confounder_axis(self, x: Tensor) -> int:
         """Return the dimension of a confounder (n, ...) that holds the features.
 
-        A confounder is a variable whose influence deconfounded CKA (dCKA) removes. If it has four or more dimensions,
-        dimension 1 holds the features; if it has one or two, the last dimension does. If it has three, it is either
-        (n, tokens, features) or (n, features, tokens). The dimension with as many elements as there are tokens in the
-        output from which the positions were drawn holds the tokens. If both dimensions or neither have this size, the
-        features are in the same dimension as in that output.
+        A confounder is a variable whose influence deconfounded CKA (dCKA) removes. The result depends on the number of
+        dimensions of the confounder:
+
+        - One or two: the last dimension.
+        - Three: dimension 1 or 2. Let T be the number of tokens in the output from which the positions were drawn. If
+          exactly one of the two dimensions has size T, it holds the tokens and the other dimension holds the features.
+          If both or neither have size T, the features are in the same dimension as in that output.
+        - Four or more: dimension 1.
+
+        Before the positions are drawn, the result for three dimensions is dimension 2.
         """
         if x.ndim != 3 or self.grid is None:
             return 1 if x.ndim > 3 else x.ndim - 1
@@ -141,7 +148,7 @@ class Positions:
         return 1 if (self._channels_first if first == last else first) else 2
 
     def _draw(self, decoder: bool, grid: Grid) -> None:
-        """Draw positions from a grid and set `grid`, `sample_of_position` and `_cells`; padding tokens are excluded."""
+        """Draw positions from a grid without the padding tokens, and set `grid`, `sample_of_position` and `_cells`."""
         mask = self._masks.matching(decoder, grid[0]) if len(grid) == 1 else None
         if mask is None:
             n_all = self._n * int(torch.tensor(grid).prod())
@@ -188,7 +195,8 @@ class Positions:
 def _has_leading_tokens(one: int, other: int) -> bool:
     """Whether the difference of two sequence lengths is due to extra tokens at the start of the longer sequence.
 
-    False if the longer length is about two, three, ... times the shorter one: then the sequences differ in resolution.
+    False if the longer length is about two, three, ... times the shorter length, because this means that the sequences
+    differ in resolution.
     """
     ratio = round(max(one, other) / min(one, other))
     return ratio < 2 or abs(max(one, other) - ratio * min(one, other)) >= ratio

@@ -49,7 +49,8 @@ class Reading:
     part: Literal["encoder", "decoder", "both"] = "encoder"
     """the part of the network whose tokens the layer processes
 
-    "both": the layer's first call in a forward pass processes the encoder's tokens, later calls the decoder's.
+    "both": the layer's first call in a forward pass processes the encoder's tokens, and later calls process the
+    decoder's tokens.
     """
 
     def is_decoder_call(self, call: str) -> bool:
@@ -64,17 +65,17 @@ class Reading:
         return self.representation == other.representation and same_dims and same_hints
 
     def output(self, raw: Any, n: int) -> Output:
-        """Return the tensor to compare, found by `find_output` in what a layer returned.
+        """Return the `Output` with the tensor to compare, which `find_output` finds in what a layer returned.
 
-        If there is no such tensor and the representation is a callable, return everything that the layer returned;
-        `represent` passes all of this to the callable.
+        If no tensor is found and the representation is a callable, the `Output` contains everything that the layer
+        returned, and `represent` passes all of this to the callable.
 
         Args:
             raw: what the layer returned.
             n: the number of samples of the batch.
 
         Raises:
-            RepresentationError: there is no such tensor, and the representation is not a callable or `raw` is None.
+            RepresentationError: no tensor is found, and either the representation is no callable or `raw` is None.
         """
         try:
             return find_output(raw, n, self.dims, self.dims_given)
@@ -90,11 +91,12 @@ class Reading:
             found: the result of `output`.
             context: the state of the forward pass.
             call: the layer's name, with "#k" for repeated calls.
-            inputs: the layer's inputs. `FeatureAxes` uses whether the output has the shape of the first input tensor.
+            inputs: the layer's inputs. Whether the output has the shape of the first input tensor helps `FeatureAxes`
+                to find the dimension of the features.
 
         Raises:
             RepresentationError: the output has no such representation.
-            ValueError: a callable representation returned something else than a dense tensor (n, ...).
+            ValueError: a callable representation returned something other than a dense tensor (n, ...).
         """
         x, n = found.tensor, context.n
         if callable(self.representation):
@@ -122,8 +124,8 @@ class Reading:
         """Return the mask (n, tokens) of a layer's output, True for real tokens.
 
         If the layer returned a packed sequence, the mask is computed from the sequence lengths. Otherwise it is the
-        mask of the batch that has the same number of tokens as the output. None if the output has no tokens, or if the
-        batch has no such mask.
+        batch's mask with as many tokens as the output. Return None if the output has no tokens, or if no mask of the
+        batch has as many tokens as the output.
 
         Args:
             found: the result of `output`.

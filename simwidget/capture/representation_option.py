@@ -18,9 +18,9 @@ RepresentationOption = Representation | Mapping[str, Representation]
 
 @dataclass(frozen=True)
 class Representations:
-    """The representation of each layer, given by rules: pairs of a layer pattern and a representation.
+    """Rules that assign a representation to each layer. A rule is a pair of a layer pattern and a representation.
 
-    The first rule whose pattern matches a layer applies to the layer.
+    For each layer, the first rule with a matching pattern applies.
     """
 
     rules: tuple[tuple[str, Representation], ...]
@@ -35,8 +35,8 @@ class Representations:
 
         Raises:
             TypeError: a pattern is not a string.
-            ValueError: an unknown name, a pattern that matches no layer, or a representation with positions as samples
-                for only some of the layers.
+            ValueError: the name of a representation is unknown, a pattern matches no layer, or some but not all layers
+                have a representation in which positions count as samples.
         """
         given = dict(option) if isinstance(option, Mapping) else {"*": option}
         for pattern, one in given.items():
@@ -76,9 +76,9 @@ class Representations:
         return any(":" in pattern for pattern, _ in self.rules)
 
     def describe(self) -> Any:
-        """Return what the provenance of a result records: the representation's name, or a dict from patterns to names.
+        """Return a description for the provenance of a result: a dict from layer patterns to names of representations.
 
-        The name is returned if the only pattern is "*".
+        If the only pattern is "*", return only the name of its representation.
         """
         described = {pattern: callable_name(one) if callable(one) else one for pattern, one in self.rules}
         return described["*"] if list(described) == ["*"] else described

@@ -17,8 +17,9 @@ _NO_NAMES = frozenset({COMPILED, *WRAPPED})
 def unwrap(model: nn.Module) -> nn.Module:
     """Return the original module of a compiled, `DataParallel` or `DistributedDataParallel` model.
 
-    Hooks that are added to a compiled module after compilation never fire; hooks on the original module do. Other
-    wrappers stay, because the model must be run through them: FSDP, for example, gathers the parameters first.
+    Hooks that are added to a compiled module after compilation never fire, but hooks on the original module fire.
+    Wrappers of other kinds are kept, because the model must be run through them. For example, FSDP gathers the
+    parameters before it calls the module inside.
     """
     while True:
         if COMPILED in model._modules:
@@ -30,9 +31,10 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 
 def innermost(module: nn.Module) -> nn.Module:
-    """Return the module inside all wrappers, which return the output of this module.
+    """Return the module inside all wrappers of `module`.
 
-    Hooks are registered on this module, and its submodules are layers.
+    Hooks are registered on the module inside, and its submodules count as layers. A wrapper returns the output of the
+    module inside.
     """
     while True:
         module = unwrap(module)
@@ -49,7 +51,7 @@ def flattened_modules(model: nn.Module) -> set[int]:
 
 
 def clean_name(name: str) -> str:
-    """Return a name of a module or parameter, or a layer pattern ("model:layer"), without the names of wrappers.
+    """Remove the names of wrappers from the name of a module or parameter, or from a layer pattern ("model:layer").
 
     >>> clean_name("blocks.0._fsdp_wrapped_module._checkpoint_wrapped_module.conv")
     'blocks.0.conv'

@@ -7,9 +7,9 @@ import torch
 
 
 def capture_autocast(devices: Sequence[torch.device]) -> Callable[[], AbstractContextManager]:
-    """Return a function that gives another thread the autocast settings of the calling thread.
+    """Return a function that applies the current autocast settings of the calling thread in another thread.
 
-    The other thread calls the function, which returns a context manager, and computes inside the context. `devices`
+    The other thread calls the function and computes inside the context manager that the function returns. `devices`
     are the devices whose settings are copied.
     """
     kinds = {device.type for device in devices}

@@ -1,6 +1,6 @@
 """Puts a network into evaluation mode for a run, and keeps the run's changes out of copies and pickles of the network.
 
-The run changes the modes of the modules and adds hooks.
+The run's changes are the evaluation mode of the modules and the forward hooks on the layers.
 """
 
 import copyreg
@@ -22,22 +22,26 @@ _n_uses: dict[int, int] = {}
 _uses: dict[type, int] = {}
 """module class whose entry in `copyreg.dispatch_table` is `_reduce` -> number of `CleanCopies` that need the entry"""
 _unneeded: list[set[type]] = []
-"""the classes of each garbage-collected `CleanCopies`
+"""the module classes of each garbage-collected `CleanCopies`
 
-The finalizer only appends here, because it may be interrupted; `_trim` removes the entries of the classes later.
+The finalizer of a `CleanCopies` may be interrupted. Therefore it only appends to this list, and `_trim` later removes
+the classes from `copyreg.dispatch_table`.
 """
 
 
 class CleanCopies:
-    """As long as this object exists, a run does not show in copies of the networks.
+    """As long as this object exists, copies of the networks do not contain the changes that a run makes.
 
-    Copies have the modes that the modules had before the run, and none of the hooks that `mark_hook` has marked. This
-    holds for `copy.copy`, `copy.deepcopy`, `pickle` and `torch.save` in any thread: for each module they call the
-    function that `copyreg.dispatch_table` has for the module's class. `copy` skips the table for classes with a method
-    `__copy__` or `__deepcopy__`. An entry of the user in the table is not replaced.
+    A copy has the modes that the modules had before the run, and none of the hooks that `mark_hook` has marked. This
+    holds for `copy.copy`, `copy.deepcopy`, `pickle` and `torch.save` in any thread, because for each module they call
+    the function that `copyreg.dispatch_table` has for the module's class. There are two exceptions:
 
-    Create this object well before the modes change: if another thread has already begun to copy a module, the table is
-    not looked up again for this module.
+    - If a class has a method `__copy__` or `__deepcopy__`, the module `copy` uses the method instead of the table.
+      `EvaluationMode` also keeps the run's changes out of copies made by `__deepcopy__`.
+    - If the user has put a function for a class into the table, this function is not replaced.
+
+    Create this object well before the modes change. If another thread has already begun to copy a module, the copy does
+    not use an entry that is put into the table afterwards.
     """
 
     def __init__(self, networks: Iterable[nn.Module]) -> None:
@@ -65,8 +69,9 @@ def _trim() -> None:
 class EvaluationMode(AbstractContextManager):
     """Context manager: puts a network into evaluation mode; on exit, each module gets back the mode it had on entry.
 
-    The attribute `training` is set without calling `train` or `eval`, because some networks override these methods and
-    merge weights there. Copies of the network made in the context have the modes from before, see `CleanCopies`.
+    The attribute `training` is set without calling `train` or `eval`, because some networks override these methods to
+    merge weights. Copies of the network that are made inside the context have the modes from before the context, see
+    `CleanCopies`.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -119,7 +124,7 @@ class EvaluationMode(AbstractContextManager):
 
 
 def mark_hook(hook: Any, owner: object) -> None:
-    """Mark a forward hook as belonging to the run `owner`. Copies of the module are made without marked hooks."""
+    """Mark a forward hook as belonging to the run `owner`, so that `CleanCopies` keeps the hook out of copies."""
     hook.simwidget_owner = owner
 
 
@@ -139,9 +144,10 @@ def _reduce(module: nn.Module) -> Any:
 
 
 def _clean(part: Any, module: nn.Module) -> Any:
-    """Return one part of the result of `__reduce_ex__`, with the module's attributes as they were before the run.
+    """Return one part of the result of a module's `__reduce_ex__`, without the changes that the run made.
 
-    Only the dict of the attributes is replaced, by a changed copy. It may be `part` itself or inside a tuple.
+    If `part` is the dict of the module's attributes, return a changed copy of the dict. If `part` is a tuple, apply
+    this function to each of its elements. Return any other part unchanged.
     """
     if type(part) is tuple:
         return tuple(_clean(one, module) for one in part)
@@ -155,9 +161,10 @@ def _clean(part: Any, module: nn.Module) -> Any:
 
 
 class _DeepCopy:
-    """A module's `__deepcopy__` during a run, if its class defines this method, as `torch.fx.GraphModule` does.
+    """Replaces the method `__deepcopy__` of a module during a run, if the module's class has this method.
 
-    Calls the method of the class, then gives the copy the modes from before the run and removes its marked hooks.
+    An example of such a class is `torch.fx.GraphModule`. The replacement calls the method of the class. Then it gives
+    the copy the modes from before the run and removes marked hooks from the copy.
     """
 
     def __init__(self, module: nn.Module) -> None:

@@ -24,8 +24,8 @@ _setting = SharedSetting(_disable, torch.backends.mha.set_fastpath_enabled)
 
 
 def fused_layers_disabled() -> AbstractContextManager[None]:
-    """Context manager: torch's transformer layers call their submodules, so that forward hooks on submodules run.
+    """Context manager in which torch's transformer layers call their submodules, so that hooks on submodules run.
 
-    The setting applies to the whole process; its earlier value is restored on exit.
+    The setting applies to the whole process. Its earlier value is restored when no thread is in this context any more.
     """
     return _setting.changed()

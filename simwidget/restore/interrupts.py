@@ -10,8 +10,8 @@ from typing import Any
 class _Guard:
     """The handler of SIGINT inside `interrupts_held`.
 
-    Inside `interrupts_allowed`, it calls the previous handler, until the previous handler raises an exception.
-    Otherwise it only remembers that there was an interrupt.
+    Inside `interrupts_allowed`, an interrupt is passed to the previous handler of SIGINT until this handler raises an
+    exception. Any other interrupt is held back: the attribute `pending` is set to True.
     """
 
     def __init__(self, previous: Callable[[int, Any], Any]) -> None:
@@ -35,7 +35,10 @@ class _Guard:
 
 
 _guard: _Guard | None = None
-"""the guard that is the handler of SIGINT, if any; Python runs signal handlers only in the main thread"""
+"""the `_Guard` that handles SIGINT inside `interrupts_held`, otherwise None
+
+One variable serves all threads, because Python runs signal handlers only in the main thread.
+"""
 
 
 @contextmanager
@@ -43,8 +46,8 @@ def interrupts_held() -> Iterator[None]:
     """Context manager: holds back interrupts.
 
     An interrupt that was held back is raised when the code enters or returns to `interrupts_allowed`, or at the end of
-    the outermost `interrupts_held`. The context does nothing in threads other than the main thread, because interrupts
-    are raised only in the main thread. It also does nothing if SIGINT has no Python handler.
+    the outermost `interrupts_held`. In threads other than the main thread the context does nothing, because interrupts
+    are raised only in the main thread. If SIGINT has no Python handler, the context does nothing.
     """
     global _guard
     outer = _guard
@@ -75,8 +78,8 @@ def interrupts_held() -> Iterator[None]:
 def interrupts_allowed() -> Iterator[None]:
     """Context manager for use inside `interrupts_held`: an interrupt is raised at once.
 
-    An interrupt that was held back before is raised on entry. After an interrupt has raised an exception, later
-    interrupts are held back again, so that they do not cut the cleanup short.
+    An interrupt that `interrupts_held` has held back is raised on entry. After an interrupt has raised an exception,
+    later interrupts are held back again, so that they do not cut the cleanup short.
     """
     guard = _guard if threading.current_thread() is threading.main_thread() else None
     if guard is None:

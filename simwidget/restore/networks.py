@@ -9,18 +9,25 @@ from torch import Tensor, nn
 from simwidget.restore.copies import EvaluationMode
 
 LARGE_BUFFER_BYTES = 2**24
-"""Size in bytes. Writes to larger buffers are reported, but undone only if the network was moved to another device."""
+"""Size in bytes above which a buffer is large.
+
+Writes into large buffers are reported, but these writes are undone only if the network was moved to another device.
+"""
 
 
 class RestoredNetwork(AbstractContextManager):
     """Context manager: puts a network into evaluation mode on `device`, and restores the network on exit.
 
-    On exit, each module gets back the parameters and buffers that it had registered on entry. Each one that differs is
-    put back in a single assignment, so that other threads never find a parameter or buffer missing.
+    On exit, each module gets back the parameters and buffers that it had registered on entry. If a tensor was replaced,
+    the original is put back in a single assignment, so that other threads never find a parameter or buffer missing.
 
-    If the network is not moved to `device`, buffers of up to `LARGE_BUFFER_BYTES` are also copied on entry, and their
-    values are restored on exit. Parameters and larger buffers are not copied: a write into one of them is not undone,
-    and `modified()` reports the tensor.
+    Whether writes into tensors are undone depends on the device:
+
+    - If the network is moved to `device`, all writes are undone, because they do not reach the original tensors.
+    - If the network is not moved, writes into buffers of up to `LARGE_BUFFER_BYTES` are undone, because these buffers
+      are copied on entry. Writes into parameters and larger buffers are not undone.
+
+    `modified()` reports writes into parameters and larger buffers.
 
     Args:
         network: the network. If its tensors are on several devices, it is not moved.
@@ -62,7 +69,7 @@ class RestoredNetwork(AbstractContextManager):
     def modified(self) -> list[str]:
         """Return the names of parameters and large buffers that were written into since the context was entered.
 
-        Writes are recognised by PyTorch's version counter of the tensor, so writes through `.data` are not found.
+        Writes are recognised by the tensors' version counters. Therefore writes through `.data` are not found.
         """
         return [name for name, one, before in self._watched if tensor_version(one) != before]
 
@@ -101,7 +108,10 @@ class _Registered(NamedTuple):
 
 
 def _restore_registered(module: nn.Module, before: _Registered) -> None:
-    """Put back each tensor that differs from `before` in a single assignment: other threads never find it missing."""
+    """Put back the parameters and buffers that a module had registered, as recorded in `before`.
+
+    If a tensor was replaced, it is put back in a single assignment, so that other threads never find a tensor missing.
+    """
     _restore_slots(module, "_parameters", before.parameters)
     _restore_slots(module, "_buffers", before.buffers)
     if module._non_persistent_buffers_set != before.non_persistent:
@@ -128,8 +138,8 @@ def _restore_data(parameter: nn.Parameter, data: Tensor, grad: Tensor | None) ->
 def _restore_buffer(buffer: Tensor, copy: Tensor) -> None:
     """Write the saved copy into a buffer if the content or the shape differs.
 
-    The content is compared, because writes through `.data`, NumPy or in inference mode do not change the buffer's
-    version counter.
+    The content is compared instead of the version counter, because writes through `.data`, writes through NumPy and
+    writes in inference mode do not change the version counter.
     """
     if _is_equal(buffer, copy):
         return
@@ -163,7 +173,7 @@ def _copied(buffer: Tensor) -> Tensor | None:
 def single_device(network: nn.Module) -> torch.device | None:
     """Return the device of a network's parameters and buffers.
 
-    None if the network has no parameters or buffers, or has them on several devices.
+    Return None if the network has neither parameters nor buffers, or if they are on several devices.
     """
     devices = {tensor.device for tensor in [*network.parameters(), *network.buffers()]}
     return devices.pop() if len(devices) == 1 else None
@@ -172,7 +182,7 @@ def single_device(network: nn.Module) -> torch.device | None:
 def tensor_version(tensor: Tensor | None) -> int | None:
     """Return PyTorch's version counter of a tensor, which in-place operations increase.
 
-    Return None if `tensor` is None, or an inference tensor, which has no version counter.
+    Return None if `tensor` is None, or if it is an inference tensor, because inference tensors have no version counter.
     """
     return None if tensor is None or tensor.is_inference() else tensor._version
 

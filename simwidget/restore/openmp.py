@@ -1,4 +1,7 @@
-"""Limits or ends torch's OpenMP workers in threads other than that of the run, because more workers slow it down."""
+"""Limits or ends torch's OpenMP workers in threads other than the run's thread.
+
+If these threads and the run have more workers together than there are cores, the run becomes slower.
+"""
 
 import ctypes
 from collections.abc import Iterator
@@ -13,8 +16,8 @@ _OMP_PAUSE_SOFT = 1
 def use_one_core() -> None:
     """Let torch compute on one core in the calling thread; other threads keep their number of cores.
 
-    Call this on the thread of a display, which computes while a run computes on another thread. A second pool of OpenMP
-    workers would slow the run: with more threads than cores, OpenMP's workers sleep between two parallel regions
+    Call this on a thread that computes for a display while a run computes on another thread. A second pool of OpenMP
+    workers would slow the run, because with more threads than cores OpenMP's workers sleep between two parallel regions
     instead of spinning. On two cores, a run with an open display took 1.4 times as long without this limit. If torch's
     OpenMP library cannot be found, the function does nothing.
     """
@@ -28,9 +31,9 @@ def use_one_core() -> None:
 def release_workers() -> None:
     """End the OpenMP workers of the calling thread; OpenMP creates new workers when this thread needs them again.
 
-    Call this before another thread starts to compute. OpenMP also counts idle workers, and with more threads than cores
-    all workers sleep between two parallel regions. Without this call, each parallel region took 50 to 80 microseconds
-    longer, and a background run on two cores took 1.2 times as long.
+    Call this before another thread starts to compute. OpenMP counts idle workers as threads, and with more threads than
+    cores all workers sleep between two parallel regions. Without this call, each parallel region took 50 to 80
+    microseconds longer, and a background run on two cores took 1.2 times as long.
     """
     for library in _openmp():
         if hasattr(library, "omp_pause_resource_all"):
@@ -41,8 +44,8 @@ def release_workers() -> None:
 def _openmp() -> Iterator[ctypes.CDLL]:
     """Yield candidates for torch's OpenMP library: the process's global symbols, then the libraries in torch's folder.
 
-    Iterating over all loaded libraries would find the library, too, but such an iteration calls back into Python while
-    the dynamic loader's lock is held. If another thread imports a module at that time, the two threads deadlock.
+    An iteration over all loaded libraries is not used, because it calls back into Python while it holds the dynamic
+    loader's lock. If another thread imports a module at that time, the two threads deadlock.
     """
     beside = sorted(path for path in (Path(torch.__file__).parent / "lib").glob("lib*omp*") if path.is_file())
     for name in (None, *map(str, beside)):

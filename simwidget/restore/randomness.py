@@ -56,13 +56,13 @@ class RandomState:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Tensor]) -> "RandomState":
-        """Return the state saved in `arrays`, the result of the method `arrays`.
+        """Return the state that the method `arrays` has returned as named tensors.
 
-        If NumPy's state is missing, its state at the time of this call is used. Generators of CUDA and MPS devices may
-        be missing; `restore` then leaves them alone.
+        If NumPy's state is missing, NumPy's state at the time of this call is used. States of CUDA and MPS generators
+        may be missing; `restore` does not change a generator whose state is missing.
 
         Raises:
-            MalformedError: another part of the state is missing, or the state is invalid.
+            MalformedError: the state of torch's CPU generator or of Python is missing, or a state is invalid.
         """
         made = cls([])
         try:
@@ -83,7 +83,7 @@ class RandomState:
         return made
 
     def is_current(self) -> bool:
-        """Whether torch's generators still have this state, that is, no random numbers were drawn since."""
+        """Whether torch's generators still have this state. If so, torch has drawn no random numbers since then."""
         cuda = all(torch.equal(state, torch.cuda.get_rng_state(device)) for device, state in self._cuda.items())
         mps = self._mps is None or torch.equal(self._mps, torch.mps.get_rng_state())
         return cuda and mps and torch.equal(self._torch, torch.get_rng_state())
@@ -92,9 +92,10 @@ class RandomState:
 class OwnRandomStream:
     """A stream of random numbers for one network, separate from the global generators that all other code uses.
 
-    The stream starts with the state of the global generators at the first forward pass. The first pass also determines
-    whether the network draws random numbers with torch at all. If it does, the global generators are restored after
-    every pass. If not, they are never restored, because that would also undo draws of other threads during a pass.
+    The stream starts with the state of the global generators at the first forward pass. This pass also shows whether
+    the network draws random numbers with torch. If the network does, the global generators are restored after every
+    pass. If the network does not, the global generators are never restored, because restoring them would undo draws
+    that other threads made during the pass.
 
     Args:
         device: the device of the network.
@@ -116,7 +117,7 @@ class OwnRandomStream:
         return draws if self._own is None else {**draws, **self._own.arrays()}
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """Continue the stream whose state is in `arrays`, the result of the method `arrays` in another run.
+        """Continue the stream of another run. `arrays` is what the method `arrays` of that stream returned.
 
         Raises:
             MalformedError: the state is invalid.
@@ -151,7 +152,7 @@ class OwnRandomStream:
 
 
 class RecordedStream:
-    """Runs forward passes of a network, and sets its attribute `drew` to True if a pass draws random numbers.
+    """Runs forward passes of a network; the attribute `drew` becomes True when a pass draws random numbers.
 
     Args:
         device: the device of the network.
@@ -164,7 +165,10 @@ class RecordedStream:
         self.drew = False
 
     def run(self, forward: Callable[[], None]) -> None:
-        """Call `forward`, which runs a forward pass. Draws of other threads from the global generators count, too."""
+        """Call `forward`, which runs a forward pass, and update `drew`.
+
+        Draws that other threads make from the global generators during the pass also set `drew` to True.
+        """
         before = RandomState([self._device]).arrays()
         if self._own is None:
             forward()
@@ -176,7 +180,7 @@ class RecordedStream:
 
 
 class RandomOpDetector(TorchDispatchMode):
-    """Context manager: sets its attribute `seen` to True if torch runs an operation that may draw random numbers.
+    """Context manager: the attribute `seen` becomes True when torch runs an operation that may draw random numbers.
 
     Only operations on the thread that entered the context are detected.
     """

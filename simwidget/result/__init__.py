@@ -1,6 +1,6 @@
-"""The result of a run, in NumPy: estimates, standard errors, reasons for missing numbers, and how the result was made.
+"""The result of a run as NumPy arrays and text, for displays, files, tables and a report.
 
-In:     arrays and text.
-Out:    `SimilarityResult`, the immutable value that all displays read; files, tables and a report made from a result.
+In:     estimates, standard errors, reasons for missing numbers, and a record of the run.
+Out:    `SimilarityResult`, the immutable object that all displays read; files, tables and a report of a result.
 This package never imports torch, so that results can be opened where torch is not installed.
 """

@@ -18,7 +18,8 @@ class Cells:
     stderr: NDArray[np.float64]
     """jackknife standard errors of `values`; NaN if fewer than two of the jackknife's groups of batches have data"""
     dominated: NDArray[np.bool_]
-    """True where the standard error is unreliable: one group of batches contributes more than half of the variance"""
+    """True where the standard error is unreliable, because one of the jackknife's groups of batches contributes more
+    than half of the variance"""
 
     def __post_init__(self) -> None:
         for array in (self.values, self.stderr, self.dominated):

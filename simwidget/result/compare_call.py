@@ -1,4 +1,4 @@
-"""Writes Python code that repeats the run of a result: a call of `compare` with the recorded options."""
+"""Writes Python code that repeats the run that produced a result: a call of `compare` with the recorded options."""
 
 import builtins
 import keyword
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from simwidget.result.similarity_result import SimilarityResult
 
 LINE_WIDTH = 100
-"""Width, in characters, at which the lines of a report are wrapped."""
+"""Largest number of characters in a line of a report; longer lines are wrapped."""
 DEFAULTS: dict[str, Any] = {
     "measures": ["cka", "dcka"],
     "representation": "flatten",
@@ -36,8 +36,9 @@ REPRESENTATIONS = ("flatten", "mean", "cls", "last", "tokens", "positions")
 def compare_call(result: "SimilarityResult") -> list[str]:
     """Return lines of Python code that call `compare` with the options recorded in a result.
 
-    The lines are an import of simwidget, comments, and the call. The comments name what the user must check or add,
-    such as functions recorded by name only. The call leaves out options that have their default values.
+    The lines are an import of simwidget, comments, and the call. The comments say what the user must check or add. For
+    example, the user must add functions, because a result records only the names of functions. The call leaves out
+    options that have their default values.
     """
     options = get_mapping(result.provenance, "options")
     functions: list[str] = []
@@ -99,9 +100,9 @@ def _is_confounder(name: Any, result: "SimilarityResult") -> bool:
 
 
 def _function_name(name: Any, functions: list[str]) -> str:
-    """Return `name` if it is a valid name for a variable and not that of a built-in; otherwise "your_function".
+    """Return `name` if it is a valid variable name and not the name of a built-in, otherwise "your_function".
 
-    In both cases `name` is appended to the list `functions`.
+    In either case, append `name` to the list `functions`.
     """
     functions.append(str(name))
     is_usable = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)

@@ -1,16 +1,22 @@
 """`LayerTree`: groups the layers of a network into blocks, which can be folded on the axes of a heatmap.
 
-A block is a module that contains several layers. On an axis each layer has a row, unless its block is folded: a folded
-block has one row for all its layers. An open block shows a row for each layer and each folded block inside it.
+A block is a module that contains at least two layers. It may contain smaller blocks. A folded block has one row on the
+axis, which represents all layers inside the block. Every layer outside folded blocks has a row of its own.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_ROWS = 25
-"""Largest number of rows that an axis of a heatmap shows at first, unless more remain with all blocks folded."""
+"""Largest number of rows that an axis of a heatmap has at first.
+
+If the axis has more rows than this with all blocks folded, all blocks are folded at first.
+"""
 MIN_ROWS = 12
-"""If opening whole nesting levels of blocks gives fewer rows than this, blocks of the next level are opened too."""
+"""Number of rows that an axis of a heatmap should have at first.
+
+If opening whole nesting levels of blocks gives fewer rows, some blocks of the next level are opened as well.
+"""
 
 
 @dataclass(frozen=True)
@@ -20,10 +26,10 @@ class LayerBlock:
     path: str
     """dotted name of the module"""
     members: tuple[int, ...]
-    """positions, in the list of all layers, of the block's layers; the block's own output counts if it is a layer"""
+    """positions of the block's layers in the list of all layers; the module itself is included if it is a layer"""
     representative: int
-    """position of the layer that is shown when the block is folded: the block's own output if it is a layer, otherwise
-    the last layer of the block"""
+    """position, in the list of all layers, of the layer that is shown when the block is folded: the module itself if it
+    is a layer, otherwise the last layer of the block"""
     depth: int
     """number of blocks that contain this block; 0 for an outermost block"""
 
@@ -33,16 +39,17 @@ class Entry:
     """One row of an axis of a heatmap: a layer, or a folded block, which is represented by one of its layers."""
 
     index: int
-    """position, in the list of all layers, of the layer or of the folded block's representative"""
+    """position, in the list of all layers, of the layer, or of the layer that represents the folded block"""
     folded: str | None = None
     """path of the folded block that this row represents; None for a layer outside folded blocks"""
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """The range of consecutive rows of an axis that belong to one open block.
+    """A range of consecutive rows of an axis that belong to one open block.
 
-    `path` and `depth` are those of the block. `first` and `last` are row numbers from 0, both included in the range.
+    `path` and `depth` are the path and depth of the block. `first` and `last` are the numbers of the first and last row
+    in the range, counted from 0.
     """
 
     path: str
@@ -54,9 +61,10 @@ class Bracket:
 class LayerTree:
     """The blocks of a list of layers, found from the layers' dotted names.
 
-    A block is a dotted prefix that at least two layers share, such as "layer3.0". A layer whose whole name is the
-    prefix is one of these layers. If several blocks contain the same layers, only the innermost block is kept.
-    `js/map/layer_tree.ts` does the same for the HTML page; both are tested with the cases in `tests/layer_trees.json`.
+    A block is a dotted prefix that at least two layers share, such as "layer3.0". A layer whose whole name equals the
+    prefix counts as one of these layers. If several blocks contain the same layers, only the innermost block is kept.
+    `js/map/layer_tree.ts` does the same for the HTML page. The tests of both implementations use the cases in
+    `tests/layer_trees.json`.
 
     Args:
         names: the dotted names of the layers, in the order of the axis.
@@ -99,8 +107,9 @@ class LayerTree:
     def default_open(self) -> list[str]:
         """Return the paths of the blocks that are open when a heatmap is first shown.
 
-        As many whole levels of blocks are opened as fit into `MAX_ROWS` rows. If this gives fewer than `MIN_ROWS` rows,
-        blocks of the next level are tried too, the smallest first. Each is opened if the rows then fit into `MAX_ROWS`.
+        As many whole levels of blocks are open as fit into `MAX_ROWS` rows. If this gives fewer than `MIN_ROWS` rows,
+        the blocks of the next level are tried in order of size, smallest first. A block is opened if the axis still has
+        at most `MAX_ROWS` rows with this block open.
         """
         fitting = [k for k in range(self.depth + 1) if len(self.entries(self.to_depth(k))) <= MAX_ROWS]
         depth = max(fitting, default=0)
@@ -129,10 +138,10 @@ class LayerTree:
         return found
 
     def brackets(self, entries: Sequence[Entry]) -> list[Bracket]:
-        """Return the ranges of at least two consecutive rows that belong to the same open block.
+        """Return a `Bracket` for each range of at least two consecutive rows that belong to the same open block.
 
-        `entries` are the rows of the axis. The ranges are sorted by their first row; of two ranges with the same first
-        row, the range of the outer block comes first.
+        `entries` are the rows of the axis. The brackets are sorted by first row; of two brackets with the same first
+        row, the bracket of the outer block comes first.
         """
         found: list[Bracket] = []
         started: dict[str, int] = {}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NOT_RECORDED = "not recorded"
 MAX_LABEL_WIDTH = 26
-"""Largest width of the column of labels, in characters. A longer label has a line of its own, above its text."""
+"""Largest width of the column of labels, in characters. A longer label is on a separate line above its text."""
 OPTION_TEXTS = {
     ("unbiased", True): "yes: HSIC_1, with zeroed diagonals",
     ("unbiased", False): "no: HSIC_0",
@@ -100,7 +100,8 @@ def _options(about: Mapping[str, Any]) -> Rows:
 def _reasons(result: "SimilarityResult") -> Rows:
     """Yield the content of the section "layers without numbers" as pairs of a label and a text.
 
-    The label names a measure and a model. The text is a reason, followed by the names of all layers that it applies to.
+    The label names a measure and a model. The text is a reason, followed by the names of all layers that have no values
+    for this reason.
     """
     for measure in result.measures:
         for model in result.models:
@@ -134,7 +135,8 @@ def _as_text(value: Any) -> str:
 def _seconds(value: Any) -> str:
     """Return a number of seconds as text, such as "3.2 s" or "4 min 5 s".
 
-    A value from a file may be anything. If it is not a number, or is 1e15 or more, it is returned without a unit.
+    A value from a file may have any type. If it is not a number, or if its absolute value is not below 1e15, it is
+    returned as text without a unit.
     """
     known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
     if not known:
@@ -146,7 +148,8 @@ def _seconds(value: Any) -> str:
 def _section(title: str, rows: Rows) -> list[str]:
     """Return the lines of one section of a report: an empty line, the title, then the labels with their texts.
 
-    If all texts are "not recorded", one line replaces them. Without rows the section has no lines, not even a title.
+    If all texts are "not recorded", a single line "not recorded" replaces all labels and texts. If there are no rows,
+    return no lines, not even the title.
     """
     labelled = [(printable(label), printable(text)) for label, text in rows]
     if not labelled:

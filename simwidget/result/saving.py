@@ -1,4 +1,4 @@
-"""Saving a result to a file and loading it: arrays in the safetensors format and one JSON header."""
+"""Writes a result to a file and reads it back. The file has the safetensors format: arrays and one JSON header."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -140,8 +140,8 @@ def _cells(
 ) -> dict[tuple[str, int, int], Cells]:
     """Check the arrays of a file, and return `Cells` by (measure, first model's position, second model's position).
 
-    Every measure and every difference must have arrays for the same pairs of models, and each pair must occur in one
-    order only.
+    All measures and differences must have arrays for the same pairs of models. Each pair of models must occur in one
+    order only: (i, j) or (j, i), not both.
     """
     pairs = set()
     for name in arrays:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class SimilarityResult:
     """Similarities of the layers of two or more models, or of one model with itself, at one moment of a run.
 
-    `compare(...).run()` returns a result, and `SimilarityResult.load` reads one from a file. A result is a snapshot: it
-    does not change while the run goes on.
+    `compare(...).run()` returns a result, and `SimilarityResult.load` reads a result from a file. A result is a
+    snapshot: it does not change while the run goes on.
 
     Matrices are float64 and read-only; copy a matrix to change it. An entry that cannot be computed is NaN, and
     `reasons` says why. Estimates are never clamped to [0, 1], so an unbiased estimate may be negative.
@@ -36,7 +36,7 @@ class SimilarityResult:
     models: tuple[str, ...]
     """names of the models"""
     measures: tuple[str, ...]
-    """names of the measures, such as "cka"; `differences` are not included"""
+    """names of the measures, such as "cka"; names of differences are in `differences`"""
     n_samples: int
     """number of samples from which the similarities were computed"""
     n_batches: int
@@ -67,9 +67,9 @@ class SimilarityResult:
         return self._layers[self._position(model)]
 
     def kinds(self, model: str) -> tuple[str, ...]:
-        """Return the class name of each layer's module, such as "Conv2d", for one model, in the order of `layers`.
+        """Return the class name, such as "Conv2d", of each layer of one model, in the order of `layers`.
 
-        The name is "" for a layer whose class is not known.
+        The class name is "" for a layer whose class is not known.
         """
         position = self._position(model)
         return self._kinds[position] if self._kinds else ("",) * len(self._layers[position])
@@ -94,14 +94,15 @@ class SimilarityResult:
         return self._measure(measure).title
 
     def kind(self, measure: str | None = None) -> str:
-        """Return "similarity" if high values of a measure mean that two layers are alike, "distance" if low values do.
+        """Return the kind of a measure: "similarity", "distance" or "difference". The default is the first measure.
 
-        For a difference of two measures, return "difference". The default is the first measure.
+        "similarity": high values mean that two layers are alike. "distance": low values mean that two layers are alike.
+        "difference": the values are those of one measure minus those of another measure.
         """
         return self._measure(measure).kind
 
     def views(self) -> Iterator[tuple[str, str]]:
-        """Iterate over the pairs of names of models that were compared.
+        """Iterate over the pairs of models that were compared, as pairs of names.
 
         Each pair occurs in one order only. A pair may consist of the same model twice.
         """
@@ -139,8 +140,8 @@ class SimilarityResult:
     def dominated(self, measure: str | None = None, view: View = "xy") -> NDArray[np.bool_]:
         """Return a boolean array, shaped like `matrix`, that is True where a standard error is unreliable.
 
-        There, one of the jackknife's groups of batches contributes more than half of the variance. With fewer than four
-        groups all entries are False. The arguments are those of `matrix`.
+        A standard error is unreliable if one of the jackknife's groups of batches contributes more than half of the
+        variance. With fewer than four groups all entries are False. The arguments are those of `matrix`.
         """
         return self._view(measure, view).dominated
 
@@ -158,7 +159,7 @@ class SimilarityResult:
             level: confidence level, between 0 and 1.
 
         Raises:
-            ValueError: `level` is not between 0 and 1; or for the same reasons as in `matrix`.
+            ValueError: `level` is not between 0 and 1, or `matrix` raises ValueError for these arguments.
         """
         from scipy.stats import t
 
@@ -180,8 +181,9 @@ class SimilarityResult:
         """Return a text that says how the result was made, for a reader who wants to repeat the run.
 
         The text lists versions, models, loader, options, layers without numbers and notes. It ends with a call of
-        `compare` with the options that differ from the defaults. The facts come from `provenance`, which is saved with
-        the result; a fact that `provenance` lacks is shown as "not recorded". Control characters in names are escaped.
+        `compare` with the options that differ from the defaults. Facts about the run come from `provenance`, which is
+        saved with the result. A fact that is missing in `provenance` is shown as "not recorded". Control characters in
+        names are escaped.
 
         Returns:
             Lines of text; the last lines are Python code.
@@ -218,7 +220,7 @@ class SimilarityResult:
         return heatmap(self, measure, view=view, ax=ax, **style)
 
     def to_html(self, path: str | PathLike[str], measure: str | None = None, *, view: View = "xy") -> None:
-        """Write an interactive HTML page, which works from disk without a kernel or a network.
+        """Write an interactive HTML page, which works from disk without a kernel or an internet connection.
 
         Args:
             path: the file to write.

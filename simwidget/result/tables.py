@@ -11,7 +11,7 @@ from simwidget.result.similarity_result import SimilarityResult
 from simwidget.result.views import View
 
 FORMULA_STARTS = ("=", "+", "-", "@")
-"""Characters with which a formula begins in a spreadsheet."""
+"""Characters with which a formula in a spreadsheet may begin."""
 
 
 def to_dataframe(result: SimilarityResult, view: View) -> Any:
@@ -62,7 +62,8 @@ def write_csv(result: SimilarityResult, path: str | PathLike[str] | TextIO, view
 def _escape_formula(name: str) -> str:
     """Return a name in a form that a spreadsheet does not take for a formula.
 
-    An apostrophe is put before a name that may be taken for a formula. NUL characters are escaped in every name.
+    If a spreadsheet may take the name for a formula, an apostrophe is put before the name. NUL characters are escaped
+    in every name.
     """
     name = name.replace("\0", "\\x00")
     # spreadsheets skip leading spaces and invisible characters, and some treat full-width signs like ASCII ones

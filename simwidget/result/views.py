@@ -1,4 +1,4 @@
-"""Views: a view chooses two models of a result, so that a matrix compares the layers of these two models."""
+"""Views: a view chooses the two models of a result whose layers a matrix compares."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ View = str | tuple[str, str]
 def positions(models: Sequence[str], view: View) -> tuple[int, int]:
     """Return the positions in `models`, a sequence of names, of the two models that a view chooses.
 
-    If there is only one model, "y" also means this model. Raises ValueError for an unknown view or model name.
+    If there is only one model, both "x" and "y" mean this model. Raises ValueError for an unknown view or model name.
     """
     if isinstance(view, str):
         letters = {"x": 0, "y": min(1, len(models) - 1)}
