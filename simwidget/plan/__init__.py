@@ -1,8 +1,9 @@
-"""The options of a comparison, checked against the models before anything runs.
+"""From options to a plan: checks the options of a comparison against the models, before anything runs.
 
 In:     the keyword arguments of `compare`, as an `Options`, and the models.
-Out:    a frozen `Plan`: the networks with their devices, and how the output of each layer becomes a representation; the
-        confounders; the limits of the run; and one small frozen object of options for each later step (`GramOptions`,
-        `PositionOptions`, `CheckpointOptions`).
-A wrong option raises its error here. The function `describe` makes such a plan for one network and runs one batch.
+Out:    a frozen `Plan`: the networks with their devices; how the output of each layer becomes a representation; the
+        measures and confounders; the limits of the run; and options for later steps (`GramOptions`, `PositionOptions`,
+        `CheckpointOptions`).
+A wrong option raises an error in this package. The function `describe` makes a `Plan` for one network, runs one batch,
+and lists the layers.
 """

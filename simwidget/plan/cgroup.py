@@ -1,7 +1,8 @@
-"""How much memory this process may still use under the limits of its Linux control groups, such as a container's.
+"""Finds how much memory this process may still use under the limits of its Linux control groups (cgroups).
 
-Linux has two versions of control groups, 1 and 2, each with hierarchies of groups. A process belongs to one group in
-each hierarchy, and is subject to the limits of that group and of all groups above that group.
+Containers, for example, have such limits. Linux has two versions of control groups, 1 and 2. Both arrange the groups in
+hierarchies. A process belongs to one group in each hierarchy, and is subject to the limits of that group and of all
+groups above that group.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ class _Version(NamedTuple):
     limits: tuple[str, ...]
     usage: str
     reclaimable: tuple[str, ...]
-    """the entries of memory.stat that count as free; their values include the groups below"""
+    """the entries of memory.stat that count as free memory; the values of a group include those of the groups below"""
 
 
 # As in MemAvailable of /proc/meminfo, all page cache and slab that the kernel can reclaim is free: also the cache in
@@ -32,7 +33,7 @@ _V2 = _Version(
 )
 
 NO_LIMIT = 2**62
-"""A limit of this many bytes or more counts as no limit: without a limit, version 1 reports about 2**63 bytes."""
+"""A limit of this many bytes or more counts as no limit, because version 1 reports about 2**63 for no limit."""
 
 
 def bytes_left_in_groups(root: Path = Path("/")) -> int | None:
@@ -72,7 +73,7 @@ def _groups(root: Path) -> Iterator[tuple[_Version, Path]]:
 
 
 def _bytes_left(group: Path, version: _Version) -> Iterator[int]:
-    """Yield for each limit of a group the number of bytes left; memory that the kernel can reclaim counts as free."""
+    """Yield for each limit of a group the number of bytes left. Memory that the kernel can reclaim counts as free."""
     used = _number(group / version.usage)
     if used is None:
         return

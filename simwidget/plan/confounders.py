@@ -28,8 +28,8 @@ class Confounder:
     name: str
     kind: Literal["input", "labels", "layer", "batch"]
     layer: tuple[str, str] | None = None
-    """names of the model and of the layer whose output gives the values; for "input", the embedding layer whose output
-    is used if the input holds token ids"""
+    """the name of a model, and the name of the layer of this model whose output is the confounder; for "input", the
+    embedding layer whose output replaces the input if the input holds token ids"""
     function: Callable[[Any], Tensor] | None = None
 
     def uses_layer(self, batch: Batch) -> bool:
@@ -51,7 +51,7 @@ class Confounder:
         return self.kind == "layer"
 
     def note(self) -> str:
-        """Return the note that an embedding layer's output replaces the input, token ids, as confounder."""
+        """Return the note that explains why an embedding layer's output replaces the input as confounder."""
         assert self.layer is not None
         model, layer = self.layer
         return (
@@ -95,9 +95,10 @@ class Confounder:
 
 
 def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module]) -> tuple[Confounder, ...]:
-    """Return the confounders that the option `confounder` names, in the order of the option.
+    """Return the confounders that the user gave as the option `confounder`, in the same order.
 
-    A callable with the name of an earlier confounder is called "name#k", where k is its position in the option, from 0.
+    If a callable has the name of an earlier confounder, the new confounder is named "name#k", where k is the position
+    of the callable in the option, counted from 0.
 
     Args:
         option: the value that the user gave.
@@ -119,7 +120,7 @@ def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module
 
 
 def confounder_layers(confounders: Sequence[Confounder]) -> dict[str, list[str]]:
-    """Return a dict from model names to lists of the names of the modules whose outputs are confounders."""
+    """Return a dict from model names to lists of names of the modules whose outputs may serve as confounders."""
     found: dict[str, list[str]] = {}
     for model, layer in (one.layer for one in confounders if one.layer is not None):
         found.setdefault(model, []).append(layer.partition("#")[0])

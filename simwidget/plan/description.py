@@ -26,7 +26,7 @@ ALIGNMENTS = ("left", "left", "right", "left", "left", "right", "left")
 
 @dataclass(frozen=True)
 class LayerDescription:
-    """One layer of a network in one forward pass: its output, its representation, and whether it is chosen."""
+    """One layer of a network in one forward pass: its output, its representation, and whether the layer is chosen."""
 
     name: str
     module: str
@@ -37,14 +37,14 @@ class LayerDescription:
     """shape (n, ...) of the output tensor, for n samples; None if no output tensor can be compared"""
     dtype: str
     n_features: int | None
-    """p, the number of features of the layer's representation (n, p); None if it has no representation"""
+    """p, the number of features of the layer's representation (n, p); None if the layer has no representation"""
     chosen: bool
     """whether the layer is compared by default"""
     reason: str | None = None
-    """the reason why the layer would have no numbers in a result; None if it would have numbers"""
+    """the reason why the layer cannot be compared, such as "did not run"; None if the layer can be compared"""
     repeats: str | None = None
-    """set only if this layer returns the output tensor of an earlier layer unchanged and is therefore not compared by
-    default: the name of the earlier layer"""
+    """the name of an earlier layer, if this layer returns the output tensor of that layer unchanged and is therefore
+    not compared by default; else None"""
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts of the layer's row in the printed table, one text for each of `COLUMNS`."""
@@ -68,7 +68,7 @@ class Description:
     n_samples: int
     layers: tuple[LayerDescription, ...]
     memory: MemoryEstimate
-    """memory that comparing the chosen layers by one measure needs in addition to the model and its activations"""
+    """memory needed to compare the chosen layers by one measure, in addition to the model and its activations"""
     warning: str | None
     """a warning if `memory` is too much for the free memory of the device, else None"""
 
@@ -157,7 +157,7 @@ def describe(
     default. For a layer that cannot be compared, the `Description` gives the reason. The network is not changed.
 
     Args:
-        model: an `nn.Module`, or a `SimilarityModel`. The layers of a `SimilarityModel` count as the default choice.
+        model: an `nn.Module`, or a `SimilarityModel`, whose layers are then listed as the chosen layers.
         batch: one batch, as a loader would give it.
         representation, forward, inputs, batch_dim, device, gram_batch, positions, seed: as in `compare`.
 

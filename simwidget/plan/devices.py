@@ -10,8 +10,8 @@ Device = torch.device | str | None
 def choose_device(device: Device, network: torch.nn.Module | None = None) -> torch.device:
     """Return the device on which a network runs.
 
-    This is `device`, if it is given; else the accelerator that holds the network; else the first of CUDA, MPS and the
-    CPU that is available.
+    This is `device`, if given; else the accelerator that holds all tensors of the network, if there is one; else the
+    first available device of CUDA, MPS and CPU.
     """
     if device is not None:
         return _with_index(torch.device(device))
@@ -26,7 +26,7 @@ def choose_device(device: Device, network: torch.nn.Module | None = None) -> tor
 def check_device(device: Device, model: str) -> None:
     """Raise ValueError if torch does not know the device, or if this machine does not have it.
 
-    `model` is the name of the model that the error message mentions.
+    `model` is the name of the model, for the error message.
     """
     if device is None:
         return
@@ -44,9 +44,10 @@ def check_device(device: Device, model: str) -> None:
 
 
 def _with_index(device: torch.device) -> torch.device:
-    """Return the device "cuda" with the index of the current CUDA device ("cuda:0"), and other devices unchanged.
+    """Return "cuda" with the index of the current CUDA device added, such as "cuda:0"; return other devices unchanged.
 
-    The device of a CUDA tensor always has an index, and torch regards "cuda" and "cuda:0" as different.
+    With the index, the result can be compared with the device of a CUDA tensor, which always has an index: torch
+    regards "cuda" and "cuda:0" as different.
     """
     if device.type == "cuda" and device.index is None and torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())

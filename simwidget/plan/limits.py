@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a run, which ends when the first of them is reached. A limit that is None does not apply."""
+    """The limits of a run. The run ends when the first limit is reached. A limit that is None does not apply."""
 
     max_batches: int | None = None
     max_samples: int | None = None
@@ -35,18 +35,18 @@ class Limits:
             )
 
     def as_given(self) -> dict[str, Any]:
-        """Return the limits that the user gave, by option name, as the provenance of a result records them.
+        """Return the limits that the user gave, by option name, for the provenance of a result.
 
-        `max_batches` is left out, since the provenance always records it. `until_quantile` is included only with
-        `until`.
+        `max_batches` is left out, because the provenance records this limit even if the user did not give it.
+        `until_quantile` is left out if `until` is not given.
         """
         asked = {name: value for name, value in vars(self).items() if value is not None and name != "max_batches"}
         return asked if "until" in asked else {name: one for name, one in asked.items() if name != "until_quantile"}
 
     def reached(self, n_batches: int, n_samples: int, seconds: float) -> str | None:
-        """Return the limit of batches, samples or seconds that the run has reached, as text: "max_batches=100".
+        """Return the limit of batches, samples or seconds that the run has reached, as text such as "max_batches=100".
 
-        Return None if none is reached. The arguments say how much the run has processed so far.
+        Return None if no such limit is reached. The arguments say how much the run has processed so far.
         """
         for name, value in (("max_batches", n_batches), ("max_samples", n_samples), ("max_seconds", seconds)):
             limit = getattr(self, name)
@@ -55,13 +55,14 @@ class Limits:
         return None
 
     def batches_needed(self, n_batches: int, n_samples: int, seconds: float, by_errors: int | None) -> int | None:
-        """Estimate the total number of batches after which the run reaches a limit other than `max_batches`.
+        """Estimate the total number of batches when the run reaches the first limit other than `max_batches`.
 
-        The run is assumed to go on at its present pace. Return None if the number cannot be estimated.
+        Later batches are assumed to have, on average, as many samples and to take as long as the batches so far. Return
+        None if the number cannot be estimated.
 
         Args:
             n_batches, n_samples, seconds: how much the run has processed so far.
-            by_errors: the number of batches after which the standard errors will be below `until`; None if unknown.
+            by_errors: the estimated number of batches when the standard errors are below `until`; None if unknown.
         """
         needed = [] if by_errors is None else [by_errors]
         if self.max_samples is not None and n_samples:

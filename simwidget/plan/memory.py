@@ -68,7 +68,7 @@ def estimate_memory(
 
 
 def bytes_free(device: torch.device) -> int | None:
-    """Free memory of a device in bytes; None if it is unknown."""
+    """Return the free memory of a device in bytes; None if it is unknown."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -104,7 +104,7 @@ def memory_warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: i
 
     Args:
         estimate: the memory that the run needs.
-        free: the free memory in bytes; None if it is unknown, and then there is no warning.
+        free: the free memory in bytes; None if it is unknown. With None there is no warning.
         n_rows: number of layers and confounders together.
         n: number of samples of a Gram matrix.
     """

@@ -1,6 +1,6 @@
-"""The networks that a comparison runs.
+"""Determines which networks a comparison runs, on which devices, and how the outputs of layers are read.
 
-Models that share an `nn.Module` share one network, unless their options make them run in different ways.
+Models that share an `nn.Module` share one network, unless their options differ.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +41,7 @@ class Network:
     containers: frozenset[str]
     """names of the layers that have submodules"""
     batch_dim: int
-    """dimension of the network's input tensors that indexes the samples"""
+    """the dimension that indexes the samples in the network's input tensors"""
     prepare: Callable[[Any], Any] | None = None
     """the user's function that makes the network's batch from the loader's batch; None to use the loader's batch"""
 
@@ -108,9 +108,9 @@ class PlannedModel:
 def networks_of(models: Sequence[PlannedModel], options: ReadingOptions) -> list[Network]:
     """Return the networks to run, each with all layers that its models need.
 
-    Models that share an `nn.Module` share a network, which runs once for all of them. They get separate networks if
-    they differ in `inputs`, `forward` or device, or if a pattern in `representation` or `batch_dim` names a single
-    model.
+    Models with the same `nn.Module`, `inputs`, `forward` and device share a network, which runs once for all of these
+    models. But if any pattern in `representation` or `batch_dim` names a model, as in "model:layer", every model gets a
+    network of its own.
     """
     groups: dict[Any, list[PlannedModel]] = {}
     for model in models:

@@ -161,11 +161,11 @@ class Options:
 
 @dataclass(frozen=True)
 class CheckpointOptions:
-    """The file to which a run writes its state, and how often the run writes it."""
+    """The file to which a run writes checkpoints, and how often."""
 
     path: str | PathLike[str]
     seconds: float
-    """least number of seconds between two checkpoints, except at a pause and at the end"""
+    """least number of seconds between two checkpoints; a pause and the end of the run do not wait for this time"""
 
 
 @dataclass(frozen=True)
@@ -177,15 +177,16 @@ class Plan:
     measures: tuple[Measure, ...]
     confounders: tuple[Confounder, ...]
     device: torch.device
-    """the device of the sums from which results are computed: the device of the first model"""
+    """the device of the first model. The sums from which results are computed are on this device; if this device is
+    MPS, the sums are on the CPU."""
     grams: GramOptions
     positions: PositionOptions | None
-    """how positions are drawn if each token or position is a sample, else None"""
+    """how tokens or positions are drawn, if each token or position is a sample; else None"""
     limits: Limits
     checkpoint: CheckpointOptions | None
     auto_batch: bool
     changed_options: Mapping[str, Any]
-    """the options that differ from their defaults, as they were given; a checkpoint stores these"""
+    """the options that differ from their defaults, as the user gave them; a checkpoint stores some of these"""
     as_given: Mapping[str, Any]
     """the options as the provenance of a result records them, with names in place of functions"""
 

@@ -26,7 +26,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def out_of_memory_advice(n: int, options: Mapping[str, Any]) -> str:
-    """Return advice for a forward pass of n samples that ran out of memory; `options` are those of `compare`."""
+    """Return advice after a forward pass of n samples ran out of memory; `options` are the options of `compare`."""
     unbiased = options.get("unbiased") and options.get("average") == "hsic"
     halves = f"batches of {n // 2} samples" if n > 1 else "a smaller input"
     joined = " (gram_batch= joins them again)" if n > 1 else ""

@@ -27,10 +27,12 @@ class ReadingOptions:
     def of(
         representations: Representations, batch_dim: BatchDim, models: Sequence[SimilarityModel]
     ) -> "ReadingOptions":
-        """Check the option `batch_dim` for the given models and return both options as a `ReadingOptions`.
+        """Check the option `batch_dim` for the given models, and combine the two options into a `ReadingOptions`.
 
-        Raises ValueError for a `batch_dim` that is not a dimension, or for a pattern in it that matches no layer to
-        compare.
+        Raises:
+            ValueError: a dimension is not a whole number from 0 on, or a pattern in `batch_dim` matches no layer that
+                is compared.
+            TypeError: a pattern in `batch_dim` is not a string.
         """
         _check_batch_dim(batch_dim, models)
         chosen = (representations.for_layer(model.model_name, layer) for model in models for layer in model.layer_names)
@@ -38,7 +40,7 @@ class ReadingOptions:
 
     @property
     def names_models(self) -> bool:
-        """Whether a layer pattern in either option names a model, as "model:layer".
+        """Whether a layer pattern in `representation` or `batch_dim` names a model, as in "model:layer".
 
         If so, two models that share a module may need different representations of the same layer.
         """
@@ -46,7 +48,7 @@ class ReadingOptions:
         return self.representations.names_models or by_model
 
     def representation_of(self, model: str, layer: str) -> Representation:
-        """Return the option `representation`, such as "mean", for a layer that is compared or is a confounder."""
+        """Return the representation, such as "mean", of a layer that is compared or used as a confounder."""
         representation = self.representations.for_layer(model, layer)
         # a layer that is only a confounder may match no pattern
         if self.position_representation is not None and representation not in BY_POSITION:
@@ -56,7 +58,7 @@ class ReadingOptions:
     def dims_of(self, model: str, layer: str, sequence_first: bool) -> tuple[tuple[int, ...], bool]:
         """Return the dimensions of a layer's output that may index the samples, and whether the user specified them.
 
-        The dimensions are in order of preference: the first whose length is the number of samples is used.
+        The dimensions are in order of preference: the first dimension whose length is the number of samples is used.
         `sequence_first` says whether the output is (tokens, samples, features), as in torch modules with
         `batch_first=False`.
         """

@@ -25,19 +25,20 @@ class SimilarityModel:
     The network itself is not changed: hooks exist only while a comparison runs.
 
     Args:
-        model: the network. Of a compiled or data-parallel model, the wrapped module is used, because only the hooks of
-            the wrapped module are called.
+        model: the network. If the network is compiled or data-parallel, the wrapped module is used, because only the
+            hooks of the wrapped module are called.
         model_name: the name in results and displays; by default the class name of the network.
-        layers_to_include: substrings, as in simtorch. The layers are all modules whose names contain at least one of
-            these substrings.
-        device: the device on which `representations` runs the network. A comparison has its own `device` option.
+        layers_to_include: substrings, as in the package simtorch. The layers are all modules whose names contain at
+            least one of these substrings.
+        device: the device on which `representations` runs the network; by default the device of the inputs. A
+            comparison has its own option `device`.
         layers: exact module names and globs (`"layer3.*"`) that choose the layers, instead of `layers_to_include`. If
             neither argument is given, the layers are the modules that have parameters of their own, and the blocks:
             modules that have submodules and a `forward` of their own.
 
     Raises:
         ValueError: a substring or pattern matches no module (the message suggests similar names); a lazy module is not
-            initialised yet; or the network has no submodules.
+            initialised yet; the network has no submodules; or both `layers` and `layers_to_include` are given.
         TypeError: the model is not an `nn.Module`; or its layers are TorchScript modules, which run without hooks.
 
     >>> from torch import nn
@@ -82,7 +83,7 @@ class SimilarityModel:
 
     @staticmethod
     def name_of(model: nn.Module) -> str:
-        """The default name of a network: its class name."""
+        """Return the default name of a network: its class name."""
         return type(innermost(SimilarityModel._require_module(model))).__name__
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""`MemoryCheck`: warns that a run will hardly fit into memory, before the run allocates the memory."""
+"""`MemoryCheck`: estimates the memory of a run before it is allocated, and warns if too little memory is free."""
 
 import warnings
 from collections.abc import Callable
@@ -11,21 +11,22 @@ from simwidget.plan.memory import bytes_free, estimate_memory, memory_warning
 from simwidget.run.row_table import RowTable
 
 MUCH_LARGER = 1.5
-"""A second warning is issued only if its estimate is more than this many times the estimate of the first one."""
+"""After a warning, a further warning is issued only if the estimate has grown by more than this factor."""
 
 
 class MemoryCheck:
     """Estimates the memory of a run during the first forward passes, and warns when too little memory is free.
 
-    The least number of rows and the size of a Gram matrix are known before the first Gram matrix is allocated. Each
-    layer call may add to the estimate: a row, or a representation that waits to be joined with those of later batches.
+    The estimate starts from the least number of rows (layers and confounders) and the least size of a Gram matrix. A
+    layer call may increase the estimate, by a new row or by a representation that is kept until later batches are
+    joined to the present one.
 
     Args:
-        rows: the table of layers and confounders; it grows during the first forward passes.
-        totals: the sums, which are not allocated yet.
+        rows: the table of layers and confounders; the table grows during the first forward passes.
+        totals: the summed products of Gram matrices; their memory is not allocated yet.
         gram_batch: the least number of samples of a Gram matrix.
         device: where Gram matrices and sums are stored.
-        note: called with the text of each warning, which replaces the text of an earlier warning.
+        note: called with the text of each warning, to replace the note of an earlier warning in the result.
     """
 
     def __init__(
@@ -43,10 +44,10 @@ class MemoryCheck:
         self._warned_of = 0
         """the estimate in bytes of the latest warning; 0 if there was none"""
         self.warned: tuple[str, ...] = ()
-        """the warnings so far"""
+        """the texts of the warnings so far"""
 
     def begin(self, n: int) -> None:
-        """Begin the first forward passes over n samples, and store how much memory is free now."""
+        """Start the estimate for the first forward passes, over n samples, and store how much memory is free now."""
         self._n = max(1, n)
         self._waiting = 0
         self._itemsize = 8 if self._totals.uses_float64 else 4
@@ -57,8 +58,8 @@ class MemoryCheck:
 
         Args:
             x: the representation (n, p).
-            is_new: False if an earlier representation of this forward pass is the same tensor, so that the two share
-                one copy.
+            is_new: False if an earlier representation of this forward pass is the same tensor; both representations
+                then share one copy.
         """
         if x.dtype == torch.float64:
             self._itemsize = 8
@@ -68,7 +69,10 @@ class MemoryCheck:
             self.check()
 
     def check(self) -> None:
-        """Warn if the estimate is too large for the free memory, and much larger than at the previous warning."""
+        """Warn if the estimate is too large for the free memory.
+
+        After an earlier warning, warn only if the estimate has grown by more than the factor `MUCH_LARGER`.
+        """
         n = max(self._n, self._gram_batch)
         need = estimate_memory(
             self._rows.n_expected,

@@ -1,4 +1,4 @@
-"""`Notes`: sentences about a run that a reader of its numbers must know."""
+"""`Notes`: collects facts that a reader of a result must know, and returns them as sentences."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from simwidget.files.fields import get_int
 from simwidget.gram.rows import Key
 
 FEW_SAMPLES = 16
-"""With fewer samples a Gram matrix gives estimates that are right on average but scatter too widely to use."""
+"""A result gets a note if its Gram matrices have fewer samples than this, because estimates then scatter widely."""
 
 
 class Notes:
-    """Collects facts during a run, such as skipped batches; `notes` turns them into sentences at any time."""
+    """Collects facts during a run, such as skipped batches. The method `notes` returns them as sentences."""
 
     _NUMBERS = ("skipped_batches", "skipped_samples", "smallest_gram", "n_grams", "n_samples")
 
@@ -32,13 +32,13 @@ class Notes:
         self._n_samples = 0
 
     def state(self) -> dict[str, Any]:
-        """Return all collected facts as JSON values, which `restore` reads."""
+        """Return all collected facts as a dictionary of JSON values, for `restore`."""
         numbers = {name: getattr(self, f"_{name}") for name in self._NUMBERS}
         late = [[*key, batch] for key, batch in self._late.items()]
         return {**numbers, "order": self._order.state(), "late": late, "said": dict(self._said)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Replace the collected facts by `state`, a return value of the method `state`."""
+        """Replace the collected facts by those in `state`, a dictionary that the method `state` returned."""
         for name in self._NUMBERS:
             is_none = name == "smallest_gram" and state[name] is None
             setattr(self, f"_{name}", None if is_none else get_int(state, name))
@@ -51,18 +51,25 @@ class Notes:
         self._order.add(labels)
 
     def gram(self, n: int) -> None:
-        """Count a block (the samples of one Gram matrix) of n samples that was added to the sums."""
+        """Count a block (the samples of one Gram matrix) that was added to the sums and has n samples."""
         self._n_grams += 1
         self._n_samples += n
         self._smallest_gram = min(n, self._smallest_gram or n)
 
     def skipped(self, n: int) -> None:
-        """Count a batch or block of joined batches left out because its n samples are too few for a Gram matrix."""
+        """Count a batch or block that is left out, because its n samples are too few for a Gram matrix."""
         self._skipped_batches += 1
         self._skipped_samples += n
 
     def late(self, key: Key, batch: int) -> None:
-        """Record that the layer call `key`, absent from the first forward passes, occurred in batch number `batch`."""
+        """Record a layer call that occurs in a later batch but did not occur in the first forward passes.
+
+        If the call is already recorded, do nothing.
+
+        Args:
+            key: the layer call.
+            batch: the number of the batch.
+        """
         self._late.setdefault(key, batch)
 
     def say(self, topic: str, note: str) -> None:
@@ -76,8 +83,11 @@ class Notes:
     def read(self, reading: Reading, found: Output, call: str, masks: Masks) -> None:
         """Add a note if a layer's output was read in a way that may surprise the user.
 
-        A note is added if the samples are unexpectedly not in the output's first dimension and the user gave no
-        `batch_dim`; if padding was included; or if the batch's mask does not fit the output.
+        A note is added in three cases:
+        - The samples are in a dimension of the output that is neither the first nor the expected one, and the user gave
+          no `batch_dim`.
+        - The representation "flatten" includes padded tokens.
+        - The batch's mask does not fit the output, so that the representation includes all tokens.
         """
         if found.batch_dim and not reading.dims_given and reading.dims[0] != found.batch_dim:
             self.say(

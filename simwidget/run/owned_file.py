@@ -15,12 +15,12 @@ class TakenError(Exception):
 class OwnedFile:
     """Claims a checkpoint path for a run by writing a token into the file's header.
 
-    Before each write, checks that the token is still there. Until the first write, a new file is a stub: it contains
-    only the token.
+    Before each write, checks that the token is still there. Until the first call of `write`, a new file is a stub,
+    which contains only the token.
 
     Args:
         path: the path of the file; a symbolic link is resolved once, when the object is created.
-        taken_from: the owner of an existing checkpoint from which the run continues; None for a new file.
+        taken_from: the token in an existing checkpoint from which the run continues; None for a new file.
     """
 
     def __init__(self, path: str | os.PathLike[str], taken_from: str | None = None) -> None:
@@ -37,8 +37,9 @@ class OwnedFile:
         Does nothing if the file is already claimed.
 
         Raises:
-            FileExistsError: the path has a file from which the run does not continue; the file is left unchanged.
-            ValueError: another run has written to the checkpoint since it was read, or the file is no valid checkpoint.
+            FileExistsError: the run needs a new file, but there is already a file at the path. That file is unchanged.
+            ValueError: another run has written to the checkpoint since this run read it; or the file is not a valid
+                checkpoint.
         """
         if self.is_claimed:
             return
@@ -84,8 +85,8 @@ class OwnedFile:
             content: the bytes of the checkpoint; its header contains this run's token.
 
         Raises:
-            TakenError: the file no longer belongs to this run; it is left unchanged.
-            OSError: the checkpoint cannot be written; the older checkpoint stays.
+            TakenError: the file no longer belongs to this run. The file is unchanged.
+            OSError: the checkpoint cannot be written. The older checkpoint stays.
         """
         try:
             with locked(self.path):
@@ -96,7 +97,10 @@ class OwnedFile:
         self._is_stub = False
 
     def release(self) -> None:
-        """If this run wrote only a stub, give up the claim, and remove the file if it is still this run's stub."""
+        """If this run has created a stub and not yet written a checkpoint, give up the claim and remove the stub.
+
+        A file that no longer belongs to this run is not removed.
+        """
         if self._is_stub and self.is_claimed:
             self.is_claimed = False
             try:

@@ -1,4 +1,4 @@
-"""`pass_facts`: the facts for a result's provenance that are known only after the first forward passes."""
+"""`pass_facts`: collects the facts for a result's provenance that are unknown before the first forward passes."""
 
 from typing import Any
 
@@ -9,11 +9,14 @@ from simwidget.run.row_table import RowTable
 
 
 def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str, Any]:
-    """Return facts for the result's provenance that are known only after the first forward passes.
+    """Return the facts for a result's provenance that are unknown before the first forward passes.
 
-    For each model these are its class, its device, the dtypes of its representations, the layers that were left out,
-    and the layers whose outputs do not have the samples in dimension 0, with the dimension that has them. If an
-    embedding's output replaces token ids as confounder, the facts also name that embedding.
+    For each model, the facts are:
+    - the class, the device, and the dtypes of the representations;
+    - the layers that were chosen by default and are left out because they never ran;
+    - for each layer whose output does not have the samples in dimension 0, the dimension of the samples.
+
+    If an embedding's output replaces token ids as confounder, there is one more fact: the name of that embedding.
     """
     facts: dict[str, Any] = {"models": {}}
     dims, stand_in = forwards.batch_dims, forwards.stand_in

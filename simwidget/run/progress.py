@@ -1,16 +1,16 @@
-"""`Progress`: how far a run is, as a value for displays. This module never imports torch."""
+"""`Progress`: how far a run has come, for displays such as progress bars. This module never imports torch."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 RunState = Literal["ready", "running", "paused", "stopped", "finished", "failed"]
 ENDED: tuple[RunState, ...] = ("stopped", "finished", "failed")
-"""States in which a run has ended and processes no more batches, unless a failed run is resumed."""
+"""The states of a run that has ended. A failed run can be resumed; a stopped or finished run cannot."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is at one moment: its state, batches, samples and time."""
+    """How far a run has come at one moment: its state, batches, samples and time."""
 
     state: RunState
     n_batches: int
@@ -24,7 +24,7 @@ class Progress:
     error: str | None = None
     """for a failed run, the exception that ended the run and where it was raised; else None"""
     n_batches_needed: int | None = None
-    """estimated total number of batches at the first limit other than `max_batches`; None if unknown"""
+    """estimated total number of batches when the first limit other than `max_batches` is reached; None if unknown"""
 
     @property
     def ended(self) -> bool:
@@ -38,16 +38,17 @@ class Progress:
 
     @property
     def n_batches_likely(self) -> int | None:
-        """The total number of batches at which the run will probably end; None if nothing is known.
+        """The total number of batches when the run will probably end; None if this cannot be estimated.
 
-        This is the smaller of `n_batches_expected` and `n_batches_needed`, but at least `n_batches`.
+        This is the smaller of `n_batches_expected` and `n_batches_needed`, or the only one that is known, but at
+        least `n_batches`.
         """
         known = [n for n in (self.n_batches_expected, self.n_batches_needed) if n is not None]
         return max(self.n_batches, min(known)) if known else None
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated seconds until the run ends, at its present pace; None if unknown, and after the end."""
+        """Seconds until the run ends, estimated from the mean time for a batch; None if unknown or after the end."""
         likely = self.n_batches_likely
         if self.ended or likely is None or not self.n_batches:
             return None

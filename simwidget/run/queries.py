@@ -1,4 +1,4 @@
-"""`Queries`: computes results, curves, Gram matrices and inspections from a `PassState`, a frozen state of a run."""
+"""`Queries`: computes results, convergence curves, Gram matrices and inspections from a snapshot of a run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from simwidget.text.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Queries:
-    """Computes what users ask about one comparison, from frozen states of its run.
+    """Computes what users ask for during one comparison, from snapshots of the run (`PassState`).
 
-    The names of the models, the measures and the confounders stay the same during the run.
+    The attributes do not change during the run.
     """
 
     names: tuple[str, ...]
@@ -44,10 +44,10 @@ class Queries:
 
         Args:
             pass_state: the state of the run.
-            measures: names of the measures; by default all.
+            measures: names of measures; by default all. A difference, such as "cka-dcka", includes its two measures.
             pairs: pairs of models, each model given by its index in `names`; by default all pairs.
             complete: whether the run has finished.
-            notes, provenance: stored in the result.
+            notes, provenance: the notes and the provenance to store in the result.
         """
         wanted = [one for one in self.measures if measures is None or any(one.name in m.split("-") for m in measures)]
         return evaluate(
@@ -62,13 +62,16 @@ class Queries:
         )
 
     def convergence(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> dict[str, Curve]:
-        """Return the curves of one pair of layers: name of a measure -> its estimates against the number of batches."""
+        """Return the convergence curves of one pair of layers, by the name of the measure or difference of measures.
+
+        The pair is chosen as in the method `pair`.
+        """
         return convergence(pass_state, self.measures, self.confounders, *self.pair(pass_state, layer_x, layer_y, view))
 
     def gram(self, pass_state: PassState, layer: str, model: str | None) -> NDArray[np.float32] | None:
-        """Return the centred Gram matrix (m, m) of a layer on the m latest samples; None if it does not exist.
+        """Return the centred Gram matrix (m, m) of a layer on m samples of the latest batch; None if there is none.
 
-        `model` is the name of the layer's model; with None the layer is of the first model.
+        `model` is the name of the layer's model; None means the first model. Small batches are joined first.
         """
         row = self._row(pass_state, 0 if model is None else self.names.index(model), layer)
         if pass_state.latest is None or pass_state.rows[row].missing is not None:
@@ -76,7 +79,7 @@ class Queries:
         return pass_state.latest.gram(row).float().cpu().numpy()
 
     def inspect(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> Inspection | None:
-        """Return the `Inspection` of two layers on the latest samples; None if one of the layers has no Gram matrix."""
+        """Return the `Inspection` of two layers, chosen as in the method `pair`; None if a layer has no Gram matrix."""
         rows = self.pair(pass_state, layer_x, layer_y, view)
         if pass_state.latest is None or any(pass_state.rows[row].missing is not None for row in rows):
             return None
@@ -95,7 +98,7 @@ class Queries:
             raise ValueError(f"there is no model {model!r}.{did_you_mean(model, self.names)}")
 
     def pair(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> tuple[int, int]:
-        """Return the indices of two layers among the rows of the sums.
+        """Return the indices of two layers' rows in `pass_state.rows`.
 
         `layer_x` is a layer of the view's first model, `layer_y` a layer of the view's second model. Raises ValueError
         for an unknown layer, model or view.

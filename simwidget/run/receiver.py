@@ -13,14 +13,14 @@ from simwidget.gram.rows import Key
 class Representation(NamedTuple):
     """The representation (m, p) of one layer or confounder on the present batch.
 
-    The memory of the tensor `x` is valid only while the receiver's `add` runs: a later layer may overwrite it.
+    The values of `x` are valid only until the receiver's `add` returns, because a later layer may overwrite the tensor.
     """
 
     key: Key
     x: Tensor
-    """(m, p): p features of m samples; with representation="tokens" or "positions", each position is a sample"""
+    """(m, p): p features of m samples; with representation="tokens" or "positions", each token or place is a sample"""
     original: Key | None = None
-    """the key of an earlier representation of the same batch that is the same tensor; None if there is none"""
+    """if an earlier representation of the same batch is the same tensor, the key of that representation; else None"""
     repeats_child: bool = False
     """whether the layer is a container module that returned its last child's output unchanged"""
     kernel: Kernel | None = None
@@ -29,10 +29,10 @@ class Representation(NamedTuple):
 
 @dataclass(frozen=True)
 class Receiver:
-    """Callbacks that are called with the representations of a forward pass, in execution order."""
+    """Callbacks that receive the representations of one batch, in execution order."""
 
     begin: Callable[[int], None]
-    """called once with the number m of samples, before the first representation"""
+    """called once for each batch, with the number m of samples, before the batch's first representation"""
     add: Callable[[Representation], None]
     add_missing: Callable[[Key, str], None]
-    """called with the key of a layer that has no representation, and the reason"""
+    """called with the key of a layer that has no representation, and with the reason"""

@@ -1,4 +1,7 @@
-"""`RowTable`: tells which layer or confounder each row of the run's sums belongs to."""
+"""`RowTable`: describes the confounder or layer call to which each row of a run's sums belongs.
+
+The sums are matrices (R, R) of summed products of R Gram matrices, one for each confounder and each call of a layer.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -16,10 +19,10 @@ NEVER_RAN = "never ran"
 
 
 class RowTable:
-    """The descriptions of the rows of the sums: one row for each confounder and for each call of a layer.
+    """A table with one row for each row of the sums: for each confounder, and for each call of a layer.
 
     The confounders come first, then the calls of layers in execution order, then the layers that never ran. Rows are
-    added during the first forward passes. After that `fix` closes the table, and the sums get their number of rows.
+    added during the first forward passes. Then `fix` closes the table, and the sums get the same number of rows.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -28,14 +31,14 @@ class RowTable:
         self._rows: list[Row] = []
         self._index: dict[Key, int] = {}
         self._repeating: set[Key] = set()
-        """keys of the calls of container modules that returned their last child's output unchanged"""
+        """keys of the calls in which a container module returned its last child's output unchanged"""
         self._fixed = False
         self._not_yet_run = {
             (plan.network_of(model.model_name), name) for model in plan.models for name in model.layer_names
         }
         """the chosen layers that have no row yet"""
         self.index: Mapping[Key, int] = MappingProxyType(self._index)
-        """key of a layer's call or a confounder -> index of its row; a live, read-only view"""
+        """for the key of each confounder or layer call, the index of its row; a read-only view that stays up to date"""
         for confounder in plan.confounders:
             self._add(("confounder", confounder.name))
 
@@ -56,13 +59,18 @@ class RowTable:
 
     @property
     def n_expected(self) -> int:
-        """A lower bound of the final number of rows: the present rows, and one for each chosen layer without a row."""
+        """A lower bound of the final number of rows: the present rows, plus one for each chosen layer without a row."""
         return len(self._rows) + len(self._not_yet_run)
 
     # --- during the pass ---------------------------------------------------------------------------------------------
 
     def add_representation(self, key: Key, x: Tensor, repeats_child: bool) -> bool:
-        """Add a row for the key unless it has one, and record the number of features p and the dtype of x (n, p).
+        """Add a row for a confounder or layer call if it has none, and record the first representation in the row.
+
+        Args:
+            key: the confounder or layer call.
+            x: the representation (n, p). Its number of features p and its dtype are recorded.
+            repeats_child: whether the layer is a container module that returned its last child's output unchanged.
 
         Returns:
             Whether the key has a row. A layer call that first occurs after `fix` gets no row.
@@ -78,7 +86,7 @@ class RowTable:
         return True
 
     def add_missing(self, key: Key, reason: str) -> None:
-        """Record the reason why a layer has no representation; if a reason is already recorded, keep that one."""
+        """Record the reason why a layer has no representation, unless a reason is already recorded."""
         if key in self._index:
             row = self._rows[self._index[key]]
             row.missing = row.missing or reason
@@ -112,14 +120,14 @@ class RowTable:
     # --- read access -----------------------------------------------------------------------------------------------
 
     def copies(self) -> tuple[Row, ...]:
-        """Return copies of the rows. Before `fix`, these are expected rows: the confounders, then the chosen layers."""
+        """Return copies of the rows; before `fix`, return one expected row for each confounder and chosen layer."""
         return tuple(Row(**vars(row)) for row in (self._rows if self._fixed else self._expected()))
 
     def layers(self) -> tuple[tuple[int, ...], ...]:
         """Return for each model the indices of its layers' rows in `copies()`.
 
         After `fix` the indices are in execution order. Layers that were chosen by default are left out if they never
-        ran or only returned their last child's output.
+        ran, or if their output is the unchanged output of their last child.
         """
         rows = self._rows if self._fixed else self._expected()
         return tuple(self._layers_of(model, rows) for model in self._plan.models)
@@ -144,7 +152,7 @@ class RowTable:
         return tuple(found)
 
     def rows_of(self, model: SimilarityModel) -> list[Row]:
-        """Return the rows of the first calls of a model's chosen layers, in the order of the table."""
+        """Return the row of the first call of each chosen layer of a model, in the order of the table."""
         position = self._plan.network_of(model.model_name)
         return [row for row in self._rows if row.key[0] == position and row.key[1] in model.layer_names]
 
@@ -160,14 +168,14 @@ class RowTable:
     # --- to a file and back ------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Return the table as JSON values, which `restore` reads."""
+        """Return the table as a dictionary of JSON values, for `restore`."""
         return {
             "rows": [{**asdict(row), "key": list(row.key)} for row in self._rows],
             "repeating": [list(key) for key in self._repeating],
         }
 
     def restore(self, facts: Mapping[str, Any]) -> None:
-        """Read the rows from `facts`, the `state` of an earlier run with the same plan, and close the table.
+        """Read the rows from `facts`, which `state` returned in an earlier run with the same plan; close the table.
 
         Raises:
             MalformedError: the rows are not those of a run with this plan.

@@ -27,9 +27,10 @@ from simwidget.text.errors import add_place
 
 
 class Runner(AbstractContextManager):
-    """Processes the batches of the loader, one at each `step`, with a `SinglePass` that adds them to the sums.
+    """Processes the batches of the loader, one in each call of `step`.
 
-    Use it as a context manager. After a failure it may be entered again; it then continues with the batch that failed.
+    A `SinglePass` runs the models on each batch and sums the products of Gram matrices. Use a `Runner` as a context
+    manager. After a failure, enter the context again to continue with the batch that failed.
     """
 
     def __init__(self, plan: Plan, loader: Iterable, queries: Queries) -> None:
@@ -45,7 +46,7 @@ class Runner(AbstractContextManager):
         self._identify = partial(Identity.of, plan, loader)
         self._identity: Identity | None = None
         self._first_block: FirstBlock | None = None
-        """for a resumed run: the check of the first block against the checkpoint; None once this check is done"""
+        """compares the first block of a resumed run with the checkpoint; None after this comparison and in a new run"""
         if plan.checkpoint is not None:
             self._write_to(plan.checkpoint.path, plan.checkpoint.seconds)
         self._is_under_way = False
@@ -78,7 +79,10 @@ class Runner(AbstractContextManager):
         self.single_pass.__exit__(*exc)
 
     def _check_first_block(self) -> None:
-        """In a resumed run, open the loader, and run the first block again to compare it with the checkpoint.
+        """If the run continues from a checkpoint, run the first block again and compare it with the checkpoint.
+
+        A block is the samples of one Gram matrix. This opens the loader. Once the comparison has succeeded, later calls
+        do nothing.
 
         Raises:
             AnotherRunError: the numbers of the block differ from those in the checkpoint.
@@ -95,7 +99,7 @@ class Runner(AbstractContextManager):
             self._checkpointer.release()
 
     def step(self) -> bool:
-        """Process the next batch of the loader, or try the same batch once more if its last attempt failed.
+        """Process the next batch of the loader; if processing failed in the previous call, try the same batch again.
 
         Returns:
             False if the loader has no more batches, True otherwise.
@@ -119,7 +123,7 @@ class Runner(AbstractContextManager):
         return True
 
     def has_enough(self) -> bool:
-        """Return whether a limit of batches, samples, seconds or standard errors is reached; store it in `ended_by`."""
+        """Return whether a limit of the run (`Limits`) is reached, and store the limit, or None, in `ended_by`."""
         single_pass = self.single_pass
         self.ended_by = self._limits.reached(single_pass.n_batches, single_pass.n_seen, self.seconds)
         looks = self.ended_by is None and self._errors.is_time(single_pass.n_grams)
@@ -128,11 +132,13 @@ class Runner(AbstractContextManager):
         return self.ended_by is not None
 
     def finish(self, for_good: bool) -> None:
-        """Write a checkpoint if every batch is in the sums; otherwise add the waiting samples to the sums.
+        """Add waiting samples to the sums, and write a checkpoint.
 
-        Waiting samples are those of small batches that are to be joined with later batches for one Gram matrix. With
-        `for_good`, no more batches follow, and a checkpoint is written after the waiting samples are added. Without
-        `for_good` none is written, because a resumed run must join the waiting samples with later batches.
+        Waiting samples are not in the sums yet, because they are to be joined with later batches into one Gram matrix.
+
+        Args:
+            for_good: whether no more batches can follow. If False, no checkpoint is written after waiting samples were
+                added, because a resumed run must join these samples with later batches.
         """
         self.save(now=True)  # does nothing if samples wait for others to be joined with
         if not self.single_pass.is_whole:
@@ -147,7 +153,7 @@ class Runner(AbstractContextManager):
 
     @property
     def n_batches_needed(self) -> int | None:
-        """The estimated total number of batches at the first limit other than `max_batches`; None if unknown."""
+        """Estimated number of batches when the first limit other than `max_batches` is reached; None if unknown."""
         single_pass = self.single_pass
         return self._limits.batches_needed(
             single_pass.n_batches, single_pass.n_seen, self.seconds, self._errors.n_batches_needed
@@ -155,22 +161,26 @@ class Runner(AbstractContextManager):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The notes for the result that concern the loader, or a checkpoint that could not be written."""
+        """Notes for the result: about the loader, and about a checkpoint that could not be written."""
         written = () if self._checkpointer is None or self._checkpointer.note is None else (self._checkpointer.note,)
         return (*self._source.notes, *written)
 
     # --- to a file and back ------------------------------------------------------------------------------------------
 
     def save(self, now: bool = False) -> None:
-        """Write a checkpoint if one is due or `now` is true, and if every batch so far is in the sums."""
+        """Write a checkpoint if one is due or `now` is true.
+
+        Do nothing if the run has no checkpoint file, if the sums are empty, or if samples wait to be added to the sums.
+        """
         writer = self._checkpointer
         if writer is not None and self.single_pass.is_whole and self.single_pass.n_grams and (now or writer.is_time()):
             writer.write(self._content)
 
     def restore(self, checkpoint: Checkpoint, path: str | PathLike[str], seconds: float) -> None:
-        """Continue the run of `checkpoint`; call this before the context is opened.
+        """Set this run to the state in `checkpoint`, to continue from there. Call this before the context is opened.
 
-        Later checkpoints are written to `path`, at most one every `seconds`, except at a pause and at the end.
+        Later checkpoints are written to `path`: at most one in `seconds` seconds, and one at each pause and at
+        the end of the run.
 
         Raises:
             AnotherRunError: the checkpoint belongs to another run; the message says what differs.

@@ -1,4 +1,4 @@
-"""`SinglePass`: one pass over the data, which turns batches into Gram matrices and sums their products.
+"""`SinglePass`: one pass over the data, which computes Gram matrices batch by batch and sums their products.
 
 The samples of one Gram matrix are called a block. Small batches are joined into one block.
 """
@@ -34,14 +34,15 @@ from simwidget.run.receiver import Receiver, Representation
 from simwidget.run.row_table import RowTable
 
 GRAM_BYTES = 64 * 2**20
-"""Limit in bytes for the Gram matrices of the latest block; larger Gram matrices are cut to their first samples."""
+"""Limit in bytes for the stored Gram matrices of the latest block. If exceeded, only the first samples are kept."""
 
 
 class SinglePass(AbstractContextManager):
-    """Passes batches through the networks, one at each `step`, and adds the products of Gram matrices to the sums.
+    """Passes one batch through the networks in each `step`, and adds the products of Gram matrices to the sums.
 
-    A block is the samples of one Gram matrix: those of one batch, or of several small batches that are joined.
-    Use it as a context manager: the hooks exist while the context is open. `freeze` may be called from any thread.
+    A block is the samples of one Gram matrix: those of one batch, or of several small batches that are joined. Use a
+    `SinglePass` as a context manager: the hooks exist while the context is open. `freeze` may be called from any
+    thread.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -54,13 +55,13 @@ class SinglePass(AbstractContextManager):
         self._rows = RowTable(plan)
         self._grams = GramBatch(plan.grams, self._rows.index, self._state_device, self._rows.n_expected)
         self._pending: Grams | None = None
-        """the Gram matrices of a complete block that is not in the sums yet"""
+        """the Gram matrices of a complete block that is not in the sums yet; None if there is no such block"""
         self._taken = 0
         """number of samples of the present batch that have passed through the networks"""
         self._at_once: int | None = None
-        """largest number of samples in one forward pass, set when a larger forward pass ran out of memory; else None"""
+        """limit on samples in a forward pass, set after a larger pass ran out of memory; None if there is no limit"""
         self.tried = 0
-        """number of samples in the latest forward pass, even if it failed"""
+        """number of samples in the latest forward pass, whether or not this pass failed"""
         self._samples = SampleCollector()
         self._notes = Notes(self._totals.min_samples)
         self._lock = threading.Lock()
@@ -70,7 +71,7 @@ class SinglePass(AbstractContextManager):
         self._memory = MemoryCheck(self._rows, self._totals, plan.grams.gram_batch, self._state_device, note)
         self.n_batches = 0
         self._first: BlockNumbers | None = None
-        """numbers of the first block in the sums"""
+        """numbers computed from the first block in the sums; None while the sums are empty"""
         self.n_grams = 0
         self.n_samples = 0
 
@@ -89,11 +90,11 @@ class SinglePass(AbstractContextManager):
 
     @torch.no_grad()
     def step(self, raw: Any) -> None:
-        """Pass one batch of the loader through all networks, and add each block that is complete to the sums.
+        """Pass one batch of the loader through all networks, and add each completed block to the sums.
 
-        If `step` fails before it has counted the batch in `n_batches`, call it again with the same batch; the new call
-        continues with the first sample that has not passed through the networks. If `step` fails after that, the
-        complete block is added to the sums by the next `step` or `finish`.
+        If a call fails and `n_batches` has not increased, call `step` again with the same batch: the new call continues
+        with the first sample that has not passed through the networks. If a call fails after `n_batches` has increased,
+        continue with the next batch: the next call of `step` or `finish` first adds the completed block to the sums.
         """
         self._accumulate()
         batch, batches = self._forwards.split(raw, self.n_batches)
@@ -125,11 +126,11 @@ class SinglePass(AbstractContextManager):
         self._accumulate()
 
     def _forward(self, batch: Batch, batches: Sequence[Batch]) -> None:
-        """Pass a batch, or a part of it, through all networks. If that completes a block, store it in `_pending`.
+        """Pass a batch through all networks. If a block is then complete, store its Gram matrices in `_pending`.
 
         Args:
-            batch: the batch.
-            batches: for each network the batch that it gets.
+            batch: the batch, or a part of a batch.
+            batches: the batch for each network.
         """
         self.tried = batch.n
         self._samples.open(batch)
@@ -148,7 +149,7 @@ class SinglePass(AbstractContextManager):
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Add all waiting samples to the sums; the last block may have fewer than `gram_batch` samples."""
+        """Add the samples that are not in the sums yet; the last block may have fewer than `gram_batch` samples."""
         self._accumulate()
         if self._grams.n_samples:
             self._pending = self._grams.take()
@@ -156,7 +157,7 @@ class SinglePass(AbstractContextManager):
 
     @property
     def n_seen(self) -> int:
-        """The number of samples that are in the sums or wait to be added to them."""
+        """The number of samples that are in the sums or wait to be added to the sums."""
         return self.n_samples + self._grams.n_samples + (0 if self._pending is None else self._pending.n)
 
     @property
@@ -207,7 +208,7 @@ class SinglePass(AbstractContextManager):
             self._totals.allocate(len(self._rows), self._state_device)
 
     def _accumulate(self) -> None:
-        """Add the block in `_pending`, if any, to the sums, or count it as skipped if it has too few samples."""
+        """Add the block in `_pending` to the sums, or count the block as skipped if it has too few samples."""
         grams = self._pending
         if grams is None:
             return
@@ -233,7 +234,7 @@ class SinglePass(AbstractContextManager):
     # --- to a file and back ------------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Return the state of the pass as JSON values and named tensors, which `restore` reads.
+        """Return the state of the pass as JSON values and named tensors, for `restore`.
 
         Requires that `is_whole` is true and that a block is in the sums.
         """
@@ -280,7 +281,8 @@ class SinglePass(AbstractContextManager):
     def first_block(self, same_devices: bool) -> FirstBlock:
         """Return a `FirstBlock`, which runs the first block again and compares it with the restored checkpoint.
 
-        Call this after `restore`. `same_devices` says whether the checkpoint is from the same kinds of devices.
+        Call this after `restore`. `same_devices` says whether the run that wrote the checkpoint had the same kinds of
+        devices as this run.
         """
         assert self._first is not None
         own = self._forwards.has_own_random_streams
@@ -289,9 +291,9 @@ class SinglePass(AbstractContextManager):
     # --- from any thread ---------------------------------------------------------------------------------------------
 
     def freeze(self, sums: bool = True) -> PassState:
-        """Return the state of the pass at this moment as a `PassState`, which later batches do not change.
+        """Return a snapshot of the pass. Later batches do not change the snapshot.
 
-        With `sums=False` the sums are left out, which makes the call cheap.
+        With `sums=False` the snapshot does not contain the sums, which makes the call cheap.
         """
         with self._lock:
             return PassState(

@@ -1,4 +1,4 @@
-"""`RunSummary`: facts about a run at one moment, which remain available after the run has ended."""
+"""`RunSummary`: facts about a run at one moment. They stay available after the run has dropped its `Runner`."""
 
 import platform
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class RunSummary:
     ended_by: str | None
     """the limit that ended the run, such as "max_samples=1000"; None if no limit did"""
     n_batches_needed: int | None
-    """estimated total number of batches at the first limit other than `max_batches`; None if unknown"""
+    """estimated total number of batches when the first limit other than `max_batches` is reached; None if unknown"""
     notes: tuple[str, ...]
 
     @staticmethod
@@ -37,7 +37,7 @@ class RunSummary:
         Args:
             pass_state: the sums and facts from which the result is computed.
             state: the state of the run.
-            given: what the user gave: devices, options and the loader.
+            given: the devices, the options, and a description of the loader.
         """
         return {
             "simwidget": __version__,

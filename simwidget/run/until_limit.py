@@ -1,4 +1,4 @@
-"""`UntilLimit`: checks whether the standard errors of a run are small enough to end it."""
+"""`UntilLimit`: checks whether the standard errors of a run are small enough to end the run."""
 
 import math
 
@@ -26,7 +26,10 @@ class UntilLimit:
         self._limits = limits
         self._next = N_GROUPS
         self.n_batches_needed: int | None = None
-        """estimated total number n of batches at which the limit is reached; errors are proportional to 1 / sqrt(n)"""
+        """estimated number n of batches when the limit is reached; None if unknown
+
+        The estimate assumes that standard errors are proportional to 1 / sqrt(n).
+        """
 
     def is_time(self, n_grams: int) -> bool:
         """Whether the standard errors should be checked when the sums contain `n_grams` blocks (Gram matrices)."""
@@ -35,7 +38,7 @@ class UntilLimit:
     def look(self, result: SimilarityResult, n_grams: int) -> bool:
         """Return whether the standard errors of `result` are small enough to end the run; update `n_batches_needed`.
 
-        `n_grams` is the number of blocks in the sums, which determines the number of blocks at the next check.
+        `n_grams`, the number of blocks in the sums, determines when the next check is due.
         """
         assert self._limits.until is not None
         self._next = max(n_grams + 1, math.ceil(n_grams * LOOK_AGAIN))
@@ -46,9 +49,10 @@ class UntilLimit:
         return error < self._limits.until
 
     def error(self, result: SimilarityResult) -> float | None:
-        """Return the quantile `until_quantile` of the standard errors of all cells of the result's matrices.
+        """Return the quantile `until_quantile` of the finite standard errors in `result`; None if there are none.
 
-        A cell is one pair of layers for one measure. Returns None if no cell has a finite standard error.
+        There is one standard error for each measure and each pair of layers. Within one model each pair counts once,
+        and a layer is not paired with itself.
         """
         found = []
         for (measure, x, y), cells in result._cells.items():
