@@ -1,4 +1,7 @@
-"""Atomic writing: content goes to a temporary file in the target's folder; the complete file replaces the target."""
+"""Writes files atomically: the content is written to a temporary file, which then replaces the target.
+
+The temporary file is in the same folder as the target.
+"""
 
 import os
 import secrets
@@ -15,9 +18,9 @@ Mode = Literal["w", "wb"]
 def open_for_writing(path: str | PathLike[str] | IO[Any], mode: Mode, **options: Any) -> Iterator[IO[Any]]:
     """Context manager: yields a new file, which replaces the file at `path` when the context ends without an error.
 
-    Until then, and after any error, the old file is untouched. The new file has the permissions of the old file. If
-    `path` is a symbolic link, the file that the link points to is replaced. If `path` is not a regular file, for
-    example a pipe or /dev/stdout, the content is written to it directly.
+    Until then, and after any error, the old file is untouched. The new file gets the permissions of the old file, if
+    there is one. If `path` is a symbolic link, the file that the link points to is replaced. A pipe, a device, or a
+    path in /dev or below /proc, such as /dev/stdout, is opened and written directly, without a temporary file.
 
     Args:
         path: the path; or an open file, which is yielded unchanged and is not closed.
@@ -38,12 +41,12 @@ def open_for_writing(path: str | PathLike[str] | IO[Any], mode: Mode, **options:
 
 
 def create_file(path: str, content: bytes) -> None:
-    """Write a new file, which appears at `path` only when its content is complete.
+    """Write a new file at `path`. The content appears there in one step, complete.
 
-    On a file system without hard links, an empty file is at `path` for a moment first.
+    On a file system without hard links, an empty file is at `path` for a moment before the complete file.
 
     Raises:
-        FileExistsError: there is already a file at `path`; this file is untouched.
+        FileExistsError: there is already a file at `path`; the existing file is left unchanged.
     """
     with _written_beside(path, "wb", _link, {}) as file:
         file.write(content)
@@ -56,9 +59,10 @@ def replace_file(path: str, content: bytes) -> None:
 
 
 def resolve(path: str | PathLike[str]) -> str | None:
-    """Return the absolute path, with symbolic links resolved, of the regular file at `path`, which may not exist yet.
+    """Return the absolute path of the regular file at `path`, with symbolic links resolved.
 
-    Return None if `path` must not be replaced: if it is a pipe, a device or a folder, or in /dev or below /proc.
+    The file need not exist yet. Return None if nothing may be replaced at `path`: if `path` is a pipe, a device or a
+    folder, or is in /dev or below /proc.
     """
     folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
     if folder == "/dev" or folder.startswith("/proc/"):  # /dev/stdout may lead to a file that others write to as well
@@ -98,7 +102,10 @@ def _written_beside(
 
 
 def _link(part: str, target: str) -> None:
-    """Make the file at `part` available at `target`; raise FileExistsError if `target` exists."""
+    """Create a hard link `target` to the file at `part`; without hard links, move the file to `target`.
+
+    Raises FileExistsError if `target` exists.
+    """
     try:
         os.link(part, target)
     except FileExistsError:

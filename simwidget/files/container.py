@@ -1,8 +1,8 @@
-"""Writes and reads simwidget files: safetensors files with a JSON header, a checksum, and limits on their size.
+"""Writes and reads simwidget files, which are safetensors files with a JSON header and a checksum.
 
-The safetensors metadata hold the JSON header under the key "simwidget". The header's value "checksum" is a hash of the
-rest of the header and of all arrays; a file that does not match its checksum is refused. This module does not import
-torch.
+The safetensors metadata hold the JSON header under the key "simwidget". The JSON header's value "checksum" is a hash of
+the rest of the JSON header and of all arrays. A file that does not match its checksum, or exceeds one of the limits
+below, is refused. This module does not import torch.
 """
 
 import hashlib
@@ -22,20 +22,21 @@ from numpy.typing import NDArray
 from simwidget.files.fields import MalformedError, errors_name_file, expect, short_repr, shorten
 
 MAX_HEADER_BYTES = 64 * 2**20
-"""Largest accepted header, in bytes; fifty networks of a thousand layers take less than a tenth of this size."""
+"""Largest accepted size of a header, in bytes. The header for fifty networks with a thousand layers each is less than a
+tenth of this size."""
 MAX_VALUES = 2_000_000
-"""Largest accepted number of values in a header. A value of three characters takes a hundred bytes of memory after
-parsing, so a limit on the header's length alone would not bound the memory."""
+"""Largest accepted number of values in a header. This limit is needed in addition to `MAX_HEADER_BYTES`, because a
+value of three characters can take a hundred bytes of memory after parsing."""
 MAX_DEPTH = 32
 """Largest accepted nesting depth of lists and objects in a header. With this limit, recursive functions can safely
 process a header."""
 MAX_DIGITS = 100
-"""Largest accepted number of digits of a whole number. Python needs hours to convert a number of millions of digits, or
-refuses it."""
+"""Largest accepted number of digits of a whole number. To convert millions of digits, Python would need hours, unless
+Python's own limit on the number of digits refuses them."""
 
 
 def container_bytes(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return the bytes of a simwidget file with this header, which consists of JSON values, and these arrays."""
+    """Return the bytes of a simwidget file with this header (JSON values) and these arrays."""
     from safetensors.numpy import save
 
     # UTF-8 cannot encode one half of a surrogate pair: it is written as the six characters of its escape
@@ -60,7 +61,7 @@ class Container:
     """An open simwidget file. Its header has been read; `read_arrays` reads its arrays."""
 
     header: dict[str, Any]
-    """the JSON object without the checksum; its values are not checked yet: use the getters of `fields`"""
+    """the JSON header without its checksum; read its values with the getters of `fields`, which check them"""
     n_bytes: int
     """number of bytes of all arrays"""
     _file: Any = field(repr=False)
@@ -70,7 +71,8 @@ class Container:
         """Return the arrays by name, after comparing the header and the arrays with the checksum.
 
         Args:
-            max_bytes: the largest total size of the arrays that the header allows; larger arrays are not read.
+            max_bytes: the largest accepted total size of the arrays, which the caller computes from the header. Larger
+                arrays are not read.
 
         Raises:
             MalformedError: the arrays are larger than `max_bytes` or cannot be read, or the checksum does not match.
@@ -86,12 +88,12 @@ class Container:
 
 @contextmanager
 def open_container(path: str | PathLike[str], file_type: str) -> Iterator[Container]:
-    """Context manager: open a simwidget file.
+    """Context manager: opens a simwidget file, and yields the open file as a `Container`.
 
     A MalformedError raised inside the context becomes a ValueError that names the file.
 
     Args:
-        path: the file.
+        path: the path of the file.
         file_type: "result" or "checkpoint", the type of the file in error messages.
 
     Raises:
@@ -118,7 +120,8 @@ def open_container(path: str | PathLike[str], file_type: str) -> Iterator[Contai
 def _safetensors_errors() -> Iterator[None]:
     """Context manager that turns any error of safetensors, except OSError and MemoryError, into a MalformedError.
 
-    Errors of all types are caught, since safetensors does not document the type for dtypes that NumPy lacks.
+    Errors of all types are caught, because safetensors does not document which type of error it raises for a dtype that
+    NumPy lacks.
     """
     try:
         yield
@@ -129,10 +132,11 @@ def _safetensors_errors() -> Iterator[None]:
 
 
 def _length_of_arrays(path: str | PathLike[str]) -> int:
-    """Return the number of bytes after the safetensors header of a file.
+    """Return the number of bytes in a file after its safetensors header. These bytes are the arrays.
 
     Raises:
-        MalformedError: the file is a pipe or a device, is too short, or states an implausible header length.
+        MalformedError: the file is a pipe or a device; the file is too short; or the length that the file states for
+            its header exceeds the rest of the file or `MAX_HEADER_BYTES`.
     """
     mode = os.stat(path).st_mode
     # opening a pipe would block until another process writes to it
@@ -151,8 +155,8 @@ def parse_header(text: str) -> dict[str, Any]:
     """Parse the JSON text of a header.
 
     Raises:
-        MalformedError: the text is not a JSON object, has too many values or the same key twice in an object, is nested
-            too deeply, or contains a whole number with too many digits or characters that UTF-8 cannot encode.
+        MalformedError: the text is not a JSON object; the text has too many values, or is nested too deeply; an object
+            has the same key twice; a whole number has too many digits; or UTF-8 cannot encode one of the strings.
     """
     expect(sum(map(text.count, ",[{")) <= MAX_VALUES, f"its header has more than {MAX_VALUES:,} values")
     try:
@@ -196,5 +200,5 @@ def _children(value: Any) -> list[Any]:
 
 
 def _is_encodable(value: str) -> bool:
-    """Whether UTF-8 can encode the text. Python strings and JSON allow one half of a surrogate pair, UTF-8 does not."""
+    """Whether UTF-8 can encode the text. UTF-8 cannot encode unpaired surrogates, but JSON and Python allow them."""
     return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)

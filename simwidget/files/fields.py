@@ -1,7 +1,7 @@
-"""Getters that read values from the header and the arrays of an untrusted file, and check them.
+"""Getters that return values from the header and the arrays of an untrusted file, after checking these values.
 
-The getters raise `MalformedError`. `errors_name_file` turns this error into a ValueError that names the file, which is
-the error that users see.
+The getters raise `MalformedError` for a value that is not valid. `errors_name_file` turns a MalformedError into a
+ValueError that names the file. Users see only the ValueError.
 """
 
 import reprlib
@@ -21,10 +21,11 @@ MAX_NAME_LENGTH = 1000
 """Largest accepted number of characters of a name. Displays store every dotted prefix of a layer's name, so the memory
 grows with the square of the name's length."""
 MAX_MESSAGE_LENGTH = 200
-"""Largest number of characters quoted from another library's error message, which may itself quote the file."""
+"""Largest number of characters quoted from another library's error message. That message may contain text of any length
+from the file."""
 MAX_ABSOLUTE = 1e30
 """Largest accepted absolute value of a number. No measure comes near this limit, and displays can subtract and round
-numbers up to it."""
+all numbers up to this limit."""
 MAX_COUNT = 2**53
 """Largest accepted count. JavaScript represents every whole number up to this limit exactly."""
 TYPE_NAMES = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
@@ -56,9 +57,9 @@ def errors_name_file(path: str | PathLike[str], file_type: str) -> Iterator[None
 
 
 def shorten(problem: object) -> str:
-    """Return the message of another library's exception, cut to `MAX_MESSAGE_LENGTH` characters and safe to print.
+    """Return the first `MAX_MESSAGE_LENGTH` characters of an exception's message, with `printable` applied to them.
 
-    Such a message may quote text from an untrusted file.
+    Use this for exceptions of other libraries, because their messages may contain text from an untrusted file.
     """
     return printable(str(problem)[:MAX_MESSAGE_LENGTH])
 
@@ -122,9 +123,9 @@ def check_strings(values: Any, where: str) -> tuple[str, ...]:
 
 
 def check_names(values: Any, where: str) -> tuple[str, ...]:
-    """Return `values` as a tuple; raise MalformedError unless it is a list of different strings that may be names.
+    """Return `values` as a tuple; raise MalformedError unless it is a list of valid names without duplicates.
 
-    A name has at most `MAX_NAME_LENGTH` characters. `where` is the name of the list in error messages.
+    A valid name is a string of at most `MAX_NAME_LENGTH` characters. `where` is the name of the list in error messages.
     """
     found = check_strings(values, where)
     seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""A lock on a file, for programs that replace the whole file: only one of them at a time may check and replace it."""
+"""`locked`: a file lock, so that only one process or thread at a time checks and then replaces a file."""
 
 import os
 import time
@@ -21,7 +21,8 @@ def locked(path: str) -> Iterator[None]:
     """Context manager: locks the file at `path`.
 
     Until the `with` block replaces the file or ends, no other process or thread that uses this lock changes the file.
-    Where the operating system or the file system has no locks, this only checks that the file exists.
+    If the operating system or the file system has no locks, the file is not locked, and `locked` does nothing but check
+    that the file exists.
 
     Raises:
         FileNotFoundError: there is no file at `path`.

@@ -1,6 +1,7 @@
-"""Runs a comparison: the loop over the loader's batches, the background thread, checkpoints, and partial results.
+"""Runs a comparison: loops over the loader's batches, writes checkpoints, and gives partial results.
 
 In:     the models and the loader, and `Options`, from which a `Plan` is made.
-Out:    `Comparison`, which returns the `SimilarityResult` so far at any time, in any thread.
-Displays learn of progress by a callback that they pass to `Comparison.watch`.
+Out:    a `Comparison`. Its property `result` is the `SimilarityResult` of the batches so far, at any time, in any
+        thread.
+To follow the progress of a run, a display passes a callback to `Comparison.watch`.
 """

@@ -19,10 +19,10 @@ def start_in_background(
 ) -> threading.Thread:
     """Iterate over `batches` on a new thread, and return this thread, already started.
 
-    The new thread has the autocast settings (on `devices`) and the context variables of the calling thread. An
-    exception ends the thread silently: `batches` itself must record the exception. When Python exits, `ask_to_stop` is
-    called and the thread is joined for at most `EXIT_WAITS` seconds, since a thread that is still inside torch would
-    crash the process.
+    The new thread, named `title`, has the context variables of the calling thread and its autocast settings for
+    `devices`. An exception ends the thread silently, so `batches` itself must record the exception. A thread that is
+    still inside torch when Python exits would crash the process. Therefore Python calls `ask_to_stop` at its exit, and
+    waits at most `EXIT_WAITS` seconds for the thread to end.
     """
     autocast = capture_autocast(devices)
 

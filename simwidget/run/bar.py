@@ -8,7 +8,7 @@ from simwidget.run.progress import Progress
 def show_bar(batches: Iterable[None], progress: Callable[[], Progress], title: str, shown: bool) -> None:
     """Iterate over `batches` under a tqdm bar with the given title, or without a bar if `shown` is False.
 
-    The total of the bar is updated after each batch to the likely number of batches that `progress()` gives.
+    After each batch, the bar's total is set to `progress().n_batches_likely`.
     """
     from tqdm.auto import tqdm
 

@@ -1,6 +1,7 @@
 """`BlockNumbers`: a few numbers computed from the Gram matrices of a run's first block of samples.
 
-A checkpoint contains these numbers. When the run is resumed, they are computed again and compared.
+A block is the samples of one Gram matrix. A checkpoint contains these numbers. When the run is resumed, the numbers are
+computed again and compared with those in the checkpoint.
 """
 
 from collections.abc import Mapping
@@ -14,18 +15,18 @@ from simwidget.files.fields import MalformedError
 N_FORMS = 3
 """The number of quadratic forms that are computed for each Gram matrix."""
 CHUNK_ELEMENTS = 2**22
-"""The largest number of elements of Gram matrices that are converted to float64 at a time; a larger single Gram matrix
-is converted as a whole."""
+"""The largest number of elements of Gram matrices that are converted to float64 at a time. A Gram matrix with more
+elements is converted as a whole."""
 
 
 @dataclass(frozen=True)
 class BlockNumbers:
-    """For each Gram matrix of one block of samples: the trace, and quadratic forms with fixed vectors of signs."""
+    """For each Gram matrix K of one block of samples: the trace, and v^T K v for fixed vectors v of 1 and -1."""
 
     n: int
     """number of samples in the block"""
     numbers: Tensor
-    """(R, 1 + N_FORMS) float64: for each Gram matrix K the trace, and v^T K v for `N_FORMS` vectors v of 1 and -1"""
+    """(R, 1 + N_FORMS) float64: for each of R Gram matrices the trace, then v^T K v for `N_FORMS` vectors v"""
 
     @staticmethod
     def of(stack: Tensor) -> "BlockNumbers":
@@ -38,12 +39,16 @@ class BlockNumbers:
         return BlockNumbers(n, torch.cat([traces[:, None], torch.cat(forms)], 1))
 
     def arrays(self) -> dict[str, Tensor]:
-        """Return the numbers as named tensors for a checkpoint, which `from_arrays` reads."""
+        """Return this object as named tensors for a checkpoint. `from_arrays` is the inverse."""
         return {"first/n": torch.tensor(self.n), "first/numbers": self.numbers}
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, Tensor], n_rows: int) -> "BlockNumbers":
-        """Read the numbers from `arrays`, which the method `arrays` returned in a run with `n_rows` Gram matrices.
+        """Return the `BlockNumbers` that the method `arrays` stored in a checkpoint.
+
+        Args:
+            arrays: the named tensors of the checkpoint; tensors of other names are ignored.
+            n_rows: the number R of Gram matrices in the run.
 
         Raises:
             MalformedError: a tensor is missing, or has the wrong shape or dtype.
@@ -57,9 +62,9 @@ class BlockNumbers:
 
 
 def _signs(n: int, device: torch.device) -> Tensor:
-    """Return the vectors of signs (n, N_FORMS), float64: 1 or -1 for each bit of a multiplicative hash.
+    """Return `N_FORMS` vectors of 1 and -1 as the columns of a tensor (n, N_FORMS), float64.
 
-    The vectors are the same on every device.
+    The signs are bits of a multiplicative hash of the row index, so they are the same on every device.
     """
     k = torch.arange(n, device=device)[:, None]
     shifts = torch.arange(N_FORMS, device=device) + 20

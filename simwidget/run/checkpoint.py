@@ -1,8 +1,8 @@
-"""Checkpoint files: their content, and the checks when a file is read.
+"""Makes, writes and reads checkpoint files, and checks their content when reading.
 
-A file contains tensors (safetensors) and one JSON header, and nothing that could be executed. The header contains the
-owner, a random token of the run that the file belongs to. Until the first block of a run is complete, the run's file is
-a stub: a header from which nothing can be resumed. A block is the samples of one Gram matrix.
+A checkpoint file contains tensors (safetensors) and one JSON header, and nothing that could be executed. The header's
+value "owner" is a random token that identifies the run to which the file belongs. Until a run saves its state for the
+first time, its file is a stub: a header without a state from which the run could be resumed.
 """
 
 import os
@@ -20,11 +20,15 @@ from simwidget.files.fields import check_strings, expect, get_field, get_int, sh
 
 FORMAT = 1
 MAX_ROW_MAPS = 4
-"""The largest number of row maps (see `simwidget.gram.row_maps`) whose sums a file may contain."""
-BYTES_BESIDE = 2**26
-"""The number of bytes allowed for each row map in addition to those that grow with the number of rows.
+"""The largest number of row maps whose sums a checkpoint may contain.
 
-These bytes are for a long history of the sums and for the states of random number generators.
+A row map turns each Gram matrix of a block of samples into a vector; see `simwidget.gram.row_maps`.
+"""
+BYTES_BESIDE = 2**26
+"""The constant part of the largest accepted size of the arrays, in bytes for each row map.
+
+This part does not depend on the number of layers and confounders. It makes room for a long history of the sums, and for
+the states of random number generators.
 """
 
 
@@ -35,32 +39,35 @@ class Checkpoint:
 
     @property
     def owner(self) -> str:
-        """The token of the run that the file belonged to when it was read."""
+        """The token of the run to which the file belonged when it was read."""
         return self.header["owner"]
 
 
 def checkpoint_bytes(header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> bytes:
-    """The content of a checkpoint file."""
+    """Return the bytes of a checkpoint file with this header (JSON values) and these tensors."""
     return container_bytes(
         {**header, "format": FORMAT}, {name: one.detach().cpu().numpy() for name, one in arrays.items()}
     )
 
 
 def stub_bytes(owner: str) -> bytes:
-    """Return the content of a stub, for a run that has no complete block yet. `owner` is the token of the run."""
+    """Return the bytes of a stub, the file of a run that has not saved its state yet. `owner` is the run's token."""
     return checkpoint_bytes({"owner": owner, "is_stub": True}, {})
 
 
 def write_checkpoint(path: str | os.PathLike[str], header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
-    """Write a checkpoint to `path`, and replace any file there without a check of its owner.
+    """Write a checkpoint to `path`. A file that is already there is replaced, even if it belongs to another run.
 
-    Runs write with `OwnedFile`, which checks the owner.
+    A run writes its checkpoints with `OwnedFile` instead, which never replaces the file of another run.
     """
     replace_file(os.fspath(path), checkpoint_bytes(header, arrays))
 
 
 def owner_of(path: str | os.PathLike[str]) -> str:
-    """The token of the run that a checkpoint file belongs to. Raises ValueError for a file that is no checkpoint."""
+    """Return the token of the run to which a checkpoint file belongs.
+
+    Raises ValueError if the file is not a checkpoint.
+    """
     with open_container(path, "checkpoint") as container:
         return get_field(container.header, "owner", str)
 
@@ -89,7 +96,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 def _max_bytes(facts: Mapping[str, Any]) -> int:
     """Return the largest size in bytes that the arrays of a valid checkpoint can have.
 
-    `facts` is the part "pass" of the header, which tells the number of rows and of batches.
+    `facts` is the header's value "pass". It contains the rows (layers and confounders) and the number of batches.
     """
     n_rows, n_batches = len(get_field(facts, "rows", list)), get_int(facts, "n_batches")
     # 16 groups of float64 sums, and 16 points of a history in float32
@@ -97,7 +104,10 @@ def _max_bytes(facts: Mapping[str, Any]) -> int:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return short phrases that describe how the identity in a checkpoint (`then`) differs from this run's (`now`)."""
+    """Return short phrases, each for one difference between two values of `Identity.about`.
+
+    `then` is the value in a checkpoint, `now` the value of the present run.
+    """
     found = []
     for topic in dict.fromkeys([*then, *now]):
         a, b = then.get(topic), now.get(topic)

@@ -1,4 +1,7 @@
-"""`Checkpointer`: tells when a run's next checkpoint is due, and writes it; a failure to write does not end the run."""
+"""`Checkpointer`: tells when a run's next checkpoint is due, and writes the checkpoint.
+
+If a checkpoint cannot be written, the run continues.
+"""
 
 import time
 from collections.abc import Callable, Mapping
@@ -49,7 +52,10 @@ class Checkpointer:
         self._file.claim()
 
     def release(self) -> None:
-        """Remove the file if no checkpoint was saved in it; called at the end of the run."""
+        """Remove the file if this run created it and has saved no checkpoint in it.
+
+        Call this when the run has ended or failed.
+        """
         self._file.release()
 
     def is_time(self) -> bool:
@@ -57,10 +63,11 @@ class Checkpointer:
         return time.monotonic() >= self._next
 
     def write(self, state: Callable[[], tuple[Mapping[str, Any], Mapping[str, Tensor]]]) -> None:
-        """Write a checkpoint with the header and the arrays that `state` returns, if the file was claimed.
+        """Write a checkpoint with the header and the arrays that `state` returns; do nothing if no file is claimed.
 
-        If the file now belongs to another run or cannot be written, its content stays as it is, `note` says why, and no
-        exception is raised. After another run has taken the file over, later calls do nothing.
+        If the file cannot be written or no longer belongs to this run, no exception is raised. The file then keeps its
+        content, and `note` says why there is no new checkpoint. Once a call has found that the file no longer belongs
+        to this run, all later calls do nothing.
         """
         if self._is_lost or not self._file.is_claimed:
             return

@@ -1,4 +1,4 @@
-"""`Comparison`: the public handle of a run."""
+"""`Comparison`: the public class with which users control a run and read its results."""
 
 import threading
 import warnings
@@ -34,13 +34,14 @@ from simwidget.run.runner import Runner
 class Comparison:
     """A run that compares the layers of models. Made by `compare` or `resume`.
 
-    `run()` blocks and shows a progress bar; `start()` runs on a background thread, so that the notebook stays free.
+    `run()` blocks and shows a progress bar; `start()` runs on a background thread, so that the notebook stays usable.
     The run can be paused, resumed and stopped between two batches, and `result` gives the partial result at any time.
     All methods may be called from any thread.
 
-    However the run ends, its hooks are removed, the models are as they were before, and the numbers so far are kept.
-    A run that failed can continue once the cause is fixed, with `resume()` or another `run()`; until then, or until
-    `close()`, it keeps references to the models and the loader. A stopped or finished run has dropped these references.
+    However the run ends, its hooks are removed, the models are restored, and the numbers so far are kept. (A model's
+    own writes into its parameters or into buffers over 16 MiB may remain; a note of the result then says so.)
+    A failed run can be continued with `resume()` or `run()` once the cause is fixed. Therefore it keeps references to
+    the models and the loader, which `close()` drops. A stopped or finished run has dropped these references.
     """
 
     def __init__(self, models: Sequence[SimilarityModel], loader: Iterable[Any], options: Options) -> None:
@@ -101,8 +102,10 @@ class Comparison:
         """The result so far, restricted to some of the measures and pairs of models.
 
         Args:
-            measures: names of measures, by default all. A difference, such as "cka-dcka", includes its two measures.
-            pairs: pairs of positions in `models`, by default all; (0, 1) is the first model with the second.
+            measures: names of measures; by default all. The name of a difference, such as "cka-dcka", selects both
+                measures and their difference.
+            pairs: pairs of models, each model given by its index in `models`; by default all pairs. (0, 1) compares the
+                first model with the second.
         """
         pass_state = self._held.freeze()
         return self._queries.result(
@@ -132,11 +135,12 @@ class Comparison:
         return self._queries.convergence(self._held.freeze(), layer_x, layer_y, view)
 
     def gram(self, layer: str, model: str | None = None) -> NDArray[np.float32] | None:
-        """The Gram matrix (m, m) of one layer of a model (by default the first model) on samples of the latest batch.
+        """The Gram matrix (m, m) of one layer of a model (by default the first model), with centred features.
 
-        The features are centred. Batches with fewer than `gram_batch` samples are joined first. m is the number of
-        samples, or smaller if the Gram matrices of all layers would take more than 64 MiB. Returns None before the
-        first Gram matrix, and for a layer without a representation. Raises ValueError for an unknown model or layer.
+        The m samples are those of the latest batch, or of several batches that were joined because each had fewer than
+        `gram_batch` samples. If the Gram matrices of all layers on these samples would take more than 64 MiB, only the
+        first samples are used. Returns None before the first Gram matrix, and for a layer without a representation.
+        Raises ValueError for an unknown model or layer.
         """
         self._queries.check_model(model)
         return self._queries.gram(self._held.freeze(sums=False), layer, model)
@@ -144,9 +148,10 @@ class Comparison:
     def inspect(self, layer_x: str, layer_y: str, view: View = "xy") -> Inspection | None:
         """Gram matrices and spectra of two layers, and the samples on which the two layers agree least and most.
 
-        The Gram matrices and spectra are those of the latest batch. The first call for a pair of layers searches the
-        latest batch for the samples; from then on the pair is followed, which means that every new batch is searched
-        too. At most four pairs are followed: a fifth replaces the pair whose latest call of `inspect` is the oldest.
+        The Gram matrices and spectra are those of the latest batch. The first call for a pair of layers compares the
+        layers on the samples of the latest batch. From then on the pair is followed: the layers are compared on the
+        samples of every new batch, and the samples with the least and most agreement so far are kept. At most four
+        pairs are followed: a fifth pair replaces the pair that has not been passed to `inspect` for the longest time.
 
         Args:
             layer_x: a layer of the view's first model.
@@ -157,7 +162,7 @@ class Comparison:
             An `Inspection`; None before the first batch, and if one of the layers has no representation.
 
         Raises:
-            ValueError: an unknown model or layer; the text suggests similar names.
+            ValueError: an unknown model or layer; the message suggests similar names.
 
         >>> import simwidget as sw
         >>> models, loader, _ = sw.demo.load()
@@ -192,10 +197,10 @@ class Comparison:
     def run(self, progress: bool = True) -> SimilarityResult:
         """Run to the end on the calling thread, with a tqdm bar unless `progress` is False, and return the result.
 
-        An exception in the loader, a model or a function of the user's ends the run as "failed" and is raised. A
-        keyboard interrupt ends the run as "stopped" and is raised. In both cases `result` keeps the numbers so far.
-        Calling `run()` after a failure continues with the batch that failed. The random generators of torch, Python and
-        NumPy are restored afterwards.
+        If the loader, a model or a function of the user raises an exception, the run ends in the state "failed". After
+        a keyboard interrupt, the run ends in the state "stopped". In both cases the exception is raised, and `result`
+        keeps the numbers so far. Calling `run()` again after a failure continues with the batch that failed. When
+        `run()` returns or raises, the global random generators of torch, Python and NumPy get back their earlier state.
         """
         with interrupts_held(), preserved_random_state(self._devices):
             self._begin()
@@ -212,9 +217,10 @@ class Comparison:
     def start(self) -> "Comparison":
         """Run on a background thread and return immediately.
 
-        A model whose first forward pass draws random numbers from torch gets a random stream of its own, so that other
-        notebook cells are not affected. The loader draws its random numbers from the global generators. The run does
-        not restore the global generators, because other cells may be using them at the same time.
+        If the first forward pass of a model draws random numbers from torch, the model gets a random stream of its own,
+        so that the random numbers of other notebook cells do not change. The loader draws its random numbers from the
+        global generators. Unlike `run()`, a background run does not restore the global generators when it ends, because
+        other cells may be using them at the same time.
         """
         with interrupts_held():
             self._begin()
@@ -233,11 +239,12 @@ class Comparison:
         self._lifecycle.pause(True)
 
     def resume(self) -> None:
-        """Continue a paused run; or continue a failed run, in the background, once the cause of the failure is fixed.
+        """Continue a paused run. Or, once the cause of a failure is fixed, continue a failed run in the background.
 
-        A failed run continues with the batch that failed. If the loader itself failed, its iteration is started again
-        from the same random state, and the batches that were completed before are skipped. A plain iterator cannot be
-        started again: if the loader is a plain iterator and raised an exception, the run cannot continue.
+        A failed run continues with the batch that failed. If the loader itself failed, the random generators get the
+        state from before the first batch, the loader is iterated again from its beginning, and the batches that were
+        completed before are skipped. If the loader is a plain iterator and raised an exception, the run cannot
+        continue, because a plain iterator cannot be iterated again.
         """
         if self.state == "failed":
             self.start()
@@ -299,14 +306,17 @@ class Comparison:
     def _restore(self, checkpoint: Checkpoint, path: str | PathLike[str], seconds: float) -> None:
         """Make this run continue from `checkpoint`; called by `simwidget.resume` before the run starts.
 
-        Later checkpoints are written to `path`, at most one every `seconds`.
+        Later checkpoints are written to `path`, at most one every `seconds`, except at a pause and at the end.
         """
         assert self._held.runner is not None
         self._held.runner.restore(checkpoint, path, seconds)
         self._held.keep()
 
     def _ipython_display_(self) -> None:
-        """In a notebook, show the run as a live heatmap, and start a run that is "ready"; elsewhere print the repr."""
+        """In a notebook, show the run as a live heatmap, and start the run if its state is "ready".
+
+        Elsewhere, print the repr.
+        """
         from IPython import get_ipython
 
         if getattr(get_ipython(), "kernel", None) is None:

@@ -1,4 +1,8 @@
-"""A network's hash and the settings of its modules, by which a resumed run checks that it has the same networks."""
+"""Computes a hash of a network, and reads the settings of its modules.
+
+A checkpoint contains the hash and the settings of each network. A resumed run compares them with those of its own
+networks, to check that the networks are the same.
+"""
 
 import hashlib
 import re
@@ -7,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 MAX_SETTINGS = 200
-"""The largest length of a module's settings, in characters; a longer text is cut, and its hash is appended."""
+"""The largest length of the text of a module's settings, in characters. A longer text is cut to this length, and a hash
+of the whole text is appended."""
 
 
 def fingerprint(network: nn.Module) -> str:
@@ -33,7 +38,7 @@ def fingerprint(network: nn.Module) -> str:
 
 
 def printed_settings(network: nn.Module) -> dict[str, str]:
-    """Return module name -> the settings that the module's `extra_repr` prints, for each module that prints any.
+    """Return module name -> the settings that the module's `extra_repr` returns; modules with no settings are left out.
 
     >>> printed_settings(nn.Sequential(nn.LeakyReLU(0.2), nn.Flatten()))
     {'0': 'negative_slope=0.2', '1': 'start_dim=1, end_dim=-1'}

@@ -1,6 +1,6 @@
-"""`FirstBlock`: recomputes the first block of a resumed run, and compares the numbers with those in the checkpoint.
+"""`FirstBlock`: recomputes the first block of a resumed run, and compares its `BlockNumbers` with the checkpoint.
 
-A block is the samples of one Gram matrix. The comparison finds changes that the `Identity` of a run does not show:
+A block is the samples of one Gram matrix. The comparison detects changes that the `Identity` of a run does not show:
 changed code of the models or of the user's functions, and changed preprocessing.
 """
 
@@ -25,12 +25,12 @@ from simwidget.run.row_table import RowTable
 from simwidget.text.errors import add_place
 
 TOLERANCE = 1e-2
-"""Up to this size, relative to the trace of the Gram matrix, a difference from the checkpoint counts as rounding error.
+"""The largest difference from the checkpoint, relative to the trace of the Gram matrix, that counts as rounding error.
 
 In resnet18, rounding errors are 6e-8 with another number of threads, 6e-4 with matrix products in TF32, and 6e-3 in
 bfloat16. If a layer's output is constant except for rounding errors, as in the last layers of an untrained
-mobilenet_v2, another device can cause differences of any size. Therefore a difference on another device gives a note
-and not an error.
+mobilenet_v2, another device can cause differences of any size. Therefore a larger difference on another device gives a
+note and not an error.
 """
 NOTED = 1e-5
 """Up to this size, relative to the trace, a difference on the same kind of device is not worth a note."""
@@ -41,21 +41,21 @@ MAX_NAMED = 3
 
 
 def device_names(plan: Plan) -> list[str]:
-    """The kind of device of each network, such as "cpu" or "NVIDIA H100"."""
+    """Return for each network the kind of its device, such as "cpu" or "NVIDIA H100"."""
     devices = (network.device for network in plan.networks)
     return [torch.cuda.get_device_name(one) if one.type == "cuda" else one.type for one in devices]
 
 
 class FirstBlock(AbstractContextManager):
-    """Runs the networks on the batches that a resumed run skips, until the first block is complete.
+    """Runs the networks on the batches that a resumed run skips, in order, until the first block is complete.
 
     `take` receives the batches, and `check` compares the block with the checkpoint. Use this class as a context
-    manager: the hooks exist while the context is open.
+    manager: the networks have forward hooks while the context is open.
 
     Args:
         plan: the plan of the resumed run.
-        rows: the rows in the checkpoint, one for each layer and confounder.
-        expected: the numbers of the first block in the checkpoint, one row of numbers for each of `rows`.
+        rows: the descriptions of the layers and confounders in the checkpoint.
+        expected: the numbers of the first block in the checkpoint, in the order of `rows`.
         min_samples: the smallest number of samples in a block; a run leaves out smaller blocks.
         own_streams: whether each network drew from a random stream of its own in the run that wrote the checkpoint.
         same_devices: whether the networks run on the same kinds of devices as in the run that wrote the checkpoint.
@@ -95,7 +95,10 @@ class FirstBlock(AbstractContextManager):
 
     @torch.no_grad()
     def take(self, raw: Any) -> None:
-        """Pass one batch of the loader through all networks; do nothing if the block is complete or memory ran out."""
+        """Pass one batch of the loader through all networks.
+
+        Do nothing if the block is already complete, or if memory ran out in an earlier batch.
+        """
         if self._found is not None or self._ran_out_of_memory:
             return
         index = self._n_taken
@@ -131,12 +134,13 @@ class FirstBlock(AbstractContextManager):
             n_same: how many batches, counted from the first, are the same as in the run that wrote the checkpoint.
 
         Returns:
-            Notes for the result: why the block could not be compared, or why different numbers are no error (another
-            device, or networks that draw random numbers). Empty if the numbers agree or the batches are not the same.
+            Notes for the result: why the block could not be compared, or why different numbers are accepted (another
+            device, or networks that draw random numbers). Empty if the numbers agree, or if a batch of the block is not
+            the same.
 
         Raises:
-            AnotherRunError: the numbers differ from the checkpoint's, on the same kinds of devices and in networks that
-                draw no random numbers.
+            AnotherRunError: the numbers differ from the checkpoint, although the devices are of the same kinds, and the
+                differing numbers come from a network that draws no random numbers or from the batch itself.
         """
         if self._found is None and self._grams.n_samples and not self._ran_out_of_memory:
             self._complete(self._grams.take())
@@ -175,9 +179,10 @@ class FirstBlock(AbstractContextManager):
         return ()
 
     def _differing(self, found: Tensor, expected: Tensor, tolerance: float | None = None) -> Iterator[Key]:
-        """Yield the key of each row whose numbers differ by more than rounding errors, in the order of the rows.
+        """Yield the key of each layer or confounder whose numbers differ by more than a tolerance, in their order.
 
-        With a `tolerance`, relative to the trace, rows in reduced precision are left out.
+        By default the tolerance allows for rounding errors on any device. If a smaller `tolerance` is given, relative to
+        the trace of the Gram matrix, layers and confounders in reduced precision are left out.
         """
         for row, numbers in zip(self._rows, expected, strict=True):
             index = self._table.index.get(row.key)

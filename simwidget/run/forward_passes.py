@@ -36,20 +36,21 @@ class _Pass:
     receiver: Receiver
     positions: Positions | None
     confounders_read: set[str] = field(default_factory=set)
-    """names of the confounders whose representation was handed to the receiver"""
+    """names of the confounders whose representations were passed to the receiver"""
     kept: dict[str, Tensor] = field(default_factory=dict)
-    """if positions are samples: name of a confounder whose layer has no positions -> the layer's output (n, p)"""
+    """name of a confounder -> the output (n, p) of its layer, if positions (tokens or places of a feature map) serve as
+    samples but this output has no positions"""
     context: ReadingContext = field(default_factory=lambda: ReadingContext(0))
-    """how outputs of the running network are read: the batch's number of samples, masks and positions"""
+    """what is needed to read the outputs of the running network: the batch's number of samples, masks and positions"""
     previous: tuple[Key, Reading] | None = None
-    """key and reading of the previous call of a chosen layer in the running network; None if there was no such call, or
-    if that call has no representation"""
+    """key and reading of the running network's latest call of a layer that is chosen or a confounder; None if there was
+    no such call, if the layer is not a chosen one, or if the call has no representation"""
 
 
 class ForwardPasses(AbstractContextManager):
-    """Context manager with forward hooks on the layers of all networks; `run` passes one batch through the networks.
+    """Runs all networks on one batch at each `run`, and reads the outputs of their layers with forward hooks.
 
-    The hooks exist while the context is open.
+    Use this class as a context manager: the hooks exist while the context is open.
     """
 
     def __init__(self, plan: Plan, notes: Notes, recorded: Sequence[RecordedStream] = ()) -> None:
@@ -64,10 +65,10 @@ class ForwardPasses(AbstractContextManager):
         self._recorded = recorded
         self._random: list[OwnRandomStream | None] = [None] * len(self._networks)
         self.batch_dims: dict[Key, int] = {}
-        """call of a layer -> the dimension of its output that contains the samples"""
+        """key of a layer's call -> the dimension of the output that contains the samples"""
         self.stand_in: Confounder | None = None
-        """the confounder "input", if the output of an embedding layer replaces the input as confounder since the input
-        holds token ids; otherwise None"""
+        """the confounder "input", if the input holds token ids and the output of an embedding layer is used in its
+        place; otherwise None"""
 
     def __enter__(self) -> "ForwardPasses":
         with ExitStack() as stack:
@@ -104,7 +105,7 @@ class ForwardPasses(AbstractContextManager):
     def restore_random(self, arrays: Mapping[str, Tensor]) -> None:
         """Continue the random streams that `random_arrays` saved.
 
-        Networks for which no stream was saved draw from the global generators.
+        A network for which no stream was saved is left as it is.
         """
         for position, network in enumerate(self._networks):
             begin = f"random/{position}/"
@@ -118,17 +119,18 @@ class ForwardPasses(AbstractContextManager):
         self._open.close()
 
     def run(self, batch: Batch, batches: Sequence[Batch], index: int, receiver: Receiver) -> Tensor | None:
-        """Pass one batch through all networks and hand its representations to the receiver.
+        """Pass one batch through all networks, and pass the representations of layers and confounders to the receiver.
 
         Args:
-            batch: the batch, as `split` returned it.
-            batches: for each network the batch that it gets, as `split` returned them.
-            index: the batch's number in the run, from 0: it seeds the draw of positions and appears in messages.
-            receiver: called with each representation in execution order, before a later layer can overwrite it.
+            batch: the batch, the first value that `split` returned.
+            batches: the batch for each network, the second value that `split` returned.
+            index: the batch's number in the run, from 0. It appears in messages, and is part of the seed with which
+                positions are drawn.
+            receiver: its callbacks are called in execution order, before a later layer can overwrite a representation.
 
         Returns:
-            If positions (tokens, or places of a feature map) are the samples of the Gram matrices: for each of the m
-            positions the index of its sample in the batch, (m,). Otherwise None.
+            (m,): for each of the m positions the index of its sample in the batch, if positions (tokens or places of a
+            feature map) serve as samples. Otherwise None.
         """
         positions = self._new_positions(batch, batches, index, receiver)
         now = self._pass = _Pass(batch, index, receiver, positions)
@@ -156,9 +158,10 @@ class ForwardPasses(AbstractContextManager):
             self._pass = None  # release the batch
 
     def written(self) -> dict[str, str]:
-        """Return model name -> name of a parameter or large buffer, for each model whose forward pass wrote into one.
+        """Return the models whose forward passes wrote into a parameter or a large buffer.
 
-        See `Capture.modified` for what counts as large.
+        The result maps the name of each such model to the name of the first such parameter or buffer.
+        `Capture.modified` defines which buffers are large.
         """
         found = {network.model: one.modified() for network, one in zip(self._networks, self._captures, strict=True)}
         return {model: names[0] for model, names in found.items() if names}
@@ -167,7 +170,8 @@ class ForwardPasses(AbstractContextManager):
         """Parse `raw`, batch number `index` of the loader.
 
         Returns:
-            The batch itself, and for each network the batch that the network gets.
+            The parsed batch, from which confounders are computed, and the batch for each network. The batches of two
+            networks can differ if the user gave functions that make a network's input from the loader's batch.
 
         Raises:
             ValueError: the numbers of samples differ between networks.
@@ -244,13 +248,13 @@ class ForwardPasses(AbstractContextManager):
     def _keep_without_positions(
         self, now: _Pass, confounders: Sequence[Confounder], reading: Reading, output: Any
     ) -> bool:
-        """Keep the output (n, p) of a layer that is a confounder, if positions are samples but the output has none.
+        """Store the output (n, p) of a confounder's layer in `now.kept`, if the output has no positions.
 
-        The output has one row for each of the n samples. `_read_confounders` later repeats each row for all positions
-        of its sample.
+        Do nothing unless positions serve as samples. The output has one row for each of the n samples of the batch.
+        `_read_confounders` later repeats each row for all positions of its sample.
 
         Returns:
-            Whether the output was kept.
+            Whether the output was stored.
         """
         try:
             x = reading.output(output, now.context.n).tensor
@@ -275,7 +279,7 @@ class ForwardPasses(AbstractContextManager):
                 self._notes.say("tokens", one.note())
 
     def _read(self, now: _Pass, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
-        """Return a layer's representation (m, p), and whether the previous layer returned the same output tensor."""
+        """Return a layer's representation (m, p), and whether its output is the tensor that was read just before."""
         context = now.context
         found = reading.output(output, context.n)
         repeats = context.repeat_detector.is_repeat(found.source)
@@ -289,10 +293,10 @@ class ForwardPasses(AbstractContextManager):
         return reading.represent(found, context, key[1], inputs), repeats
 
     def _read_confounders(self, now: _Pass) -> None:
-        """Pass the confounders that are computed from the batch to the receiver.
+        """Pass to the receiver the confounders that are computed from the batch, and the layer outputs in `now.kept`.
 
-        The hooks pass the confounders that are outputs of layers, except for the outputs in `now.kept`: this method
-        passes those, too. If positions are samples, call it after the forward passes, which draw the positions.
+        The hooks pass all other confounders. If positions serve as samples, call this method after the forward passes,
+        because the forward passes draw the positions.
         """
         for confounder in self._plan.confounders:
             if confounder.name in now.kept:

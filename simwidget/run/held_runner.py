@@ -10,10 +10,10 @@ from simwidget.text.errors import describe_error
 
 
 class HeldRunner:
-    """Holds the runner of a comparison, and answers questions about the run also after the runner is dropped.
+    """Holds the runner of a comparison, and answers questions about the run, even after the runner has been dropped.
 
-    Answers come from the runner while it exists, and afterwards from the state that `keep` stored. Dropping the runner
-    releases the models and the loader. Every method may be called from any thread.
+    Until the runner is dropped, the answers come from the runner; afterwards they come from the state that `keep`
+    stored. Dropping the runner releases the models and the loader. Every method may be called from any thread.
     """
 
     def __init__(self, runner: Runner) -> None:
@@ -76,7 +76,7 @@ class HeldRunner:
     def freeze(self, sums: bool = True) -> PassState:
         """Return the state of the run at this moment as a `PassState`, which later batches do not change.
 
-        While the runner exists, `sums=False` leaves the sums out, which makes the call cheap.
+        `sums=False` makes the call cheap: the sums are left out, unless the runner has been dropped.
         """
         single_pass = self.single_pass
         return self._pass_state if single_pass is None else single_pass.freeze(sums)

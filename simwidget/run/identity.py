@@ -23,13 +23,13 @@ class AnotherRunError(ValueError):
 
 @dataclass(frozen=True)
 class Identity:
-    """The description of a run that a checkpoint contains, as JSON values."""
+    """The description of a run for its checkpoint, as JSON values."""
 
     about: Mapping[str, Any]
     """what must be the same in a resumed run: model classes, settings, weights, layers, options, loader"""
     given: Mapping[str, Any]
-    """the arguments of `compare` with which `resume` sets up the run again; if JSON cannot store an option's value,
-    such as a function, only the name of the option"""
+    """the arguments of `compare` with which `resume` sets up the run again; if JSON cannot store the value of an
+    option, for example a function, only the option's name is included"""
 
     @staticmethod
     def of(plan: Plan, loader: Iterable) -> "Identity":

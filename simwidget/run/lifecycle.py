@@ -14,14 +14,14 @@ FOLLOWS: Mapping[RunState, frozenset[RunState]] = {
     "stopped": frozenset(),
     "finished": frozenset(),
 }
-"""For each state of a run the states that may follow it."""
+"""State of a run -> the states that may follow this state."""
 
 
 class Lifecycle:
-    """The state of one run, and the requests to pause and to stop it. One lock guards all changes of both.
+    """The state of one run, and the requests to pause and to stop the run.
 
-    Only the thread of the run calls `enter` and `hold_while_paused`. Any thread may call the other methods. `begin`
-    clears requests to pause or stop that were made before it.
+    One lock guards all changes of the state and of the requests. Only the thread of the run calls `enter` and
+    `hold_while_paused`. Any thread may call the other methods. `begin` clears all earlier requests.
     """
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class Lifecycle:
         return self._pause_asked and not self._stop_asked
 
     def hold_while_paused(self) -> None:
-        """Enter "paused", block the calling thread until the pause ends or a stop is requested, and enter "running"."""
+        """Enter the state "paused", wait until the pause ends or a stop is requested, and enter the state "running"."""
         self.enter("paused")
         with self._changed:
             self._changed.wait_for(lambda: not self.pause_asked)

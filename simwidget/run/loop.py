@@ -13,9 +13,9 @@ from simwidget.run.runner import Runner
 def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Generator[None]:
     """Return an iterator that processes one batch of the loader at each step.
 
-    When the iterator ends, the lifecycle enters the final state of the run: "finished" after the last batch or at a
-    limit; "stopped" after a request to stop, a keyboard interrupt or the closing of the iterator; "failed" after any
-    other exception. Exceptions are raised again. On the main thread the iterator must be used within `interrupts_held`,
+    When the iterator ends, the lifecycle enters one of three states: "finished" after the last batch or at a limit;
+    "stopped" after a request to stop, a keyboard interrupt or the closing of the iterator; "failed" after any other
+    exception. The iterator raises the exception again. On the main thread, use the iterator within `interrupts_held`,
     so that interrupts (Ctrl-C) are raised only while the loader is opened, a batch is processed, or the run is paused.
     """
     runner = held.runner
@@ -50,7 +50,7 @@ def _step(runner: Runner) -> bool:
 
 
 def _may_go_on(runner: Runner, lifecycle: Lifecycle) -> bool:
-    """Wait while the run is paused, then return whether the run takes another batch."""
+    """Wait while the run is paused, then return whether the run may process another batch."""
     if runner.has_enough():
         return False
     while lifecycle.pause_asked:
