@@ -181,8 +181,8 @@ class FirstBlock(AbstractContextManager):
     def _differing(self, found: Tensor, expected: Tensor, tolerance: float | None = None) -> Iterator[Key]:
         """Yield the key of each layer or confounder whose numbers differ by more than a tolerance, in their order.
 
-        By default the tolerance allows for rounding errors on any device. If a smaller `tolerance` is given, relative to
-        the trace of the Gram matrix, layers and confounders in reduced precision are left out.
+        By default the tolerance allows for rounding errors on any device. If a smaller `tolerance` is given, relative
+        to the trace of the Gram matrix, layers and confounders in reduced precision are left out.
         """
         for row, numbers in zip(self._rows, expected, strict=True):
             index = self._table.index.get(row.key)

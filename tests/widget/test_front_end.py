@@ -158,6 +158,7 @@ def test_python_answers(result, monkeypatch):
 
 
 def test_it_is_open_as_long_as_a_heatmap_is(result):
+    ipywidgets.Widget.close_all()  # other tests may have left heatmaps open
     one, other = sw.SimilarityHeatmap(result), sw.SimilarityHeatmap(result)
     shared = one.front_end
     assert other.front_end is shared
@@ -174,6 +175,7 @@ def test_it_is_open_as_long_as_a_heatmap_is(result):
 
 def test_a_heatmap_that_is_closed_while_another_is_opened(result, monkeypatch):
     """As garbage collection may do in the middle of any call."""
+    ipywidgets.Widget.close_all()  # other tests may have left heatmaps open
     first, opened = sw.SimilarityHeatmap(result), ipywidgets.DOMWidget.open
 
     def open_late(self):
