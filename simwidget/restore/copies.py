@@ -9,16 +9,15 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 _lock = threading.RLock()
 """held while modes change and while a module's state is read for a copy, so that no copy gets a half-changed state"""
-_modes: dict[int, bool] = {}
-"""id of each module in a run -> the module's attribute `training` before the run"""
-_n_uses: dict[int, int] = {}
-"""id of each module in a run -> number of `EvaluationMode` contexts that the module is in"""
+_modes: dict[int, "_Mode"] = {}
+"""id of each module in a run -> its mode before the run"""
 _uses: dict[type, int] = {}
 """module class whose entry in `copyreg.dispatch_table` is `_reduce` -> number of `CleanCopies` that need the entry"""
 _unneeded: list[set[type]] = []
@@ -27,6 +26,26 @@ _unneeded: list[set[type]] = []
 The finalizer of a `CleanCopies` may be interrupted. Therefore it only appends to this list, and `_trim` later removes
 the classes from `copyreg.dispatch_table`.
 """
+
+
+@dataclass
+class _Mode:
+    """The mode of a module before the runs that use the module."""
+
+    module: weakref.ref[nn.Module]
+    before: bool
+    """the module's attribute `training`"""
+    n_uses: int = 0
+    """number of `EvaluationMode` contexts that the module is in"""
+
+
+def _mode_of(module: nn.Module) -> _Mode | None:
+    """Return the mode of a module before a run; None if the module is in no run.
+
+    An entry of a deleted module, whose id another module may have by now, does not count.
+    """
+    mode = _modes.get(id(module))
+    return mode if mode is not None and mode.module() is module else None
 
 
 class CleanCopies:
@@ -91,10 +110,10 @@ class EvaluationMode(AbstractContextManager):
 
     def _enter(self, module: nn.Module) -> None:
         """Note the mode of a module, and put the module into evaluation mode unless another context has done so."""
-        key = id(module)
-        if key not in _modes:
-            _modes[key] = module.training
-        _n_uses[key] = _n_uses.get(key, 0) + 1
+        mode = _mode_of(module)
+        if mode is None:
+            mode = _modes[id(module)] = _Mode(weakref.ref(module), module.training)
+        mode.n_uses += 1
         self._modules.append(module)
         if hasattr(type(module), "__deepcopy__") and "__deepcopy__" not in vars(module):
             vars(module)["__deepcopy__"] = _DeepCopy(module)
@@ -109,16 +128,16 @@ class EvaluationMode(AbstractContextManager):
         """Give each module its earlier mode, unless it is in the context of another network or run."""
         while self._modules:
             module = self._modules.pop()
-            key = id(module)
-            _n_uses[key] -= 1
-            if _n_uses[key]:
+            mode = _mode_of(module)
+            assert mode is not None
+            mode.n_uses -= 1
+            if mode.n_uses:
                 continue
-            del _n_uses[key]
-            mode = _modes.pop(key)
+            del _modes[id(module)]
             if isinstance(vars(module).get("__deepcopy__"), _DeepCopy):
                 del vars(module)["__deepcopy__"]
-            if module.training != mode:
-                module.training = mode
+            if module.training != mode.before:
+                module.training = mode.before
         del self._copies
         _trim()
 
@@ -154,7 +173,8 @@ def _clean(part: Any, module: nn.Module) -> Any:
     if not isinstance(part, dict) or "_forward_hooks" not in part:
         return part
     hooks = OrderedDict((key, hook) for key, hook in part["_forward_hooks"].items() if owner_of(hook) is None)
-    clean = {**part, "training": _modes.get(id(module), part["training"]), "_forward_hooks": hooks}
+    mode = _mode_of(module)
+    clean = {**part, "training": part["training"] if mode is None else mode.before, "_forward_hooks": hooks}
     if isinstance(clean.get("__deepcopy__"), _DeepCopy):
         del clean["__deepcopy__"]
     return clean
@@ -176,7 +196,8 @@ class _DeepCopy:
         with _lock:
             for name, module in self._module.named_modules():
                 twin = modules[name]
-                twin.training = _modes.get(id(module), module.training)
+                mode = _mode_of(module)
+                twin.training = module.training if mode is None else mode.before
                 for key in [key for key, hook in twin._forward_hooks.items() if owner_of(hook) is not None]:
                     del twin._forward_hooks[key]
         if isinstance(vars(copied).get("__deepcopy__"), _DeepCopy):

@@ -181,3 +181,19 @@ def test_a_loader_that_ends_too_early_has_a_note():
 
     result = sw.compare({"net": dropping(2)}, Short(batches(3)), measures="cka", device="cpu").run(False)
     assert "the loader ended after 3 batches, and its length says 5: are samples missing?" in result.notes
+
+
+def test_a_run_that_was_left_without_its_end_does_not_touch_later_modules():
+    """A later module may have the id of one that is gone."""
+    from simwidget.restore import copies
+
+    gone = EvaluationMode(nn.Linear(2, 2))
+    gone.__enter__()
+    (entry,) = (mode for mode in copies._modes.values() if isinstance(mode.module(), nn.Linear))
+    module = nn.Linear(3, 3).train()
+    copies._modes[id(module)] = entry
+    with EvaluationMode(module):
+        assert not module.training
+    assert module.training
+    gone.__exit__(None, None, None)
+    assert not copies._modes

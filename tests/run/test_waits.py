@@ -3,7 +3,7 @@
 Meta tensors stand for those of a GPU: they have no values, so whatever reads one into Python raises.
 """
 
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 
 import pytest
 import torch
@@ -16,6 +16,8 @@ from simwidget.data.parsing import parse_batch
 from simwidget.data.uploads import Uploads
 
 META = torch.device("meta")
+OPEN = ExitStack()
+"""the passes of a test"""
 
 
 def network():
@@ -26,6 +28,12 @@ def network():
 @pytest.fixture
 def batches():
     return [(torch.randn(16, 3, 8, 8), torch.arange(16) % 4) for _ in range(4)]
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    OPEN.close()
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +49,7 @@ def stream_of(batches, **options):
 
 
 def step_through(single_pass, batches):
-    single_pass.__enter__()
+    OPEN.enter_context(single_pass)
     for batch in batches:
         single_pass.step(batch)
 
