@@ -75,7 +75,7 @@ class Capture(AbstractContextManager):
         self._names = tuple(names)
         self._device = device
         self._caller = caller
-        self._sink = sink
+        self._sink = self._present_sink = sink
         self._calls: Counter[str] = Counter()
         self._forward_thread: int | None = None
         """the id of the thread that runs the current forward pass; None while no forward pass runs"""
@@ -108,8 +108,14 @@ class Capture(AbstractContextManager):
                     "compare a copy of the model"
                 )
 
-    def forward(self, batch: Batch) -> None:
-        """Run one forward pass without gradients, and call the sink with each layer's output in execution order."""
+    def forward(self, batch: Batch, sink: Sink | None = None) -> None:
+        """Run one forward pass without gradients, and call the sink with each layer's output in execution order.
+
+        Args:
+            batch: the batch.
+            sink: for this pass, the callback in place of the one that was given when the object was created.
+        """
+        self._present_sink = self._sink if sink is None else sink
         self._calls.clear()
         self._latest_call = ""
         self._forward_thread = threading.get_ident()
@@ -158,7 +164,7 @@ class Capture(AbstractContextManager):
             self._calls[name] += 1
             call = self._latest_call = f"{name}#{count}" if count else name
             with torch.no_grad():  # the network may compute gradients in its forward pass
-                self._sink(call, output, args)
+                self._present_sink(call, output, args)
 
         mark_hook(hook, self._owner if self._owner is not None else self)
         return hook

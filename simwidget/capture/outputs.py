@@ -1,14 +1,18 @@
 """`find_output`: finds the tensor (n, ...) to compare in a layer's output, whatever the type of the output."""
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from simwidget.capture.probe import ProbedOutput
 from simwidget.data.nested import tensors_in
+
+MAX_DIMS = 64
+"""The largest number of dimensions of a tensor in PyTorch."""
 
 
 class RepresentationError(ValueError):
@@ -35,6 +39,48 @@ class Output(NamedTuple):
     """the tensor or packed sequence as the layer returned it"""
     complex: bool = False
     """whether the output is complex; if so, the last dimension of `tensor` has size 2, for real and imaginary part"""
+    layout: "Layout | None" = None
+    """where the samples were found; None for the raw output that a callable representation= gets"""
+    is_unclear: bool = False
+    """whether other dimensions may hold the samples just as well: only a probing pass can tell"""
+
+
+class Layout(NamedTuple):
+    """Where the samples of a batch are in what a layer returns."""
+
+    place: int
+    """index of the tensor among the tensors of the output"""
+    dim: int
+    """the dimension of this tensor that indexes the samples"""
+    flattened: bool | None = None
+    """for a tensor (n * tokens, ...): True if all tokens of a sample follow each other, False if the samples of a token
+    do; None for other tensors"""
+
+    @classmethod
+    def from_json(cls, values: Sequence[Any]) -> "Layout":
+        """Return the layout whose fields are `values`, as a checkpoint has them; raise ValueError for other values."""
+        place, dim, flattened = values
+        if not (type(place) is type(dim) is int and place >= 0 and 0 <= dim < MAX_DIMS):
+            raise ValueError(f"{list(values)} is not the layout of an output")
+        return cls(place, dim, flattened if flattened is None else bool(flattened))
+
+
+class Evidence(NamedTuple):
+    """What tells where an output has its samples, apart from its own shape."""
+
+    known: Layout | None = None
+    """where they were found in an earlier batch"""
+    probed: ProbedOutput | None = None
+    """the same output in a probing pass over some samples of this batch"""
+    lengths: Collection[int] = ()
+    """how many tokens a sample has in the inputs and in other outputs of this batch"""
+
+
+NO_EVIDENCE = Evidence()
+
+
+class UnclearError(RepresentationError):
+    """Raised if an output may contain n samples, but only a probing pass can tell whether and where."""
 
 
 class RepeatDetector:
@@ -60,14 +106,26 @@ class RepeatDetector:
         return previous[0]() is tensor and previous[1] == now
 
 
-def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), dims_given: bool = False) -> Output:
-    """Find the tensor to compare: the first tensor in a layer's output that has size n in one of the dimensions `dims`.
+def find_output(
+    output: Any,
+    n: int,
+    dims: Sequence[int] = (0, 1),
+    dims_given: bool = False,
+    evidence: Evidence = NO_EVIDENCE,
+) -> Output:
+    """Find the tensor to compare: the first one in a layer's output that has an entry for each of n samples.
 
-    The result is an `Output`. Only dense floating-point or complex tensors count. Tuples, lists, mappings and
-    dataclasses (including `ModelOutput`s) are searched depth first. For each tensor, the dimensions `dims` are tried in
-    order; the first dimension of size n becomes dimension 0. Packed sequences are padded, and quantised tensors are
-    dequantised. A complex tensor is turned into a real tensor with an additional last dimension of size 2, for real and
-    imaginary parts. Therefore the inner product of two samples is the real part of their complex inner product.
+    The result is an `Output`. Only dense tensors count; integer and boolean tensors count only if no floating-point or
+    complex tensor has n samples. Tuples, lists, mappings and dataclasses (also `ModelOutput`s) are searched depth
+    first. The dimension that indexes the samples is moved to the front. Packed sequences are padded, quantised tensors
+    dequantised, integers and booleans converted to floating-point numbers. A complex tensor gets a last dimension of
+    size 2 with its real and imaginary parts. The inner product of two samples is then the real part of their complex
+    inner product.
+
+    The dimension of the samples is, in this order: the one that is known from an earlier batch; the one that became
+    smaller in a probing pass over fewer samples; the first of the dimensions `dims` with n entries. A tensor
+    (n * tokens, ...) becomes (n, tokens, ...) if a probing pass tells the order of its entries, and if other tensors
+    have as many tokens for each sample.
 
     Args:
         output: what the layer returned.
@@ -75,35 +133,136 @@ def find_output(output: Any, n: int, dims: Sequence[int] = (0, 1), dims_given: b
         dims: the dimensions that may hold the samples.
         dims_given: whether the user specified `dims`. If not, dimensions other than dimension 0 are tried only in
             tensors with three dimensions (steps, n, features), so that n features are not mistaken for n samples.
+        evidence: what else is known about the place of the samples.
 
     Raises:
-        RepresentationError: no tensor in the output is suitable; the message describes the tensors in the output.
+        UnclearError: there may be such a tensor, but only a probing pass can tell.
+        RepresentationError: there is no such tensor; the message lists the tensors that were found.
 
     >>> find_output((None, {"hidden": torch.zeros(7, 4, 3)}), 4).tensor.shape
     torch.Size([4, 7, 3])
     """
-    if type(output) is Tensor and dims[0] == 0 and _is_plain(output, n):  # the most frequent case, without a search
-        return Output(output, source=output)
-    seen = []
-    for part in tensors_in(output):
+    known = evidence.known
+    if type(output) is Tensor and _is_plain(output, n) and (known == FIRST or (known is None and dims[0] == 0)):
+        is_clear = known is not None or dims_given or not _is_unclear(output, n, 0, dims, evidence.probed)
+        if is_clear:  # the most frequent case, without a search
+            return Output(output, source=output, layout=FIRST)
+    search = _Search(n, dims, dims_given, evidence)
+    for place, part in enumerate(tensors_in(output)):
+        search.look_at(place, part)
+    found = search.best()
+    if found is not None:
+        return found
+    reason = _reason_for_no_output(output, n, dims, search.seen)
+    raise UnclearError(reason) if search.may_be_flattened else RepresentationError(reason)
+
+
+FIRST = Layout(0, 0)
+"""The layout of a single tensor (n, ...)."""
+
+
+class _Search:
+    """Looks at the tensors of an output, one after the other; the arguments are those of `find_output`."""
+
+    def __init__(self, n: int, dims: Sequence[int], dims_given: bool, evidence: Evidence) -> None:
+        self._n = n
+        self._dims = dims
+        self._dims_given = dims_given
+        self._known, self._probed, self._lengths = evidence
+        self._found: list[Output] = []
+        self.seen: list[str] = []
+        """for each tensor its dtype and shape, such as "float32 (2, 3)" """
+        self.may_be_flattened = False
+        """whether a probing pass may find samples in dimension 0 of a tensor, with several entries for each"""
+
+    def best(self) -> Output | None:
+        """Return the first floating-point or complex tensor that was found, else the first one of another dtype."""
+        whole = (one for one in self._found if isinstance(one.source, PackedSequence) or not _is_whole(one.source))
+        return next(whole, self._found[0] if self._found else None)
+
+    def look_at(self, place: int, part: Any) -> None:
+        """Look at one tensor or packed sequence, the one with index `place` in the output."""
         lengths, tensor = None, part
         if isinstance(part, PackedSequence):
             tensor, lengths = pad_packed_sequence(part, batch_first=True)
         if tensor.layout == torch._mkldnn:  # type: ignore[attr-defined]
             tensor = tensor.to_dense()
         kind = describe_type(tensor)
-        seen.append(f"{kind} {_shape(tensor)}")
-        if kind.startswith(("sparse", "nested")):
-            continue
+        self.seen.append(f"{kind} {_shape(tensor)}")
+        if kind.startswith(("sparse", "nested")) or (self._known is not None and self._known.place != place):
+            return
         if tensor.is_quantized:
             tensor = tensor.dequantize()
-        if not tensor.is_floating_point() and not tensor.is_complex():
-            continue
-        for dim in (0,) if lengths is not None else dims:
-            if dim < tensor.ndim and tensor.shape[dim] == n and (dims_given or dim == 0 or tensor.ndim == 3):
-                found = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-                return Output(found.movedim(dim, 0) if dim else found, dim, lengths, part, tensor.is_complex())
-    raise RepresentationError(_reason_for_no_output(output, n, dims, seen))
+        if lengths is not None:
+            layout: Layout | None = Layout(place, 0) if len(tensor) == self._n else None
+        else:
+            layout = self._layout(place, tensor)
+        if layout is None:
+            return
+        unclear = self._probed is None and self._known is None and not self._dims_given and lengths is None
+        unclear = unclear and _is_unclear(tensor, self._n, layout.dim, self._dims, None)
+        found = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else _floating(tensor)
+        found = _samples_first(found, layout, self._n)
+        self._found.append(Output(found, layout.dim, lengths, part, tensor.is_complex(), layout, unclear))
+
+    def _layout(self, place: int, tensor: Tensor) -> Layout | None:
+        """Return where a tensor has its samples; None if it has none."""
+        n, shape = self._n, tensor.shape
+        if self._known is not None:
+            fits = self._known.dim < tensor.ndim and shape[self._known.dim] % n == 0
+            is_flat = self._known.flattened is not None and self._has_tokens(tensor)
+            return self._known if fits and (is_flat or shape[self._known.dim] == n) else None
+        following = None
+        if self._probed is not None and not self._dims_given:
+            following = self._probed.sample_dims(place, shape)
+            if following:
+                return Layout(place, next((dim for dim in self._dims if dim in following), following[0]))
+            flattened = self._probed.flattened(place, tensor)
+            if flattened is not None and self._has_tokens(tensor):
+                return Layout(place, 0, flattened)
+        for dim in self._dims if following is None else ():
+            if dim < tensor.ndim and shape[dim] == n and (self._dims_given or dim == 0 or tensor.ndim == 3):
+                return Layout(place, dim)
+        whole = not _is_whole(tensor) and not self._dims_given and self._probed is None
+        self.may_be_flattened |= whole and self._has_tokens(tensor)
+        return None
+
+    def _has_tokens(self, tensor: Tensor) -> bool:
+        """Whether dimension 0 may contain the tokens of all samples, as many as other tensors have."""
+        tokens, rest = divmod(tensor.shape[0], self._n) if tensor.ndim > 1 else (0, 0)
+        return self._n > 1 and rest == 0 and tokens > 1 and tokens in self._lengths
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Whether a tensor contains integers or booleans."""
+    return not tensor.is_floating_point() and not tensor.is_complex() and not tensor.is_quantized
+
+
+def _floating(tensor: Tensor) -> Tensor:
+    """Return a tensor as floating-point numbers that represent its values exactly, where the device has them."""
+    if not _is_whole(tensor):
+        return tensor
+    exact = tensor.dtype in (torch.bool, torch.uint8, torch.int8, torch.int16) or tensor.device.type == "mps"
+    return tensor.to(torch.float32 if exact else torch.float64)
+
+
+def _samples_first(tensor: Tensor, layout: Layout, n: int) -> Tensor:
+    """Return a tensor with its samples in dimension 0; a flattened one as (n, tokens, ...)."""
+    if layout.flattened is None:
+        return tensor.movedim(layout.dim, 0) if layout.dim else tensor
+    tokens = tensor.shape[0] // n
+    if layout.flattened:
+        return tensor.unflatten(0, (n, tokens))
+    return tensor.unflatten(0, (tokens, n)).transpose(0, 1)
+
+
+def _is_unclear(tensor: Tensor, n: int, dim: int, dims: Sequence[int], probed: ProbedOutput | None) -> bool:
+    """Whether the samples of a tensor may be in another dimension than `dim`, where they were found by their number."""
+    if probed is not None:
+        return tuple(probed.sample_dims(0, tensor.shape) or (dim,)) != (dim,)
+    if tensor.ndim != 3 or n < 2:
+        return False
+    return dim != dims[0] or tensor.shape[0] == tensor.shape[1] == n
 
 
 def _is_plain(tensor: Tensor, n: int) -> bool:
@@ -144,7 +303,7 @@ def _reason_for_no_output(output: Any, n: int, dims: Sequence[int], seen: Sequen
     searched = (0,) if tuple(dims) == (0, 1) else dims
     where = f"in dimension {' or '.join(map(str, searched))}"
     return (
-        f"its output ({what}) has no floating tensor with the batch's {n} samples {where}: pass batch_dim= if the "
+        f"its output ({what}) has no tensor with the batch's {n} samples {where}: pass batch_dim= if the "
         "samples are in another dimension, or representation= a callable for this layer"
     )
 

@@ -63,7 +63,7 @@ def first_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
 
 
 def last_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
-    """Return the last token of each sample that is not padding: (n, tokens, features) -> (n, features).
+    """Return, for each sample, the last token that is not padding: (n, tokens, features) -> (n, features).
 
     An output (n, features) is returned unchanged. The arguments are those of `mean`.
 

@@ -148,7 +148,7 @@ class Positions:
         return 1 if (self._channels_first if first == last else first) else 2
 
     def _draw(self, decoder: bool, grid: Grid) -> None:
-        """Draw positions from a grid without the padding tokens, and set `grid`, `sample_of_position` and `_cells`."""
+        """Draw random positions of `grid`, padding excluded, and set the attributes that describe the positions."""
         mask = self._masks.matching(decoder, grid[0]) if len(grid) == 1 else None
         if mask is None:
             n_all = self._n * int(torch.tensor(grid).prod())

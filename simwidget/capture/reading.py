@@ -9,6 +9,8 @@ from torch import Tensor
 from simwidget.capture import pooling
 from simwidget.capture.feature_axes import NO_HINTS, FeatureAxes, FeatureHints
 from simwidget.capture.outputs import (
+    NO_EVIDENCE,
+    Evidence,
     Output,
     RepeatDetector,
     RepresentationError,
@@ -33,6 +35,8 @@ class ReadingContext:
     """the positions (tokens or places of a feature map) that serve as samples; None to use the samples of the batch"""
     axes: FeatureAxes = field(default_factory=FeatureAxes)
     repeat_detector: RepeatDetector = field(default_factory=RepeatDetector)
+    lengths: set[int] = field(default_factory=set)
+    """how many tokens a sample has, in the inputs and in the outputs so far"""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Reading:
         same_hints = ignores_hints or (self.hints, self.part) == (other.hints, other.part)
         return self.representation == other.representation and same_dims and same_hints
 
-    def output(self, raw: Any, n: int) -> Output:
+    def output(self, raw: Any, n: int, evidence: Evidence = NO_EVIDENCE) -> Output:
         """Return the `Output` with the tensor to compare, which `find_output` finds in what a layer returned.
 
         If no tensor is found and the representation is a callable, the `Output` contains everything that the layer
@@ -73,12 +77,13 @@ class Reading:
         Args:
             raw: what the layer returned.
             n: the number of samples of the batch.
+            evidence: what else is known about the place of the samples.
 
         Raises:
             RepresentationError: no tensor is found, and either the representation is no callable or `raw` is None.
         """
         try:
-            return find_output(raw, n, self.dims, self.dims_given)
+            return find_output(raw, n, self.dims, self.dims_given, evidence)
         except RepresentationError:
             if callable(self.representation) and raw is not None:
                 return Output(raw)

@@ -1,6 +1,7 @@
 """`Batch`: the inputs, labels, masks and number of samples of one batch."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -59,6 +60,22 @@ class Batch:
             return None
         return tensor.movedim(dim, 0) if dim else tensor
 
+    def token_counts(self) -> Iterator[int]:
+        """Yield how many tokens or positions a sample may have, for each tensor of `inputs` with n samples."""
+        for tensor in tensors_in(self.inputs):
+            first = self._samples_first(tensor)
+            if first is not None:
+                yield from token_counts(first)
+
     def with_labels(self, labels: Tensor | None) -> "Batch":
         """Return a copy of the batch with `labels` (n,); the batch itself if it has labels or `labels` is None."""
         return self if labels is None or self.labels is not None else replace(self, labels=labels)
+
+
+def token_counts(tensor: Tensor) -> Iterator[int]:
+    """Yield how many tokens or positions each sample of a tensor (n, ...) may have, with features first or last."""
+    if tensor.ndim == 2:
+        yield tensor.shape[1]
+    elif tensor.ndim > 2:
+        yield math.prod(tensor.shape[1:-1])
+        yield math.prod(tensor.shape[2:])

@@ -11,10 +11,14 @@ from simwidget.capture.hooks import Capture
 from simwidget.capture.layers import named_layers
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.positions import Positions
+from simwidget.capture.probe import ProbeNeededError
 from simwidget.capture.reading import ReadingContext
 from simwidget.capture.representation_option import RepresentationOption
+from simwidget.capture.sample_finder import SampleFinder
+from simwidget.data.batch import Batch
 from simwidget.plan.memory import MemoryEstimate, bytes_free, estimate_memory, format_bytes, memory_warning
-from simwidget.plan.options import DeviceOption, ForwardOption, InputsOption, Options
+from simwidget.plan.networks import Network
+from simwidget.plan.options import DeviceOption, ForwardOption, InputsOption, Options, Plan
 from simwidget.plan.reading_options import BatchDim
 from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.restore.interrupts import interrupts_held
@@ -194,10 +198,8 @@ def describe(
     ).plan([everything])
     (network,) = plan.networks
     own_batch = network.make_batch(batch, 0)
-    drawn_positions = (
-        None if plan.positions is None else Positions(own_batch.n, own_batch.masks, plan.positions, 0, lambda _: None)
-    )
-    context = ReadingContext(own_batch.n, own_batch.masks.to(network.device), drawn_positions)
+    finder = SampleFinder()
+    context = _context(own_batch, network, plan)
     found: dict[str, LayerDescription] = {}
     calls: Counter[str] = Counter()
     pending_bytes = 0
@@ -210,7 +212,7 @@ def describe(
         calls[layer] += 1
         reading = network.readings[layer]
         try:
-            tensor = reading.output(output, own_batch.n)
+            tensor = finder.find((0, call), reading, output, own_batch.n, context.lengths, 0)
             x = reading.represent(tensor, context, call, inputs)
         except RepresentationError as problem:
             listed = layer in chosen
@@ -236,8 +238,15 @@ def describe(
 
     capture = Capture(network.module, network.model, network.names, network.device, network.caller, sink)
     with interrupts_held(), preserved_random_state([network.device]), capture:
-        capture.forward(own_batch)
-    n = own_batch.n if drawn_positions is None else len(drawn_positions.drawn_samples())
+        try:
+            capture.forward(own_batch)
+        except ProbeNeededError:
+            finder.probe(replace(own_batch, raw=batch), 0, lambda raw, index: _split(network, raw, index), [capture])
+            found.clear()
+            calls.clear()
+            context, pending_bytes, previous = _context(own_batch, network, plan), 0, ""
+            capture.forward(own_batch)
+    n = own_batch.n if context.positions is None else len(context.positions.drawn_samples())
     n_in_gram = max(n, gram_batch)
     n_rows = sum(calls[layer.name] for layer in found.values() if layer.chosen) + 1  # one for a confounder
     estimate = estimate_memory(
@@ -255,3 +264,16 @@ def describe(
     ]
     problem = memory_warning(estimate, bytes_free(plan.device), n_rows, n_in_gram)
     return Description(own_model.model_name, own_batch.n, (*ran, *idle), estimate, problem)
+
+
+def _context(batch: Batch, network: Network, plan: Plan) -> ReadingContext:
+    """Return the state of a forward pass of the network over the batch."""
+    positions = None if plan.positions is None else Positions(batch.n, batch.masks, plan.positions, 0, lambda _: None)
+    lengths = set(batch.token_counts())
+    return ReadingContext(batch.n, batch.masks.to(network.device), positions, lengths=lengths)
+
+
+def _split(network: Network, raw: Any, index: int) -> tuple[Batch, list[Batch]]:
+    """Return the batch of the network, made from `raw`, in the form that a probing pass takes."""
+    batch = network.make_batch(raw, index)
+    return batch, [batch]

@@ -11,8 +11,12 @@ from torch import Tensor, nn
 from simwidget.capture.caller import Caller
 from simwidget.capture.hooks import Capture
 from simwidget.capture.layers import check_network, default_layers, layers_containing, layers_matching
-from simwidget.capture.outputs import RepresentationError, find_output
+from simwidget.capture.outputs import RepresentationError
+from simwidget.capture.probe import ProbeNeededError
+from simwidget.capture.reading import Reading
+from simwidget.capture.sample_finder import SampleFinder
 from simwidget.capture.wrappers import innermost, unwrap
+from simwidget.data.batch import Batch, token_counts
 from simwidget.data.nested import tensors_in
 from simwidget.data.parsing import parse_batch
 from simwidget.restore.randomness import preserved_random_state
@@ -117,11 +121,18 @@ class SimilarityModel:
         this method only for a few samples.
         """
         outputs: dict[str, Tensor] = {}
-        batch = parse_batch(inputs, 0)
+        batch, finder, reading = parse_batch(inputs, 0), SampleFinder(), Reading("flatten")
+        lengths = set(batch.token_counts())
 
         def sink(call: str, output: Any, inputs: Any) -> None:
             with suppress(RepresentationError):
-                outputs[call] = find_output(output, batch.n).tensor.clone()
+                tensor = finder.find((0, call), reading, output, batch.n, lengths, 0).tensor
+                lengths.update(token_counts(tensor))
+                outputs[call] = tensor.clone()
+
+        def split(raw: Any, index: int) -> tuple[Batch, list[Batch]]:
+            part = parse_batch(raw, index)
+            return part, [part]
 
         first = next(tensors_in(inputs), None)
         input_device = first.device if isinstance(first, Tensor) else torch.device("cpu")
@@ -129,7 +140,12 @@ class SimilarityModel:
         caller = Caller(self.model, self.model_name)
         capture = Capture(self.model, self.model_name, self.layer_names, device, caller, sink)
         with preserved_random_state([device]), capture:
-            capture.forward(batch)
+            try:
+                capture.forward(batch)
+            except ProbeNeededError:
+                finder.probe(batch, 0, split, [capture])
+                outputs.clear()
+                capture.forward(batch)
         return outputs
 
     def __repr__(self) -> str:

@@ -4,13 +4,15 @@ A block is the samples of one Gram matrix. The comparison detects changes that t
 changed code of the models or of the user's functions, and changed preprocessing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from simwidget.capture.outputs import Layout
+from simwidget.capture.probe import ProbeNeededError
 from simwidget.gram.gram_batch import GramBatch, Grams
 from simwidget.gram.rows import Key, Row
 from simwidget.plan.options import Plan
@@ -55,6 +57,7 @@ class FirstBlock(AbstractContextManager):
     Args:
         plan: the plan of the resumed run.
         rows: the descriptions of the layers and confounders in the checkpoint.
+        layouts: call of a layer -> where its output contains the samples, from the checkpoint.
         expected: the numbers of the first block in the checkpoint, in the order of `rows`.
         min_samples: the smallest number of samples in a block; a run leaves out smaller blocks.
         own_streams: whether each network drew from a random stream of its own in the run that wrote the checkpoint.
@@ -65,6 +68,7 @@ class FirstBlock(AbstractContextManager):
         self,
         plan: Plan,
         rows: Iterable[Row],
+        layouts: Mapping[Key, Layout],
         expected: BlockNumbers,
         min_samples: int,
         own_streams: bool,
@@ -72,6 +76,7 @@ class FirstBlock(AbstractContextManager):
     ) -> None:
         self._plan = plan
         self._rows = tuple(rows)
+        self._layouts = dict(layouts)
         self._expected = expected
         self._min_samples = min_samples
         self._own_streams = own_streams
@@ -81,6 +86,7 @@ class FirstBlock(AbstractContextManager):
         plan = self._plan
         self._streams = [RecordedStream(one.device, self._own_streams) for one in plan.networks]
         self._forwards = ForwardPasses(plan, Notes(self._min_samples), self._streams)
+        self._forwards.finder.layouts = self._layouts
         self._table = RowTable(plan)
         device = torch.device("cpu") if plan.device.type == "mps" else plan.device
         self._grams = GramBatch(plan.grams, self._table.index, device)
@@ -104,9 +110,13 @@ class FirstBlock(AbstractContextManager):
         index = self._n_taken
         self._n_taken += 1
         batch, batches = self._forwards.split(raw, index)
+        receiver = Receiver(self._grams.open, self._take, self._table.add_missing)
         try:
-            receiver = Receiver(self._grams.open, self._take, self._table.add_missing)
-            self._forwards.run(batch, batches, index, receiver)
+            try:
+                self._forwards.run(batch, batches, index, receiver)
+            except ProbeNeededError:
+                self._grams.abandon()
+                self._forwards.run(batch, batches, index, receiver)
         except Exception as error:
             if is_out_of_memory(error):
                 self._ran_out_of_memory = True

@@ -1,6 +1,7 @@
 """`ForwardPasses`: runs all networks on one batch, and passes the representations to a `Receiver`."""
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 from torch import Tensor
 
 from simwidget.capture.hooks import Capture, Sink
-from simwidget.capture.outputs import RepresentationError
+from simwidget.capture.outputs import Layout, RepresentationError
 from simwidget.capture.pooling import flatten
 from simwidget.capture.positions import Positions
+from simwidget.capture.probe import ProbeNeededError
 from simwidget.capture.reading import Reading, ReadingContext
-from simwidget.data.batch import Batch
+from simwidget.capture.sample_finder import CallKey, SampleFinder
+from simwidget.data.batch import Batch, token_counts
 from simwidget.data.labels import find_labels
 from simwidget.data.masks import NO_MASKS
 from simwidget.data.parsing import parse_batch
@@ -21,7 +24,7 @@ from simwidget.gram.rows import Key
 from simwidget.plan.confounders import Confounder
 from simwidget.plan.options import Plan
 from simwidget.restore.copies import CleanCopies
-from simwidget.restore.randomness import OwnRandomStream, RecordedStream
+from simwidget.restore.randomness import OwnRandomStream, RandomState, RecordedStream
 from simwidget.run.notes import Notes
 from simwidget.run.receiver import Receiver, Representation
 
@@ -42,6 +45,8 @@ class _Pass:
     samples but this output has no positions"""
     context: ReadingContext = field(default_factory=lambda: ReadingContext(0))
     """what is needed to read the outputs of the running network: the batch's number of samples, masks and positions"""
+    layouts: dict[CallKey, Layout] = field(default_factory=dict)
+    """call of a layer -> where its output contains the samples"""
     previous: tuple[Key, Reading] | None = None
     """key and reading of the running network's latest call of a layer that is chosen or a confounder; None if there was
     no such call, if the layer is not a chosen one, or if the call has no representation"""
@@ -64,8 +69,7 @@ class ForwardPasses(AbstractContextManager):
         """the state of the current batch, which the hooks use; None between two batches"""
         self._recorded = recorded
         self._random: list[OwnRandomStream | None] = [None] * len(self._networks)
-        self.batch_dims: dict[Key, int] = {}
-        """key of a layer's call -> the dimension of the output that contains the samples"""
+        self.finder = SampleFinder()
         self.stand_in: Confounder | None = None
         """the confounder "input", if the input holds token ids and the output of an embedding layer is used in its
         place; otherwise None"""
@@ -128,12 +132,17 @@ class ForwardPasses(AbstractContextManager):
                 positions are drawn.
             receiver: its callbacks are called in execution order, before a later layer can overwrite a representation.
 
+        Raises:
+            ProbeNeededError: a probing pass was made, and the batch must be passed again, with a new receiver; the
+                random number generators are as they were.
+
         Returns:
             (m,): for each of the m positions the index of its sample in the batch, if positions (tokens or places of a
             feature map) serve as samples. Otherwise None.
         """
         positions = self._new_positions(batch, batches, index, receiver)
         now = self._pass = _Pass(batch, index, receiver, positions)
+        undo_draws = self._undo_draws() if self.finder.may_probe else None
         if positions is None:
             receiver.begin(batch.n)
         try:
@@ -141,7 +150,8 @@ class ForwardPasses(AbstractContextManager):
                 self._read_confounders(now)  # so that a wrong confounder fails before a forward pass
             for capture, network, own in zip(self._captures, self._networks, batches, strict=True):
                 now.previous = None
-                now.context = ReadingContext(batch.n, own.masks.to(network.device), positions)
+                lengths = set(own.token_counts())
+                now.context = ReadingContext(batch.n, own.masks.to(network.device), positions, lengths=lengths)
                 capture.forward(own)
                 if network.caller.has_custom_forward and not capture.any_layer_ran:
                     raise ValueError(
@@ -152,10 +162,31 @@ class ForwardPasses(AbstractContextManager):
                 self._read_confounders(now)
             self._check_confounders(now)
             self._note_unknown_keys()
+            self.finder.learn(now.layouts, batch.n)
             return None if positions is None else positions.drawn_samples()
+        except ProbeNeededError:
+            self._pass = None
+            self.finder.probe(batch, index, self.split, self._captures)
+            assert undo_draws is not None
+            undo_draws()
+            raise
         finally:
             batch.uploads.clear()
             self._pass = None  # release the batch
+
+    def _undo_draws(self) -> Callable[[], None]:
+        """Return a function that takes back all random numbers that networks draw between now and its call."""
+        streams = [one for one in self._recorded or self._random if one is not None]
+        own = [(one, copy.deepcopy(vars(one))) for one in streams]
+        shared = None if self.has_own_random_streams else RandomState([one.device for one in self._networks])
+
+        def undo() -> None:
+            for stream, state in own:
+                vars(stream).update(state)
+            if shared is not None:
+                shared.restore()
+
+        return undo
 
     def written(self) -> dict[str, str]:
         """Return the models whose forward passes wrote into a parameter or a large buffer.
@@ -224,7 +255,7 @@ class ForwardPasses(AbstractContextManager):
             try:
                 x, repeats = self._read(now, key, reading, output, inputs)
             except RepresentationError as problem:
-                if confounders and self._keep_without_positions(now, confounders, reading, output):
+                if confounders and self._keep_without_positions(now, key, confounders, reading, output):
                     confounders = []
                 if confounders:
                     what = f"confounder {confounders[0].name!r}, layer {call!r}, batch {now.index}"
@@ -246,7 +277,7 @@ class ForwardPasses(AbstractContextManager):
         return sink
 
     def _keep_without_positions(
-        self, now: _Pass, confounders: Sequence[Confounder], reading: Reading, output: Any
+        self, now: _Pass, key: Key, confounders: Sequence[Confounder], reading: Reading, output: Any
     ) -> bool:
         """Store the output (n, p) of a confounder's layer in `now.kept`, if the output has no positions.
 
@@ -257,7 +288,7 @@ class ForwardPasses(AbstractContextManager):
             Whether the output was stored.
         """
         try:
-            x = reading.output(output, now.context.n).tensor
+            x = self.finder.find(key, reading, output, now.context.n, now.context.lengths, now.index).tensor
         except RepresentationError:
             return False
         if now.positions is None or x.ndim > 2:
@@ -281,14 +312,11 @@ class ForwardPasses(AbstractContextManager):
     def _read(self, now: _Pass, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
         """Return a layer's representation (m, p), and whether its output is the tensor that was read just before."""
         context = now.context
-        found = reading.output(output, context.n)
+        found = self.finder.find(key, reading, output, context.n, context.lengths, now.index)
         repeats = context.repeat_detector.is_repeat(found.source)
-        known = self.batch_dims.setdefault(key, found.batch_dim)
-        if known != found.batch_dim:
-            raise RepresentationError(
-                f"its samples were in dimension {known} before, and are in {found.batch_dim} in batch {now.index}: "
-                "give batch_dim="
-            )
+        if found.layout is not None:
+            now.layouts[key] = found.layout
+            context.lengths.update(token_counts(found.tensor))
         self._notes.read(reading, found, key[1], context.masks)
         return reading.represent(found, context, key[1], inputs), repeats
 

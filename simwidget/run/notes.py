@@ -89,7 +89,7 @@ class Notes:
         - The representation "flatten" includes padded tokens.
         - The batch's mask does not fit the output, so that the representation includes all tokens.
         """
-        if found.batch_dim and not reading.dims_given and reading.dims[0] != found.batch_dim:
+        if found.is_unclear and found.batch_dim != reading.dims[0]:
             self.say(
                 "batch_dim",
                 f"layer {call!r} seems to have its samples in dimension {found.batch_dim} and is read that way: give "

@@ -19,11 +19,12 @@ def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str,
     If an embedding's output replaces token ids as confounder, there is one more fact: the name of that embedding.
     """
     facts: dict[str, Any] = {"models": {}}
-    dims, stand_in = forwards.batch_dims, forwards.stand_in
+    layouts, stand_in = forwards.finder.layouts, forwards.stand_in
     for model in plan.models:
         network = plan.networks[plan.network_of(model.model_name)]
         own_rows = rows.rows_of(model)
-        turned = {row.key[1]: dims[row.key] for row in own_rows if dims.get(row.key)}
+        found = {row.key[1]: layouts[row.key] for row in own_rows if row.key in layouts}
+        turned = {call: layout.dim for call, layout in found.items() if layout.dim}
         facts["models"][model.model_name] = {
             "class": type(innermost(network.module)).__name__,
             "device": str(network.device),

@@ -152,7 +152,7 @@ class RowTable:
         return tuple(found)
 
     def rows_of(self, model: SimilarityModel) -> list[Row]:
-        """Return the row of the first call of each chosen layer of a model, in the order of the table."""
+        """Return the rows of the chosen layers of a model, one for each layer: that of the layer's first call."""
         position = self._plan.network_of(model.model_name)
         return [row for row in self._rows if row.key[0] == position and row.key[1] in model.layer_names]
 

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from simwidget.capture.outputs import Layout
+from simwidget.capture.probe import ProbeNeededError
 from simwidget.data.batch import Batch
 from simwidget.data.sample_collector import SampleCollector
 from simwidget.data.splitting import take_samples
@@ -106,6 +108,8 @@ class SinglePass(AbstractContextManager):
                 parts = self._forwards.split(part, self.n_batches)
             try:
                 self._forward(*parts)
+            except ProbeNeededError:  # from now on it is known where outputs have their samples
+                continue
             except Exception as error:
                 cannot_halve = not self._plan.auto_batch or n < 2 * self._totals.min_samples
                 if cannot_halve or not is_out_of_memory(error):
@@ -249,7 +253,7 @@ class SinglePass(AbstractContextManager):
                 "n_samples": self.n_samples,
                 "n_given": self._samples.n_seen,
                 "notes": self._notes.state(),
-                "batch_dims": [[*key, dim] for key, dim in self._forwards.batch_dims.items()],
+                "layouts": [[*key, *layout] for key, layout in self._forwards.finder.layouts.items()],
                 "stand_in": None if stand_in is None else stand_in.name,
             }
             return facts, {**self._totals.arrays(), **self._forwards.random_arrays(), **self._first.arrays()}
@@ -267,7 +271,9 @@ class SinglePass(AbstractContextManager):
             self._first = BlockNumbers.from_arrays(arrays, len(self._rows))
             self._forwards.restore_random(arrays)
             self._notes.restore(facts["notes"])
-            self._forwards.batch_dims.update({self._rows.known(key): int(dim) for *key, dim in facts["batch_dims"]})
+            self._forwards.finder.layouts.update(
+                {self._rows.known(layout[:2]): Layout.from_json(layout[2:]) for layout in facts["layouts"]}
+            )
             named = (one for one in self._plan.confounders if one.name == facts["stand_in"])
             self._forwards.stand_in = next(named, None)
             self.n_batches, self.n_grams, self.n_samples, self._samples.n_seen = (
@@ -286,7 +292,8 @@ class SinglePass(AbstractContextManager):
         """
         assert self._first is not None
         own = self._forwards.has_own_random_streams
-        return FirstBlock(self._plan, self._rows, self._first, self._totals.min_samples, own, same_devices)
+        layouts = self._forwards.finder.layouts
+        return FirstBlock(self._plan, self._rows, layouts, self._first, self._totals.min_samples, own, same_devices)
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 

@@ -163,10 +163,10 @@ def _stored(numbers: NDArray[np.float64], symmetric: bool) -> NDArray[np.float64
 def _quantised(numbers: NDArray[np.float64], coarse: float, low: float | None = None) -> tuple[bytes, float, float]:
     """Return numbers as the bytes of 16-bit codes, the value of code 0, and the value of code `STEPS`.
 
-    Between these two codes, the value grows linearly with the code.
+    Codes 0 to `STEPS` stand for equally spaced values. The spacing is `coarse`, but at least range / `STEPS`, so that
+    all numbers fit, and at most range / `LEAST_STEPS`. Here range is the largest number minus the value of code 0. With
+    a spacing above range / `STEPS`, the highest codes are not used.
 
-    The step between two codes is max(range / `STEPS`, min(coarse, range / `LEAST_STEPS`)), where range is the largest
-    number minus the value of code 0. If the step exceeds range / `STEPS`, no number reaches the value of code `STEPS`.
     The low bytes of all codes come first, then all high bytes: the high bytes differ little, so they compress well when
     they are stored next to each other.
 

@@ -124,10 +124,10 @@ class Pacing:
         return self.sent_at + max(one.patience for one in self.behind) if self.behind else -math.inf
 
     def silence(self, since: float) -> float:
-        """Return the seconds to wait after the time `since` before anything is sent to pages that do not answer.
+        """Return how many seconds to wait, counted from the time `since`, while no page answers.
 
-        The wait is `SILENCE_SHARE` times the seconds from t to `since`, where t is the time of the last message of a
-        page or of the first change of the numbers, whichever is later. Before the first change, the wait is 0.
+        The wait is `SILENCE_SHARE` times the time from t to `since`, where t is `heard_at` or `begun`, whichever is
+        later. It is 0 before the numbers have changed for the first time (`begun` is None).
         """
         if self.begun is None:
             return 0.0

@@ -54,7 +54,7 @@ layers."""
 class Publisher:
     """Sends the numbers of a source, which is a run or a result, to the browser pages.
 
-    A separate thread sends frames (updates of the shown matrix), details of pairs of layers, and messages that tell
+    A separate thread sends frames (updates of the shown matrix), details of pairs of layers, and messages that show
     that the kernel is alive. The thread also updates the traits that a notebook saves. Everything is sent through a
     `Channel`.
     """

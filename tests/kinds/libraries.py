@@ -89,7 +89,7 @@ def detection(batches, images):
         {"backbone.body": finest, "backbone.fpn": finest, "rpn.head": lambda output, batch: output[0][0].flatten(1)},
         {"confounder": stacked}, lambda model, batch: model(images(batch)),
         [lambda batch, outputs: stacked(batch).flatten(1)],
-        reasons={"net:roi_heads.box_head": "no floating tensor with the batch's 16 samples"},
+        reasons={"net:roi_heads.box_head": "no tensor with the batch's 16 samples"},
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kinds.kind import Case, Table
+from kinds.kind import Case, Table, flat
 from kinds.nets import MLP, Around, Mlp, Wraps, noise, seeded, the_input
 
 KINDS = Table()
@@ -89,9 +89,24 @@ def nothing():
     return aside(lambda y: None, "None")
 
 
-@KINDS.row("output: no floating tensor")
+@KINDS.row("output: whole numbers")
 def class_indices():
-    return aside(lambda y: y.argmax(1), "int64 (32,)")
+    return aside(lambda y: y.argmax(1), read=lambda output, batch: output[:, None])
+
+
+@KINDS.row("output: whole numbers that float32 cannot tell apart")
+def large_numbers():
+    return aside(lambda y: (y * 1000).long() + 2**40, read=flat)
+
+
+@KINDS.row("output: booleans")
+def booleans():
+    return aside(lambda y: y > 0, read=flat)
+
+
+@KINDS.row("output: whole numbers before a tensor of floating-point numbers")
+def indices_first():
+    return wrapped(lambda y: (y.argmax(1), y), lambda out: out[1], lambda output, batch: output[1])
 
 
 @KINDS.row("output: complex")

@@ -162,14 +162,142 @@ class AroundSteps(nn.Module):
         return self.head(self.encoder(self.stem(x.transpose(0, 1))).mean(0))
 
 
+def around(steps, model=AroundSteps, layers=("stem", "encoder.layers.0.linear1", "encoder.layers.0", "head")):
+    """Layers that have their samples second, but for the head."""
+    reads = {**dict.fromkeys(layers, turned), "head": flat}
+    return Case({"net": seeded(model)}, noise(32, steps, 4), layers, reads, confounders=[the_input])
+
+
 @KINDS.row("layers around a Transformer, steps first")
 def around_steps():
-    """Their shape tells that the samples are second, and a note says so."""
-    layers = ["stem", "encoder.layers.0.linear1", "encoder.layers.0", "head"]
+    return around(6)
+
+
+@KINDS.row("layers around a Transformer, steps first, as many steps as samples")
+def around_as_many_steps():
+    return around(32)
+
+
+class AroundSteps2(nn.Module):
+    """Layers before and after a recurrent layer of torch that wants its steps first."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Linear(4, 8)
+        self.norm = nn.LayerNorm(8)
+        self.rnn = nn.LSTM(8, 6)
+        self.out = nn.Linear(6, 5)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x):
+        steps, _ = self.rnn(self.norm(torch.tanh(self.stem(x.transpose(0, 1)))))
+        return self.head(torch.tanh(self.out(steps)).mean(0))
+
+
+@KINDS.row("layers around an LSTM, steps first, as many steps as samples")
+def around_lstm():
+    return around(32, AroundSteps2, ["stem", "norm", "rnn", "out", "head"])
+
+
+class OwnAttention(nn.Module):
+    """Attention by hand with its steps first, and nothing of torch that says so."""
+
+    def __init__(self, d=8, heads=2):
+        super().__init__()
+        self.stem = nn.Linear(4, d)
+        self.qkv = nn.Linear(d, 3 * d)
+        self.split = nn.Identity()
+        self.out = nn.Linear(d, d)
+        self.head = nn.Linear(d, 3)
+        self.heads = heads
+
+    def forward(self, x):
+        x = self.stem(x.transpose(0, 1))
+        q, k, v = self.split(self.qkv(x).unflatten(2, (3, self.heads, -1))).unbind(2)
+        weights = torch.einsum("inhd,jnhd->nhij", q, k).softmax(-1)
+        return self.head(self.out(torch.einsum("nhij,jnhd->inhd", weights, v).flatten(2)).mean(0))
+
+
+@KINDS.row("attention by hand, steps first, as many steps as samples")
+def own_attention():
+    """Queries, keys and values have five dimensions."""
+    return around(32, OwnAttention, ["stem", "qkv", "split", "out", "head"])
+
+
+@KINDS.row("attention by hand, steps first")
+def own_attention_of_other_lengths():
+    """The tensor of five dimensions is no (steps, n, features), but other layers had a probing pass."""
+    return around(7, OwnAttention, ["stem", "qkv", "split", "out", "head"])
+
+
+class Experts(nn.Module):
+    """A mixture of experts: router and experts see the tokens of all samples one after the other."""
+
+    def __init__(self, steps_first=False, d=8):
+        super().__init__()
+        self.stem = nn.Linear(4, d)
+        self.router = nn.Linear(d, 3)
+        self.experts = nn.ModuleList(nn.Linear(d, d) for _ in range(3))
+        self.head = nn.Linear(d, 2)
+        self.steps_first = steps_first
+
+    def forward(self, x):
+        x = self.stem(x.transpose(0, 1) if self.steps_first else x)
+        flat = x.flatten(0, 1)
+        weights = self.router(flat).softmax(1)
+        mixed = sum(weight[:, None] * expert(flat) for weight, expert in zip(weights.unbind(1), self.experts))
+        return self.head(mixed.view_as(x).mean(0 if self.steps_first else 1))
+
+
+def experts(steps_first, n, steps):
+    """In the table of a sample follow its tokens, in their order."""
+
+    def by_token(output, batch):
+        return output.unflatten(0, (-1, n)).transpose(0, 1).flatten(1)
+
+    def by_sample(output, batch):
+        return output.unflatten(0, (n, -1)).flatten(1)
+
+    read = by_token if steps_first else by_sample
+    reads = {"stem": turned if steps_first else flat, "head": flat}
     return Case(
-        {"net": seeded(AroundSteps)}, noise(32, 6, 4), layers, {**dict.fromkeys(layers, turned), "head": flat},
-        confounders=[the_input], notes=["'stem' seems to have its samples in dimension 1"],
+        {"net": seeded(lambda: Experts(steps_first))}, noise(n, steps, 4), ["stem", "router", "experts.1", "head"],
+        {"router": read, "experts.1": read, **reads}, confounders=[the_input],
     )  # fmt: skip
+
+
+@KINDS.row("experts that see the tokens of all samples")
+def moe():
+    return experts(False, 32, 7)
+
+
+@KINDS.row("experts that see the tokens of all samples, as many as samples")
+def moe_of_as_many():
+    return experts(False, 32, 32)
+
+
+@KINDS.row("experts that see the tokens of all samples, steps first")
+def moe_steps_first():
+    return experts(True, 32, 7)
+
+
+@KINDS.row("experts that see the tokens of all samples, steps first, as many as samples")
+def moe_steps_first_of_as_many():
+    return experts(True, 32, 32)
+
+
+@KINDS.row("experts that see the tokens of batches of several lengths")
+def moe_of_lengths():
+    case = experts(False, 32, 7)
+    case.batches = [batch for steps in (7, 5, 9) for batch in noise(32, steps, 4, seed=steps, count=1)]
+    case.options, case.confounders = {"representation": "mean"}, ()
+    case.read = {
+        "stem": lambda output, batch: output.mean(1),
+        "router": lambda output, batch: output.unflatten(0, (32, -1)).mean(1),
+        "experts.1": lambda output, batch: output.unflatten(0, (32, -1)).mean(1),
+        "head": flat,
+    }
+    return case
 
 
 class Cells(nn.Module):
