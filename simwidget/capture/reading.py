@@ -12,7 +12,6 @@ from simwidget.capture.outputs import (
     NO_EVIDENCE,
     Evidence,
     Output,
-    RepeatDetector,
     RepresentationError,
     describe_type,
     find_output,
@@ -20,6 +19,7 @@ from simwidget.capture.outputs import (
 )
 from simwidget.capture.pooling import flatten
 from simwidget.capture.positions import Positions
+from simwidget.capture.repeat_detector import RepeatDetector
 from simwidget.capture.representation_option import BY_POSITION, Representation
 from simwidget.data.masks import NO_MASKS, Masks
 

@@ -1,7 +1,6 @@
 """`ForwardPasses`: runs all networks on one batch, and passes the representations to a `Receiver`."""
 
-import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,8 +23,9 @@ from simwidget.gram.rows import Key
 from simwidget.plan.confounders import Confounder
 from simwidget.plan.options import Plan
 from simwidget.restore.copies import CleanCopies
-from simwidget.restore.randomness import OwnRandomStream, RandomState, RecordedStream
+from simwidget.restore.randomness import RecordedStream
 from simwidget.run.notes import Notes
+from simwidget.run.random_streams import RandomStreams
 from simwidget.run.receiver import Receiver, Representation
 
 
@@ -67,8 +67,7 @@ class ForwardPasses(AbstractContextManager):
         self._clean_copies = CleanCopies(network.module for network in plan.networks)
         self._pass: _Pass | None = None
         """the state of the current batch, which the hooks use; None between two batches"""
-        self._recorded = recorded
-        self._random: list[OwnRandomStream | None] = [None] * len(self._networks)
+        self.random = RandomStreams([one.device for one in plan.networks], recorded)
         self.finder = SampleFinder()
         self.stand_in: Confounder | None = None
         """the confounder "input", if the input holds token ids and the output of an embedding layer is used in its
@@ -78,45 +77,11 @@ class ForwardPasses(AbstractContextManager):
         with ExitStack() as stack:
             for position, one in enumerate(self._networks):
                 sink = self._sink(position)
-                random = self._recorded[position] if self._recorded else self._random[position]
+                random = self.random.of(position)
                 capture = Capture(one.module, one.model, one.names, one.device, one.caller, sink, self, random)
                 self._captures.append(stack.enter_context(capture))
             self._open = stack.pop_all()
         return self
-
-    def use_own_random_stream(self) -> None:
-        """Give each network a random stream of its own; call this before the context is opened.
-
-        A background run needs this, because other threads may draw from the global generators at the same time.
-        """
-        self._random = [
-            known or OwnRandomStream(one.device) for one, known in zip(self._networks, self._random, strict=True)
-        ]
-
-    @property
-    def has_own_random_streams(self) -> bool:
-        return None not in self._random
-
-    def random_arrays(self) -> dict[str, Tensor]:
-        """Return the state of the networks' own random streams, as named tensors that `restore_random` reads."""
-        return {
-            f"random/{position}/{name}": tensor
-            for position, one in enumerate(self._random)
-            if one is not None
-            for name, tensor in one.arrays().items()
-        }
-
-    def restore_random(self, arrays: Mapping[str, Tensor]) -> None:
-        """Continue the random streams that `random_arrays` saved.
-
-        A network for which no stream was saved is left as it is.
-        """
-        for position, network in enumerate(self._networks):
-            begin = f"random/{position}/"
-            own = {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}
-            if own:
-                random = self._random[position] = OwnRandomStream(network.device)
-                random.restore(own)
 
     def __exit__(self, *exc: object) -> None:
         self._captures.clear()
@@ -142,7 +107,7 @@ class ForwardPasses(AbstractContextManager):
         """
         positions = self._new_positions(batch, batches, index, receiver)
         now = self._pass = _Pass(batch, index, receiver, positions)
-        undo_draws = self._undo_draws() if self.finder.may_probe else None
+        restore_random = self.random.recorded_state() if self.finder.may_probe else None
         if positions is None:
             receiver.begin(batch.n)
         try:
@@ -167,26 +132,12 @@ class ForwardPasses(AbstractContextManager):
         except ProbeNeededError:
             self._pass = None
             self.finder.probe(batch, index, self.split, self._captures)
-            assert undo_draws is not None
-            undo_draws()
+            assert restore_random is not None
+            restore_random()
             raise
         finally:
             batch.uploads.clear()
             self._pass = None  # release the batch
-
-    def _undo_draws(self) -> Callable[[], None]:
-        """Return a function that takes back all random numbers that networks draw between now and its call."""
-        streams = [one for one in self._recorded or self._random if one is not None]
-        own = [(one, copy.deepcopy(vars(one))) for one in streams]
-        shared = None if self.has_own_random_streams else RandomState([one.device for one in self._networks])
-
-        def undo() -> None:
-            for stream, state in own:
-                vars(stream).update(state)
-            if shared is not None:
-                shared.restore()
-
-        return undo
 
     def written(self) -> dict[str, str]:
         """Return the models whose forward passes wrote into a parameter or a large buffer.

@@ -81,7 +81,7 @@ class SinglePass(AbstractContextManager):
 
     def use_own_random_stream(self) -> None:
         """Give each network a random stream of its own; call this before the context is opened."""
-        self._forwards.use_own_random_stream()
+        self._forwards.random.use_own()
 
     def __enter__(self) -> "SinglePass":
         self._forwards.__enter__()
@@ -256,7 +256,7 @@ class SinglePass(AbstractContextManager):
                 "layouts": [[*key, *layout] for key, layout in self._forwards.finder.layouts.items()],
                 "stand_in": None if stand_in is None else stand_in.name,
             }
-            return facts, {**self._totals.arrays(), **self._forwards.random_arrays(), **self._first.arrays()}
+            return facts, {**self._totals.arrays(), **self._forwards.random.arrays(), **self._first.arrays()}
 
     def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
         """Continue from `facts` and `arrays`, which `state` returned in an earlier pass with the same plan.
@@ -269,7 +269,7 @@ class SinglePass(AbstractContextManager):
             self._totals.allocate(len(self._rows), self._state_device)
             self._totals.restore(arrays)
             self._first = BlockNumbers.from_arrays(arrays, len(self._rows))
-            self._forwards.restore_random(arrays)
+            self._forwards.random.restore(arrays)
             self._notes.restore(facts["notes"])
             self._forwards.finder.layouts.update(
                 {self._rows.known(layout[:2]): Layout.from_json(layout[2:]) for layout in facts["layouts"]}
@@ -291,7 +291,7 @@ class SinglePass(AbstractContextManager):
         devices as this run.
         """
         assert self._first is not None
-        own = self._forwards.has_own_random_streams
+        own = self._forwards.random.has_own
         layouts = self._forwards.finder.layouts
         return FirstBlock(self._plan, self._rows, layouts, self._first, self._totals.min_samples, own, same_devices)
 
