@@ -18,9 +18,10 @@ Mode = Literal["w", "wb"]
 def open_for_writing(path: str | PathLike[str] | IO[Any], mode: Mode, **options: Any) -> Iterator[IO[Any]]:
     """Context manager: yields a new file, which replaces the file at `path` when the context ends without an error.
 
-    Until then, and after any error, the old file is untouched. The new file gets the permissions of the old file, if
-    there is one. If `path` is a symbolic link, the file that the link points to is replaced. A pipe, a device, or a
-    path in /dev or below /proc, such as /dev/stdout, is opened and written directly, without a temporary file.
+    The old file stays unchanged until the context ends, and also if there is an error. The new file gets the
+    permissions of the old file, if there is one. If `path` is a symbolic link, the file that the link points to is
+    replaced. A pipe, a device, or any path in /dev or below /proc is opened and written directly, without a temporary
+    file.
 
     Args:
         path: the path; or an open file, which is yielded unchanged and is not closed.
@@ -41,9 +42,9 @@ def open_for_writing(path: str | PathLike[str] | IO[Any], mode: Mode, **options:
 
 
 def create_file(path: str, content: bytes) -> None:
-    """Write a new file at `path`. The content appears there in one step, complete.
+    """Write a new file at `path`. The file appears with its complete content in one step.
 
-    On a file system without hard links, an empty file is at `path` for a moment before the complete file.
+    On a file system without hard links, an empty file appears first, and the complete file then replaces it.
 
     Raises:
         FileExistsError: there is already a file at `path`; the existing file is left unchanged.
@@ -61,8 +62,8 @@ def replace_file(path: str, content: bytes) -> None:
 def resolve(path: str | PathLike[str]) -> str | None:
     """Return the absolute path of the regular file at `path`, with symbolic links resolved.
 
-    The file need not exist yet. Return None if nothing may be replaced at `path`: if `path` is a pipe, a device or a
-    folder, or is in /dev or below /proc.
+    The file need not exist yet. Return None if `path` must not be replaced, because it is a pipe, a device or a folder,
+    or because it is in /dev or below /proc.
     """
     folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
     if folder == "/dev" or folder.startswith("/proc/"):  # /dev/stdout may lead to a file that others write to as well
@@ -102,9 +103,9 @@ def _written_beside(
 
 
 def _link(part: str, target: str) -> None:
-    """Create a hard link `target` to the file at `part`; without hard links, move the file to `target`.
+    """Create a hard link `target` to the file at `part`. Raises FileExistsError if `target` exists.
 
-    Raises FileExistsError if `target` exists.
+    On a file system without hard links, move the file to `target` instead.
     """
     try:
         os.link(part, target)
@@ -116,7 +117,7 @@ def _link(part: str, target: str) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    """Flush a folder's entries to the disk, where the system supports it."""
+    """Flush a folder's entries to the disk, if the system supports this."""
     # a folder that cannot be read, and some file systems, cannot be flushed; the file is in its place all the same
     with suppress(OSError):
         if hasattr(os, "O_DIRECTORY"):

@@ -1,8 +1,8 @@
 """Writes and reads simwidget files, which are safetensors files with a JSON header and a checksum.
 
-The safetensors metadata hold the JSON header under the key "simwidget". The JSON header's value "checksum" is a hash of
-the rest of the JSON header and of all arrays. A file that does not match its checksum, or exceeds one of the limits
-below, is refused. This module does not import torch.
+The JSON header is stored in the safetensors metadata under the key "simwidget". The header's value "checksum" is a hash
+of the rest of the header and of all arrays. A file is refused if it does not match its checksum or exceeds one of the
+limits below. This module does not import torch.
 """
 
 import hashlib
@@ -31,8 +31,8 @@ MAX_DEPTH = 32
 """Largest accepted nesting depth of lists and objects in a header. With this limit, recursive functions can safely
 process a header."""
 MAX_DIGITS = 100
-"""Largest accepted number of digits of a whole number. To convert millions of digits, Python would need hours, unless
-Python's own limit on the number of digits refuses them."""
+"""Largest accepted number of digits of a whole number. Without a limit, Python could need hours to convert a number of
+many million digits. Python has a limit of its own, but users can switch it off."""
 
 
 def container_bytes(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -61,9 +61,10 @@ class Container:
     """An open simwidget file. Its header has been read; `read_arrays` reads its arrays."""
 
     header: dict[str, Any]
-    """the JSON header without its checksum; read its values with the getters of `fields`, which check them"""
+    """the JSON header without its checksum. Its values are unchecked: read them with the getters in
+    `simwidget.files.fields`"""
     n_bytes: int
-    """number of bytes of all arrays"""
+    """total size of the arrays in bytes"""
     _file: Any = field(repr=False)
     _checksum: Any = field(repr=False)
 
@@ -71,8 +72,8 @@ class Container:
         """Return the arrays by name, after comparing the header and the arrays with the checksum.
 
         Args:
-            max_bytes: the largest accepted total size of the arrays, which the caller computes from the header. Larger
-                arrays are not read.
+            max_bytes: the largest accepted total size of the arrays. The caller computes this limit from the header. If
+                the arrays are larger, none of them is read.
 
         Raises:
             MalformedError: the arrays are larger than `max_bytes` or cannot be read, or the checksum does not match.
@@ -155,8 +156,8 @@ def parse_header(text: str) -> dict[str, Any]:
     """Parse the JSON text of a header.
 
     Raises:
-        MalformedError: the text is not a JSON object; the text has too many values, or is nested too deeply; an object
-            has the same key twice; a whole number has too many digits; or UTF-8 cannot encode one of the strings.
+        MalformedError: the text is not a JSON object; the header has too many values or is nested too deeply; an object
+            has the same key twice; a whole number has too many digits; or a string cannot be encoded in UTF-8.
     """
     expect(sum(map(text.count, ",[{")) <= MAX_VALUES, f"its header has more than {MAX_VALUES:,} values")
     try:

@@ -1,4 +1,4 @@
-"""Getters that return values from the header and the arrays of an untrusted file, after checking these values.
+"""Getters for the header values and the arrays of an untrusted file. Each getter checks what it returns.
 
 The getters raise `MalformedError` for a value that is not valid. `errors_name_file` turns a MalformedError into a
 ValueError that names the file. Users see only the ValueError.
@@ -18,14 +18,14 @@ from simwidget.text.printable import printable
 T = TypeVar("T", str, int, bool, list, dict)
 
 MAX_NAME_LENGTH = 1000
-"""Largest accepted number of characters of a name. Displays store every dotted prefix of a layer's name, so the memory
-grows with the square of the name's length."""
+"""Largest accepted number of characters of a name. A display stores every dotted prefix of a layer's name, so the
+memory grows with the square of the name's length."""
 MAX_MESSAGE_LENGTH = 200
-"""Largest number of characters quoted from another library's error message. That message may contain text of any length
-from the file."""
+"""Largest number of characters quoted from another library's error message. Such a message may contain text from the
+file, and this text can have any length."""
 MAX_ABSOLUTE = 1e30
-"""Largest accepted absolute value of a number. No measure comes near this limit, and displays can subtract and round
-all numbers up to this limit."""
+"""Largest accepted absolute value of a number. The values of all measures are far below this limit. Displays can
+subtract and round any numbers up to this limit."""
 MAX_COUNT = 2**53
 """Largest accepted count. JavaScript represents every whole number up to this limit exactly."""
 TYPE_NAMES = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
@@ -65,16 +65,16 @@ def shorten(problem: object) -> str:
 
 
 def short_repr(value: Any, length: int = 30) -> str:
-    """Return a short repr of a value for error messages; strings are cut to about `length` characters."""
+    """Return a short repr of a value for error messages. Strings are cut to about `length` characters."""
     short = reprlib.Repr()
     short.maxstring = length
     return short.repr(value)
 
 
 def get_field(mapping: Mapping[str, Any], key: str, kind: type[T], where: str = "its header") -> T:
-    """Return `mapping[key]`, which must exist and have the type `kind`; a bool does not count as an int.
+    """Return `mapping[key]`; raise MalformedError if the key is missing or the value does not have the type `kind`.
 
-    `where` is the name of the mapping in error messages. Raises MalformedError for a missing key or a wrong type.
+    A bool does not count as an int. `where` is the name of the mapping in error messages.
     """
     # not with `expect`, which would build its message for each of a million fields of a large file
     if key not in mapping:
@@ -86,7 +86,7 @@ def get_field(mapping: Mapping[str, Any], key: str, kind: type[T], where: str = 
 
 
 def get_int(mapping: Mapping[str, Any], key: str, where: str = "its header", minimum: int = 0) -> int:
-    """Return `mapping[key]`, which must be a whole number from `minimum` to `MAX_COUNT`; else raise MalformedError.
+    """Return `mapping[key]`; raise MalformedError unless it is a whole number from `minimum` to `MAX_COUNT`.
 
     `where` is the name of the mapping in error messages.
     """
@@ -144,7 +144,7 @@ def check_names(values: Any, where: str) -> tuple[str, ...]:
 def get_float_array(arrays: Mapping[str, NDArray[Any]], name: str, shape: Sequence[int]) -> NDArray[np.float64]:
     """Return `arrays[name]` as float64; raise MalformedError unless it is a floating-point array of this shape.
 
-    Values may be NaN, but not infinite or larger than `MAX_ABSOLUTE` in absolute value.
+    NaN is accepted. Infinity and absolute values above `MAX_ABSOLUTE` also raise MalformedError.
     """
     found = _array(arrays, name, shape, "f", "floating-point numbers").astype(np.float64, copy=False)
     expect(

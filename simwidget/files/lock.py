@@ -1,4 +1,4 @@
-"""`locked`: a file lock, so that only one process or thread at a time checks and then replaces a file."""
+"""`locked`: a file lock. With this lock, only one process or thread at a time can check a file and replace it."""
 
 import os
 import time
@@ -18,14 +18,14 @@ LOCK_TICK = 0.01
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Context manager: locks the file at `path`.
+    """Context manager: locks the file at `path`, and waits first if another process or thread holds the lock.
 
-    Until the `with` block replaces the file or ends, no other process or thread that uses this lock changes the file.
-    If the operating system or the file system has no locks, the file is not locked, and `locked` does nothing but check
-    that the file exists.
+    The lock ends with the `with` block. If the block replaces the file, the new file is not locked. If the operating
+    system or the file system does not support locks, `locked` only checks that the file exists.
 
     Raises:
         FileNotFoundError: there is no file at `path`.
+        TimeoutError: the file is still locked after `LOCK_WAITS` seconds.
     """
     if fcntl is None:
         os.stat(path)
@@ -41,10 +41,12 @@ def locked(path: str) -> Iterator[None]:
 
 
 def _take_lock(handle: int, path: str) -> None:
-    """Lock an open file, and wait up to `LOCK_WAITS` seconds if it is locked.
+    """Lock an open file. If the file is already locked, wait up to `LOCK_WAITS` seconds for the lock.
+
+    If the file system has no locks, do nothing.
 
     Raises:
-        TimeoutError: the file is still locked then.
+        TimeoutError: the file is still locked after this time.
     """
     ends = time.monotonic() + LOCK_WAITS
     while True:

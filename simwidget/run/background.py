@@ -11,18 +11,18 @@ from simwidget.restore.autocast import capture_autocast
 from simwidget.restore.openmp import release_workers
 
 EXIT_WAITS = 30.0
-"""The longest time, in seconds, that Python waits at its exit for a background run to complete its current batch."""
+"""How many seconds Python waits at most, when it exits, for a background run to complete its current batch."""
 
 
 def start_in_background(
     batches: Iterable[None], title: str, devices: Sequence[torch.device], ask_to_stop: Callable[[], None]
 ) -> threading.Thread:
-    """Iterate over `batches` on a new thread, and return this thread, already started.
+    """Start a new thread that iterates over `batches`, and return the thread.
 
-    The new thread, named `title`, has the context variables of the calling thread and its autocast settings for
-    `devices`. An exception ends the thread silently, so `batches` itself must record the exception. A thread that is
-    still inside torch when Python exits would crash the process. Therefore Python calls `ask_to_stop` at its exit, and
-    waits at most `EXIT_WAITS` seconds for the thread to end.
+    The thread is named `title`. It gets copies of the calling thread's context variables and of the calling thread's
+    autocast settings for `devices`. An exception ends the thread silently, so `batches` itself must record the
+    exception. If the thread were still inside torch when Python exits, the process would crash. Therefore, when Python
+    exits, it first calls `ask_to_stop` and waits at most `EXIT_WAITS` seconds for the thread to end.
     """
     autocast = capture_autocast(devices)
 

@@ -6,7 +6,7 @@ from simwidget.run.progress import Progress
 
 
 def show_bar(batches: Iterable[None], progress: Callable[[], Progress], title: str, shown: bool) -> None:
-    """Iterate over `batches` under a tqdm bar with the given title, or without a bar if `shown` is False.
+    """Iterate over `batches`, and show a tqdm bar with the given title if `shown` is True.
 
     After each batch, the bar's total is set to `progress().n_batches_likely`.
     """

@@ -13,20 +13,21 @@ from torch import Tensor
 from simwidget.files.fields import MalformedError
 
 N_FORMS = 3
-"""The number of quadratic forms that are computed for each Gram matrix."""
+"""The number of quadratic forms v^T K v that are computed for each Gram matrix K."""
 CHUNK_ELEMENTS = 2**22
-"""The largest number of elements of Gram matrices that are converted to float64 at a time. A Gram matrix with more
-elements is converted as a whole."""
+"""To save memory, Gram matrices are converted to float64 in chunks of at most this many elements. A larger Gram matrix
+is a chunk of its own."""
 
 
 @dataclass(frozen=True)
 class BlockNumbers:
-    """For each Gram matrix K of one block of samples: the trace, and v^T K v for fixed vectors v of 1 and -1."""
+    """For each Gram matrix K of one block: the trace, and v^T K v for fixed vectors v with entries 1 and -1."""
 
     n: int
     """number of samples in the block"""
     numbers: Tensor
-    """(R, 1 + N_FORMS) float64: for each of R Gram matrices the trace, then v^T K v for `N_FORMS` vectors v"""
+    """(R, 1 + N_FORMS) float64: one row for each of the R Gram matrices K. The row consists of the trace of K, followed
+    by v^T K v for each of the `N_FORMS` vectors v"""
 
     @staticmethod
     def of(stack: Tensor) -> "BlockNumbers":
@@ -47,7 +48,7 @@ class BlockNumbers:
         """Return the `BlockNumbers` that the method `arrays` stored in a checkpoint.
 
         Args:
-            arrays: the named tensors of the checkpoint; tensors of other names are ignored.
+            arrays: the named tensors of the checkpoint; only "first/n" and "first/numbers" are used.
             n_rows: the number R of Gram matrices in the run.
 
         Raises:
@@ -62,9 +63,9 @@ class BlockNumbers:
 
 
 def _signs(n: int, device: torch.device) -> Tensor:
-    """Return `N_FORMS` vectors of 1 and -1 as the columns of a tensor (n, N_FORMS), float64.
+    """Return a float64 tensor (n, N_FORMS). Its columns are fixed pseudo-random vectors with entries 1 and -1.
 
-    The signs are bits of a multiplicative hash of the row index, so they are the same on every device.
+    The entries are the same on every device.
     """
     k = torch.arange(n, device=device)[:, None]
     shifts = torch.arange(N_FORMS, device=device) + 20

@@ -1,8 +1,8 @@
 """Makes, writes and reads checkpoint files, and checks their content when reading.
 
 A checkpoint file contains tensors (safetensors) and one JSON header, and nothing that could be executed. The header's
-value "owner" is a random token that identifies the run to which the file belongs. Until a run saves its state for the
-first time, its file is a stub: a header without a state from which the run could be resumed.
+value "owner" is a random token that identifies the run to which the file belongs. A new file is a stub: it has a
+header, but no state from which a run could be resumed. The run's first checkpoint replaces the stub.
 """
 
 import os
@@ -20,15 +20,16 @@ from simwidget.files.fields import check_strings, expect, get_field, get_int, sh
 
 FORMAT = 1
 MAX_ROW_MAPS = 4
-"""The largest number of row maps whose sums a checkpoint may contain.
+"""The largest number of row maps for which a checkpoint may contain sums.
 
-A row map turns each Gram matrix of a block of samples into a vector; see `simwidget.gram.row_maps`.
+A row map turns each Gram matrix of a block of samples into a vector; see `simwidget.gram.row_maps`. For each row map, a
+run sums the inner products of these vectors over blocks.
 """
 BYTES_BESIDE = 2**26
-"""The constant part of the largest accepted size of the arrays, in bytes for each row map.
+"""A constant in the limit on the size of a checkpoint's arrays, in bytes for each row map.
 
-This part does not depend on the number of layers and confounders. It makes room for a long history of the sums, and for
-the states of random number generators.
+The constant allows for a long history of the sums, and for the states of random number generators. The rest of the
+limit grows with the number of layers and confounders, and with the number of batches.
 """
 
 
@@ -56,9 +57,9 @@ def stub_bytes(owner: str) -> bytes:
 
 
 def write_checkpoint(path: str | os.PathLike[str], header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:
-    """Write a checkpoint to `path`. A file that is already there is replaced, even if it belongs to another run.
+    """Write a checkpoint to `path`. An existing file is replaced, even if it belongs to another run.
 
-    A run writes its checkpoints with `OwnedFile` instead, which never replaces the file of another run.
+    Runs do not use this function. They use `OwnedFile`, which never replaces the file of another run.
     """
     replace_file(os.fspath(path), checkpoint_bytes(header, arrays))
 
@@ -94,7 +95,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
 
 def _max_bytes(facts: Mapping[str, Any]) -> int:
-    """Return the largest size in bytes that the arrays of a valid checkpoint can have.
+    """Return the limit on the total size in bytes of a checkpoint's arrays.
 
     `facts` is the header's value "pass". It contains the rows (layers and confounders) and the number of batches.
     """
@@ -104,7 +105,7 @@ def _max_bytes(facts: Mapping[str, Any]) -> int:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return short phrases, each for one difference between two values of `Identity.about`.
+    """Compare two values of `Identity.about`, and return a short phrase for each difference.
 
     `then` is the value in a checkpoint, `now` the value of the present run.
     """

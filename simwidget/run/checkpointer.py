@@ -25,9 +25,9 @@ class Checkpointer:
 
     Args:
         path: the path of the checkpoint file.
-        seconds: the least time between two checkpoints.
-        taken_from: the owner (a token in the header) of an existing checkpoint from which the run continues; None if
-            the run starts a new file.
+        seconds: the least time in seconds from one checkpoint until the next one is due.
+        taken_from: the token of the checkpoint from which the run continues, that is, the header's value "owner"; None
+            if the run starts a new file.
     """
 
     def __init__(self, path: str | PathLike[str], seconds: float, taken_from: str | None = None) -> None:
@@ -40,7 +40,10 @@ class Checkpointer:
         """why the latest checkpoint could not be written; None if there was no problem"""
 
     def check(self) -> None:
-        """Raise ValueError if another run has written to the checkpoint since it was read; see `OwnedFile.check`."""
+        """Raise ValueError if another run has written to the checkpoint since this run read it.
+
+        After `claim`, do nothing. See `OwnedFile.check`.
+        """
         if not self._file.is_claimed:
             self._file.check()
 

@@ -38,10 +38,12 @@ class Comparison:
     The run can be paused, resumed and stopped between two batches, and `result` gives the partial result at any time.
     All methods may be called from any thread.
 
-    However the run ends, its hooks are removed, the models are restored, and the numbers so far are kept. (A model's
-    own writes into its parameters or into buffers over 16 MiB may remain; a note of the result then says so.)
-    A failed run can be continued with `resume()` or `run()` once the cause is fixed. Therefore it keeps references to
-    the models and the loader, which `close()` drops. A stopped or finished run has dropped these references.
+    However the run ends, its hooks are removed, the models are restored, and the result so far is kept. If a model
+    itself writes into its parameters or into buffers over 16 MiB, these changes may remain. A note in the result then
+    says so.
+
+    Once the cause of a failure is fixed, a failed run can be continued with `resume()` or `run()`. Therefore a failed
+    run keeps references to the models and the loader until `close()` is called. A stopped or finished run keeps none.
     """
 
     def __init__(self, models: Sequence[SimilarityModel], loader: Iterable[Any], options: Options) -> None:
@@ -78,7 +80,10 @@ class Comparison:
 
     @property
     def n_batches_expected(self) -> int | None:
-        """The number of batches in the loader, or `max_batches` if that is smaller; None if neither is known."""
+        """The length of the loader or the limit `max_batches`, whichever is smaller.
+
+        If only one of these two numbers is known, that number; None if neither is known.
+        """
         return self._n_expected
 
     @property
@@ -93,7 +98,7 @@ class Comparison:
 
     @property
     def result(self) -> SimilarityResult:
-        """The result so far: partial while the run goes on, and still available if the run fails or is stopped."""
+        """The result so far: partial until the run finishes, and still available if the run fails or is stopped."""
         return self.snapshot()
 
     def snapshot(
@@ -118,7 +123,7 @@ class Comparison:
         )
 
     def convergence(self, layer_x: str, layer_y: str, view: View = "xy") -> dict[str, Curve]:
-        """The estimates for one pair of layers as functions of the number of batches, with their standard errors.
+        """The convergence curves of one pair of layers: estimates and standard errors against the number of batches.
 
         Args:
             layer_x: a layer of the view's first model.
@@ -126,8 +131,8 @@ class Comparison:
             view: the two models, as in `SimilarityResult.matrix`.
 
         Returns:
-            Name of a measure, or of a difference of two measures -> its curve. A run keeps at most 200 evenly spaced
-            points; the last point of a curve is the present estimate.
+            A dict of curves, one for each measure and one for each difference of two measures, by name. A curve has at
+            most 200 points. Its last point is the present estimate; its earlier points are evenly spaced.
 
         Raises:
             ValueError: an unknown model or layer.
@@ -135,12 +140,21 @@ class Comparison:
         return self._queries.convergence(self._held.freeze(), layer_x, layer_y, view)
 
     def gram(self, layer: str, model: str | None = None) -> NDArray[np.float32] | None:
-        """The Gram matrix (m, m) of one layer of a model (by default the first model), with centred features.
+        """The Gram matrix (m, m) of one layer, computed from centred features.
 
-        The m samples are those of the latest batch, or of several batches that were joined because each had fewer than
-        `gram_batch` samples. If the Gram matrices of all layers on these samples would take more than 64 MiB, only the
-        first samples are used. Returns None before the first Gram matrix, and for a layer without a representation.
-        Raises ValueError for an unknown model or layer.
+        The m samples are those of the latest batch. If batches have fewer than `gram_batch` samples, several batches
+        are joined. If the Gram matrices of all layers on these samples would take more than 64 MiB, only the first
+        samples are used.
+
+        Args:
+            layer: the name of the layer.
+            model: the name of the layer's model; by default the first model.
+
+        Returns:
+            The Gram matrix; None before the first Gram matrix, and for a layer without a representation.
+
+        Raises:
+            ValueError: an unknown model or layer.
         """
         self._queries.check_model(model)
         return self._queries.gram(self._held.freeze(sums=False), layer, model)
@@ -149,9 +163,9 @@ class Comparison:
         """Gram matrices and spectra of two layers, and the samples on which the two layers agree least and most.
 
         The Gram matrices and spectra are those of the latest batch. The first call for a pair of layers compares the
-        layers on the samples of the latest batch. From then on the pair is followed: the layers are compared on the
-        samples of every new batch, and the samples with the least and most agreement so far are kept. At most four
-        pairs are followed: a fifth pair replaces the pair that has not been passed to `inspect` for the longest time.
+        layers on the samples of the latest batch. From then on the run follows the pair: it compares the layers on the
+        samples of every new batch, and keeps the samples with the least and most agreement so far. A run follows at
+        most four pairs. A fifth pair replaces the pair whose latest call of `inspect` is longest ago.
 
         Args:
             layer_x: a layer of the view's first model.
@@ -159,7 +173,7 @@ class Comparison:
             view: the two models, as in `SimilarityResult.matrix`.
 
         Returns:
-            An `Inspection`; None before the first batch, and if one of the layers has no representation.
+            An `Inspection`. None before the first Gram matrix, and if one of the layers has no representation.
 
         Raises:
             ValueError: an unknown model or layer; the message suggests similar names.
@@ -182,14 +196,17 @@ class Comparison:
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` after every batch and every change of state, until the returned function is called.
 
-        The callback must return quickly, because the run waits for it. It runs on the thread of the run, with two
-        exceptions: when a run begins in the background, and when a run that has not begun is stopped. In these two
-        cases the callback runs on the thread that calls `start()`, `resume()`, `stop()` or `close()`.
+        The callback must return quickly, because the run waits for it. It is called on the thread of the run, with two
+        exceptions. When a background run begins, it is called on the thread that calls `start()` or `resume()`. When a
+        run is stopped before it has begun, it is called on the thread that calls `stop()` or `close()`.
         """
         return self._lifecycle.watch(callback)
 
     def _on_display_thread(self) -> None:
-        """Limit the calling thread to one CPU core; a display calls this on its own thread to spare the run."""
+        """Let torch use only one CPU core on the calling thread.
+
+        A display calls this on its own thread, so that the display does not slow the run.
+        """
         use_one_core()
 
     # --- control -----------------------------------------------------------------------------------------------------
@@ -199,8 +216,8 @@ class Comparison:
 
         If the loader, a model or a function of the user raises an exception, the run ends in the state "failed". After
         a keyboard interrupt, the run ends in the state "stopped". In both cases the exception is raised, and `result`
-        keeps the numbers so far. Calling `run()` again after a failure continues with the batch that failed. When
-        `run()` returns or raises, the global random generators of torch, Python and NumPy get back their earlier state.
+        is still available. To continue with the batch that failed, call `run()` again. When `run()` returns or raises,
+        it gives the global random generators of torch, Python and NumPy the state that they had before the call.
         """
         with interrupts_held(), preserved_random_state(self._devices):
             self._begin()
@@ -239,12 +256,12 @@ class Comparison:
         self._lifecycle.pause(True)
 
     def resume(self) -> None:
-        """Continue a paused run. Or, once the cause of a failure is fixed, continue a failed run in the background.
+        """Continue a paused run, or continue a failed run in the background once the cause of its failure is fixed.
 
-        A failed run continues with the batch that failed. If the loader itself failed, the random generators get the
-        state from before the first batch, the loader is iterated again from its beginning, and the batches that were
-        completed before are skipped. If the loader is a plain iterator and raised an exception, the run cannot
-        continue, because a plain iterator cannot be iterated again.
+        A failed run continues with the batch that failed. If the loader itself raised the exception, the loader is
+        iterated again from its beginning, and the completed batches are skipped. Before that, the random generators get
+        the state that they had before the first batch. A run cannot continue if its loader is a plain iterator that
+        raised an exception, because a plain iterator cannot be iterated again.
         """
         if self.state == "failed":
             self.start()
@@ -306,7 +323,7 @@ class Comparison:
     def _restore(self, checkpoint: Checkpoint, path: str | PathLike[str], seconds: float) -> None:
         """Make this run continue from `checkpoint`; called by `simwidget.resume` before the run starts.
 
-        Later checkpoints are written to `path`, at most one every `seconds`, except at a pause and at the end.
+        Later checkpoints are written to `path`: at most one in `seconds` seconds, and one at each pause and at the end.
         """
         assert self._held.runner is not None
         self._held.runner.restore(checkpoint, path, seconds)

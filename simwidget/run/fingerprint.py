@@ -1,7 +1,7 @@
 """Computes a hash of a network, and reads the settings of its modules.
 
-A checkpoint contains the hash and the settings of each network. A resumed run compares them with those of its own
-networks, to check that the networks are the same.
+A checkpoint contains the hash and the settings of each network. A resumed run computes the hash and the settings of its
+own networks, and compares them with the checkpoint, to check that the networks are the same.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 MAX_SETTINGS = 200
-"""The largest length of the text of a module's settings, in characters. A longer text is cut to this length, and a hash
+"""The largest number of characters in the text of a module's settings. A longer text is cut to this length, and a hash
 of the whole text is appended."""
 
 
@@ -19,7 +19,7 @@ def fingerprint(network: nn.Module) -> str:
     """Return a hash of a network, as 32 hexadecimal digits.
 
     The hash depends on the names, dtypes, shapes and values of all parameters and buffers, and on the names and classes
-    of all modules.
+    of all modules. The values of tensors whose memory cannot be read, such as sparse tensors, are left out.
 
     >>> _ = torch.manual_seed(0)
     >>> net = nn.Linear(3, 2)
@@ -38,7 +38,9 @@ def fingerprint(network: nn.Module) -> str:
 
 
 def printed_settings(network: nn.Module) -> dict[str, str]:
-    """Return module name -> the settings that the module's `extra_repr` returns; modules with no settings are left out.
+    """Return a dict from module names to the settings that `extra_repr` returns.
+
+    Modules with no settings are left out. The network itself has the name "the model itself".
 
     >>> printed_settings(nn.Sequential(nn.LeakyReLU(0.2), nn.Flatten()))
     {'0': 'negative_slope=0.2', '1': 'start_dim=1, end_dim=-1'}
@@ -60,7 +62,7 @@ def hash_text(text: str) -> str:
 
 
 def _content(tensor: Tensor) -> bytes:
-    """Return the values of a tensor as bytes; no bytes if its memory cannot be read, as for a sparse tensor."""
+    """Return the values of a tensor as bytes; return b"" if the memory cannot be read, as for sparse tensors."""
     try:
         return tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
     except (RuntimeError, TypeError, NotImplementedError):  # quantised, sparse, without memory

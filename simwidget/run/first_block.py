@@ -1,7 +1,7 @@
-"""`FirstBlock`: recomputes the first block of a resumed run, and compares its `BlockNumbers` with the checkpoint.
+"""`FirstBlock`: computes the first block of a resumed run again, and compares the `BlockNumbers` with the checkpoint.
 
-A block is the samples of one Gram matrix. The comparison detects changes that the `Identity` of a run does not show:
-changed code of the models or of the user's functions, and changed preprocessing.
+A block is the samples of one Gram matrix. The comparison detects changes in the code of the models, in the user's
+functions and in the preprocessing. The `Identity` of a run does not show these changes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,17 +27,20 @@ from simwidget.run.row_table import RowTable
 from simwidget.text.errors import add_place
 
 TOLERANCE = 1e-2
-"""The largest difference from the checkpoint, relative to the trace of the Gram matrix, that counts as rounding error.
+"""Differences from the checkpoint up to this size, relative to the Gram matrix's trace, count as rounding errors.
 
 In resnet18, rounding errors are 6e-8 with another number of threads, 6e-4 with matrix products in TF32, and 6e-3 in
-bfloat16. If a layer's output is constant except for rounding errors, as in the last layers of an untrained
-mobilenet_v2, another device can cause differences of any size. Therefore a larger difference on another device gives a
-note and not an error.
+bfloat16. On another kind of device, a larger difference gives a note and not an error. The reason is that rounding
+errors can have any size if a layer's output is constant apart from them. The last layers of an untrained mobilenet_v2
+are an example.
 """
 NOTED = 1e-5
-"""Up to this size, relative to the trace, a difference on the same kind of device is not worth a note."""
+"""Differences from the checkpoint up to this size, relative to the Gram matrix's trace, give no note."""
 REDUCED_TOLERANCE = 0.1
-"""The tolerance for layers and confounders whose features or matrix products have a lower precision than float32."""
+"""The tolerance, in place of `TOLERANCE`, for layers and confounders in reduced precision.
+
+Reduced precision means that the features or their matrix products have a lower precision than float32.
+"""
 MAX_NAMED = 3
 """The largest number of layers and confounders that a message names."""
 
@@ -49,18 +52,18 @@ def device_names(plan: Plan) -> list[str]:
 
 
 class FirstBlock(AbstractContextManager):
-    """Runs the networks on the batches that a resumed run skips, in order, until the first block is complete.
+    """Runs the networks again on the batches of the first block, and compares the block with the checkpoint.
 
-    `take` receives the batches, and `check` compares the block with the checkpoint. Use this class as a context
+    Call `take` with each batch that the resumed run skips, in order, and then call `check`. Use this class as a context
     manager: the networks have forward hooks while the context is open.
 
     Args:
         plan: the plan of the resumed run.
         rows: the descriptions of the layers and confounders in the checkpoint.
-        layouts: call of a layer -> where its output contains the samples, from the checkpoint.
+        layouts: for each call of a layer, where its output contains the samples; from the checkpoint.
         expected: the numbers of the first block in the checkpoint, in the order of `rows`.
         min_samples: the smallest number of samples in a block; a run leaves out smaller blocks.
-        own_streams: whether each network drew from a random stream of its own in the run that wrote the checkpoint.
+        own_streams: whether, in the run that wrote the checkpoint, each network drew from a random stream of its own.
         same_devices: whether the networks run on the same kinds of devices as in the run that wrote the checkpoint.
     """
 
@@ -101,7 +104,7 @@ class FirstBlock(AbstractContextManager):
 
     @torch.no_grad()
     def take(self, raw: Any) -> None:
-        """Pass one batch of the loader through all networks.
+        """Pass one batch of the loader through all networks, and add its samples to the block.
 
         Do nothing if the block is already complete, or if memory ran out in an earlier batch.
         """
@@ -144,13 +147,13 @@ class FirstBlock(AbstractContextManager):
             n_same: how many batches, counted from the first, are the same as in the run that wrote the checkpoint.
 
         Returns:
-            Notes for the result: why the block could not be compared, or why different numbers are accepted (another
-            device, or networks that draw random numbers). Empty if the numbers agree, or if a batch of the block is not
-            the same.
+            A note for the result if the block could not be compared, or if differing numbers are accepted. They are
+            accepted on another kind of device, in networks that draw random numbers, and if they differ only slightly.
+            Empty if the numbers agree, or if the batches of the block have changed.
 
         Raises:
-            AnotherRunError: the numbers differ from the checkpoint, although the devices are of the same kinds, and the
-                differing numbers come from a network that draws no random numbers or from the batch itself.
+            AnotherRunError: on the same kinds of devices, numbers differ by more than rounding errors, although they
+                come from the batch itself or from a network that draws no random numbers.
         """
         if self._found is None and self._grams.n_samples and not self._ran_out_of_memory:
             self._complete(self._grams.take())
@@ -189,10 +192,10 @@ class FirstBlock(AbstractContextManager):
         return ()
 
     def _differing(self, found: Tensor, expected: Tensor, tolerance: float | None = None) -> Iterator[Key]:
-        """Yield the key of each layer or confounder whose numbers differ by more than a tolerance, in their order.
+        """Yield the key of each layer or confounder whose numbers differ by more than a tolerance.
 
-        By default the tolerance allows for rounding errors on any device. If a smaller `tolerance` is given, relative
-        to the trace of the Gram matrix, layers and confounders in reduced precision are left out.
+        By default the tolerance is `TOLERANCE`, or `REDUCED_TOLERANCE` in reduced precision. If `tolerance` is given,
+        layers and confounders in reduced precision are left out.
         """
         for row, numbers in zip(self._rows, expected, strict=True):
             index = self._table.index.get(row.key)

@@ -41,19 +41,20 @@ class _Pass:
     confounders_read: set[str] = field(default_factory=set)
     """names of the confounders whose representations were passed to the receiver"""
     kept: dict[str, Tensor] = field(default_factory=dict)
-    """name of a confounder -> the output (n, p) of its layer, if positions (tokens or places of a feature map) serve as
-    samples but this output has no positions"""
+    """name of a confounder -> the output (n, p) of the confounder's layer. Used only if positions (tokens or places of
+    a feature map) serve as samples, and only for outputs that have no positions"""
     context: ReadingContext = field(default_factory=lambda: ReadingContext(0))
-    """what is needed to read the outputs of the running network: the batch's number of samples, masks and positions"""
+    """the facts needed to read the running network's outputs, such as the number of samples, masks and positions"""
     layouts: dict[CallKey, Layout] = field(default_factory=dict)
-    """call of a layer -> where its output contains the samples"""
+    """for each call of a layer, where its output contains the samples"""
     previous: tuple[Key, Reading] | None = None
-    """key and reading of the running network's latest call of a layer that is chosen or a confounder; None if there was
-    no such call, if the layer is not a chosen one, or if the call has no representation"""
+    """key and reading of the latest layer call in the running network. Calls of layers that are neither chosen nor a
+    confounder do not count. None if there was no call that counts, or if the latest one has no representation or
+    its layer is not chosen"""
 
 
 class ForwardPasses(AbstractContextManager):
-    """Runs all networks on one batch at each `run`, and reads the outputs of their layers with forward hooks.
+    """Passes one batch through all networks in each call of `run`. Forward hooks read the outputs of the layers.
 
     Use this class as a context manager: the hooks exist while the context is open.
     """
@@ -70,8 +71,8 @@ class ForwardPasses(AbstractContextManager):
         self.random = RandomStreams([one.device for one in plan.networks], recorded)
         self.finder = SampleFinder()
         self.stand_in: Confounder | None = None
-        """the confounder "input", if the input holds token ids and the output of an embedding layer is used in its
-        place; otherwise None"""
+        """the confounder "input" if an embedding layer's output replaces the input, because the input holds token ids;
+        otherwise None"""
 
     def __enter__(self) -> "ForwardPasses":
         with ExitStack() as stack:
@@ -88,22 +89,23 @@ class ForwardPasses(AbstractContextManager):
         self._open.close()
 
     def run(self, batch: Batch, batches: Sequence[Batch], index: int, receiver: Receiver) -> Tensor | None:
-        """Pass one batch through all networks, and pass the representations of layers and confounders to the receiver.
+        """Pass one batch through all networks, and give the representations of layers and confounders to the receiver.
 
         Args:
-            batch: the batch, the first value that `split` returned.
-            batches: the batch for each network, the second value that `split` returned.
-            index: the batch's number in the run, from 0. It appears in messages, and is part of the seed with which
-                positions are drawn.
-            receiver: its callbacks are called in execution order, before a later layer can overwrite a representation.
+            batch: the parsed batch, the first of the two values that `split` returned.
+            batches: the batch for each network, the second of these values.
+            index: the batch's number in the run, from 0. The number appears in messages. It is also part of the seed
+                for drawing positions.
+            receiver: gets the representations in execution order, each before a later layer can overwrite it.
 
         Raises:
-            ProbeNeededError: a probing pass was made, and the batch must be passed again, with a new receiver; the
-                random number generators are as they were.
+            ProbeNeededError: a probing pass was needed to find the samples in an output, and has been made. Discard the
+                representations that the receiver got, and call `run` again with the same batch. The random number
+                generators have the state from before this call.
 
         Returns:
-            (m,): for each of the m positions the index of its sample in the batch, if positions (tokens or places of a
-            feature map) serve as samples. Otherwise None.
+            A tensor (m,) if positions (tokens or places of a feature map) serve as samples: for each of the m drawn
+            positions, the index in the batch of the sample that contains it. Otherwise None.
         """
         positions = self._new_positions(batch, batches, index, receiver)
         now = self._pass = _Pass(batch, index, receiver, positions)
@@ -140,10 +142,10 @@ class ForwardPasses(AbstractContextManager):
             self._pass = None  # release the batch
 
     def written(self) -> dict[str, str]:
-        """Return the models whose forward passes wrote into a parameter or a large buffer.
+        """Return the models whose forward passes wrote into their own parameters or large buffers.
 
-        The result maps the name of each such model to the name of the first such parameter or buffer.
-        `Capture.modified` defines which buffers are large.
+        The result maps the name of each of these models to the name of the first parameter or buffer that was written
+        into. `Capture.modified` defines which buffers are large.
         """
         found = {network.model: one.modified() for network, one in zip(self._networks, self._captures, strict=True)}
         return {model: names[0] for model, names in found.items() if names}
@@ -230,10 +232,10 @@ class ForwardPasses(AbstractContextManager):
     def _keep_without_positions(
         self, now: _Pass, key: Key, confounders: Sequence[Confounder], reading: Reading, output: Any
     ) -> bool:
-        """Store the output (n, p) of a confounder's layer in `now.kept`, if the output has no positions.
+        """Store the output of a confounder's layer in `now.kept` if positions serve as samples but the output has none.
 
-        Do nothing unless positions serve as samples. The output has one row for each of the n samples of the batch.
-        `_read_confounders` later repeats each row for all positions of its sample.
+        The stored tensor (n, p) has one row for each sample of the batch. For each drawn position, `_read_confounders`
+        later uses the row of the sample that contains the position.
 
         Returns:
             Whether the output was stored.
@@ -261,7 +263,10 @@ class ForwardPasses(AbstractContextManager):
                 self._notes.say("tokens", one.note())
 
     def _read(self, now: _Pass, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
-        """Return a layer's representation (m, p), and whether its output is the tensor that was read just before."""
+        """Return a layer's representation (m, p), and whether its output repeats the output that was read just before.
+
+        An output repeats another one if it is the same tensor object and was not written into in between.
+        """
         context = now.context
         found = self.finder.find(key, reading, output, context.n, context.lengths, now.index)
         repeats = context.repeat_detector.is_repeat(found.source)
@@ -272,10 +277,10 @@ class ForwardPasses(AbstractContextManager):
         return reading.represent(found, context, key[1], inputs), repeats
 
     def _read_confounders(self, now: _Pass) -> None:
-        """Pass to the receiver the confounders that are computed from the batch, and the layer outputs in `now.kept`.
+        """Give the receiver the confounders that are computed from the batch, and those whose values are in `now.kept`.
 
-        The hooks pass all other confounders. If positions serve as samples, call this method after the forward passes,
-        because the forward passes draw the positions.
+        The hooks give the receiver all other confounders. If positions serve as samples, call this method after the
+        forward passes, because the positions are drawn during the forward passes.
         """
         for confounder in self._plan.confounders:
             if confounder.name in now.kept:
