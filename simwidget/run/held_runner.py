@@ -1,4 +1,4 @@
-"""`HeldRunner`: holds a comparison's runner while its run can continue, and the run's final state afterwards."""
+"""`HeldRunner`: holds the runner of a comparison, or a stored state of the run once the runner has been dropped."""
 
 from simwidget.estimate.pass_state import PassState
 from simwidget.run.lifecycle import Lifecycle
@@ -66,7 +66,7 @@ class HeldRunner:
         )
 
     def notes(self, error: BaseException | None) -> list[str]:
-        """Return the notes on the run; if `error` is given, also a note that the run failed with this exception."""
+        """Return the notes on the run. If `error` is given, the last note says that the run failed with `error`."""
         notes = list(self.summary.notes)
         if error is not None:
             what = describe_error(error)
@@ -82,7 +82,7 @@ class HeldRunner:
         return self._pass_state if single_pass is None else single_pass.freeze(sums)
 
     def keep(self) -> None:
-        """Store the present state of the runner, so that it remains available after the runner is dropped."""
+        """Store the present state of the run, which answers all questions after the runner has been dropped."""
         runner = self._runner
         assert runner is not None
         self._pass_state = runner.single_pass.freeze()

@@ -1,4 +1,4 @@
-"""The identity of a run: the models, layers, options and data that a resumed run must share with its checkpoint."""
+"""`Identity`: describes the models, layers, options and loader of a run, to check that a checkpoint fits the run."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -18,18 +18,23 @@ MAX_DIFFERENCES = 5
 
 
 class AnotherRunError(ValueError):
-    """Raised if a checkpoint does not belong to the run that is to be resumed; the message says what differs."""
+    """Raised if a checkpoint was made with other models, data or options than this run.
+
+    The message says what differs.
+    """
 
 
 @dataclass(frozen=True)
 class Identity:
-    """The description of a run for its checkpoint, as JSON values."""
+    """A description of a run, as JSON values, for the run's checkpoint."""
 
     about: Mapping[str, Any]
     """what must be the same in a resumed run: model classes, settings, weights, layers, options, loader"""
     given: Mapping[str, Any]
-    """the arguments of `compare` with which `resume` sets up the run again; if JSON cannot store the value of an
-    option, for example a function, only the option's name is included"""
+    """the layers, options and limits with which `resume` calls `compare` again
+
+    If JSON cannot store the value of an option, for example a function, only the option's name is included.
+    """
 
     @staticmethod
     def of(plan: Plan, loader: Iterable) -> "Identity":
@@ -60,7 +65,7 @@ class Identity:
         return Identity(json.loads(json.dumps(about)), json.loads(json.dumps(given)))
 
     def check(self, about: Mapping[str, Any]) -> None:
-        """Raise AnotherRunError if `about`, taken from a checkpoint, differs from this run's `self.about`."""
+        """Raise AnotherRunError if `about`, taken from a checkpoint, differs from the `about` of this run."""
         found = differences(about, self.about)
         if found:
             more = f"; and {len(found) - MAX_DIFFERENCES} more" if len(found) > MAX_DIFFERENCES else ""

@@ -1,4 +1,7 @@
-"""`Lifecycle`: the state of a run, its transitions, requests to pause and stop the run, and callbacks on changes."""
+"""`Lifecycle`: holds the state of a run, and the requests to pause or stop the run.
+
+A `Lifecycle` also wakes waiting threads and calls callbacks after each batch and each change of the state.
+"""
 
 import threading
 import warnings
@@ -20,8 +23,9 @@ FOLLOWS: Mapping[RunState, frozenset[RunState]] = {
 class Lifecycle:
     """The state of one run, and the requests to pause and to stop the run.
 
-    One lock guards all changes of the state and of the requests. Only the thread of the run calls `enter` and
-    `hold_while_paused`. Any thread may call the other methods. `begin` clears all earlier requests.
+    One lock guards all changes of the state and of the requests. While batches are processed, only the thread that
+    processes them may call `enter` and `hold_while_paused`. Any thread may call the other methods. `begin` clears all
+    earlier requests.
     """
 
     def __init__(self) -> None:
@@ -59,7 +63,7 @@ class Lifecycle:
         self.notify()
 
     def enter(self, state: RunState, error: BaseException | None = None) -> None:
-        """Change the state to `state`, with the exception `error` if the run failed, and call `notify`.
+        """Change the state to `state`, store the exception `error` of a failed run, and call `notify`.
 
         Raises:
             RuntimeError: `FOLLOWS` does not allow `state` after the present state.
@@ -128,9 +132,9 @@ class Lifecycle:
         return lambda: self._watchers.remove(callback)
 
     def notify(self) -> None:
-        """Wake the threads in `wait_for`, and call the callbacks of `watch` on the calling thread.
+        """Wake the threads that wait in `wait_for`, and call the callbacks that were passed to `watch`.
 
-        An exception in a callback becomes a warning.
+        The callbacks run on the calling thread. An exception in a callback becomes a warning.
         """
         with self._changed:
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""`take_batches`: the loop of a run over the loader's batches. It handles pauses, requests to stop, and exceptions."""
+"""`take_batches`: processes the loader's batches one by one, and handles pauses, requests to stop, and exceptions."""
 
 from collections.abc import Generator
 from contextlib import suppress
@@ -13,10 +13,14 @@ from simwidget.run.runner import Runner
 def take_batches(held: HeldRunner, lifecycle: Lifecycle) -> Generator[None]:
     """Return an iterator that processes one batch of the loader at each step.
 
-    When the iterator ends, the lifecycle enters one of three states: "finished" after the last batch or at a limit;
-    "stopped" after a request to stop, a keyboard interrupt or the closing of the iterator; "failed" after any other
-    exception. The iterator raises the exception again. On the main thread, use the iterator within `interrupts_held`,
-    so that interrupts (Ctrl-C) are raised only while the loader is opened, a batch is processed, or the run is paused.
+    When the iterator ends, the lifecycle enters one of three states:
+    - "finished" after the last batch, or when a limit is reached;
+    - "stopped" after a request to stop, after a keyboard interrupt, or when the iterator is closed;
+    - "failed" after any other exception.
+
+    Exceptions and keyboard interrupts are raised again. On the main thread, use the iterator within `interrupts_held`.
+    Interrupts (Ctrl-C) are then raised only while the loader is opened, while a batch is processed, or while the run is
+    paused.
     """
     runner = held.runner
     assert runner is not None
@@ -50,7 +54,7 @@ def _step(runner: Runner) -> bool:
 
 
 def _may_go_on(runner: Runner, lifecycle: Lifecycle) -> bool:
-    """Wait while the run is paused, then return whether the run may process another batch."""
+    """Return False at a limit. Otherwise wait while the run is paused, then return whether no stop is requested."""
     if runner.has_enough():
         return False
     while lifecycle.pause_asked:

@@ -1,4 +1,4 @@
-"""`MemoryCheck`: estimates the memory of a run before it is allocated, and warns if too little memory is free."""
+"""`MemoryCheck`: estimates in advance how much memory a run needs, and warns if too little is free."""
 
 import warnings
 from collections.abc import Callable
@@ -15,18 +15,20 @@ MUCH_LARGER = 1.5
 
 
 class MemoryCheck:
-    """Estimates the memory of a run during the first forward passes, and warns when too little memory is free.
+    """Estimates, during the first forward passes, how much memory a run needs, and warns if too little is free.
 
-    The estimate starts from the least number of rows (layers and confounders) and the least size of a Gram matrix. A
-    layer call may increase the estimate, by a new row or by a representation that is kept until later batches are
-    joined to the present one.
+    At first, the estimate assumes the smallest possible number of rows (layers and confounders) and of samples in a
+    Gram matrix. A representation increases the estimate if it adds a row or if it is float64. If several
+    batches are joined into one Gram matrix, the estimate includes the representations that are kept until the last of
+    these batches.
 
     Args:
         rows: the table of layers and confounders; the table grows during the first forward passes.
         totals: the summed products of Gram matrices; their memory is not allocated yet.
         gram_batch: the least number of samples of a Gram matrix.
         device: where Gram matrices and sums are stored.
-        note: called with the text of each warning, to replace the note of an earlier warning in the result.
+        note: called with the text of each warning. In the notes of the result, the text replaces that of an earlier
+            warning.
     """
 
     def __init__(
@@ -42,12 +44,12 @@ class MemoryCheck:
         self._itemsize = 4
         self._free: int | None = None
         self._warned_of = 0
-        """the estimate in bytes of the latest warning; 0 if there was none"""
+        """the estimate, in bytes, at the time of the latest warning; 0 before the first warning"""
         self.warned: tuple[str, ...] = ()
         """the texts of the warnings so far"""
 
     def begin(self, n: int) -> None:
-        """Start the estimate for the first forward passes, over n samples, and store how much memory is free now."""
+        """Start a new estimate for forward passes over n samples, and store how much memory is free now."""
         self._n = max(1, n)
         self._waiting = 0
         self._itemsize = 8 if self._totals.uses_float64 else 4

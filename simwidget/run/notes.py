@@ -12,7 +12,7 @@ from simwidget.files.fields import get_int
 from simwidget.gram.rows import Key
 
 FEW_SAMPLES = 16
-"""A result gets a note if its Gram matrices have fewer samples than this, because estimates then scatter widely."""
+"""A result gets a note if its Gram matrices have fewer samples than this on average: estimates then scatter widely."""
 
 
 class Notes:
@@ -51,13 +51,13 @@ class Notes:
         self._order.add(labels)
 
     def gram(self, n: int) -> None:
-        """Count a block (the samples of one Gram matrix) that was added to the sums and has n samples."""
+        """Count a block of n samples (those of one Gram matrix) that was added to the sums."""
         self._n_grams += 1
         self._n_samples += n
         self._smallest_gram = min(n, self._smallest_gram or n)
 
     def skipped(self, n: int) -> None:
-        """Count a batch or block that is left out, because its n samples are too few for a Gram matrix."""
+        """Count a batch or block that is left out because its n samples are too few for a Gram matrix."""
         self._skipped_batches += 1
         self._skipped_samples += n
 
@@ -84,10 +84,10 @@ class Notes:
         """Add a note if a layer's output was read in a way that may surprise the user.
 
         A note is added in three cases:
-        - The samples are in a dimension of the output that is neither the first nor the expected one, and the user gave
-          no `batch_dim`.
+        - The samples seem to be in an unexpected dimension of the output, and the shape of the output is the only
+          evidence.
         - The representation "flatten" includes padded tokens.
-        - The batch's mask does not fit the output, so that the representation includes all tokens.
+        - The batch's mask does not fit the output. The representation then includes all tokens.
         """
         if found.is_unclear and found.batch_dim != reading.dims[0]:
             self.say(

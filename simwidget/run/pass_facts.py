@@ -1,4 +1,4 @@
-"""`pass_facts`: collects the facts for a result's provenance that are unknown before the first forward passes."""
+"""`pass_facts`: collects facts for the provenance of a result that become known in the first forward passes."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from simwidget.run.row_table import RowTable
 
 
 def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str, Any]:
-    """Return the facts for a result's provenance that are unknown before the first forward passes.
+    """Return facts for the provenance of a result that become known in the first forward passes.
 
     For each model, the facts are:
     - the class, the device, and the dtypes of the representations;
     - the layers that were chosen by default and are left out because they never ran;
     - for each layer whose output does not have the samples in dimension 0, the dimension of the samples.
 
-    If an embedding's output replaces token ids as confounder, there is one more fact: the name of that embedding.
+    If the output of an embedding layer replaces token ids as confounder, a further fact is the name of this layer.
     """
     facts: dict[str, Any] = {"models": {}}
     layouts, stand_in = forwards.finder.layouts, forwards.stand_in

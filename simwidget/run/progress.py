@@ -24,7 +24,7 @@ class Progress:
     error: str | None = None
     """for a failed run, the exception that ended the run and where it was raised; else None"""
     n_batches_needed: int | None = None
-    """estimated total number of batches when the first limit other than `max_batches` is reached; None if unknown"""
+    """estimated number of batches after which `max_samples`, `max_seconds` or `until` ends the run; None if unknown"""
 
     @property
     def ended(self) -> bool:
@@ -38,17 +38,20 @@ class Progress:
 
     @property
     def n_batches_likely(self) -> int | None:
-        """The total number of batches when the run will probably end; None if this cannot be estimated.
+        """The probable number of batches at the end of the run; None if this number cannot be estimated.
 
-        This is the smaller of `n_batches_expected` and `n_batches_needed`, or the only one that is known, but at
-        least `n_batches`.
+        This is the smaller of `n_batches_expected` and `n_batches_needed`, or the known number if the other is None. It
+        is never less than `n_batches`.
         """
         known = [n for n in (self.n_batches_expected, self.n_batches_needed) if n is not None]
         return max(self.n_batches, min(known)) if known else None
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the run ends, estimated from the mean time for a batch; None if unknown or after the end."""
+        """Estimated seconds until the run ends; None if unknown or if the run has ended.
+
+        The estimate uses the mean time for a batch so far.
+        """
         likely = self.n_batches_likely
         if self.ended or likely is None or not self.n_batches:
             return None

@@ -20,7 +20,7 @@ from simwidget.text.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Queries:
-    """Computes what users ask for during one comparison, from snapshots of the run (`PassState`).
+    """Computes results, curves, Gram matrices and inspections of one run from snapshots (`PassState`).
 
     The attributes do not change during the run.
     """
@@ -44,7 +44,8 @@ class Queries:
 
         Args:
             pass_state: the state of the run.
-            measures: names of measures; by default all. A difference, such as "cka-dcka", includes its two measures.
+            measures: names of measures; by default all. The name of a difference, such as "cka-dcka", selects both
+                measures and their difference.
             pairs: pairs of models, each model given by its index in `names`; by default all pairs.
             complete: whether the run has finished.
             notes, provenance: the notes and the provenance to store in the result.
@@ -62,16 +63,17 @@ class Queries:
         )
 
     def convergence(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> dict[str, Curve]:
-        """Return the convergence curves of one pair of layers, by the name of the measure or difference of measures.
+        """Return the convergence curves of a pair of layers. The method `pair` explains how to choose the pair.
 
-        The pair is chosen as in the method `pair`.
+        The keys of the result are the names of the measures and of the differences of measures.
         """
         return convergence(pass_state, self.measures, self.confounders, *self.pair(pass_state, layer_x, layer_y, view))
 
     def gram(self, pass_state: PassState, layer: str, model: str | None) -> NDArray[np.float32] | None:
-        """Return the centred Gram matrix (m, m) of a layer on m samples of the latest batch; None if there is none.
+        """Return the centred Gram matrix (m, m) of a layer on the latest m samples; None if there is no Gram matrix.
 
-        `model` is the name of the layer's model; None means the first model. Small batches are joined first.
+        The m samples are those of the latest batch, or of several small batches that were joined. `model` is the name
+        of the layer's model; None means the first model.
         """
         row = self._row(pass_state, 0 if model is None else self.names.index(model), layer)
         if pass_state.latest is None or pass_state.rows[row].missing is not None:
@@ -79,7 +81,10 @@ class Queries:
         return pass_state.latest.gram(row).float().cpu().numpy()
 
     def inspect(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> Inspection | None:
-        """Return the `Inspection` of two layers, chosen as in the method `pair`; None if a layer has no Gram matrix."""
+        """Return the `Inspection` of a pair of layers; None if one of the layers has no Gram matrix.
+
+        The method `pair` explains how to choose the pair.
+        """
         rows = self.pair(pass_state, layer_x, layer_y, view)
         if pass_state.latest is None or any(pass_state.rows[row].missing is not None for row in rows):
             return None
@@ -89,7 +94,7 @@ class Queries:
 
     @property
     def title(self) -> str:
-        """The names of up to three models joined by "×", or the number of models if there are more."""
+        """A title for displays: the names of the models joined by "×", or, for more than three models, their number."""
         return " × ".join(self.names) if len(self.names) < 4 else f"{len(self.names)} models"
 
     def check_model(self, model: str | None) -> None:
@@ -100,8 +105,8 @@ class Queries:
     def pair(self, pass_state: PassState, layer_x: str, layer_y: str, view: View) -> tuple[int, int]:
         """Return the indices of two layers' rows in `pass_state.rows`.
 
-        `layer_x` is a layer of the view's first model, `layer_y` a layer of the view's second model. Raises ValueError
-        for an unknown layer, model or view.
+        The view chooses two models. `layer_x` is a layer of the first model, `layer_y` is a layer of the second model.
+        Raises ValueError for an unknown layer, model or view.
         """
         x, y = positions(self.names, view)
         return self._row(pass_state, x, layer_x), self._row(pass_state, y, layer_y)

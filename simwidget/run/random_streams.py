@@ -1,4 +1,4 @@
-"""`RandomStreams`: the random numbers that the networks of a run draw, from own streams or the global generators."""
+"""`RandomStreams`: determines for each network of a run from which generators the network draws random numbers."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,8 @@ class RandomStreams:
 
     Args:
         devices: the device of each network.
-        recorded: for each network the stream of an earlier run, to run its forward passes again; empty for a new run.
+        recorded: a `RecordedStream` for each network, if the caller needs to know which networks draw random numbers;
+            otherwise empty.
     """
 
     def __init__(self, devices: Sequence[torch.device], recorded: Sequence[RecordedStream] = ()) -> None:
@@ -35,11 +36,11 @@ class RandomStreams:
         return None not in self._own
 
     def of(self, position: int) -> OwnRandomStream | RecordedStream | None:
-        """Return the stream of the network at this position; None if it draws from the global generators."""
+        """Return the stream of the network at index `position`; None if this network has no stream."""
         return self._recorded[position] if self._recorded else self._own[position]
 
     def recorded_state(self) -> Callable[[], None]:
-        """Record the present state of all streams, and return a function that restores this state."""
+        """Record the state of all generators that the networks use. Return a function that restores this state."""
         streams = [one for one in self._recorded or self._own if one is not None]
         own = [(one, copy.deepcopy(vars(one))) for one in streams]
         shared = None if self.has_own else RandomState(self._devices)
@@ -62,7 +63,10 @@ class RandomStreams:
         }
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """Continue the streams that `arrays` saved. A network for which no stream was saved is left as it is."""
+        """Continue the streams whose state is in `arrays`, as the method `arrays` returned it.
+
+        Networks without a saved stream are unchanged.
+        """
         for position, device in enumerate(self._devices):
             begin = f"random/{position}/"
             own = {name.removeprefix(begin): one for name, one in arrays.items() if name.startswith(begin)}

@@ -18,7 +18,10 @@ class Representation(NamedTuple):
 
     key: Key
     x: Tensor
-    """(m, p): p features of m samples; with representation="tokens" or "positions", each token or place is a sample"""
+    """(m, p): p features of m samples
+
+    With representation="tokens" or "positions", each token, or each place of a feature map, counts as a sample.
+    """
     original: Key | None = None
     """if an earlier representation of the same batch is the same tensor, the key of that representation; else None"""
     repeats_child: bool = False

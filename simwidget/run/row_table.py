@@ -1,6 +1,7 @@
-"""`RowTable`: describes the confounder or layer call to which each row of a run's sums belongs.
+"""`RowTable`: describes the rows of a run's sums. Each row belongs to a confounder or to a call of a layer.
 
-The sums are matrices (R, R) of summed products of R Gram matrices, one for each confounder and each call of a layer.
+In each block of samples, each of the R confounders and layer calls has one Gram matrix. The sums are matrices (R, R):
+the products of each two of these Gram matrices, summed over all blocks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ NEVER_RAN = "never ran"
 
 
 class RowTable:
-    """A table with one row for each row of the sums: for each confounder, and for each call of a layer.
+    """A table of the confounders and the calls of layers, in the order of the rows of the sums.
 
     The confounders come first, then the calls of layers in execution order, then the layers that never ran. Rows are
     added during the first forward passes. Then `fix` closes the table, and the sums get the same number of rows.
@@ -38,7 +39,7 @@ class RowTable:
         }
         """the chosen layers that have no row yet"""
         self.index: Mapping[Key, int] = MappingProxyType(self._index)
-        """for the key of each confounder or layer call, the index of its row; a read-only view that stays up to date"""
+        """key of each confounder or layer call -> the index of its row; a read-only view, kept up to date"""
         for confounder in plan.confounders:
             self._add(("confounder", confounder.name))
 
@@ -65,11 +66,12 @@ class RowTable:
     # --- during the pass ---------------------------------------------------------------------------------------------
 
     def add_representation(self, key: Key, x: Tensor, repeats_child: bool) -> bool:
-        """Add a row for a confounder or layer call if it has none, and record the first representation in the row.
+        """Record a representation in the row of its confounder or layer call, and add this row if it is missing.
 
         Args:
             key: the confounder or layer call.
-            x: the representation (n, p). Its number of features p and its dtype are recorded.
+            x: the representation (n, p). The row keeps the number of features p and the dtype of the first
+                representation.
             repeats_child: whether the layer is a container module that returned its last child's output unchanged.
 
         Returns:
@@ -124,7 +126,7 @@ class RowTable:
         return tuple(Row(**vars(row)) for row in (self._rows if self._fixed else self._expected()))
 
     def layers(self) -> tuple[tuple[int, ...], ...]:
-        """Return for each model the indices of its layers' rows in `copies()`.
+        """Return for each model the indices of the rows in `copies()` that belong to the model's layers.
 
         After `fix` the indices are in execution order. Layers that were chosen by default are left out if they never
         ran, or if their output is the unchanged output of their last child.
@@ -157,7 +159,7 @@ class RowTable:
         return [row for row in self._rows if row.key[0] == position and row.key[1] in model.layer_names]
 
     def left_out(self, model: SimilarityModel) -> dict[str, list[str]]:
-        """Return the layers that were chosen by default and are left out because they never ran, for the provenance.
+        """Return, for the provenance, the layers that were chosen by default and left out because they never ran.
 
         Returns:
             {"left_out_because_never_run": names of these layers}, or an empty dictionary if there are none.
@@ -175,7 +177,9 @@ class RowTable:
         }
 
     def restore(self, facts: Mapping[str, Any]) -> None:
-        """Read the rows from `facts`, which `state` returned in an earlier run with the same plan; close the table.
+        """Replace the rows by those in `facts`, and close the table.
+
+        `facts` is the dictionary that `state` returned in an earlier run with the same plan.
 
         Raises:
             MalformedError: the rows are not those of a run with this plan.

@@ -46,7 +46,7 @@ class Runner(AbstractContextManager):
         self._identify = partial(Identity.of, plan, loader)
         self._identity: Identity | None = None
         self._first_block: FirstBlock | None = None
-        """compares the first block of a resumed run with the checkpoint; None after this comparison and in a new run"""
+        """checks the first block of a resumed run against the checkpoint; None after this check, and in a new run"""
         if plan.checkpoint is not None:
             self._write_to(plan.checkpoint.path, plan.checkpoint.seconds)
         self._is_under_way = False
@@ -81,11 +81,12 @@ class Runner(AbstractContextManager):
     def _check_first_block(self) -> None:
         """If the run continues from a checkpoint, run the first block again and compare it with the checkpoint.
 
-        A block is the samples of one Gram matrix. This opens the loader. Once the comparison has succeeded, later calls
-        do nothing.
+        A block is the samples of one Gram matrix. This method opens the loader. Once the block has passed the check,
+        later calls do nothing.
 
         Raises:
-            AnotherRunError: the numbers of the block differ from those in the checkpoint.
+            AnotherRunError: the numbers of the block differ from those in the checkpoint; `FirstBlock.check` explains
+                which differences are accepted.
         """
         if self._first_block is None:
             return
@@ -94,12 +95,17 @@ class Runner(AbstractContextManager):
         self._first_block = None
 
     def release(self) -> None:
-        """Remove the checkpoint file if no state was saved in it; called at the end of the run and after a failure."""
+        """Remove the checkpoint file if this run created it and has saved no state in it.
+
+        Called at the end of the run and after a failure.
+        """
         if self._checkpointer is not None:
             self._checkpointer.release()
 
     def step(self) -> bool:
-        """Process the next batch of the loader; if processing failed in the previous call, try the same batch again.
+        """Process the next batch of the loader.
+
+        If the previous call failed before its batch was completed, this call continues with that batch.
 
         Returns:
             False if the loader has no more batches, True otherwise.
@@ -123,7 +129,7 @@ class Runner(AbstractContextManager):
         return True
 
     def has_enough(self) -> bool:
-        """Return whether a limit of the run (`Limits`) is reached, and store the limit, or None, in `ended_by`."""
+        """Return whether the run has reached one of its limits (`Limits`). Store this limit, or None, in `ended_by`."""
         single_pass = self.single_pass
         self.ended_by = self._limits.reached(single_pass.n_batches, single_pass.n_seen, self.seconds)
         looks = self.ended_by is None and self._errors.is_time(single_pass.n_grams)
@@ -134,11 +140,11 @@ class Runner(AbstractContextManager):
     def finish(self, for_good: bool) -> None:
         """Add waiting samples to the sums, and write a checkpoint.
 
-        Waiting samples are not in the sums yet, because they are to be joined with later batches into one Gram matrix.
+        Samples wait if they are to be joined with later batches into one Gram matrix.
 
         Args:
-            for_good: whether no more batches can follow. If False, no checkpoint is written after waiting samples were
-                added, because a resumed run must join these samples with later batches.
+            for_good: True if no more batches can follow. If False, no checkpoint is written if samples were waiting,
+                because a resumed run must join these samples with later batches.
         """
         self.save(now=True)  # does nothing if samples wait for others to be joined with
         if not self.single_pass.is_whole:
@@ -153,7 +159,10 @@ class Runner(AbstractContextManager):
 
     @property
     def n_batches_needed(self) -> int | None:
-        """Estimated number of batches when the first limit other than `max_batches` is reached; None if unknown."""
+        """Estimated number of batches after which `max_samples`, `max_seconds` or `until` ends the run.
+
+        None if this number is unknown.
+        """
         single_pass = self.single_pass
         return self._limits.batches_needed(
             single_pass.n_batches, single_pass.n_seen, self.seconds, self._errors.n_batches_needed
@@ -179,8 +188,8 @@ class Runner(AbstractContextManager):
     def restore(self, checkpoint: Checkpoint, path: str | PathLike[str], seconds: float) -> None:
         """Set this run to the state in `checkpoint`, to continue from there. Call this before the context is opened.
 
-        Later checkpoints are written to `path`: at most one in `seconds` seconds, and one at each pause and at
-        the end of the run.
+        Later checkpoints are written to `path`: at each pause, at the end of the run, and otherwise at intervals of at
+        least `seconds` seconds.
 
         Raises:
             AnotherRunError: the checkpoint belongs to another run; the message says what differs.

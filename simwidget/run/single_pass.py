@@ -36,15 +36,18 @@ from simwidget.run.receiver import Receiver, Representation
 from simwidget.run.row_table import RowTable
 
 GRAM_BYTES = 64 * 2**20
-"""Limit in bytes for the stored Gram matrices of the latest block. If exceeded, only the first samples are kept."""
+"""The largest size in bytes of the Gram matrices that are stored for the latest block.
+
+Larger Gram matrices are cut to the first samples of the block.
+"""
 
 
 class SinglePass(AbstractContextManager):
     """Passes one batch through the networks in each `step`, and adds the products of Gram matrices to the sums.
 
     A block is the samples of one Gram matrix: those of one batch, or of several small batches that are joined. Use a
-    `SinglePass` as a context manager: the hooks exist while the context is open. `freeze` may be called from any
-    thread.
+    `SinglePass` as a context manager: the networks have forward hooks while the context is open. `freeze` may be called
+    from any thread.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -61,7 +64,7 @@ class SinglePass(AbstractContextManager):
         self._taken = 0
         """number of samples of the present batch that have passed through the networks"""
         self._at_once: int | None = None
-        """limit on samples in a forward pass, set after a larger pass ran out of memory; None if there is no limit"""
+        """the largest number of samples in a forward pass; None until a forward pass has run out of memory"""
         self.tried = 0
         """number of samples in the latest forward pass, whether or not this pass failed"""
         self._samples = SampleCollector()
@@ -94,9 +97,11 @@ class SinglePass(AbstractContextManager):
     def step(self, raw: Any) -> None:
         """Pass one batch of the loader through all networks, and add each completed block to the sums.
 
-        If a call fails and `n_batches` has not increased, call `step` again with the same batch: the new call continues
-        with the first sample that has not passed through the networks. If a call fails after `n_batches` has increased,
-        continue with the next batch: the next call of `step` or `finish` first adds the completed block to the sums.
+        After a failed call, compare `n_batches` with its value before the call:
+        - If `n_batches` has not increased, call `step` again with the same batch. The new call continues with the first
+          sample that has not passed through the networks.
+        - If `n_batches` has increased, continue with the next batch. The next call of `step` or `finish` first adds the
+          completed block to the sums.
         """
         self._accumulate()
         batch, batches = self._forwards.split(raw, self.n_batches)

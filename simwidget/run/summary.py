@@ -24,7 +24,7 @@ class RunSummary:
     ended_by: str | None
     """the limit that ended the run, such as "max_samples=1000"; None if no limit did"""
     n_batches_needed: int | None
-    """estimated total number of batches when the first limit other than `max_batches` is reached; None if unknown"""
+    """estimated number of batches after which `max_samples`, `max_seconds` or `until` ends the run; None if unknown"""
     notes: tuple[str, ...]
 
     @staticmethod

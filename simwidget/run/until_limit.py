@@ -26,7 +26,7 @@ class UntilLimit:
         self._limits = limits
         self._next = N_GROUPS
         self.n_batches_needed: int | None = None
-        """estimated number n of batches when the limit is reached; None if unknown
+        """estimated number n of batches after which the limit is reached; None if unknown
 
         The estimate assumes that standard errors are proportional to 1 / sqrt(n).
         """
@@ -49,7 +49,7 @@ class UntilLimit:
         return error < self._limits.until
 
     def error(self, result: SimilarityResult) -> float | None:
-        """Return the quantile `until_quantile` of the finite standard errors in `result`; None if there are none.
+        """Return the quantile `until_quantile` of the finite standard errors in `result`; None if no error is finite.
 
         There is one standard error for each measure and each pair of layers. Within one model each pair counts once,
         and a layer is not paired with itself.
