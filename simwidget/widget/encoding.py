@@ -12,25 +12,25 @@ from simwidget.run.progress import Progress
 from simwidget.widget.protocol import Axis, BlockInfo, Frame, MeasureInfo, RunInfo, SnapshotMeta
 
 STEPS = 65534
-"""Number of steps between the lowest and the highest value of the 16-bit scale on which a snapshot stores numbers."""
+"""The largest 16-bit code that a snapshot uses for a number. Codes start at 0, so the scale has this many steps."""
 MISSING = 65535
 """The 16-bit code that a snapshot uses for NaN."""
 FINE_CELLS = 150_000
-"""Largest number of matrix cells, summed over all measures and pairs of models, with which a snapshot uses all steps of
-the 16-bit scale. If there are more cells, numbers are rounded more coarsely."""
+"""Largest number of matrix cells in a finely rounded snapshot, summed over all measures and pairs of models. In a
+snapshot with more cells, numbers are rounded more coarsely."""
 COARSE = 1.9e-4
 """Usual step size of the numbers in a snapshot with more than `FINE_CELLS` matrix cells. Rounding to steps of this size
 changes a number by less than 1e-4."""
 LEAST_STEPS = 64
-"""Smallest number of steps into which a snapshot divides the range of the numbers in a matrix. If the range is small,
-the steps are therefore smaller than `COARSE`."""
+"""Smallest number of steps into which a snapshot divides the range of the numbers in a matrix. The steps are smaller
+than `COARSE` if the range would otherwise have fewer steps."""
 SNAPSHOT_CELLS = 2_000_000
-"""Largest number of matrix cells, summed over all measures and pairs of models, in a snapshot. Pairs of models that
-would exceed this number are left out, except for the shown pair."""
+"""Largest number of matrix cells in a snapshot, summed over all measures and pairs of models. Pairs of models are left
+out of the snapshot to stay within this number. The shown pair is never left out."""
 
 
 def axes_of(result: SimilarityResult) -> list[Axis]:
-    """Return for each model its name, the names of its layers, and the class names of their modules."""
+    """Return a description of each model: its name, the names of its layers, and the class name of each layer."""
     return [
         {"model": model, "layers": list(result.layers(model)), "kinds": list(result.kinds(model))}
         for model in result.models
@@ -38,7 +38,7 @@ def axes_of(result: SimilarityResult) -> list[Axis]:
 
 
 def measures_of(result: SimilarityResult) -> list[MeasureInfo]:
-    """Return the descriptions that a browser page needs of all measures, then of all differences of two measures."""
+    """Return a description of each measure, followed by a description of each difference of two measures."""
     return [about(result, name) for name in (*result.measures, *result.differences)]
 
 
@@ -80,18 +80,18 @@ def encode_frame(
 def encode_snapshot(
     result: SimilarityResult, run_id: str, seq: int, first: tuple[int, int] = (0, 0)
 ) -> tuple[bytes, SnapshotMeta]:
-    """Return all numbers of a result as compressed bytes, and the description of these bytes.
+    """Return the numbers of a result as compressed bytes, and the description of these bytes.
 
-    The values and standard errors of every measure and difference on every pair of models are rounded to a 16-bit scale
-    and compressed by zlib. Rounding changes a number by less than 1e-5 of the range of its matrix. In a result with
-    more than `FINE_CELLS` matrix cells, rounding is coarser to halve the size, and may change a number by up to 1e-4.
+    The bytes have the values and standard errors of all measures and differences, for as many pairs of models as fit
+    into `SNAPSHOT_CELLS` matrix cells. The numbers are rounded to a 16-bit scale and compressed by zlib. Rounding
+    changes a number by less than 1e-5 of the range of its matrix. In a snapshot with more than `FINE_CELLS` cells,
+    rounding is coarser to halve the size, and may change a number by up to 1e-4.
 
     Args:
         result: the result.
         run_id: the identifier of the heatmap.
         seq: the number of the latest frame (update of the shown matrix).
-        first: the positions of a pair of models that is always included. Other pairs of models are left out where the
-            snapshot would otherwise have more than `SNAPSHOT_CELLS` matrix cells.
+        first: the positions of the two models of the shown pair, which is always included.
     """
     measures = (*result.measures, *result.differences)
     pairs = _with_room(result, first, SNAPSHOT_CELLS // len(measures)) if result.n_samples else []
@@ -130,10 +130,10 @@ def encode_snapshot(
 
 
 def _with_room(result: SimilarityResult, first: tuple[int, int], room: int) -> list[tuple[tuple[int, int], int]]:
-    """Return pairs of models, the most important first, that together have at most `room` cells.
+    """Return pairs of models, in the order of `_in_order`, until their matrices would have more than `room` cells.
 
-    Each entry is ((x, y), number of cells), where x and y are the positions of the two models. `_in_order` defines the
-    order of importance. The pair `first` is included even if it has more than `room` cells.
+    Each entry is ((x, y), number of cells), where x and y are the positions of the two models. The pair `first` is
+    always included.
     """
     found: list[tuple[tuple[int, int], int]] = []
     for x, y in _in_order(result, first):
@@ -148,7 +148,7 @@ def _with_room(result: SimilarityResult, first: tuple[int, int], room: int) -> l
 def _in_order(result: SimilarityResult, first: tuple[int, int]) -> Iterable[tuple[int, int]]:
     """Return the positions of all compared pairs of models in order of importance.
 
-    The order is: the pair `first`, the remaining pairs of two different models, the remaining pairs of a model with
+    The pair `first` comes first, then the remaining pairs of two different models, and last the pairs of a model with
     itself.
     """
     position = {name: index for index, name in enumerate(result.models)}
@@ -161,18 +161,19 @@ def _stored(numbers: NDArray[np.float64], symmetric: bool) -> NDArray[np.float64
 
 
 def _quantised(numbers: NDArray[np.float64], coarse: float, low: float | None = None) -> tuple[bytes, float, float]:
-    """Return numbers as the bytes of 16-bit codes, the value of code 0, and the value of code `STEPS`.
+    """Encode numbers as 16-bit codes. Return the codes as bytes, the value of code 0, and the value of code `STEPS`.
 
-    Codes 0 to `STEPS` stand for equally spaced values. The spacing is `coarse`, but at least range / `STEPS`, so that
-    all numbers fit, and at most range / `LEAST_STEPS`. Here range is the largest number minus the value of code 0. With
-    a spacing above range / `STEPS`, the highest codes are not used.
+    Codes 0 to `STEPS` represent equally spaced values; code `MISSING` represents NaN. The range of the numbers extends
+    from the value of code 0 to the largest number. The range is divided into as many steps of size `coarse` as needed,
+    but into at least `LEAST_STEPS` and at most `STEPS` steps. With fewer than `STEPS` steps, the highest codes are not
+    used.
 
-    The low bytes of all codes come first, then all high bytes: the high bytes differ little, so they compress well when
-    they are stored next to each other.
+    The low bytes of all codes come first, followed by all high bytes. This order compresses better, because the high
+    bytes differ little.
 
     Args:
         numbers: the values or standard errors of a matrix.
-        coarse: the step size in a large snapshot; 0 otherwise.
+        coarse: the preferred step size; 0 for the smallest possible steps.
         low: the value of code 0; by default the smallest number.
     """
     missing = np.isnan(numbers)
@@ -187,7 +188,7 @@ def _quantised(numbers: NDArray[np.float64], coarse: float, low: float | None = 
 
 
 def info_of(progress: Progress, notes: list[str]) -> RunInfo:
-    """Return the state and progress of a run, with its notes and the present time, for the browser page."""
+    """Return the state, progress and notes of a run, with the present time, for the browser page."""
     return {
         "state": progress.state,
         "n_batches": progress.n_batches,

@@ -1,4 +1,4 @@
-"""`SimilarityExplorer`: a heatmap with two boxes for layer names above it and room for other widgets beside it."""
+"""`SimilarityExplorer`: a widget with a heatmap, two text boxes for layer names, and room for other widgets."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
-    """A heatmap with two text boxes for layer names above it and other widgets beside it, in an ipywidgets layout.
+    """A heatmap with two text boxes above it and other widgets beside it, in an ipywidgets layout.
 
-    The text boxes show the selected pair of layers; typing layer names there selects a pair. The attribute `heatmap` is
-    the `SimilarityHeatmap`, `layer_x` and `layer_y` are the text boxes, and `beside` is the box for other widgets.
+    The text boxes show the names of the two selected layers. Typing layer names into the text boxes selects these
+    layers. The attribute `heatmap` is the `SimilarityHeatmap`, `layer_x` and `layer_y` are the text boxes, and `beside`
+    is the box for other widgets.
 
     Args:
         shown: a `Comparison` or a `SimilarityResult`.
@@ -62,9 +63,10 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
         self.layer_y.observe(self._select, "value")
 
     def _offer(self, _: Any = None) -> None:
-        """Let each text box suggest layer names: the first for the view's first model, the second for its second model.
+        """Make `layer_x` suggest the layers of the view's first model, and `layer_y` those of its second model.
 
-        When the suggestions of a box change, a text that is not among them is cleared.
+        Each text box is labelled with the name of its model. When the suggestions of a text box change, its text is
+        cleared if it is not among the new suggestions.
         """
         for box, position in zip((self.layer_x, self.layer_y), self.heatmap.view, strict=True):
             axis = self.heatmap.axes[position]
@@ -75,7 +77,10 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
             box.description = axis["model"]
 
     def _show_selection(self, change: Any) -> None:
-        """Write the layer names of the selected pair into the text boxes, if the pair's models are those in view."""
+        """Write the names of the newly selected layers into the text boxes.
+
+        Do nothing if the models of these layers are not the view's first and second model, in this order.
+        """
         pair = change["new"]
         models = [self.heatmap.axes[position]["model"] for position in self.heatmap.view]
         if pair is not None and [pair["model_x"], pair["model_y"]] == models:
@@ -89,9 +94,9 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
             self.heatmap.select(x, y)
 
     def close(self) -> None:
-        """Remove the explorer, its heatmap and its text boxes from every page. The widgets in `beside` are not closed.
+        """Close the explorer, its heatmap and its text boxes, which removes them from every page.
 
-        A run that the heatmap shows continues.
+        The widgets in `beside` are not closed. If the heatmap shows a run, the run continues.
         """
         if hasattr(self, "heatmap"):
             self._cells.close()
@@ -104,9 +109,9 @@ class SimilarityExplorer(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets h
         close_layout(self)
 
     def _on_page(self) -> list[ipywidgets.DOMWidget]:
-        """Return the explorer, its parts (containers before their contents), and the heatmap.
+        """Return the explorer, its parts (containers before their contents), and usually the heatmap.
 
-        The heatmap is left out if a cell may show it without the explorer.
+        The heatmap is left out if a cell may show the heatmap without the explorer.
         """
         return [self, *reversed(self._parts), *([] if self.heatmap._cells.any else [self.heatmap])]
 

@@ -1,4 +1,4 @@
-"""The files to which a heatmap can be exported: pictures, tables, results and HTML pages."""
+"""Exports a heatmap to files: pictures, tables, results and HTML pages."""
 
 import io
 import re
@@ -20,7 +20,7 @@ FORMATS = (*PICTURES, *MIMES)
 
 @dataclass(frozen=True)
 class Appearance:
-    """The values of the traits that determine what a heatmap shows. The fields have the names of the traits."""
+    """The values of the traits that determine what a heatmap shows. Each field has the name of its trait."""
 
     measure: str
     view: tuple[int, int]
@@ -41,12 +41,12 @@ class Appearance:
 def file_of(
     kind: str, source: Source, appearance: Appearance, *, dpi: float = 200, figsize: tuple[float, float] = (7.6, 6.6)
 ) -> bytes:
-    """Return the content of a file to which a heatmap is exported.
+    """Export a heatmap: return the content of a file in the format `kind`.
 
     Args:
         kind: the format, one of `FORMATS`, such as "png" or "csv".
         source: the run or result.
-        appearance: the traits of the heatmap, such as measure and view.
+        appearance: the values of the heatmap's traits, such as measure and view.
         dpi: dots per inch of a picture.
         figsize: width and height of a picture in inches.
 
@@ -80,15 +80,16 @@ def file_of(
 
 
 def fetch(kind: str, source: Source, appearance: Appearance, models: Sequence[str]) -> tuple[Fetched, list[bytes]]:
-    """Return the answer to a browser page that asks for a file: the message, and the list of its buffers.
+    """Return the answer to a browser page that asks for a file: a message, and the list of the message's buffers.
 
-    The only buffer is the content of the file. After an error, the list is empty and the message has the error's text.
+    The list contains one buffer, the content of the file. If the file cannot be made, the list is empty and the message
+    has the error's text. The caller must set the fields `client` and `id` of the message.
 
     Args:
         kind: the format, one of `MIMES`.
         source: the run or result.
-        appearance: the traits of the heatmap.
-        models: the names of the models, from which the name of the file is made.
+        appearance: the values of the heatmap's traits.
+        models: the names of the models. The file name is made from these names.
     """
     fetched: Fetched = {"type": "fetched", "client": "", "id": 0, "name": "", "mime": "", "error": None}
     try:
@@ -101,7 +102,7 @@ def fetch(kind: str, source: Source, appearance: Appearance, models: Sequence[st
 
 
 def style_of(appearance: Appearance, result: SimilarityResult, view: tuple[str, str]) -> dict[str, Any]:
-    """Return keyword arguments with which `SimilarityResult.plot` draws a picture that looks like the heatmap."""
+    """Return keyword arguments that make the picture drawn by `SimilarityResult.plot` look like the heatmap."""
     errors = appearance.shows == "errors"
     diverging = result.kind(appearance.measure) == "difference" and not errors
     mode, limits = appearance.scale["mode"], appearance.scale["limits"]
@@ -124,8 +125,8 @@ def style_of(appearance: Appearance, result: SimilarityResult, view: tuple[str, 
 def _open(result: SimilarityResult, model: str, chosen: dict[str, list[str]]) -> list[str]:
     """Return the paths of the unfolded blocks (groups of layers) of a model.
 
-    If `chosen` has an entry for the model, return the blocks in this entry that exist in the result. Otherwise, return
-    the blocks that are unfolded by default.
+    If `chosen` has an entry for the model, return the paths in this entry that are blocks of the result. Otherwise,
+    return the blocks that are unfolded by default.
     """
     tree = LayerTree(result.layers(model))
     return [path for path in chosen[model] if path in tree.blocks] if model in chosen else tree.default_open()
@@ -144,9 +145,10 @@ def _selected(pair: Selection | None, view: tuple[str, str]) -> tuple[str, str] 
 
 
 def file_name(models: Sequence[str], kind: str) -> str:
-    """Return a file name made of the models' names and the ending `kind`.
+    """Return a file name with the ending `kind`. The part before the ending is made from the models' names.
 
-    The name consists of letters, digits, "_", "." and "-". Consecutive other characters are replaced by a single "_".
+    The names are joined by "-". Any sequence of characters other than letters, digits, "_", "." and "-" is replaced by
+    a single "_". The result is cut to 80 characters, and dots at the start are removed.
 
     >>> file_name(["ResNet 18", "../<b>"], "csv")
     'ResNet_18-.._b_.csv'

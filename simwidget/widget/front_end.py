@@ -1,4 +1,4 @@
-"""`FrontEnd`: the widget that holds the built JavaScript and CSS for all heatmaps of a notebook."""
+"""`FrontEnd`: an invisible widget with the built JavaScript and CSS, which all heatmaps of a notebook share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,9 +27,9 @@ def built(name: str) -> str:
 class FrontEnd(ipywidgets.Widget):
     """An invisible widget that holds the front end: the built JavaScript and CSS.
 
-    All heatmaps share this widget, so pages and saved notebooks contain the front end only once. The trait `front_end`
-    of a heatmap refers to this widget. A heatmap's own JavaScript is only `js/loader.ts`, a short program that follows
-    this reference on the page.
+    All heatmaps share this widget, so pages and saved notebooks contain the front end only once. Each heatmap refers to
+    this widget by its trait `front_end`. The heatmap itself carries only a short program, `js/loader.ts`. On the page,
+    this program loads the front end from this widget.
     """
 
     javascript = traitlets.Unicode().tag(sync=True)
@@ -42,10 +42,10 @@ class FrontEnd(ipywidgets.Widget):
     @classmethod
     @contextmanager
     def held(cls) -> "Iterator[FrontEnd]":
-        """Context manager that yields the only instance in this Python process.
+        """Context manager that yields the shared instance of this Python process.
 
-        If necessary, the instance is created or reopened. Within the `with` block, in which the caller opens a heatmap,
-        the instance stays open even if no open heatmap refers to it yet.
+        If there is no instance, it is created. If the instance is closed, it is reopened. The caller opens a heatmap
+        within the `with` block. Until the block ends, the instance stays open even if no open heatmap refers to it.
         """
         with cls._lock:
             cls._n_held += 1
@@ -62,7 +62,7 @@ class FrontEnd(ipywidgets.Widget):
 
     @classmethod
     def close_unless_used(cls) -> None:
-        """Call `close` on the shared instance, if there is one."""
+        """Close the shared instance, if there is one, unless it is in use (see `close`)."""
         if cls._shared is not None:
             cls._shared.close()
 
@@ -78,6 +78,6 @@ class FrontEnd(ipywidgets.Widget):
                 super().close()
 
     def set_state(self, sync_data: Any) -> None:
-        """Ignore the values that a page sets, and send the present values to the pages."""
+        """Ignore the values that a page wants to set, and send the present values back to the pages."""
         if isinstance(sync_data, dict):
             self.send_state([name for name in sync_data if name in self.keys])

@@ -36,22 +36,22 @@ MAX_CLIENT_LENGTH = 64
 class SimilarityHeatmap(SyncedState):
     """An interactive heatmap of a result, or of a run in progress.
 
-    Clicking a cell selects its pair of layers wherever the widget is shown, and sets the trait `selection` in Python.
-    The colour limits do not depend on the data. By default they are 0 and 1 for a measure, -1 and 1 for a difference of
-    measures, and 0 and 5 × `threshold` for standard errors; the trait `scale` can set other limits. Cells without a
-    number are hatched, and hovering over such a cell shows the reason. Shown values have float32 precision; values in a
-    saved notebook are rounded by less than 1e-4.
+    Clicking a cell selects a pair of layers. The pair is marked in every place where the widget is shown, and the trait
+    `selection` is set to the pair in Python. The colour limits do not depend on the data. By default they are 0 and 1
+    for a measure, -1 and 1 for a difference of measures, and 0 and 5 × `threshold` for standard errors. The trait
+    `scale` can set other limits. Cells without a number are hatched, and hovering over such a cell shows the reason.
+    Shown values have float32 precision. Values in a saved notebook are rounded by less than 1e-4.
 
     Args:
-        shown: a `Comparison`, which the heatmap does not start, or a `SimilarityResult`.
-        measure: the measure, or difference of measures, that is shown at first; by default the first measure.
-        view: the pair of models that is shown at first, as in `SimilarityResult.matrix`.
+        shown: a `Comparison` or a `SimilarityResult`. A `Comparison` is shown, but not started.
+        measure: the measure or difference of measures to show first; by default the first measure.
+        view: the pair of models to show first, as in `SimilarityResult.matrix`.
         frames_per_second: the largest number of updates per second. Updates are less frequent if a page is slow, or if
             computing the updates would otherwise take more than 1.5 % of the run's time.
 
     Raises:
         TypeError: `shown` is neither a `Comparison` nor a `SimilarityResult`.
-        ValueError: the measure or view is unknown, or `frames_per_second` is not positive. Setting a trait to an
+        ValueError: the measure or view is unknown, or `frames_per_second` is not positive. Later, setting a trait to an
             unknown measure, view, layer or block, or to an invalid scale, raises an error that is both a `ValueError`
             and a `traitlets.TraitError`.
 
@@ -109,7 +109,7 @@ class SimilarityHeatmap(SyncedState):
 
     @property
     def source(self) -> Source:
-        """The `Comparison` that is shown, or a `StaticSource` of the result that is shown."""
+        """The shown `Comparison`, or a `StaticSource` that contains the shown result."""
         return self._source
 
     @property
@@ -125,11 +125,12 @@ class SimilarityHeatmap(SyncedState):
         return self._source.snapshot()
 
     def show(self, result: SimilarityResult) -> None:
-        """Show another result wherever this widget is shown.
+        """Replace the shown result by another result.
 
         Selected and pinned pairs, unfolded blocks and limits of the scale are dropped if the new result lacks their
-        models, layers or measures. If the new result lacks the shown measure or pair of models, the first measure
-        or pair of models of the new result is shown.
+        models, layers or measures. If the new result lacks the shown measure, the first measure of the new result is
+        shown. The trait `view` contains positions of models. If the new result has no matrix for the models at these
+        positions, the first pair of models of the new result is shown.
 
         Raises:
             TypeError: this widget shows a comparison.
@@ -192,9 +193,9 @@ class SimilarityHeatmap(SyncedState):
             file.write(content)
 
     def close(self) -> None:
-        """Remove the widget from every page. A run that the heatmap shows continues.
+        """Remove the widget from every page. If the heatmap shows a run, the run continues.
 
-        A closed widget has only a weak reference to its comparison.
+        After that, the heatmap has only a weak reference to its `Comparison`.
         """
         if hasattr(self, "_publisher"):
             self._publisher.close()
@@ -217,17 +218,16 @@ class SimilarityHeatmap(SyncedState):
         self.show_still_output()
 
     def close_with_its_cell(self) -> None:
-        """Make the widget close itself when the cell that displays it is run again.
+        """Make the widget close itself as soon as no cell output shows it, usually because its cell is run again.
 
-        Call this method only if no user code has a reference to the widget, since a closed widget cannot be displayed
-        again.
+        A closed widget cannot be displayed again. Call this method only if no user code has a reference to the widget.
         """
         self._cells.when_gone = self.close
 
     def show_still_output(self) -> None:
-        """Add the static output to the running cell, and start sending data to the pages.
+        """Add the static output to the running cell, and start sending data to the browser pages.
 
-        A widget that contains this heatmap calls this method when it is displayed.
+        If this heatmap is displayed as part of another widget, the other widget must call this method.
         """
         self._still.show(self._source.snapshot())
         self._publisher.begin()
@@ -246,7 +246,7 @@ class SimilarityHeatmap(SyncedState):
             LOG.debug("a malformed message from a page was ignored: %s: %s", type(problem).__name__, problem)
 
     def _handle(self, kind: str, content: Mapping[str, Any]) -> None:
-        """Handle a message of the type `kind`: set flags, send a reply, call a method of the run, or start a thread."""
+        """Handle the message `content` of the type `kind`. A malformed message may raise an exception."""
         if kind == "ready":
             self._publisher.ready(_client_of(content), str(content["run_id"]), int(content["have_seq"]))
         elif kind == "ack":
@@ -266,9 +266,9 @@ class SimilarityHeatmap(SyncedState):
             Thread(target=contextvars.copy_context().run, args=(self._fetch, *given), name="simwidget file").start()
 
     def _fetch(self, client: str, number: int, kind: str) -> None:
-        """Make a file in the format `kind` and send it to the page `client`, or send the error message.
+        """Send a file in the format `kind` to the page `client`. If the file cannot be made, send the error message.
 
-        `number` is the identifier of the request.
+        `number` is the identifier of the page's request.
         """
         appearance = Appearance.of(self)
         models = [self.axes[position]["model"] for position in appearance.view]
@@ -278,7 +278,7 @@ class SimilarityHeatmap(SyncedState):
 
 
 def _client_of(content: Mapping[str, Any]) -> str:
-    """Return the identifier of the page that sent a message; raise ValueError if it is not a short string."""
+    """Return the identifier of the page that sent a message. Raise ValueError if this is not a short string."""
     client = content["client"]
     if not isinstance(client, str) or len(client) > MAX_CLIENT_LENGTH:
         raise ValueError("client is not a short string")

@@ -50,18 +50,18 @@ def page_of(
     threshold: float = 0.02,
     details: Iterable[tuple[Detail, Sequence[bytes] | None]] = (),
 ) -> str:
-    """Return the text of an HTML file with an interactive heatmap of a result. The file loads nothing from elsewhere.
+    """Return the text of an HTML file with an interactive heatmap of a result. The file needs no other files.
 
     Args:
         result: the result to show.
-        measure, view, shows, selection, pinned, open_x, open_y, scale, threshold: initial values of the traits of the
-            same names, see `SimilarityHeatmap`.
-        details: messages with the details of pairs of layers, each with its buffers, as `encode_detail` returns them
-            for the run id "page".
+        measure, view, shows, selection, pinned, open_x, open_y, scale, threshold: initial values of the traits of
+            `SimilarityHeatmap` with the same names. By default the first measure is shown.
+        details: for each pair of layers whose details the page can show, the message and the buffers that
+            `encode_detail` returns for the run id "page".
 
     Raises:
-        ValueError: unknown measure or view.
-        FileNotFoundError: the front end was not built.
+        ValueError: the measure or view is unknown.
+        FileNotFoundError: the front end (JavaScript and CSS) has not been built.
     """
     measure = result.measures[0] if measure is None else measure
     result.matrix(measure, view)  # an unknown measure or view fails here

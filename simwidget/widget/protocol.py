@@ -18,7 +18,7 @@ class Axis(TypedDict):
     model: str
     layers: list[str]
     kinds: list[str]
-    """for each layer the name of its module's class, "" if unknown"""
+    """for each layer the class name of its module, such as "Conv2d"; "" if unknown"""
 
 
 class RunInfo(TypedDict):
@@ -29,7 +29,7 @@ class RunInfo(TypedDict):
     n_batches_expected: int | None
     n_samples: int
     rate: float | None
-    """mean number of samples per second so far; None if unknown, such as before the first batch"""
+    """mean number of samples per second so far, without pauses; None if unknown, such as before the first batch"""
     seconds_left: float | None
     notes: list[str]
     error: str | None
@@ -40,7 +40,7 @@ class RunInfo(TypedDict):
 class MeasureInfo(TypedDict):
     """Description of a measure, or of a difference of two measures, for the browser page.
 
-    `reasons` maps model -> layer -> the reason why the matrix has no numbers for this layer.
+    `reasons[model][layer]` tells why a layer has no numbers. Layers with numbers have no entry.
     """
 
     name: str
@@ -50,26 +50,27 @@ class MeasureInfo(TypedDict):
 
 
 class BlockInfo(TypedDict):
-    """Where a snapshot stores the matrix of one measure for one pair of models, and what the 16-bit codes stand for.
+    """Describes how a snapshot stores one matrix: the values and standard errors of a measure for a pair of models.
 
-    `x` and `y` are the positions of the two models. For values, code 0 stands for `low` and code 65534 for `high`; for
-    standard errors, code 0 stands for 0 and code 65534 for `error_high`. Code 65535 is NaN.
+    `x` and `y` are the positions of the two models. Numbers are stored as 16-bit codes. Codes 0 to 65534 represent
+    equally spaced numbers: from `low` to `high` for values, and from 0 to `error_high` for standard errors. Code 65535
+    represents NaN.
     """
 
     measure: str
     x: int
     y: int
     offset: int
-    """Position of the matrix's first byte in the decompressed snapshot. The uint16 codes of the values come first: all
-    low bytes, then all high bytes. The codes of the standard errors follow in the same layout. If the two models are
-    the same, only the upper triangle with the diagonal is stored."""
+    """Position of the matrix's first byte in the decompressed snapshot. The codes of the values come first: all low
+    bytes, then all high bytes. The codes of the standard errors follow in the same layout. If the two models are the
+    same, only the upper triangle with the diagonal is stored."""
     low: float
     high: float
     error_high: float
 
 
 class SnapshotMeta(TypedDict):
-    """Description of the bytes of a snapshot, which holds the numbers of all measures in compact form.
+    """Description of a snapshot. A snapshot is a byte string with the matrices of all measures in compact form.
 
     `seq` is the number of the latest frame (update of the shown matrix) at the time of the snapshot.
     """
@@ -95,12 +96,13 @@ class Selection(TypedDict):
 class Scale(TypedDict):
     """How values become colours.
 
-    - With `mode` "unit", the colour limits are 0 and 1 for a measure, -1 and 1 for a difference of measures, and 0 and
+    - If `mode` is "unit", the colour limits are 0 and 1 for a measure, -1 and 1 for a difference of measures, and 0 and
       5 × `threshold` for standard errors.
-    - With "range", the colour limits are the entry (low, high) of the measure in `limits`. The key for the standard
-      errors of a measure is the name of the measure followed by " ±". Without an entry, the limits of "unit" hold.
-    - With "log", a similarity s is coloured by log(1 - s). For differences and standard errors, the limits of "unit"
-      hold.
+    - If `mode` is "range", the colour limits are the entry (low, high) of the measure in `limits`. For standard errors,
+      the key of the entry is the name of the measure followed by " ±". Without an entry, the limits are those of
+      "unit".
+    - If `mode` is "log", a similarity s is coloured by log(1 - s). For differences and standard errors, the limits are
+      those of "unit".
     """
 
     mode: Literal["unit", "range", "log"]
@@ -109,12 +111,12 @@ class Scale(TypedDict):
 
 
 class WidgetState(TypedDict):
-    """The synced traits of the widget. Python may set all of them, the browser all except the first five.
+    """The synced traits of the widget. Python may set all traits, and the browser those from `measure` to `threshold`.
 
     `shows` tells whether the colours show the values or their standard errors. `open_x` maps each model to the blocks
-    (groups of layers) that are unfolded when the model is on the rows; `open_y` does the same for the columns. If a
-    model has no entry, its blocks are folded so that it has at most 25 rows or columns where possible. Cells with a
-    standard error above `threshold` are hatched.
+    (groups of layers) that are unfolded when the model is on the rows; `open_y` does the same for the columns. A model
+    without an entry has at most 25 rows or columns, if folding blocks can achieve that. While values are shown, cells
+    are hatched if their standard error is above `threshold` or unknown.
     """
 
     run_id: str
@@ -147,10 +149,10 @@ class Ready(TypedDict):
 
 
 class Ack(TypedDict):
-    """Message by which a browser page acknowledges frame number `seq`, an update of the shown matrix.
+    """Message by which a browser page acknowledges the frame (update of the shown matrix) with the number `seq`.
 
-    A page sends this message when it has drawn the frame, but at most 250 ms after it has received the frame, because a
-    hidden page draws nothing.
+    A page sends this message as soon as it draws the frame. A page that has not drawn the frame after 250 ms sends the
+    message anyway, because a hidden page draws nothing. `hidden` tells whether the page is hidden.
     """
 
     type: Literal["ack"]
@@ -189,7 +191,10 @@ class Fetch(TypedDict):
 
 
 class NeedFrontEnd(TypedDict):
-    """Request of a browser page that cannot find the `FrontEnd` widget. The answer is a `FrontEndFiles` message."""
+    """Request of a browser page for the JavaScript and CSS, sent if the page cannot find the `FrontEnd` widget.
+
+    The answer is a `FrontEndFiles` message.
+    """
 
     type: Literal["need_front_end"]
 
@@ -213,9 +218,10 @@ class Frame(TypedDict):
 
 
 class Curve(TypedDict):
-    """One measure of one pair of layers as the run progresses: entry i was computed from `n_batches[i]` batches.
+    """One measure of one pair of layers as a function of the number of batches.
 
-    A value or standard error is None if it could not be computed.
+    `values[i]` and `stderr[i]` were computed from the first `n_batches[i]` batches. An entry is None if it could not be
+    computed.
     """
 
     n_batches: list[int]
@@ -235,7 +241,8 @@ class PairMeasure(TypedDict):
 class Sample(TypedDict):
     """One of the samples on which two layers agree least or most.
 
-    `value` is the agreement, from -1 to 1: the cosine of the sample's rows in the two layers' centred Gram matrices.
+    `value` is the agreement, from -1 to 1: the cosine similarity between the sample's row in the centred Gram matrix of
+    one layer and its row in the matrix of the other layer.
     """
 
     index: int
@@ -245,44 +252,48 @@ class Sample(TypedDict):
 
 
 class Inside(TypedDict):
-    """How two layers represent the samples: Gram matrices, spectra, and the samples on which they agree least and most.
+    """How two layers represent the samples: Gram matrices, spectra, and samples with the least and most agreement.
 
-    The message has three buffers: the Gram matrix of each layer, as float32 (size, size), and the thumbnails of the
-    samples in `least` and then in `most`, as bytes (height, width, channels). The rows of the Gram matrices are sorted
-    by label if all samples have labels.
+    The message with this part has three buffers:
+
+    - the Gram matrix of the first layer, as float32 (size, size);
+    - the Gram matrix of the second layer, likewise;
+    - a thumbnail of each sample in `least`, then of each sample in `most`, as bytes (height, width, channels).
+
+    If all samples have labels, the rows and columns of the Gram matrices are sorted by label.
     """
 
     size: int
     """number of rows and columns of each Gram matrix in the buffers, at most 128"""
     n_samples: int
-    """number of samples from which the spectra are computed; the samples come from the latest batch, or from several
-    small batches that are joined"""
+    """number of samples from which the spectra are computed; these samples come from the latest batch, or from several
+    small batches joined together"""
     labels: list[int] | None
-    """class labels of the rows of the Gram matrices in the buffers; None if not all samples have labels"""
+    """for each row of the Gram matrices in the buffers, the class label of its sample; None if a sample has no label"""
     spectrum_x: list[float]
-    """the largest eigenvalues of the first layer's Gram matrix divided by the sum of all eigenvalues, in descending
-    order; empty if the matrix is not finite"""
+    """up to 64 of the largest eigenvalues of the first layer's Gram matrix, in descending order, each divided by the
+    sum of all eigenvalues; empty if the matrix is not finite"""
     spectrum_y: list[float]
     dimension_x: float | None
     """effective dimension of the first layer: the participation ratio (Σλ)² / Σλ² of the eigenvalues λ of its Gram
     matrix; None if undefined"""
     dimension_y: float | None
     n_compared: int
-    """number of samples from which `least` and `most` are chosen: the samples with a defined agreement in the batches
-    that were the latest when this pair was first inspected, and in all later batches"""
+    """number of samples from which `least` and `most` are chosen: all samples with a defined agreement since the first
+    inspection of this pair, including the batches that were the latest at that time"""
     least: list[Sample]
     """up to 12 samples on which the layers agree least, in ascending order of agreement"""
     most: list[Sample]
     """up to 12 samples on which the layers agree most, in descending order of agreement"""
     thumbnail: tuple[int, int, int] | None
-    """height, width and channels of each thumbnail; None if the samples are not images"""
+    """height, width and number of channels of each thumbnail; None if no sample has a thumbnail"""
 
 
 class Detail(TypedDict):
     """Message with the details of one pair of layers.
 
     `measures` has the values and curves of all measures. `inside` has Gram matrices, spectra and samples, or is None if
-    they are not known. In a notebook, `inside` is also None for every pair except the selected pair.
+    these are unknown. In a notebook, `inside` is None unless `pair` is the selected pair.
     """
 
     type: Literal["detail"]
@@ -302,7 +313,7 @@ class Reply(TypedDict):
 
 
 class Fetched(TypedDict):
-    """Answer to a `Fetch` of a browser page. The only buffer is the file; after an error there is no buffer."""
+    """Answer to a `Fetch` of a browser page. The message has one buffer, the file, or none if `error` is not None."""
 
     type: Literal["fetched"]
     client: str
@@ -313,7 +324,7 @@ class Fetched(TypedDict):
 
 
 class FrontEndFiles(TypedDict):
-    """The built front end: a JavaScript module and its styles."""
+    """Message with the built front end: the text of a JavaScript module, and the CSS."""
 
     type: Literal["front_end"]
     javascript: str
@@ -321,7 +332,7 @@ class FrontEndFiles(TypedDict):
 
 
 class Beat(TypedDict):
-    """Message that tells the browser page that the kernel is alive.
+    """Message that shows the browser page that the kernel is alive.
 
     `seq` is the number of the latest frame (update of the shown matrix) that the kernel has sent.
     """
