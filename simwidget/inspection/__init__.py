@@ -1,7 +1,7 @@
-"""Details of a pair of layers: the latest Gram matrices, their spectra, and the agreement on each sample.
+"""Computes details of a pair of layers: Gram matrices, their spectra, and how well the layers agree on each sample.
 
-In:     the Gram matrices of all layers on the latest block of samples (one batch, or several small batches that were
-        joined), and the `Samples` of this block.
+In:     the Gram matrices of all layers on the samples of the latest batch, or of several small batches that were
+        joined; and the indices, labels and thumbnails of these samples.
 Out:    `Inspection`, a frozen dataclass of NumPy arrays.
 The module `pair_inspection` never imports torch.
 """

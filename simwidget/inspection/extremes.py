@@ -1,7 +1,7 @@
 """`Extremes`: the samples on which two layers agree least and most, updated batch by batch.
 
-All data are tensors on one device. No shape depends on the values in a tensor. Therefore updates never wait for the
-device; only `RankedSamples.fetch` waits for it.
+All data are tensors on one device. Updates never wait for the device, because no tensor's shape depends on values in a
+tensor. Only `RankedSamples.fetch` waits for the device.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from simwidget.gram.rows import Key
 from simwidget.inspection.pair_inspection import Sample
 
 N_EXTREMES = 12
-"""Up to this many samples with the least agreement are kept, and up to this many with the most agreement."""
+"""Largest number of samples kept in each of the two groups: least agreement and most agreement."""
 
 
 def agreement(gram_x: Tensor, gram_y: Tensor) -> Tensor:
@@ -39,16 +39,16 @@ def agreement(gram_x: Tensor, gram_y: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class RankedSamples:
-    """k samples with the agreement of two layers on each sample."""
+    """k samples, and the agreement of two layers on each of these samples."""
 
     values: Tensor
     """(k,) float64: the agreement on each sample, from -1 to 1; NaN if undefined"""
     samples: Samples
 
     def first(self, descending: bool) -> "RankedSamples":
-        """Sort the samples by agreement, ascending or `descending`, and return the first `N_EXTREMES` samples.
+        """Return the first `N_EXTREMES` samples in order of agreement, which is ascending unless `descending` is True.
 
-        The order is stable: samples with equal agreement keep their order. NaN comes last.
+        Samples with equal agreement keep their order. Samples with the agreement NaN come last.
         """
         order = (-self.values if descending else self.values).argsort(stable=True)[:N_EXTREMES]
         return RankedSamples(self.values[order], self.samples.take(order))
@@ -75,10 +75,10 @@ class RankedSamples:
 
 @dataclass(frozen=True)
 class Extremes:
-    """The samples on which two layers agree least, and those on which they agree most: up to `N_EXTREMES` each.
+    """Up to `N_EXTREMES` samples on which two layers agree least, and up to `N_EXTREMES` on which they agree most.
 
-    The result does not depend on the order in which batches are merged, except for the choice among samples with equal
-    agreement. If fewer than twice `N_EXTREMES` samples were compared, some samples are both in `least` and in `most`.
+    The order in which batches are merged matters only for the choice among samples with equal agreement. If fewer than
+    twice `N_EXTREMES` samples were compared, some samples are in both `least` and `most`.
     """
 
     least: RankedSamples
@@ -95,7 +95,7 @@ class Extremes:
         return cls(batch.first(descending=False), batch.first(descending=True), (~values.isnan()).sum())
 
     def merge(self, other: "Extremes") -> "Extremes":
-        """Return the samples with the least and most agreement among all samples of this object and of `other`."""
+        """Return the samples with the least and most agreement among the samples of this object and of `other`."""
         least, most = self.least.join(other.least), self.most.join(other.most)
         n_compared = self.n_compared + other.n_compared
         return Extremes(least.first(descending=False), most.first(descending=True), n_compared)
@@ -107,9 +107,10 @@ Pair = frozenset[Key]
 
 @dataclass
 class WatchedPair:
-    """A pair of layers that the user inspects, and the extremes over all batches since the first inspection.
+    """A pair of layers that the user inspects.
 
-    `extremes` has the samples on which the two layers agree least and most; None before the first batch.
+    `extremes` has the samples on which the two layers agree least and most. These samples are chosen from the batches
+    that were the latest at the first inspection, and from all later batches. `extremes` is None before the first batch.
     """
 
     key_x: Key
@@ -117,5 +118,5 @@ class WatchedPair:
     extremes: Extremes | None = None
 
     def add(self, extremes: Extremes) -> None:
-        """Merge the extremes (samples with the least and most agreement) of another batch into `self.extremes`."""
+        """Merge the extremes (samples with the least and most agreement) of further batches into `self.extremes`."""
         self.extremes = extremes if self.extremes is None else self.extremes.merge(extremes)

@@ -1,4 +1,4 @@
-"""`Inspector`: keeps the latest Gram matrices of a run, and compares pairs of layers on each sample."""
+"""`Inspector`: keeps the latest Gram matrices of a run, and compares pairs of layers sample by sample."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,19 +9,19 @@ from simwidget.inspection.extremes import Extremes, Pair, WatchedPair
 from simwidget.inspection.latest_block import LatestBlock
 
 MAX_FOLLOWED_PAIRS = 4
-"""The largest number of pairs of layers that are compared on the samples of every block."""
+"""Largest number of pairs of layers that are compared on each new sample of a run."""
 
 
 class Inspector:
-    """Keeps the latest block of a run, and compares each followed pair of layers on the samples of every block.
+    """Keeps the latest block of a run, and compares pairs of layers on the samples of every block.
 
-    A block consists of some samples and the Gram matrix of each layer on these samples. The method `follow` makes a
-    pair of layers a followed pair.
+    A block consists of the samples of one batch, or of several small batches that were joined, and the Gram matrix of
+    each layer on these samples. Only followed pairs are compared. The method `follow` makes a pair a followed pair.
 
     Args:
         rows: key of a layer -> index of its Gram matrix in a block.
-        lock: the lock of the run's sums. The same lock guards the latest block and the followed pairs, so that a newly
-            followed pair is compared on each block exactly once.
+        lock: the lock that guards the accumulated sums of the run. The same lock guards the latest block and the
+            followed pairs, so that a newly followed pair is compared on each block exactly once.
     """
 
     def __init__(self, rows: Mapping[Key, int], lock: Lock) -> None:
@@ -41,7 +41,7 @@ class Inspector:
     def add(self, block: LatestBlock, max_bytes: int) -> None:
         """Compare the two layers of each followed pair on the samples of a new block, and keep the block as the latest.
 
-        If the block's Gram matrices take more than `max_bytes`, the block is cut to its first samples before it is
+        If the block's Gram matrices take more than `max_bytes`, only as many of the block's first samples as fit are
         kept. The caller must hold the lock.
         """
         for watch in self._watches.values():
@@ -74,7 +74,7 @@ class Inspector:
         return {pair: watch.extremes for pair, watch in self._watches.items()}
 
     def release(self) -> None:
-        """Free the memory of the loader's tensors in the latest block: replace the tensors by thumbnails."""
+        """Replace the loader's tensors in the latest block by thumbnails, which need less memory."""
         with self._lock, suppress(Exception):  # a display's trouble is not the run's
             if self._latest is not None:
                 self._latest.make_thumbnails()

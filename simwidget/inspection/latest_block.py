@@ -15,7 +15,7 @@ from simwidget.inspection.spectrum import gram_spectrum
 
 @dataclass(frozen=True)
 class LatestBlock:
-    """The Gram matrices (m, m) of R layers and confounders on m samples of the latest batches, and these samples.
+    """m samples of the latest batches, and the Gram matrices (m, m) of R layers and confounders on these samples.
 
     The arguments `row`, `row_x` and `row_y` of the methods are indices of layers or confounders, from 0 to R - 1.
     """
@@ -23,7 +23,7 @@ class LatestBlock:
     grams: Tensor
     """(R, m, m): the Gram matrix of each layer or confounder, not necessarily centred; zeros for a missing matrix"""
     batches: tuple[BatchSamples, ...]
-    """the block's batches, in the order of the loader; the Gram matrices are those of the first m samples of these
+    """the batches that contain the samples, in the order of the loader; the m samples are the first m samples of these
     batches"""
 
     @cached_property
@@ -72,7 +72,10 @@ class LatestBlock:
         )
 
     def limited_to(self, max_bytes: int) -> "LatestBlock":
-        """Return this block, cut to its first samples if its Gram matrices take more than `max_bytes`."""
+        """Return this block, or a smaller block if the Gram matrices of this block take more than `max_bytes`.
+
+        The smaller block has as many of the first samples as fit.
+        """
         if self.grams.nbytes <= max_bytes:
             return self
         m = int((max_bytes / self.grams.element_size() / len(self.grams)) ** 0.5)

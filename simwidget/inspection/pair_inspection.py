@@ -41,7 +41,7 @@ class Inspection:
     samples: NDArray[np.int64]
     """(m,): for each row of the Gram matrices, the index of the row's sample among all samples of the loader"""
     labels: NDArray[np.int64] | None
-    """(m,): the label of each row; None if not all samples have labels"""
+    """(m,): the class label of the sample of each row of the Gram matrices; None if not all samples have labels"""
     spectrum_x: NDArray[np.float64]
     """(m,): the eigenvalues of `gram_x` divided by their sum, in descending order; NaN if the matrix is not finite"""
     spectrum_y: NDArray[np.float64]
@@ -57,8 +57,9 @@ class Inspection:
     most: tuple[Sample, ...]
     """up to 12 samples on which the layers agree most, in descending order of agreement"""
     n_compared: int
-    """number of samples from which `least` and `most` were chosen: all samples with a defined agreement, from the
-    batches that were the latest at the first inspection of the pair, and from all later batches"""
+    """number of samples from which `least` and `most` were chosen. These are the samples of the batches that were the
+    latest when the pair was first inspected, and of all later batches. Samples without a defined agreement do not
+    count."""
 
     @property
     def n_samples(self) -> int:

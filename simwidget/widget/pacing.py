@@ -1,47 +1,47 @@
 """Records which frames the browser pages have acknowledged, and determines when the next frame may be sent.
 
-A frame is an update of the shown matrix. The code here neither sends anything nor reads the clock: the present time is
-an argument of the methods that need it.
+A frame is an update of the shown matrix. This module sends nothing and reads no clock. Methods that need the present
+time take it as an argument.
 """
 
 import math
 from dataclasses import dataclass
 
 ACKNOWLEDGED_WITHIN = 1.0
-"""If a page does not acknowledge a frame (update of the shown matrix), the next frame is sent after this many seconds.
-The time is longer for a page on a slow link, see `Client.patience`."""
+"""Number of seconds that the next frame (update of the shown matrix) waits for a page to acknowledge the latest frame.
+For a page on a slow link, the wait is longer, see `Client.patience`."""
 MAX_PATIENCE = 30.0
-"""If a page on a slow link does not acknowledge a frame (update of the shown matrix), the next frame is sent after at
-most this many seconds."""
+"""Largest number of seconds that the next frame (update of the shown matrix) waits for a page on a slow link."""
 LOST_AFTER = 3
 """Number of consecutive frames (updates of the shown matrix) without acknowledgement after which a page counts as
 closed."""
 SILENCE_SHARE = 0.1
-"""While no page answers, the pause before the next frame (update of the shown matrix) is this fraction of the time
-since the last answer."""
+"""While no page answers, frames (updates of the shown matrix) become rarer. This is the ratio of the pause after a
+frame to the time between the last answer and that frame."""
 MAX_TIMES = 16
 """Number of most recent frames (updates of the shown matrix) whose sending times are stored."""
 
 
 @dataclass
 class Client:
-    """A browser page that shows the heatmap, and its acknowledgements of frames."""
+    """A browser page that shows the heatmap, with the page's latest acknowledgement of a frame."""
 
     seq: int = 0
-    """number of the latest frame (update of the shown matrix) that the page has acknowledged; before its first
-    acknowledgement, the number of the latest frame at the time when the page opened"""
+    """number of the latest frame (update of the shown matrix) that the page has acknowledged. When a page opens or
+    reconnects, the frame that is then the latest counts as acknowledged."""
     hidden: bool = False
     missed: int = 0
-    """number of consecutive frames (updates of the shown matrix) that the page has not acknowledged"""
+    """how many times in a row a new frame (update of the shown matrix) has begun before the page had acknowledged the
+    previous frame; 0 again after any acknowledgement"""
     took: float = 0.0
     """seconds between sending frame number `seq` and receiving its acknowledgement; 0 before any acknowledgement"""
 
     @property
     def patience(self) -> float:
-        """The seconds after a frame at which the next frame is sent if this page has not acknowledged the frame.
+        """How many seconds the next frame waits for this page to acknowledge the latest frame.
 
-        The time is twice `took`, but at least 1 and at most 30 seconds. If the next frame were sent earlier over a slow
-        link, it would only wait in a queue.
+        This is twice `took`, but at least 1 and at most 30 seconds. Over a slow link, a frame that is sent earlier
+        would only wait in a queue.
         """
         return min(max(ACKNOWLEDGED_WITHIN, 2.0 * self.took), MAX_PATIENCE)
 
@@ -49,7 +49,7 @@ class Client:
 class Pacing:
     """Counts the frames (updates of the shown matrix) and records which pages have acknowledged them.
 
-    All times are in seconds, of any clock that never goes backwards.
+    All times are in seconds. The caller may use any clock that never goes backwards.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Pacing:
     def acknowledge(self, client: str, seq: int, hidden: bool, now: float) -> None:
         """Record that the page `client` acknowledged frame number `seq` at the time `now`.
 
-        `hidden` tells whether the page was hidden, such as in a background tab, at that time.
+        `hidden` tells whether the page was then hidden, for example in a background tab.
         """
         self.heard_any = True
         self.heard_at = now
@@ -84,7 +84,8 @@ class Pacing:
     def begin_frame(self) -> int:
         """Count a new frame (update of the shown matrix) and return its number.
 
-        A page is removed from `clients` if it has not acknowledged the last `LOST_AFTER` frames before the new frame.
+        A page that has not acknowledged the previous frame has missed that frame. Pages that have missed `LOST_AFTER`
+        frames in a row are removed from `clients`.
         """
         self.seq += 1
         for client in self.clients.values():
@@ -115,9 +116,11 @@ class Pacing:
     def free_at(self, silence: float = 0.0) -> float:
         """Return the earliest time to send the next frame (update of the shown matrix).
 
-        - If no page is open: `silence` seconds, but at least `ACKNOWLEDGED_WITHIN`, after the latest frame.
-        - If all observed pages have acknowledged the latest frame: -inf.
-        - Otherwise: after the latest frame, the largest `patience` of the observed pages that have not acknowledged it.
+        - If no page is open, the next frame waits `silence` seconds after the latest frame, but at least
+          `ACKNOWLEDGED_WITHIN`.
+        - If all observed pages have acknowledged the latest frame, the next frame need not wait: the time is -inf.
+        - If some observed pages have not acknowledged the latest frame, the next frame waits as long as the largest
+          `patience` of these pages, counted from the latest frame.
         """
         if not self.clients:
             return self.sent_at + max(ACKNOWLEDGED_WITHIN, silence)

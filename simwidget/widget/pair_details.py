@@ -13,18 +13,20 @@ from simwidget.widget.protocol import Curve, Detail, Inside, PairMeasure, Sample
 from simwidget.widget.sources import Source
 
 MAX_ROWS = 128
-"""Largest number of rows and of columns of a Gram matrix in a message. From a larger matrix, evenly spaced rows and the
-same columns are sent."""
+"""Largest number of rows and of columns of a Gram matrix in a message. A larger matrix is reduced to evenly spaced rows
+and the columns with the same indices."""
 MAX_SHARES = 64
 """Largest number of eigenvalues per layer in a message. The effective dimension is computed from all eigenvalues."""
 NO_PICTURE = 128
-"""Grey value, from 0 to 255, of the placeholder for a missing thumbnail, used if other samples have thumbnails."""
+"""Grey value, from 0 to 255, of the image that replaces a missing thumbnail if other samples have thumbnails."""
 
 
 def encode_detail(
     source: Source, run_id: str, seq: int, pair: Selection, inside: bool
 ) -> tuple[Detail, list[bytes] | None]:
-    """Return the message with the details of one pair of layers, and the message's buffers or None if there are none.
+    """Return the message with the details of one pair of layers, and the list of the message's buffers.
+
+    If the message has no Gram matrices, spectra and samples, None is returned in place of the list.
 
     Args:
         source: the run or result that has the numbers.
@@ -52,7 +54,9 @@ def encode_detail(
 
 
 def encode_inside(inspection: Inspection) -> tuple[Inside, list[bytes]]:
-    """Return the part of a message that has the spectra and samples of two layers, and the message's three buffers.
+    """Return the field `inside` of a `Detail` message about two layers, and the message's three buffers.
+
+    The field has the spectra of the two layers, and the samples on which the layers agree least and most.
 
     The buffers are the Gram matrix of the first layer, the Gram matrix of the second layer, and all thumbnails.
     """
@@ -77,7 +81,7 @@ def encode_inside(inspection: Inspection) -> tuple[Inside, list[bytes]]:
 
 
 def _pictures(samples: Iterable[Inspected]) -> tuple[tuple[int, int, int] | None, bytes]:
-    """Return the shape (height, width, channels) that all thumbnails share, and their concatenated bytes.
+    """Return the shape (height, width, channels) of each thumbnail, and the concatenated bytes of all thumbnails.
 
     If no sample has a thumbnail, the shape is None and the bytes are empty.
     """

@@ -1,4 +1,4 @@
-"""Stores the pairs of layers whose details must still be sent to the pages, and how long computing details took."""
+"""Stores the pairs of layers whose details must still be sent to the pages, and how long computing the details took."""
 
 from collections.abc import Iterable
 
@@ -13,8 +13,8 @@ PairKey = tuple[str, ...]
 class PendingDetails:
     """The pairs of layers whose details were requested but not sent yet, in the order of the requests.
 
-    Each pair is stored once. The times that computing details took are stored as well. The caller must hold a lock when
-    calling `add` or `pop`.
+    Each pair is stored once. The class also records how long computing the details of a pair took. The caller must hold
+    a lock when calling `add` or `pop`.
     """
 
     def __init__(self) -> None:
@@ -38,13 +38,13 @@ class PendingDetails:
         return self._pairs.pop(key_of(first) if first is not None and is_pending else next(iter(self._pairs)))
 
     def note_cost(self, pair: Selection, seconds: float) -> None:
-        """Record the time that computing the details of a pair of layers took, in place of any earlier time."""
+        """Record that computing the details of a pair took this many seconds. Replaces an earlier time of the pair."""
         self._seconds[key_of(pair)] = seconds
 
     def cost_of(self, pairs: Iterable[Selection]) -> float:
-        """Return the sum of the recorded times, in seconds, of computing the details of these pairs of layers.
+        """Return how many seconds computing the details of all these pairs took, according to the recorded times.
 
-        A pair without a recorded time counts as 0. The recorded times of all pairs that are not in `pairs` are deleted.
+        A pair without a recorded time counts as 0. Delete the recorded times of pairs that are not in `pairs`.
         """
         self._seconds = {key_of(pair): self._seconds.get(key_of(pair), 0.0) for pair in pairs}
         return sum(self._seconds.values())

@@ -1,10 +1,11 @@
-"""The thread that sends a widget's numbers to the browser pages. The thread that computes never waits for a page.
+"""Sends a widget's numbers to the browser pages on a separate thread. The computing thread never waits for a page.
 
-There is no queue of frames (updates of the shown matrix): a change of the numbers only sets a flag, and a frame is
-computed when it is sent. A slow page therefore gets fewer frames, but never outdated ones, and always the last one.
-Over a slow link or to a closed page, the publisher sends little, because queues outside this module would otherwise
-fill: a slow link buffers messages before it transmits them, and the notebook server buffers all messages for a closed
-page.
+There is no queue of frames (updates of the shown matrix). A change of the numbers only sets a flag, and each frame is
+computed right before it is sent. A slow page therefore gets fewer frames, but never outdated frames, and always the
+last frame.
+
+The publisher sends little over a slow link or to a closed page. Otherwise messages would pile up outside this module:
+in the buffers of the slow link, or in the notebook server, which stores all messages for a closed page.
 """
 
 import atexit
@@ -28,24 +29,25 @@ from simwidget.widget.sources import Source, StaticSource
 LOG = logging.getLogger("simwidget")
 
 BEAT_EVERY = 2.0
-"""Seconds between two messages whose only purpose is to tell the browser pages that the kernel is alive."""
+"""During a run, a beat is sent this many seconds after the latest frame (update of the shown matrix) or beat. A beat is
+a message that shows the browser pages that the kernel is alive."""
 SAVE_EVERY = 10.0
-"""Usual number of seconds between two updates of the traits that a notebook saves, while the run goes on."""
+"""Usual number of seconds, during a run, between two updates of the traits that a notebook saves."""
 UNACKNOWLEDGED_AFTER = 5.0
 """If no page has acknowledged any frame (update of the shown matrix) this many seconds after the first change of the
-numbers, the frames are assumed to be lost. All numbers are then sent as a synced trait: at first every
-`UNACKNOWLEDGED_SAVE_EVERY` seconds, and less often while no page answers."""
+numbers, the frames are assumed to be lost. All numbers are then also sent as a synced trait, at first every
+`UNACKNOWLEDGED_SAVE_EVERY` seconds. The longer no page answers, the longer the interval becomes."""
 UNACKNOWLEDGED_SAVE_EVERY = 2.0
 SETTLED_AFTER = 0.2
-"""Seconds without a change of the numbers after which a paused or ended run is saved in the notebook."""
+"""A paused or ended run is saved in the notebook when its numbers have not changed for this many seconds."""
 STATIC_SETTLED_AFTER = 1.0
 """A fixed result is saved in the notebook this many seconds after the pages have drawn its last change. The delay is
 longer than `SETTLED_AFTER` because a program may replace the result many times a second."""
 DETAIL_EVERY = 0.5
-"""Minimum number of seconds between two updates of the details (curves, Gram matrices, samples) of the selected and
-pinned pairs of layers during a run."""
+"""Smallest number of seconds, during a run, between two updates of the details (curves, Gram matrices, samples) of the
+selected and pinned pairs of layers."""
 SHARE = 0.015
-"""Largest fraction of a run's time that may be spent on computing frames, the updates of the shown matrix."""
+"""Largest fraction of a run's time that may be spent on computing frames (updates of the shown matrix)."""
 DETAIL_SHARE = 0.01
 """Largest fraction of a run's time that may be spent on computing the details of the selected and pinned pairs of
 layers."""
@@ -94,7 +96,7 @@ class Publisher:
     # --- from any thread ---------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start the sending thread, unless it was started before or the publisher is closed."""
+        """Start the sending thread. Do nothing if the thread was started before or the publisher is closed."""
         with self._wake:
             if self._thread is None and not self._closed:
                 run = contextvars.copy_context().run
@@ -115,9 +117,9 @@ class Publisher:
     def ask(self) -> None:
         """Request a new frame (update of the shown matrix) and the details of the selected and pinned pairs of layers.
 
-        The frame is sent without the usual interval between frames, as soon as the pages have acknowledged the latest
-        frame or the time to wait for them is over. This method is called, for example, when another measure or view is
-        chosen.
+        The frame is sent when the pages have acknowledged the latest frame, or when the wait for their acknowledgement
+        is over. The usual interval between frames does not apply. This method is called, for example, when the user
+        chooses another measure or view.
         """
         with self._wake:
             if not self._closed:
@@ -135,12 +137,15 @@ class Publisher:
             self._wake.notify_all()
 
     def _followed(self) -> list[Selection]:
-        """Return the pairs of layers whose details are updated in a run: the selected pair, then the pinned pairs."""
+        """Return the selected pair of layers, if any, and then the pinned pairs other than the selected pair."""
         held, pinned = self._channel.selection, self._channel.pinned
         return [*([] if held is None else [held]), *(pair for pair in pinned if pair != held)]
 
     def ready(self, client: str, run_id: str, have_seq: int) -> None:
-        """Handle the message of a page that has opened or reconnected: send what the page lacks.
+        """Handle the message of a page that has opened or reconnected.
+
+        Request the details of the selected and pinned pairs of layers. If the page does not have the latest numbers,
+        request a new frame (update of the shown matrix) as well.
 
         Args:
             client: the identifier of the page.
@@ -159,7 +164,7 @@ class Publisher:
     def acknowledge(self, client: str, seq: int, hidden: bool) -> None:
         """Handle the message by which the page `client` acknowledges frame number `seq`.
 
-        `hidden` tells whether the page was hidden, such as in a background tab, when it sent the message.
+        `hidden` tells whether the page was then hidden, for example in a background tab.
         """
         with self._wake:
             self._pacing.acknowledge(client, seq, hidden, time.monotonic())
@@ -168,9 +173,9 @@ class Publisher:
     def settle(self) -> None:
         """If the run has ended, save the result in the notebook and update the static output; otherwise do nothing.
 
-        The calling thread saves the result before this method returns, even if the sending thread has already saved
-        the same result. The reason is that a program that executes a notebook reads only the messages of the cell that
-        it executes.
+        A fixed result is treated like an ended run. The first call after a change of the numbers saves them even if the
+        sending thread has already saved them. A program that executes a notebook may have missed that earlier save,
+        because it reads only the messages of the cell that it executes.
         """
         with self._storing:
             if not self._closed and self._source.progress.ended:
@@ -231,9 +236,9 @@ class Publisher:
         self._release()
 
     def _pending(self, now: float) -> list[tuple[Callable[[], None], float]]:
-        """Return the pending jobs, the most urgent first: (method to call, earliest time to call it).
+        """Return the pending jobs in order of priority, each as (method to call, earliest time of the call).
 
-        Times are in seconds of `time.monotonic()`; -inf means at once.
+        The times are in seconds of `time.monotonic()`; -inf means at once.
         """
         progress = self._source.progress
         live = not progress.ended
@@ -303,9 +308,7 @@ class Publisher:
             self.ask_details(followed)
 
     def _detail(self) -> None:
-        """Send the details of one pending pair of layers.
-
-        This is the selected pair if it is pending, or else the pair that was requested earliest.
+        """Send the details of the selected pair of layers if it is pending, or else of the pair requested earliest.
 
         Gram matrices, spectra and samples are included only for the selected pair.
         """
@@ -319,12 +322,12 @@ class Publisher:
         self._detail_at = time.monotonic()
 
     def _beat(self) -> None:
-        """Send a message that tells the pages that the kernel is alive."""
+        """Send the pages a message that shows that the kernel is alive."""
         self._beat_at = time.monotonic()
         self._channel.send({"type": "beat", "seq": self.seq})
 
     def _save(self) -> None:
-        """Write the numbers of all measures into the traits that a notebook saves, if the numbers have changed."""
+        """Write the numbers of all measures into the traits that a notebook saves, unless they are already saved."""
         with self._storing:
             if not self._take("_unsaved"):
                 return
@@ -338,7 +341,7 @@ class Publisher:
             self._saved_at = time.monotonic()
 
     def _keep(self) -> None:
-        """Show the present numbers in the static output that needs no kernel, if the numbers have changed."""
+        """Show the present numbers in the static output, unless it already shows them."""
         with self._storing:
             if self._take("_unkept"):
                 self._channel.keep(self._source.snapshot())

@@ -16,28 +16,29 @@ LOG = logging.getLogger("simwidget")
 class ShownCells:
     """The cells whose outputs show a widget. A cell that is run again loses the outputs of its earlier run.
 
-    When no output shows the widget any more, its comm (message channel to the page) is closed. The page then forgets
-    the widget, and a saved notebook does not contain it. The Python object stays as it is and can be displayed again.
+    When no output shows the widget any more, the widget's comm (message channel to the page) is closed. The page then
+    forgets the widget, and a saved notebook does not contain it. The Python object can be displayed again.
 
-    The comm stays open if another widget refers to this widget, or if this widget was ever displayed where the cell is
-    unknown: by a callback, inside an `ipywidgets.Output`, or in a front end that does not name the cell that it runs.
+    The comm stays open if another widget refers to this widget, or if the widget was ever displayed without a known
+    cell. The cell is unknown in a callback, inside an `ipywidgets.Output`, and in a front end that does not tell the
+    kernel which cell runs.
 
     Args:
         lock: the lock under which messages to the page are sent.
-        parts: a function that returns the widget itself and the widgets that are on the page only as parts of this
-            widget, containers first.
+        parts: a function that returns the widget and its parts, each container before its contents. A part is a widget
+            that appears on the page only inside this widget.
     """
 
     def __init__(self, lock: AbstractContextManager[Any], parts: Callable[[], Sequence[ipywidgets.DOMWidget]]) -> None:
         self._lock = lock
         self._parts = parts
         self._runs: dict[str, str] = {}
-        """identifier of a cell that shows the widget -> identifier of the run of this cell that displayed the widget"""
+        """identifier of a cell that shows the widget -> identifier of the cell run that displayed the widget"""
         self._is_elsewhere = False
         self._is_closed = False
         self._shell: Any = None
         self.when_gone: Callable[[], None] | None = None
-        """function to call when no output shows the widget any more; None if the widget may be displayed again"""
+        """function to call when no output shows the widget any more, or None"""
 
     @property
     def any(self) -> bool:
@@ -71,7 +72,7 @@ class ShownCells:
             self._shell.events.register("post_run_cell", self._after_cell)
 
     def close(self) -> None:
-        """Stop watching the cells, since the widget is closed permanently. Later calls of `add` raise RuntimeError."""
+        """Stop watching the cells, because the caller closes the widget for good. A later `add` raises RuntimeError."""
         self._is_closed = True
         self._unregister()
 
@@ -103,7 +104,7 @@ class ShownCells:
             self.when_gone()
 
     def _models(self) -> list[ipywidgets.Widget]:
-        """Return the parts, each followed by its layout and (if it has one) its style, which are widgets as well."""
+        """Return the widget and its parts, each followed by its layout widget and, if it has one, its style widget."""
         parts = self._parts()
         return [one for part in parts for one in (part, part.layout, getattr(part, "style", None)) if one is not None]
 
@@ -120,7 +121,7 @@ def close_layout(widget: ipywidgets.Widget) -> None:
 def running_cell() -> tuple[str, str] | None:
     """Return the identifiers of the running cell and of its present run; None if they are not known.
 
-    The identifiers are known in JupyterLab and Notebook, because these tell the kernel which cell they run.
+    The identifiers are known in JupyterLab and Notebook, because these front ends tell the kernel which cell runs.
     """
     from IPython import get_ipython
 

@@ -32,7 +32,7 @@ class Source(Protocol):
         ...
 
     def convergence(self, layer_x: str, layer_y: str, view: tuple[str, str]) -> Mapping[str, Any]:
-        """Return measure -> curve over the batches, for one pair of layers; an empty mapping if there are no curves.
+        """Return the curves of one pair of layers over the batches, as measure -> curve; empty if there are no curves.
 
         Args:
             layer_x: the name of a layer of the view's first model.
@@ -56,9 +56,9 @@ class Source(Protocol):
         ...
 
     def _on_display_thread(self) -> None:
-        """Prepare the calling thread, which sends the numbers to the pages; called once when this thread starts.
+        """Prepare the calling thread for sending the numbers to the pages. The thread calls this method when it starts.
 
-        A run limits the thread to one core, so that displaying does not slow the run.
+        A `Comparison` limits the thread to one CPU core, so that displaying does not slow the run.
         """
         ...
 

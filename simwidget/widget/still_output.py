@@ -24,8 +24,9 @@ class StillOutput:
 
     Args:
         run_id: the identifier of the heatmap, which is part of the CSS class.
-        cell_ended: a function that is called at the end of every cell, and that saves the result of an ended run. A
-            later save might be too late: a program that executes a notebook may close it right after the last cell.
+        cell_ended: a function that saves the result if the run has ended. This function is called at the end of every
+            cell. A later save might be too late, because a program that executes a notebook may close the notebook
+            right after the last cell.
     """
 
     def __init__(self, run_id: str, cell_ended: Callable[[], None]) -> None:

@@ -24,11 +24,12 @@ class SyncedState(anywidget.AnyWidget):
     _esm = traitlets.Unicode().tag(sync=True)
 
     front_end = traitlets.Instance(FrontEnd).tag(sync=True, **ipywidgets.widget_serialization)
-    """the widget from which the short program in `_esm` gets the rest of the JavaScript and the CSS"""
+    """the widget that holds the JavaScript and CSS of all heatmaps; `_esm` is a short program that loads both"""
 
     run_id = traitlets.Unicode().tag(sync=True)
     axes: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
-    """for each model a dict: its name, its layers in execution order, and the class names of their modules"""
+    """for each model an `Axis`: the model's name, its layers in execution order, and the class name of each
+    layer's module"""
     run = traitlets.Dict().tag(sync=True)
     """state, progress and notes of the run, as `RunInfo`"""
     snapshot = traitlets.Bytes().tag(sync=True)
@@ -45,11 +46,11 @@ class SyncedState(anywidget.AnyWidget):
     pinned: "traitlets.List[Any]" = traitlets.List(traitlets.Dict()).tag(sync=True)
     """up to four pairs of layers whose curves are compared; each pair is a dict as in `selection`"""
     open_x = traitlets.Dict().tag(sync=True)
-    """for each model the paths of the blocks (groups of layers) that are unfolded when the model is on the rows; a
-    model without an entry has at most 25 rows, if folding blocks can achieve that"""
+    """for each model the paths of the blocks (groups of layers) that are unfolded when the model is on the rows. If a
+    model has no entry, its blocks are folded so that it has at most 25 rows where possible."""
     open_y = traitlets.Dict().tag(sync=True)
-    """for each model the paths of the blocks (groups of layers) that are unfolded when the model is on the columns; a
-    model without an entry has at most 25 columns, if folding blocks can achieve that"""
+    """for each model the paths of the blocks (groups of layers) that are unfolded when the model is on the columns. If
+    a model has no entry, its blocks are folded so that it has at most 25 columns where possible."""
     scale = traitlets.Dict({"mode": "unit", "limits": {}, "palette": "magma"}).tag(sync=True)
     """How values become colours. `mode` is "unit" (fixed colour limits), "range" (for each measure the colour limits in
     `limits`) or "log" (a similarity s is coloured by log(1 - s)); see `protocol.Scale`. `palette` is "magma", "viridis"
@@ -86,7 +87,8 @@ class SyncedState(anywidget.AnyWidget):
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
         """Return the values of all synced traits, or of the traits named by `key`.
 
-        `drop_defaults` is ignored: default values are always included, because an exported page does not know them.
+        `drop_defaults` is ignored. Default values are always included, because an exported HTML page does not know the
+        defaults.
         """
         return super().get_state(key=key)  # type: ignore[no-any-return]
 
@@ -116,7 +118,10 @@ class SyncedState(anywidget.AnyWidget):
         return name in trait_checks.FROM_PAGES
 
     def open(self) -> None:
-        """Open the comm, Jupyter's message channel to the pages, so that messages can be handled while a cell runs."""
+        """Open the comm, Jupyter's message channel to the pages.
+
+        The comm is set up so that messages from pages can be handled while a cell runs.
+        """
         with FrontEnd.held() as self.front_end:
             super().open()
         # ipykernel 7.4 routes messages to the subshell that sent last, which may be the main one, busy with a cell

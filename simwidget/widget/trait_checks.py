@@ -98,7 +98,7 @@ def check_open(trait: str, opened: Mapping[str, Sequence[str]], axes: Sequence[A
 
     Args:
         trait: the name of the trait, for the error message.
-        opened: for each model the paths of its unfolded blocks. Paths are dotted prefixes of layer names.
+        opened: for each model the paths of its unfolded blocks. A path is a layer name or a dotted prefix of one.
         axes: the models with their layers.
     """
     layers = {axis["model"]: axis["layers"] for axis in axes}
@@ -121,8 +121,8 @@ def check_open(trait: str, opened: Mapping[str, Sequence[str]], axes: Sequence[A
 def blocks_of(layers: Iterable[str]) -> dict[str, None]:
     """Return, as keys of a dict, the paths of all blocks that a user may unfold: layer names and their dotted prefixes.
 
-    Some of these paths are not blocks of the layers' `LayerTree`. They are allowed because filtering the layers on a
-    page changes the blocks.
+    Some of these paths are not blocks of the layers' `LayerTree`. These paths are allowed too, because filtering the
+    layers on a page changes which paths are blocks.
     """
     return {path: None for layer in layers for path in paths_of(layer)}
 
@@ -165,10 +165,10 @@ def check_threshold(threshold: float) -> float:
 
 
 def remaining(heatmap: Any, axes: Sequence[Axis], measures: Sequence[str]) -> dict[str, Any]:
-    """Return the traits of a heatmap that lose entries when new models and measures are shown: name -> new value.
+    """Return the traits of a heatmap that must change when new models and measures are shown, as name -> new value.
 
-    Selected and pinned pairs, unfolded blocks and limits of the scale are dropped if they belong to models, layers or
-    measures that are no longer shown.
+    Selected and pinned pairs, unfolded blocks and colour limits are left out of the new values if they belong to
+    models, layers or measures that are no longer shown.
 
     Args:
         heatmap: the heatmap with the present values of the traits.
