@@ -10,8 +10,8 @@ def sequence_first_layers(model: nn.Module) -> frozenset[str]:
     """Return the names of the layers that have their samples in dimension 1, because of `batch_first=False`.
 
     These are torch's recurrent, attention and Transformer modules with `batch_first=False`, and the layers inside them.
-    If one of these inner layers has `batch_first=True`, this layer and the layers inside it are left out. The model
-    itself has the name "".
+    An inner layer with `batch_first=True` is left out, and so are the layers inside that inner layer. The model itself
+    has the name "".
     """
     batch_first: dict[str, bool] = {}
     for name, module in {"": innermost(model), **named_layers(model)}.items():

@@ -26,10 +26,10 @@ class Caller:
       if the batch is a tuple or list that starts with these inputs, and the network has k >= 2 required arguments, the
       first k elements of the batch are passed.
     - Any other tuple or list is passed as positional arguments.
-    - A mapping is passed as keyword arguments, limited to the entries whose keys the network's `forward` accepts by
-      name. If `forward` accepts no key by name but takes `**kwargs`, all entries except labels are passed. If `forward`
-      accepts no key and takes no `**kwargs`, and a single entry besides labels is a tensor, this tensor is passed as
-      the only argument.
+    - From a mapping, the entries whose keys are parameter names of the network's `forward` are passed as keyword
+      arguments. If there are no such entries, but `forward` takes `**kwargs`, all entries except labels are passed. If
+      there are no such entries and no `**kwargs`, exactly one entry besides labels must be a tensor. This tensor is
+      passed as the only argument.
 
     Args:
         module: the network.
@@ -49,11 +49,11 @@ class Caller:
         self._accepts_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
         self._dtype = _shared_dtype(module)
         self.ignored_keys: tuple[str, ...] = ()
-        """the keys in the latest mapping that were not passed to the network; keys of labels are not listed"""
+        """the keys in the latest mapping whose values were not passed to the network, without the keys of labels"""
 
     @property
     def has_custom_forward(self) -> bool:
-        """Whether the user's `forward=` function calls the network; if so, batches may have any structure."""
+        """Whether the user gave a `forward=` function; if so, batches may have any structure."""
         return self._forward is not None
 
     def __call__(self, call: Callable[..., Any], batch: Batch, device: torch.device) -> Any:

@@ -8,12 +8,12 @@ def encoder_or_decoder(layer: str, order: Sequence[str]) -> Literal["encoder", "
     """Return whether a layer processes the tokens of the encoder, of the decoder, or of both, judged by layer names.
 
     If dotted parts of the layer's name contain "encoder" or "decoder", the last of these parts decides; a part that
-    contains both words counts as "decoder". Any other layer is judged by the place where it is registered:
+    contains both words counts as "decoder". For any other layer, the order of registration decides:
 
-    - After the start of the decoder (for example an output head): "decoder".
-    - Before the decoder (for example shared embeddings): "both". Such a layer is assumed to run first on the encoder's
-      tokens, then on the decoder's tokens.
-    - In a network without a decoder: "encoder".
+    - Layers after the start of the decoder, such as an output head: "decoder".
+    - Layers before the decoder, such as shared embeddings: "both". These layers are assumed to run first on the
+      encoder's tokens, then on the decoder's tokens.
+    - Layers of a network without a decoder: "encoder".
 
     Args:
         layer: the name of the layer.

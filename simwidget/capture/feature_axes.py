@@ -1,4 +1,4 @@
-"""`FeatureAxes`: finds the dimension of a layer's output that holds the features."""
+"""`FeatureAxes`: finds, for each layer's output, the dimension that holds the features."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class FeatureInfo:
     """The number of features in a module's output, and the dimension that holds the features."""
 
     count: int | None
-    """the number of features; None for pooling, which determines the dimension of the features but not their number"""
+    """the number of features; None for a pooling module, because pooling works with any number of features"""
     channels_first: bool
     """True if the features are in dimension 1, False if they are in the last dimension"""
     ndim: int | None = None
@@ -29,13 +29,13 @@ class FeatureInfo:
 
 @dataclass(frozen=True)
 class FeatureHints:
-    """What is known about the features in a layer's output before the layer runs, from the types of its modules."""
+    """What the types of the network's modules tell about the features in a layer's output, before the layer runs."""
 
     outputs: tuple[FeatureInfo, ...] = ()
-    """the `FeatureInfo` of each module in the layer that has a `FeatureInfo`, last module first
+    """the `FeatureInfo` of each module in the layer, last module first; modules without `FeatureInfo` are left out
 
-    If no module in the layer has a `FeatureInfo`, this is the `FeatureInfo` of the nearest earlier module without
-    submodules whose number of features is known.
+    If no module in the layer has a `FeatureInfo`, the only element is the `FeatureInfo` of the nearest earlier
+    module that has no submodules and a known number of features.
     """
     first_inside: FeatureInfo | None = None
     """the `FeatureInfo` of the first module in the layer that has a `FeatureInfo`
@@ -88,26 +88,24 @@ def _module_features(module: nn.Module) -> FeatureInfo | None:
 class FeatureAxes:
     """Finds the dimension of the features in each layer's output, for one forward pass.
 
-    Call `find` in the order in which the layers run. The candidates are dimension 1 (channels first) and the last
-    dimension (channels last). Their sizes are compared with the number of features of each of these sources, in this
-    order:
+    Call `find` in the order in which the layers run. In an output with one or two dimensions, the last dimension holds
+    the features. In an output with more dimensions, the candidates are dimension 1 (channels first) and the last
+    dimension (channels last). Several sources are tried in this order, until one of them decides:
 
-    - the modules of the layer, from the last module to the first; if no module of the layer has a `FeatureInfo` (as in
-      an activation), the nearest earlier module of the model that has a number of features;
-    - the previous output in this forward pass.
+    - each `FeatureInfo` in the attribute `outputs` of the layer's `FeatureHints`;
+    - the previous output with three or more dimensions in this forward pass, with its number of features.
 
-    The first source to which one of these rules applies decides:
+    A source decides in two cases:
 
-    1. If the number of features equals the size of exactly one candidate, this candidate is chosen.
-    2. If the number of features equals the sizes of both candidates, or if the source is a pooling module, which has no
-       number of features, the type of the source decides. Convolutions and pooling are channels first, linear layers
-       are channels last. A convolution counts as channels last if the layer's output has another number of dimensions
-       than the convolution's output. If the source is the previous output, the features are in the same dimension as in
-       that output. Exception: if the layer has submodules and its output has the shape of its input, the type of the
-       first module in the layer with a `FeatureInfo` decides.
+    1. The number of features equals the size of exactly one candidate. This candidate is chosen.
+    2. The number of features equals the sizes of both candidates, or the source is a pooling module. The source's
+       `channels_first` decides: True for convolutions and pooling, False for linear layers. For the previous output, it
+       is True if its features were in dimension 1. If a convolution's output has another number of dimensions than the
+       layer's output, channels last is chosen. If the layer has submodules and its output has the shape of its input,
+       `FeatureHints.first_inside` is used in place of the source.
 
-    If no rule applies to any source, an output with three dimensions is read as (n, tokens, features), and an output
-    with more dimensions as (n, channels, space...).
+    If no source decides, an output with three dimensions is read as (n, tokens, features), and an output with more
+    dimensions as (n, channels, space...).
 
     >>> import torch
     >>> axes, hints = FeatureAxes(), FeatureHints((FeatureInfo(8, channels_first=True),))

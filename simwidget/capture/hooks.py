@@ -36,7 +36,7 @@ Sink = Callable[[str, Any, Any], None]
 
 
 _entering = threading.Lock()
-"""held while a `Capture` looks for hooks of other runs and adds its own"""
+"""a lock, held while a `Capture` looks for hooks of other runs and adds its own hooks"""
 
 
 class Capture(AbstractContextManager):
@@ -53,8 +53,8 @@ class Capture(AbstractContextManager):
         caller: calls the network with a batch.
         sink: called with each layer's output, inside the hook.
         owner: the run that the hooks belong to. If a module already has hooks of another run, entering the context
-            raises RuntimeError. Hooks of the same run are allowed, because its networks may share modules. If `owner`
-            is None, existing hooks are not checked.
+            raises RuntimeError. Hooks of the same run are allowed, because the networks of a run may share modules. If
+            `owner` is None, existing hooks are not checked.
         random: the network's own stream of random numbers. If None, the network draws from the global generators.
     """
 
@@ -113,7 +113,7 @@ class Capture(AbstractContextManager):
 
         Args:
             batch: the batch.
-            sink: for this pass, the callback in place of the one that was given when the object was created.
+            sink: the callback for this pass. If None, the callback that was given to the constructor is used.
         """
         self._present_sink = self._sink if sink is None else sink
         self._calls.clear()
@@ -171,7 +171,7 @@ class Capture(AbstractContextManager):
 
 
 def _without_compilation() -> AbstractContextManager:
-    """Return a context in which compiled submodules run their original code, so that their hooks are called."""
+    """Return a context in which compiled submodules run their original code, so that hooks on submodules are called."""
     # without compiled modules, do not import the compiler, which takes a second
     if not hasattr(torch.compiler, "set_stance") or "torch._dynamo" not in sys.modules:
         return ExitStack()

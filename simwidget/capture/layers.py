@@ -77,10 +77,13 @@ def layers_matching(model: nn.Module, patterns: Sequence[str], model_name: str) 
 
 
 def layers_containing(model: nn.Module, substrings: Sequence[str], model_name: str) -> list[str]:
-    """Return the names of the modules whose name contains one of the substrings, in the order of registration.
+    """Return the names of the modules whose names contain at least one of the substrings, in the order of registration.
 
-    The package simtorch selects layers in the same way. Raises ValueError if no name contains one of the substrings;
-    the message suggests similar names.
+    A module with several such names is listed once. TorchScript modules are left out. The package simtorch selects
+    layers by substrings, too.
+
+    Raises:
+        ValueError: a substring occurs in no name; the message suggests similar names.
     """
     if isinstance(substrings, str):
         substrings = [substrings]
@@ -102,7 +105,7 @@ def default_layers(model: nn.Module) -> list[str]:
     - submodules of `nn.MultiheadAttention`, because this module uses their weights but never calls them;
     - parametrisations.
 
-    If no module remains, all modules that a forward pass may call are compared.
+    If no module remains, the names of all modules that a forward pass may call are returned.
     """
     candidates = [(name, module) for name, module in _walk(model, "", descend=_calls_children)]
     flattened = flattened_modules(model)
@@ -122,7 +125,7 @@ def _is_layer_by_default(module: nn.Module) -> bool:
 
 
 def _is_bare_container(module: nn.Module) -> bool:
-    """Whether a module is a container without a `forward` method, such as `nn.ModuleList`, and so is never called."""
+    """Whether a module is a container that is never called, because it has no `forward` (such as `nn.ModuleList`)."""
     return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in CONTAINERS)
 
 

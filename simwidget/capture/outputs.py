@@ -27,37 +27,40 @@ class Output(NamedTuple):
     tensor: Tensor
     """the tensor (n, ...), floating-point and dense
 
-    Exception: if the layer returned no such tensor and representation= is a callable, this is everything that the
+    Exception: if `find_output` found no such tensor and representation= is a callable, this is everything that the
     layer returned.
     """
     batch_dim: int = 0
-    """the dimension of the layer's output that indexes the samples; in `tensor` this is dimension 0"""
+    """the dimension that indexes the samples in the layer's output; in `tensor`, dimension 0 indexes the samples"""
     lengths: Tensor | None = None
-    """(n,) the length of each sequence without padding, if the layer returned a packed sequence; otherwise None"""
+    """(n,) if the layer returned a packed sequence, the length of each sequence without padding; otherwise None"""
     source: Any = None
-    """the tensor or packed sequence as the layer returned it"""
+    """the tensor or packed sequence that the layer returned, unchanged"""
     complex: bool = False
     """whether the output is complex; if so, the last dimension of `tensor` has size 2, for real and imaginary part"""
     layout: "Layout | None" = None
-    """where the samples were found; None for the raw output that a callable representation= gets"""
+    """where the samples were found; None if a callable representation= gets everything that the layer returned"""
     is_unclear: bool = False
-    """whether other dimensions may hold the samples just as well: only a probing pass can tell"""
+    """whether another dimension may hold the samples, so that a probing pass is needed"""
 
 
 class Layout(NamedTuple):
-    """Where the samples of a batch are in what a layer returns."""
+    """Where a layer's output contains the samples of a batch."""
 
     place: int
-    """index of the tensor among the tensors of the output"""
+    """the index of the tensor that contains the samples, among the tensors of the output"""
     dim: int
-    """the dimension of this tensor that indexes the samples"""
+    """the dimension that indexes the samples in this tensor"""
     flattened: bool | None = None
-    """for a tensor (n * tokens, ...): True if all tokens of a sample follow each other, False if the samples of a token
-    do; None for other tensors"""
+    """the order of the entries in dimension 0 of a tensor (n * tokens, ...); None for other tensors
+
+    True: all tokens of sample 0, then all tokens of sample 1, and so on.
+    False: token 0 of all samples, then token 1 of all samples, and so on.
+    """
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> "Layout":
-        """Return the layout whose fields are `values`, as a checkpoint has them; raise ValueError for other values."""
+        """Return the layout with the fields `values`, read from a checkpoint; raise ValueError if they are invalid."""
         place, dim, flattened = values
         if not (type(place) is type(dim) is int and place >= 0 and 0 <= dim < MAX_DIMS):
             raise ValueError(f"{list(values)} is not the layout of an output")
@@ -65,21 +68,21 @@ class Layout(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What tells where an output has its samples, apart from its own shape."""
+    """What helps to find the samples in a layer's output, apart from the shape of the output."""
 
     known: Layout | None = None
-    """where they were found in an earlier batch"""
+    """where the samples were found in an earlier batch; None if unknown"""
     probed: ProbedOutput | None = None
-    """the same output in a probing pass over some samples of this batch"""
+    """the layer's output in a probing pass over some samples of this batch; None if there is none"""
     lengths: Collection[int] = ()
-    """how many tokens a sample has in the inputs and in other outputs of this batch"""
+    """the numbers of tokens per sample that occur in the inputs and in other outputs of this batch"""
 
 
 NO_EVIDENCE = Evidence()
 
 
 class UnclearError(RepresentationError):
-    """Raised if an output may contain n samples, but only a probing pass can tell whether and where."""
+    """Raised if only a probing pass can tell whether, and where, an output contains the n samples."""
 
 
 def find_output(
@@ -89,19 +92,25 @@ def find_output(
     dims_given: bool = False,
     evidence: Evidence = NO_EVIDENCE,
 ) -> Output:
-    """Find the tensor to compare: the first one in a layer's output that has an entry for each of n samples.
+    """Find the tensor to compare: the first tensor in a layer's output that has an entry for each of n samples.
 
-    The result is an `Output`. Only dense tensors count; integer and boolean tensors count only if no floating-point or
-    complex tensor has n samples. Tuples, lists, mappings and dataclasses (also `ModelOutput`s) are searched depth
-    first. The dimension that indexes the samples is moved to the front. Packed sequences are padded, quantised tensors
-    dequantised, integers and booleans converted to floating-point numbers. A complex tensor gets a last dimension of
-    size 2 with its real and imaginary parts. The inner product of two samples is then the real part of their complex
-    inner product.
+    Tuples, lists, mappings and dataclasses (such as `ModelOutput`) are searched depth first. Sparse and nested tensors
+    are skipped. An integer or boolean tensor is chosen only if no floating-point or complex tensor has n samples.
 
-    The dimension of the samples is, in this order: the one that is known from an earlier batch; the one that became
-    smaller in a probing pass over fewer samples; the first of the dimensions `dims` with n entries. A tensor
-    (n * tokens, ...) becomes (n, tokens, ...) if a probing pass tells the order of its entries, and if other tensors
-    have as many tokens for each sample.
+    The tensor is converted: The dimension that indexes the samples is moved to the front. Packed sequences are padded,
+    and quantised tensors are dequantised. Integers and booleans become floating-point numbers. A complex tensor gets a
+    last dimension of size 2 for the real and imaginary parts. The inner product of two samples is then the real part
+    of their complex inner product.
+
+    The dimension that indexes the samples is determined as follows:
+
+    1. If the samples were found in an earlier batch: the same dimension of the same tensor.
+    2. Otherwise, after a probing pass over fewer samples: the dimension that became smaller in this pass. This rule is
+       skipped if the user specified `dims`.
+    3. Otherwise: the first dimension among `dims` that has n entries.
+
+    A tensor (n * tokens, ...) becomes (n, tokens, ...) under two conditions: a probing pass has shown the order of the
+    entries, and other tensors of the batch have the same number of tokens per sample.
 
     Args:
         output: what the layer returned.
@@ -109,11 +118,11 @@ def find_output(
         dims: the dimensions that may hold the samples.
         dims_given: whether the user specified `dims`. If not, dimensions other than dimension 0 are tried only in
             tensors with three dimensions (steps, n, features), so that n features are not mistaken for n samples.
-        evidence: what else is known about the place of the samples.
+        evidence: what helps to find the samples, apart from the shape of the output.
 
     Raises:
-        UnclearError: there may be such a tensor, but only a probing pass can tell.
-        RepresentationError: there is no such tensor; the message lists the tensors that were found.
+        UnclearError: only a probing pass can tell whether a tensor contains the n samples.
+        RepresentationError: no tensor contains the n samples; the message lists the tensors in the output.
 
     >>> find_output((None, {"hidden": torch.zeros(7, 4, 3)}), 4).tensor.shape
     torch.Size([4, 7, 3])
@@ -134,11 +143,11 @@ def find_output(
 
 
 FIRST = Layout(0, 0)
-"""The layout of a single tensor (n, ...)."""
+"""The layout of an output whose first or only tensor has the shape (n, ...)."""
 
 
 class _Search:
-    """Looks at the tensors of an output, one after the other; the arguments are those of `find_output`."""
+    """Searches the tensors of an output for the tensor to compare. The arguments are those of `find_output`."""
 
     def __init__(self, n: int, dims: Sequence[int], dims_given: bool, evidence: Evidence) -> None:
         self._n = n
@@ -147,17 +156,17 @@ class _Search:
         self._known, self._probed, self._lengths = evidence
         self._found: list[Output] = []
         self.seen: list[str] = []
-        """for each tensor its dtype and shape, such as "float32 (2, 3)" """
+        """the type and shape of each tensor in the output, such as "float32 (2, 3)", for messages"""
         self.may_be_flattened = False
-        """whether a probing pass may find samples in dimension 0 of a tensor, with several entries for each"""
+        """whether a tensor may have the shape (n * tokens, ...), so that a probing pass is needed"""
 
     def best(self) -> Output | None:
-        """Return the first floating-point or complex tensor that was found, else the first one of another dtype."""
+        """Return the first tensor found that is not integer or boolean; if there is none, the first tensor found."""
         whole = (one for one in self._found if isinstance(one.source, PackedSequence) or not _is_whole(one.source))
         return next(whole, self._found[0] if self._found else None)
 
     def look_at(self, place: int, part: Any) -> None:
-        """Look at one tensor or packed sequence, the one with index `place` in the output."""
+        """Check one tensor or packed sequence, `part`, whose index among the tensors of the output is `place`."""
         lengths, tensor = None, part
         if isinstance(part, PackedSequence):
             tensor, lengths = pad_packed_sequence(part, batch_first=True)
@@ -182,7 +191,7 @@ class _Search:
         self._found.append(Output(found, layout.dim, lengths, part, tensor.is_complex(), layout, unclear))
 
     def _layout(self, place: int, tensor: Tensor) -> Layout | None:
-        """Return where a tensor has its samples; None if it has none."""
+        """Return where a tensor contains the samples; None if no samples are found."""
         n, shape = self._n, tensor.shape
         if self._known is not None:
             fits = self._known.dim < tensor.ndim and shape[self._known.dim] % n == 0
@@ -204,7 +213,7 @@ class _Search:
         return None
 
     def _has_tokens(self, tensor: Tensor) -> bool:
-        """Whether dimension 0 may contain the tokens of all samples, as many as other tensors have."""
+        """Whether a tensor may be (n * tokens, ...), judged by the numbers of tokens per sample in other tensors."""
         tokens, rest = divmod(tensor.shape[0], self._n) if tensor.ndim > 1 else (0, 0)
         return self._n > 1 and rest == 0 and tokens > 1 and tokens in self._lengths
 
@@ -215,7 +224,10 @@ def _is_whole(tensor: Tensor) -> bool:
 
 
 def _floating(tensor: Tensor) -> Tensor:
-    """Return a tensor as floating-point numbers that represent its values exactly, where the device has them."""
+    """Convert integers and booleans to float32 if this is exact or the device is MPS, otherwise to float64.
+
+    Other tensors are returned unchanged.
+    """
     if not _is_whole(tensor):
         return tensor
     exact = tensor.dtype in (torch.bool, torch.uint8, torch.int8, torch.int16) or tensor.device.type == "mps"
@@ -223,7 +235,7 @@ def _floating(tensor: Tensor) -> Tensor:
 
 
 def _samples_first(tensor: Tensor, layout: Layout, n: int) -> Tensor:
-    """Return a tensor with its samples in dimension 0; a flattened one as (n, tokens, ...)."""
+    """Return a tensor with the samples in dimension 0; a tensor (n * tokens, ...) becomes (n, tokens, ...)."""
     if layout.flattened is None:
         return tensor.movedim(layout.dim, 0) if layout.dim else tensor
     tokens = tensor.shape[0] // n
@@ -233,7 +245,7 @@ def _samples_first(tensor: Tensor, layout: Layout, n: int) -> Tensor:
 
 
 def _is_unclear(tensor: Tensor, n: int, dim: int, dims: Sequence[int], probed: ProbedOutput | None) -> bool:
-    """Whether the samples of a tensor may be in another dimension than `dim`, where they were found by their number."""
+    """Whether the samples may be in a dimension other than `dim`; `dim` was chosen because it has n entries."""
     if probed is not None:
         return tuple(probed.sample_dims(0, tensor.shape) or (dim,)) != (dim,)
     if tensor.ndim != 3 or n < 2:
@@ -250,7 +262,7 @@ def _is_plain(tensor: Tensor, n: int) -> bool:
 def keeps_shape(found: Output, inputs: Any) -> bool:
     """Whether the tensor found in a layer's output has the shape of the layer's first input tensor.
 
-    The shape is that of the tensor as the layer returned it, before the samples were moved to dimension 0.
+    This compares the shape from before the samples were moved to dimension 0.
     """
     first = next(tensors_in(inputs), None)
     return isinstance(first, Tensor) and isinstance(found.source, Tensor) and first.shape == found.source.shape

@@ -25,14 +25,13 @@ def flatten(tensor: Tensor) -> Tensor:
 def mean(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
     """Return the mean of an output over all dimensions except samples and features: (n, ...) -> (n, features).
 
-    An output (n, features) is returned unchanged. Otherwise values of less than 32 bits, such as bfloat16, are summed
-    in float32, and the result is float32.
+    An output (n, features) is returned unchanged. For other outputs, values with fewer than 32 bits, such as bfloat16,
+    are summed in float32, and the result is float32.
 
     Args:
         x: the output (n, ...).
         axis: the dimension of `x` that holds the features.
-        mask: (n, tokens) bool, for an output with tokens: the mean is over the tokens where the mask is True. None: the
-            mean is over all positions.
+        mask: (n, tokens) bool, True for the tokens that are averaged. If None, all positions are averaged.
 
     >>> x = torch.tensor([[[1.0], [3.0], [8.0]]])
     >>> mean(x, 2), mean(x, 2, torch.tensor([[True, True, False]]))
@@ -50,7 +49,7 @@ def mean(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
 
 
 def first_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
-    """Return the first token of each sample that is not padding: (n, tokens, features) -> (n, features).
+    """Return, for each sample, the first token that is not padding: (n, tokens, features) -> (n, features).
 
     An output (n, features) is returned unchanged. The arguments are those of `mean`.
     """
@@ -81,7 +80,7 @@ def last_token(x: Tensor, axis: int, mask: Tensor | None = None) -> Tensor:
 
 
 def _features_last(x: Tensor, axis: int) -> Tensor:
-    """Return an output with the dimension of its features, `axis`, moved to the end.
+    """Move the dimension `axis` of an output, which holds the features, to the end.
 
     Raises RepresentationError if the output has more than three dimensions.
     """

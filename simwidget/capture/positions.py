@@ -1,4 +1,4 @@
-"""`Positions`: draws random positions (tokens or places of a feature map) and reads every layer at these positions.
+"""`Positions`: draws random positions (tokens or places of a feature map) and reads each output at these positions.
 
 The drawn positions serve as samples in place of the samples of the batch.
 """
@@ -16,8 +16,10 @@ from simwidget.data.masks import Masks
 Grid = tuple[int, ...]
 """The number of positions of an output in each dimension: (tokens,), (height, width), or (depth, height, width)."""
 MAX_LEADING = 8
-"""Largest number of extra tokens, such as a class token, by which a sequence may be longer at its start than the
-sequence from which the positions were drawn."""
+"""The largest number of extra tokens, such as a class token, that are assumed at the start of a sequence.
+
+Extra tokens are those that the sequence from which the positions were drawn does not have.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,18 +37,18 @@ class Positions:
 
     The positions are drawn from the first output that has positions, whatever its layer and model. Up to
     `options.max_positions` positions are drawn without replacement, never from padding. How a later output is read
-    depends on its resolution (the number of positions in each spatial dimension):
+    depends on its grid (the number of positions in each spatial dimension):
 
-    - Same resolution: the output is read at the drawn positions.
-    - Other resolution, same number of spatial dimensions: for each drawn position, the output is read at the position
+    - Same grid: the output is read at the drawn positions.
+    - Different grid with the same number of dimensions: for each drawn position, the output is read at the position
       whose area contains the centre of the drawn position.
-    - Other number of spatial dimensions: the output cannot be read.
+    - Different number of dimensions: the output cannot be read.
 
-    Two sequences of tokens, (n, tokens, features), may have the same resolution although their lengths differ, because
-    of extra tokens such as a class token. This is assumed unless the longer length is nearly a multiple of the shorter
-    length (twice, three times, ...). The extra tokens are assumed to be at the start of the longer sequence; therefore
-    the sequences are aligned at their ends. A later sequence of the same resolution cannot be read if it is shorter
-    than the sequence from which the positions were drawn, or longer by more than `MAX_LEADING` tokens.
+    Exception: two sequences of tokens, (n, tokens, features), may have different lengths because of extra tokens, such
+    as a class token. Extra tokens are assumed unless the longer length is nearly a multiple of the shorter length
+    (twice, three times, ...). The two sequences are then aligned at their ends, because extra tokens are usually at the
+    start. In this case, the later sequence cannot be read if it is shorter than the sequence from which the positions
+    were drawn, or longer by more than `MAX_LEADING` tokens.
 
     Args:
         n: the number of samples of the batch.
@@ -79,7 +81,8 @@ class Positions:
         The first call draws the positions.
 
         Args:
-            decoder: whether the output represents the decoder's tokens; if so, the decoder's padding mask applies.
+            decoder: whether the output represents the decoder's tokens. If so, the decoder's padding mask is tried
+                before the encoder's.
             x: the output.
             axis: the dimension of `x` that holds the features.
 
@@ -115,8 +118,8 @@ class Positions:
         """Return the values of a confounder (n, ...) for the drawn positions: (m, features).
 
         A confounder is a variable whose influence deconfounded CKA (dCKA) removes. If a confounder has as many spatial
-        dimensions as the output from which the positions were drawn, it is read like a later output, as the docstring
-        of the class says. If not, it is flattened to (n, features), and each position gets the values of its sample.
+        dimensions as the output from which the positions were drawn, it is read like a later output (see the class).
+        If not, it is flattened to (n, features), and each position gets the values of the sample that contains it.
 
         Args:
             x: the confounder.
@@ -148,7 +151,7 @@ class Positions:
         return 1 if (self._channels_first if first == last else first) else 2
 
     def _draw(self, decoder: bool, grid: Grid) -> None:
-        """Draw random positions of `grid`, padding excluded, and set the attributes that describe the positions."""
+        """Draw random positions from `grid`, never from padding, and store the positions in attributes."""
         mask = self._masks.matching(decoder, grid[0]) if len(grid) == 1 else None
         if mask is None:
             n_all = self._n * int(torch.tensor(grid).prod())
@@ -195,8 +198,8 @@ class Positions:
 def _has_leading_tokens(one: int, other: int) -> bool:
     """Whether the difference of two sequence lengths is due to extra tokens at the start of the longer sequence.
 
-    False if the longer length is about two, three, ... times the shorter length, because this means that the sequences
-    differ in resolution.
+    False if the longer length is about two, three, ... times the shorter length, because then the sequences are assumed
+    to differ in resolution.
     """
     ratio = round(max(one, other) / min(one, other))
     return ratio < 2 or abs(max(one, other) - ratio * min(one, other)) >= ratio

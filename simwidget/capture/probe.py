@@ -1,7 +1,7 @@
-"""`ProbedOutput`: the shapes of a layer's output in a probing pass, a forward pass over fewer samples.
+"""`ProbedOutput`: a record of a layer's output in a probing pass, used to find the dimension that indexes the samples.
 
-The dimension that becomes smaller with the number of samples is the one that indexes the samples, whatever the lengths
-of the other dimensions are.
+A probing pass is a forward pass over fewer samples of a batch. The dimension that indexes the samples becomes smaller
+in this pass.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,9 +11,9 @@ from torch import Tensor
 
 
 class ProbeNeededError(BaseException):
-    """Raised within a forward pass if only a probing pass can tell where a layer's output has its samples.
+    """Raised within a forward pass if only a probing pass can tell where a layer's output contains the samples.
 
-    It is no `Exception`, so that no `except Exception` in the code of a network catches it.
+    The base class is `BaseException`, because the code of a network might catch an `Exception`.
     """
 
 
@@ -23,13 +23,15 @@ class ProbedTensor:
 
     shape: tuple[int, ...]
     row_sums: Tensor | None = field(default=None, repr=False)
-    """(length of dimension 0,) float64: the sum over all other dimensions; None if dimension 0 can't hold the tokens of
-    all samples one after the other"""
+    """(length of dimension 0,) float64: the sum over all other dimensions
+
+    None if the tensor is sparse or not floating-point, or if it cannot be (samples * tokens, ...).
+    """
 
 
 @dataclass(frozen=True)
 class ProbedOutput:
-    """The tensors of one layer call's output in a probing pass over m of the n samples of a batch."""
+    """The tensors that one call of a layer returned in a probing pass over m of a batch's n samples."""
 
     n: int
     m: int
@@ -37,18 +39,19 @@ class ProbedOutput:
 
     @classmethod
     def of(cls, n: int, m: int, tensors: Iterable[Tensor]) -> "ProbedOutput":
-        """Record the `tensors` of an output (n: samples of the batch, m: samples of the probing pass)."""
+        """Return the record of an output's `tensors`, for n samples in the batch and m samples in the probing pass."""
         return cls(n, m, tuple(ProbedTensor(shape_of(one), _row_sums(one, m)) for one in tensors))
 
     def sample_dims(self, place: int, shape: Sequence[int]) -> tuple[int, ...] | None:
-        """Return the dimensions that have n entries for n samples and m for m samples.
+        """Return the dimensions of a tensor that have n entries in the pass over n samples, and m in the probing pass.
 
         Args:
             place: the index of the tensor among the tensors of the output.
             shape: the tensor's shape in the pass over n samples.
 
         Returns:
-            The dimensions in ascending order, or None if the probing pass gave no tensor with as many dimensions.
+            The dimensions in ascending order. None if the output in the probing pass has no such tensor, or if that
+            tensor has a different number of dimensions.
         """
         probed = self.tensors[place].shape if place < len(self.tensors) else ()
         if len(probed) != len(shape):
@@ -56,15 +59,15 @@ class ProbedOutput:
         return tuple(dim for dim, sizes in enumerate(zip(shape, probed, strict=True)) if sizes == (self.n, self.m))
 
     def flattened(self, place: int, tensor: Tensor) -> bool | None:
-        """Find how dimension 0 of a tensor (n * tokens, ...) contains the tokens of n samples.
+        """Return the order of the entries in dimension 0 of a tensor (n * tokens, ...).
 
         Args:
             place: the index of the tensor among the tensors of the output.
             tensor: the tensor in the pass over n samples.
 
         Returns:
-            True if all tokens of a sample follow each other, False if the samples of a token do. None if dimension 0
-            does not contain the tokens of all samples, or if the two cannot be told apart.
+            True: all tokens of sample 0, then all tokens of sample 1, and so on. False: token 0 of all samples, then
+            token 1 of all samples, and so on. None: the tensor is not (n * tokens, ...), or the order is unclear.
         """
         probed = self.tensors[place] if place < len(self.tensors) else None
         if probed is None or probed.row_sums is None or tensor.ndim != len(probed.shape):
@@ -81,11 +84,11 @@ class ProbedOutput:
 
 
 ROW_TOLERANCE = 1e-2
-"""Largest difference of two row sums, relative to the standard deviation of all, that counts as rounding."""
+"""Two row sums count as equal if they differ by less than this fraction of the standard deviation of the row sums."""
 
 
 def shape_of(tensor: Tensor) -> tuple[int, ...]:
-    """Return a tensor's shape; () for a nested tensor or a packed sequence, which have none."""
+    """Return a tensor's shape; () for a nested tensor or a packed sequence."""
     if not isinstance(tensor, Tensor) or tensor.is_nested:
         return ()
     return tuple(tensor.shape)

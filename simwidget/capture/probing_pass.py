@@ -1,4 +1,4 @@
-"""`probing_pass`: runs the networks on some samples of a batch, to see which dimensions of their outputs follow."""
+"""`probing_pass`: runs the networks on fewer samples, to show which dimensions of the outputs index the samples."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,33 +11,34 @@ from simwidget.data.splitting import take_samples
 from simwidget.text.printable import printable
 
 Split = Callable[[Any, int], tuple[Batch, list[Batch]]]
-"""Type of a function split(raw, index) that parses batch number `index` of the loader.
+"""Type of a function split(raw, index) that parses `raw`, batch number `index` of the loader.
 
-It returns the batch itself, and for each network the batch that the network gets.
+The function returns the parsed batch, and a list with the batch for each network.
 """
 MAX_ERROR_LENGTH = 200
 
 
 class ProbeFailedError(Exception):
-    """Raised if there can be no probing pass; the message says why, as the end of a sentence."""
+    """Raised if a probing pass fails. The message is a clause with the reason, for use in another message."""
 
 
 def probing_pass(
     batch: Batch, index: int, split: Split, captures: Sequence[Capture]
 ) -> list[Mapping[str, ProbedOutput]]:
-    """Run all networks on about half of the samples of a batch, and record the shapes of their layers' outputs.
+    """Run all networks on about half of the samples of a batch, and return a record of each layer's output.
 
     Args:
-        batch: the batch, with the loader's batch in `raw`.
+        batch: the parsed batch; its attribute `raw` is the loader's batch.
         index: the number of the batch in the loader.
-        split: makes the batch of each network from some samples of the loader's batch.
+        split: parses the chosen samples of the loader's batch, and returns the batch for each network.
         captures: the networks with their hooks.
 
     Returns:
-        For each network: call of a layer -> its output in this pass. No output is kept.
+        For each network, a dict from the call of a layer ("layer", or "layer#k" for repeated calls) to the record of
+        the call's output. The outputs themselves are not kept.
 
     Raises:
-        ProbeFailedError: the batch cannot be cut, or a network does not run on fewer samples.
+        ProbeFailedError: the batch has only one sample or cannot be split, or a network fails on fewer samples.
     """
     n = batch.n
     m = n // 2 if n > 3 else n - 1

@@ -36,7 +36,7 @@ class ReadingContext:
     axes: FeatureAxes = field(default_factory=FeatureAxes)
     repeat_detector: RepeatDetector = field(default_factory=RepeatDetector)
     lengths: set[int] = field(default_factory=set)
-    """how many tokens a sample has, in the inputs and in the outputs so far"""
+    """the numbers of tokens per sample that have occurred in the inputs and in layers' outputs so far"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Reading:
         return self.representation == other.representation and same_dims and same_hints
 
     def output(self, raw: Any, n: int, evidence: Evidence = NO_EVIDENCE) -> Output:
-        """Return the `Output` with the tensor to compare, which `find_output` finds in what a layer returned.
+        """Find the tensor to compare in a layer's output with `find_output`, and return the resulting `Output`.
 
         If no tensor is found and the representation is a callable, the `Output` contains everything that the layer
         returned, and `represent` passes all of this to the callable.
@@ -77,10 +77,11 @@ class Reading:
         Args:
             raw: what the layer returned.
             n: the number of samples of the batch.
-            evidence: what else is known about the place of the samples.
+            evidence: what helps to find the samples, apart from the shape of the output.
 
         Raises:
-            RepresentationError: no tensor is found, and either the representation is no callable or `raw` is None.
+            RepresentationError: no tensor is found. If the representation is a callable, the error is raised only if
+                `raw` is None.
         """
         try:
             return find_output(raw, n, self.dims, self.dims_given, evidence)
@@ -96,8 +97,8 @@ class Reading:
             found: the result of `output`.
             context: the state of the forward pass.
             call: the layer's name, with "#k" for repeated calls.
-            inputs: the layer's inputs. Whether the output has the shape of the first input tensor helps `FeatureAxes`
-                to find the dimension of the features.
+            inputs: the layer's inputs. The shape of the first input tensor helps to find the dimension that holds the
+                features.
 
         Raises:
             RepresentationError: the output has no such representation.

@@ -72,7 +72,7 @@ class Representations:
 
     @property
     def names_models(self) -> bool:
-        """Whether any pattern is restricted to one model, as "model:layer" is."""
+        """Whether any pattern has the form "model:layer"."""
         return any(":" in pattern for pattern, _ in self.rules)
 
     def describe(self) -> Any:

@@ -1,4 +1,4 @@
-"""`SampleFinder`: finds the samples in the outputs of all layers, with a probing pass if the shapes do not tell."""
+"""`SampleFinder`: finds the samples in each layer's output, with a probing pass if the shapes are ambiguous."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -11,32 +11,35 @@ from simwidget.capture.reading import Reading
 from simwidget.data.batch import Batch
 
 CallKey = tuple[int | str, str]
-"""The position of a network, and a call of one of its layers: "layer", or "layer#k" for repeated calls."""
+"""Key of a call of a layer: (position of the network, name of the call).
+
+The name is "layer", or "layer#k" for repeated calls.
+"""
 
 
 class SampleFinder:
     """Finds in each layer's output the tensor to compare and its samples.
 
-    In the first batch the shape of an output tells where its samples are, and if it does not, a probing pass over fewer
-    samples. In later batches they are where they were in the first.
+    In the first batch, the shape of an output determines where the samples are. If the shape is ambiguous, a probing
+    pass over fewer samples decides. In later batches, the samples must be in the same place as in the first batch.
     """
 
     def __init__(self) -> None:
         self.layouts: dict[CallKey, Layout] = {}
         """call of a layer -> where its output contains the samples"""
         self._probed: Sequence[Mapping[str, ProbedOutput]] | None = None
-        """for each network its outputs in the probing pass; None if there was no such pass"""
+        """for each network, the records of its outputs in the probing pass; None before a probing pass"""
         self._failure = ""
-        """why the probing pass failed"""
+        """why the probing pass failed; empty if it did not fail"""
 
     @property
     def may_probe(self) -> bool:
-        """Whether `find` may raise ProbeNeededError: in the first batch, before a probing pass."""
+        """Whether `find` may raise ProbeNeededError: True until a layout is known or a probing pass was made."""
         return self._probed is None and not self.layouts
 
     @property
     def has_probed(self) -> bool:
-        """Whether there was a probing pass, and it did not fail."""
+        """Whether a probing pass has succeeded."""
         return self._probed is not None and not self._failure
 
     def find(self, key: CallKey, reading: Reading, output: Any, n: int, lengths: Collection[int], index: int) -> Output:
@@ -47,12 +50,13 @@ class SampleFinder:
             reading: how the layer's output is turned into a representation.
             output: what the layer returned.
             n: the number of samples of the batch.
-            lengths: how many tokens a sample has in the inputs and in other outputs.
+            lengths: the numbers of tokens per sample that occur in the inputs and in other outputs.
             index: the number of the batch in the loader, for error messages.
 
         Raises:
             ProbeNeededError: only a probing pass can tell where the output contains the samples.
-            RepresentationError: there is no such tensor, or it cannot be told where the samples are.
+            RepresentationError: no tensor contains the n samples, the dimension of the samples remains ambiguous, or
+                the samples are not in the same place as in an earlier batch.
         """
         position, call = key
         assert isinstance(position, int)
@@ -84,13 +88,16 @@ class SampleFinder:
         return found
 
     def probe(self, batch: Batch, index: int, split: Split, captures: Sequence[Capture]) -> None:
-        """Make a probing pass; the arguments are those of `probing_pass`. A failure is recorded."""
+        """Make a probing pass; the arguments are those of `probing_pass`. If the pass fails, record the reason."""
         try:
             self._probed = probing_pass(batch, index, split, captures)
         except ProbeFailedError as problem:
             self._probed, self._failure = [{}] * len(captures), str(problem)
 
     def learn(self, layouts: Mapping[CallKey, Layout], n: int) -> None:
-        """Record where the samples were found in a batch of n samples, for calls that were not known before."""
+        """Record the layouts found in a batch of n samples, for calls without a known layout.
+
+        Does nothing if n is 1.
+        """
         if n > 1:  # a single sample does not tell its dimension from others of length 1
             self.layouts = {**layouts, **self.layouts}

@@ -33,8 +33,8 @@ def unwrap(model: nn.Module) -> nn.Module:
 def innermost(module: nn.Module) -> nn.Module:
     """Return the module inside all wrappers of `module`.
 
-    Hooks are registered on the module inside, and its submodules count as layers. A wrapper returns the output of the
-    module inside.
+    Hooks are registered on this inner module, and the submodules of the inner module count as layers. The wrappers
+    return the inner module's output.
     """
     while True:
         module = unwrap(module)

@@ -30,19 +30,19 @@ the classes from `copyreg.dispatch_table`.
 
 @dataclass
 class _Mode:
-    """The mode of a module before the runs that use the module."""
+    """The mode (training or evaluation) that a module had before the runs that use the module."""
 
     module: weakref.ref[nn.Module]
     before: bool
-    """the module's attribute `training`"""
+    """the value of the module's attribute `training` before the runs"""
     n_uses: int = 0
-    """number of `EvaluationMode` contexts that the module is in"""
+    """number of active `EvaluationMode` contexts that contain the module"""
 
 
 def _mode_of(module: nn.Module) -> _Mode | None:
     """Return the mode of a module before a run; None if the module is in no run.
 
-    An entry of a deleted module, whose id another module may have by now, does not count.
+    The entry of a deleted module does not count, even if `module` has the same id.
     """
     mode = _modes.get(id(module))
     return mode if mode is not None and mode.module() is module else None
@@ -52,15 +52,15 @@ class CleanCopies:
     """As long as this object exists, copies of the networks do not contain the changes that a run makes.
 
     A copy has the modes that the modules had before the run, and none of the hooks that `mark_hook` has marked. This
-    holds for `copy.copy`, `copy.deepcopy`, `pickle` and `torch.save` in any thread, because for each module they call
-    the function that `copyreg.dispatch_table` has for the module's class. There are two exceptions:
+    holds for `copy.copy`, `copy.deepcopy`, `pickle` and `torch.save` in any thread. These functions look up each
+    module's class in `copyreg.dispatch_table`, where this object has put a function. There are two exceptions:
 
-    - If a class has a method `__copy__` or `__deepcopy__`, the module `copy` uses the method instead of the table.
-      `EvaluationMode` also keeps the run's changes out of copies made by `__deepcopy__`.
+    - If a class has a method `__copy__` or `__deepcopy__`, Python's `copy` functions call this method and do not use
+      the table. For `__deepcopy__`, `EvaluationMode` keeps the run's changes out of the copies.
     - If the user has put a function for a class into the table, this function is not replaced.
 
-    Create this object well before the modes change. If another thread has already begun to copy a module, the copy does
-    not use an entry that is put into the table afterwards.
+    Create this object as early as possible before the modes change. If another thread has already begun to copy a
+    module, the copy does not use an entry that is put into the table afterwards.
     """
 
     def __init__(self, networks: Iterable[nn.Module]) -> None:
@@ -86,11 +86,12 @@ def _trim() -> None:
 
 
 class EvaluationMode(AbstractContextManager):
-    """Context manager: puts a network into evaluation mode; on exit, each module gets back the mode it had on entry.
+    """Context manager: puts a network into evaluation mode; on exit, each module gets back its earlier mode.
+
+    If a module is in several of these contexts, it gets its mode back when the last of these contexts ends.
 
     The attribute `training` is set without calling `train` or `eval`, because some networks override these methods to
-    merge weights. Copies of the network that are made inside the context have the modes from before the context, see
-    `CleanCopies`.
+    merge weights. Copies of the network that are made inside the context have the earlier modes (see `CleanCopies`).
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -109,7 +110,7 @@ class EvaluationMode(AbstractContextManager):
         return self
 
     def _enter(self, module: nn.Module) -> None:
-        """Note the mode of a module, and put the module into evaluation mode unless another context has done so."""
+        """Put a module into evaluation mode. If no other context contains the module, record its earlier mode."""
         mode = _mode_of(module)
         if mode is None:
             mode = _modes[id(module)] = _Mode(weakref.ref(module), module.training)
@@ -125,7 +126,7 @@ class EvaluationMode(AbstractContextManager):
             self._leave()
 
     def _leave(self) -> None:
-        """Give each module its earlier mode, unless it is in the context of another network or run."""
+        """Give each module its earlier mode back, unless another `EvaluationMode` context still contains the module."""
         while self._modules:
             module = self._modules.pop()
             mode = _mode_of(module)

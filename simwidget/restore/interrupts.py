@@ -10,8 +10,8 @@ from typing import Any
 class _Guard:
     """The handler of SIGINT inside `interrupts_held`.
 
-    Inside `interrupts_allowed`, an interrupt is passed to the previous handler of SIGINT until this handler raises an
-    exception. Any other interrupt is held back: the attribute `pending` is set to True.
+    Inside `interrupts_allowed`, each interrupt is passed to `previous`, the earlier handler of SIGINT, until `previous`
+    raises an exception. All other interrupts are held back: the attribute `pending` is set to True.
     """
 
     def __init__(self, previous: Callable[[int, Any], Any]) -> None:

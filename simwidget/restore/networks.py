@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from simwidget.restore.copies import EvaluationMode
 
 LARGE_BUFFER_BYTES = 2**24
-"""Size in bytes above which a buffer is large.
+"""A buffer with more bytes than this is a large buffer.
 
 Writes into large buffers are reported, but these writes are undone only if the network was moved to another device.
 """
@@ -27,7 +27,7 @@ class RestoredNetwork(AbstractContextManager):
     - If the network is not moved, writes into buffers of up to `LARGE_BUFFER_BYTES` are undone, because these buffers
       are copied on entry. Writes into parameters and larger buffers are not undone.
 
-    `modified()` reports writes into parameters and larger buffers.
+    In both cases, `modified()` reports writes into parameters and larger buffers.
 
     Args:
         network: the network. If its tensors are on several devices, it is not moved.
@@ -110,7 +110,8 @@ class _Registered(NamedTuple):
 def _restore_registered(module: nn.Module, before: _Registered) -> None:
     """Put back the parameters and buffers that a module had registered, as recorded in `before`.
 
-    If a tensor was replaced, it is put back in a single assignment, so that other threads never find a tensor missing.
+    If a tensor was replaced, the original is put back in a single assignment, so that other threads never find a tensor
+    missing.
     """
     _restore_slots(module, "_parameters", before.parameters)
     _restore_slots(module, "_buffers", before.buffers)

@@ -1,6 +1,6 @@
 """Limits or ends torch's OpenMP workers in threads other than the run's thread.
 
-If these threads and the run have more workers together than there are cores, the run becomes slower.
+The run becomes slower if the total number of workers, over all threads, exceeds the number of cores.
 """
 
 import ctypes

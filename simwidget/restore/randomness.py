@@ -83,7 +83,7 @@ class RandomState:
         return made
 
     def is_current(self) -> bool:
-        """Whether torch's generators still have this state. If so, torch has drawn no random numbers since then."""
+        """Whether torch's generators still have the saved state. If so, torch has drawn nothing since the save."""
         cuda = all(torch.equal(state, torch.cuda.get_rng_state(device)) for device, state in self._cuda.items())
         mps = self._mps is None or torch.equal(self._mps, torch.mps.get_rng_state())
         return cuda and mps and torch.equal(self._torch, torch.get_rng_state())
@@ -93,9 +93,9 @@ class OwnRandomStream:
     """A stream of random numbers for one network, separate from the global generators that all other code uses.
 
     The stream starts with the state of the global generators at the first forward pass. This pass also shows whether
-    the network draws random numbers with torch. If the network does, the global generators are restored after every
-    pass. If the network does not, the global generators are never restored, because restoring them would undo draws
-    that other threads made during the pass.
+    the network draws random numbers with torch. If the network draws, the global generators are restored after every
+    pass. If the network does not draw, the global generators are never restored, because restoring them would undo
+    draws that other threads made during the pass.
 
     Args:
         device: the device of the network.
@@ -131,7 +131,8 @@ class OwnRandomStream:
     def run(self, forward: Callable[[], None]) -> None:
         """Call `forward` so that it draws from this stream, then restore the global generators.
 
-        If the first forward pass drew no random numbers with torch, only call `forward`.
+        If no random numbers are drawn with torch in the first forward pass, the global generators are not restored in
+        this pass, and later passes only call `forward`.
         """
         if self._draws is False:
             forward()
