@@ -8,10 +8,10 @@ from torch import Tensor
 from simwidget.gram.products import Products, mirror
 
 N_GROUPS = 16
-"""Number of jackknife groups. A group consists of blocks of samples and has its own partial sum."""
+"""Number of jackknife groups. Each group consists of blocks of samples and has its own partial sum."""
 CHUNK_ELEMENTS = 2**22
-"""Number of elements of the flattened Gram matrices that are converted to float64 at a time. The limit bounds the
-scratch memory."""
+"""Largest number of elements of the flattened Gram matrices that are converted to float64 at a time. The limit bounds
+the scratch memory."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class GramAccumulator:
 
     The product of a block is `factor` times U U^T. The R rows of the matrix U (R, m) are the flattened centred Gram
     matrices of the R layers and confounders for this block. Block b is added to partial sum b mod `n_groups`.
-    The sums are additive: two accumulators of the same layers and confounders, over different data, are merged by
-    adding their sums.
+
+    Two accumulators of the same layers and confounders over different data can be merged by adding their sums.
 
     >>> import torch
     >>> state = GramAccumulator(n_rows=2, factor=2.0)
@@ -48,10 +48,15 @@ class GramAccumulator:
         self._weights = torch.zeros(n_groups, dtype=torch.float64)
 
     def add(self, rows: Tensor, weight: float, batch: int) -> None:
-        """Add one block of samples, given by its flattened Gram matrices U (R, m), its weight and its index `batch`.
+        """Add one block of samples to the sums.
 
-        The product U U^T is computed in float64, so its rounding error is far below the rounding error of U, and TF32
-        has no effect.
+        The product U U^T is computed in float64. Therefore its rounding error is far below the rounding error of U, and
+        TF32 settings have no effect.
+
+        Args:
+            rows: U (R, m), the flattened centred Gram matrices of the block.
+            weight: the weight of the block.
+            batch: the index of the block, which determines its jackknife group.
         """
         self.add_product(self.product(rows), weight, batch)
 
@@ -65,17 +70,23 @@ class GramAccumulator:
         return product.mul_(self.factor)
 
     def add_product(self, product: Tensor, weight: float, batch: int) -> None:
-        """Add one block of samples, given by its index `batch`, its weight, and the result (R, R) of `self.product`."""
+        """Add one block of samples to the sums.
+
+        Args:
+            product: the result (R, R) of `self.product` for the block.
+            weight: the weight of the block.
+            batch: the index of the block, which determines its jackknife group.
+        """
         group = batch % len(self._weights)
         self._products[group] += product
         self._weights[group] += weight
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors of the sums, "products" and "weights", by name. Writing to a tensor changes the sums."""
+        """Return the sums by name, "products" and "weights". Writing to these tensors changes the sums."""
         return {"products": self._products, "weights": self._weights}
 
     def merge(self, other: "GramAccumulator") -> None:
-        """Add the sums of another accumulator of the same layers and confounders, for example over another data shard.
+        """Add the sums of `other`, an accumulator of the same layers and confounders, for example over another shard.
 
         Raises:
             ValueError: the shapes or the factors differ.

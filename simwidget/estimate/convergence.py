@@ -35,15 +35,15 @@ class Curve:
 def convergence(
     pass_state: PassState, measures: Sequence[Measure], confounders: Sequence[str], row_x: int, row_y: int
 ) -> dict[str, Curve]:
-    """Return the convergence curves for one pair of layers, by name of the measure or difference of measures.
+    """Return the convergence curves for one pair of layers: a dictionary by name of the measure or difference.
 
-    The last point of a curve is the value that the result has for this pair. Earlier points come from the history of
-    the sums. For the standard error of an earlier point, the batches up to this point are divided into at most 16
-    groups of consecutive batches, and the jackknife leaves out one group at a time.
+    The last point of a curve is the estimate in the `SimilarityResult`. Earlier points come from the history of the
+    sums. For the standard error of an earlier point, the batches up to this point are divided into at most 16 groups of
+    consecutive batches. The jackknife leaves out one group at a time.
 
     Args:
         pass_state: the sums and their history.
-        measures: the measures; if they include CKA and dCKA, the difference of these two is added.
+        measures: the measures; if they include CKA and dCKA, the difference of these two measures is added.
         confounders: names of the confounders, whose rows come first in the sums.
         row_x, row_y: indices of the two layers' rows in the sums.
     """
@@ -73,7 +73,7 @@ def convergence(
 
 
 def _select_rows(pass_state: PassState, rows: Sequence[int]) -> PassState:
-    """Return the pass state of only the layers and confounders at the indices `rows`, with products on the CPU."""
+    """Return a pass state with only the layers and confounders at the indices `rows`. Its products are on the CPU."""
     index = torch.tensor(rows)
     return PassState(
         sums={

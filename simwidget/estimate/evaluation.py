@@ -28,19 +28,19 @@ def evaluate(
     notes: Sequence[str] = (),
     provenance: Mapping[str, Any] | None = None,
 ) -> SimilarityResult:
-    """Return the `SimilarityResult` with the values of all measures for the layers of each pair of models.
+    """Return a `SimilarityResult`: for each pair of models, the values of all measures between the layers.
 
     The result also has the differences of measures, standard errors, reasons why layers have no values, and notes.
 
     Args:
         pass_state: the sums.
         names: names of the models.
-        measures: the measures; if they include CKA and dCKA, the difference of these two is added.
+        measures: the measures; if they include CKA and dCKA, the difference of these two measures is added.
         confounders: names of the confounders, whose rows come first in the sums.
         pairs: positions of the two models of each pair; by default every pair, including each model with itself.
         complete: whether the run has finished.
         notes: notes for the result in addition to `pass_state.notes`.
-        provenance: facts about how the result was made, which are stored in the result.
+        provenance: facts about how the result was made, for storage in the result.
     """
     pairs = list(combinations_with_replacement(range(len(names)), 2) if pairs is None else pairs)
     differences = make_differences(measures)
@@ -85,11 +85,11 @@ def evaluate(
 class MeasureEvaluation:
     """Evaluates one measure on the sums of a `PassState`, and finds out why some layers have no values.
 
-    Each layer and confounder is given by the index of its row in the sums.
+    The methods identify a layer or confounder by the index of its row in the sums.
 
     Attributes:
-        reasons: a dictionary from the index of each row without values to the reason.
-        notes: what readers of the result must know about the confounders.
+        reasons: for the index of each layer or confounder without values, the reason.
+        notes: notes about the confounders, for readers of the result.
         df: degrees of freedom of the t intervals, the same for every pair of rows; NaN with fewer than two groups of
             batches.
     """
@@ -127,7 +127,7 @@ class MeasureEvaluation:
         Args:
             pass_state: the sums, for R layers and confounders.
             variance: (R,), the diagonal of the summed products.
-            explained: bool (R,), whether a layer is explained by the confounders.
+            explained: bool (R,), whether the confounders explain each layer.
         """
         undefined_in = pass_state.undefined[self._measure.rows]
         not_finite, undefined, counts = (
@@ -152,8 +152,8 @@ class MeasureEvaluation:
     def _check_confounders(self, pass_state: PassState, confounders: Sequence[str]) -> None:
         """Add a note for each confounder that does not vary or has values that are not finite.
 
-        If a confounder has values that are not finite, this is recorded in `reasons` for every layer and confounder, in
-        place of earlier reasons.
+        A confounder with values that are not finite becomes the reason why no layer has values. It replaces all earlier
+        reasons.
         """
         not_finite = pass_state.undefined[self._measure.rows].not_finite
         for index, name in enumerate(confounders):
@@ -191,8 +191,7 @@ def _cells(found: PseudoValues, rows_x: Sequence[int], rows_y: Sequence[int], re
     """Compute the `Cells` of two models from pseudo-values.
 
     The cells are three NumPy arrays (len(rows_x), len(rows_y)): the values, the standard errors, and whether one group
-    of batches dominates the value. In the rows and columns of layers with an entry in `reasons`, the
-    elements are NaN, NaN and False.
+    of batches dominates the variance. For layers with an entry in `reasons`, the elements are NaN, NaN and False.
     """
     x, y = (torch.tensor([row in reasons for row in rows], dtype=torch.bool) for rows in (rows_x, rows_y))
     undefined = x[:, None] | y
@@ -202,9 +201,9 @@ def _cells(found: PseudoValues, rows_x: Sequence[int], rows_y: Sequence[int], re
 
 
 def point_estimate(measure: Measure, sums: Sums, n_confounders: int) -> float:
-    """Return the value of a measure between the two layers in the last two rows of the sums, without a standard error.
+    """Return the value of a measure between two layers, without a standard error.
 
-    The first `n_confounders` rows of the sums belong to the confounders.
+    The first `n_confounders` rows of the sums belong to the confounders, the last two rows to the layers.
     """
     products, weight = sums.products.sum(0), sums.weights.sum()
     rows = torch.arange(len(products), device=products.device)

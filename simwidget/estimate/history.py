@@ -9,29 +9,29 @@ from torch import Tensor
 from simwidget.files.fields import MalformedError
 
 MAX_POINTS = 200
-"""Limit on the number of points of a history: when it is reached, every other point is removed."""
+"""When a history has this many points, every other point is removed."""
 MIN_POINTS = 16
-"""The limit `MAX_POINTS` is reduced if the points need too much memory, but not below this number."""
+"""If `MAX_POINTS` points need too much memory, the limit is smaller, but at least `MIN_POINTS`."""
 MAX_POINTS_BYTES = 32 * 2**20
-"""Limit on the memory for the points of a history, in bytes; exceeded only if `MIN_POINTS` points need more."""
+"""Limit on the memory for the points of a history, in bytes. `MIN_POINTS` points may exceed this limit."""
 
 
 @dataclass(frozen=True)
 class HistoryPoint:
-    """The sums at one earlier moment, over all batches that had gone through the models at that moment."""
+    """The sums over all blocks of samples up to an earlier moment of the pass."""
 
     n_batches: int
-    """number of batches of the loader that had gone through the models"""
+    """number of batches of the loader that had gone through the models by then, completely or in part"""
     products: Tensor
-    """the products (R, R) summed over all blocks until that moment. The upper triangle is stored in float32, flattened
-    row by row to (R (R + 1) / 2,). A point returned by `select` has the full matrix in float64 instead."""
+    """the summed products (R, R). The upper triangle is stored in float32, flattened row by row to
+    (R (R + 1) / 2,). A point that `select` returned has the full matrix in float64 instead."""
     weight: float
-    """the summed weights of the same blocks"""
+    """the summed weights of the blocks"""
 
     def select(self, rows: Tensor) -> "HistoryPoint":
-        """Return a point with the products (k, k) of only k rows (layers and confounders), in float64 on the CPU.
+        """Return a point with only the layers and confounders at the indices `rows` (k,).
 
-        `rows` (k,) are the indices of these rows.
+        Its products (k, k) are in float64 on the CPU.
         """
         n = int(((8 * len(self.products) + 1) ** 0.5 - 1) / 2)
         i, j = torch.minimum(rows[:, None], rows), torch.maximum(rows[:, None], rows)
@@ -40,15 +40,16 @@ class HistoryPoint:
 
 
 class History:
-    """A list of points: copies of the sums, one after every k-th block of samples; k is 1 at first.
+    """A list of points: copies of the sums, one after every k-th block of samples.
 
-    When there are `max_points` points, every other point is removed and k doubles, so that points stay evenly spaced.
+    At first k is 1. When there are `max_points` points, every other point is removed and k is doubled. The points stay
+    evenly spaced.
 
     Args:
-        n_rows: R, the number of layers and confounders; the sums are products (R, R).
+        n_rows: R, the number of layers and confounders; the summed products are (R, R).
         device: the device of the sums.
-        max_points: limit on the number of points. If this number of points would take more than `MAX_POINTS_BYTES`, the
-            limit is reduced, but not below `MIN_POINTS`.
+        max_points: limit on the number of points. If so many points would take more than `MAX_POINTS_BYTES`, the limit
+            is reduced, but not below `MIN_POINTS`.
 
     >>> import torch
     >>> history = History(n_rows=1, max_points=4)
@@ -69,12 +70,12 @@ class History:
         self.points: tuple[HistoryPoint, ...] = ()
 
     def count_gram(self) -> bool:
-        """Count one block of samples; return True if `append` must be called with the sums including this block."""
+        """Count one block of samples; return True if `append` must be called after the block was added to the sums."""
         self._seen += 1
         return self._seen % self._every == 0
 
     def append(self, n_batches: int, products: Tensor, weight: float) -> None:
-        """Append a point: a number of batches, and the products (R, R) and weight summed over these batches."""
+        """Append a point: the number of batches so far, with the summed products (R, R) and the summed weight."""
         point = HistoryPoint(n_batches, products.flatten()[self._triangle].float(), weight)
         self.points = (*self.points, point)
         if len(self.points) >= self._max_points:
@@ -82,7 +83,7 @@ class History:
             self._every *= 2
 
     def arrays(self) -> dict[str, Tensor]:
-        """Return the points, the number of blocks and k as named tensors for `restore`."""
+        """Return the points, the number of counted blocks, and k, as named tensors for `restore`."""
         arrays = {"counts": torch.tensor([self._seen, self._every, *(point.n_batches for point in self.points)])}
         if self.points:
             arrays["products"] = torch.stack([point.products for point in self.points])
@@ -90,10 +91,10 @@ class History:
         return arrays
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """Set the points, the number of blocks and k from the result of the method `arrays` of another history.
+        """Set the points, the number of counted blocks, and k from the tensors that `arrays()` of a history returned.
 
         Raises:
-            MalformedError: a tensor is missing, has another shape or dtype, or has too many points.
+            MalformedError: a tensor is missing, has the wrong shape or dtype, or has too many points.
         """
         try:
             seen, every, *batches = arrays["counts"].tolist()

@@ -9,9 +9,10 @@ from torch import Tensor
 from simwidget.estimate.accumulators import Sums
 
 DOMINANT_SHARE = 0.5
-"""A group of batches dominates a value if it contributes more than this share of the value's jackknife variance."""
+"""A group of batches dominates a value if the group contributes more than this share of the jackknife variance."""
 MIN_GROUPS_TO_DOMINATE = 4
-"""With fewer groups no value is marked as dominated, since one of few groups often has a large share by chance."""
+"""With fewer groups, no value is marked as dominated: if there are few groups, one of them often has a large share by
+chance."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class PseudoValues:
-    """The jackknife pseudo-values of an estimate, from which its standard error is computed.
+    """The jackknife pseudo-values of an estimate. The standard error is computed from them.
 
-    Subtracting the pseudo-values of one measure from those of another gives the pseudo-values of their difference.
+    The pseudo-values of the difference of two measures are the differences of the measures' pseudo-values.
     """
 
     values: Tensor
@@ -46,7 +47,7 @@ class PseudoValues:
     def __sub__(self, other: "PseudoValues") -> "PseudoValues":
         """Return the pseudo-values of the difference of two estimates.
 
-        The standard error computed from them accounts for the correlation of the two estimates.
+        The standard error of the difference then accounts for the correlation of the two estimates.
 
         Raises:
             ValueError: the weights of the groups of batches are not the same for both estimates.
@@ -70,8 +71,8 @@ class PseudoValues:
 def jackknife(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> Estimate:
     r"""Return the estimate `evaluate(products, weight)` from all groups of batches, with its jackknife standard error.
 
-    `evaluate` is a function of products (R, R), the summed inner products of R rows, and of their total weight (). Its
-    value for all groups together is the estimate :math:`\hat\theta`; its value without group g is
+    `evaluate` is a function of the summed products (R, R) and the summed weight () of a set of groups of batches. Its
+    value for all groups together is the estimate :math:`\hat\theta`. Its value for all groups except group g is
     :math:`\hat\theta_{(g)}`.
 
     With the weight :math:`w_g` of group g, the total weight :math:`W = \sum w_g`, and :math:`h_g = W / w_g`, the
@@ -111,8 +112,7 @@ def pseudo_values(evaluate: Callable[[Tensor, Tensor], Tensor], sums: Sums) -> P
 def degrees_of_freedom(weights: Tensor) -> float:
     """Return the degrees of freedom of a t interval for jackknife groups with these weights (G,).
 
-    The result is NaN if fewer than two weights are nonzero. All functions of the same sums have the same degrees of
-    freedom. See `jackknife` for the formula.
+    The result is NaN if fewer than two weights are nonzero. See `jackknife` for the formula.
     """
     n_filled = int(weights.count_nonzero())
     if n_filled < 2:

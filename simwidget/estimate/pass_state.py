@@ -19,7 +19,10 @@ from simwidget.inspection.latest_block import LatestBlock
 
 @dataclass(frozen=True)
 class PassState:
-    """A snapshot of one pass over the data: the sums so far, for R rows (confounders and layers). It never changes."""
+    """A snapshot of one pass over the data, with the sums so far for R rows (confounders and layers).
+
+    Later batches do not change the snapshot.
+    """
 
     sums: dict[RowMap, Sums]
     """for each row map, the summed products of the rows"""
@@ -38,17 +41,19 @@ class PassState:
     history: dict[RowMap, tuple[HistoryPoint, ...]] = field(default_factory=dict)
     """for each row map, the sums at earlier moments, in order of time"""
     latest: LatestBlock | None = None
-    """the Gram matrices of the latest block of samples"""
+    """the latest block of samples with its Gram matrices; None if there is none yet"""
     watched: dict[Pair, Extremes | None] = field(default_factory=dict)
-    """for each pair of layers that is being inspected, the samples on which the two layers agree least and most"""
+    """for each pair of layers that the user inspects, the samples on which the two layers agree least and most; None
+    for a pair that has not been compared on any block yet"""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """facts about models and layers found during the pass, for the provenance of the result"""
 
 
 def tolerances(rows: Sequence[Row]) -> Tensor:
-    """Return, for each of R rows, the smallest share of variance that must be left after regression on the confounders.
+    """Return the smallest allowed share of residual variance for each of R rows, as float64 (R,).
 
-    A layer with a smaller share counts as explained by the confounders. The result is float64 (R,).
+    If the regression on the confounders leaves a smaller share of a layer's variance, the layer counts as explained by
+    the confounders.
     """
     return torch.tensor(
         [MIN_RESIDUAL_SHARE_REDUCED if row.reduced else MIN_RESIDUAL_SHARE for row in rows], dtype=torch.float64

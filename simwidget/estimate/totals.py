@@ -1,4 +1,4 @@
-"""`Totals`: the summed products of each row map, their history, and the batch in which each row was first undefined."""
+"""`Totals`: for each row map, the summed products, their history, and when each row was first undefined."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,12 @@ from simwidget.gram.row_maps import RowMap, UnitRows
 class Addition:
     """What one block of samples adds to the sums: for each row map, the products of R rows and the block's weight.
 
-    An addition is computed in full before the sums change, so that an error leaves the sums of all row maps consistent.
+    The sums change only after the addition has been computed for all row maps. Therefore an error in the computation
+    leaves the sums consistent.
     """
 
     products: Mapping[RowMap, Tensor]
-    """for each row map, the products (R, R) of the rows, in float64"""
+    """for each row map, the products (R, R) of the rows, in float64; zero for rows that are not `defined`"""
     weights: Mapping[RowMap, float]
     """for each row map, the weight of the block"""
     finite: Tensor
@@ -33,8 +34,8 @@ class Addition:
 class Totals:
     """The sums over one pass through the data: for each row map, the products of rows and the weights of blocks.
 
-    A `Totals` also has the history of the sums, and the batch in which each row was first undefined. The sums exist
-    only after `allocate`.
+    A `Totals` also has the history of the sums, and the batch in which each row was first undefined. `allocate` creates
+    the sums.
     """
 
     def __init__(self, row_maps: Sequence[RowMap]) -> None:
@@ -50,7 +51,7 @@ class Totals:
 
     @property
     def uses_float64(self) -> bool:
-        """Whether a row map copies the Gram matrices to float64. The copy needs additional memory."""
+        """Whether any row map copies the Gram matrices to float64. The copy needs additional memory."""
         return any(isinstance(row_map, UnitRows) for row_map in self.row_maps)
 
     def allocate(self, n_rows: int, device: torch.device) -> None:
@@ -78,7 +79,7 @@ class Totals:
         Args:
             addition: the result of `compute_addition` for this block.
             index: the index of the block, which determines its jackknife group.
-            n_batches: number of batches of the loader that have gone through the models, the present one included.
+            n_batches: number of batches of the loader that have gone through the models, completely or in part.
         """
         for row_map in self.row_maps:
             history, undefined = self._history[row_map], self._undefined[row_map]
@@ -101,10 +102,7 @@ class Totals:
         return {row_map: history.points for row_map, history in self._history.items()}
 
     def arrays(self) -> dict[str, Tensor]:
-        """Return the sums, their history and the fields of each `Undefined` as named tensors.
-
-        `restore` reproduces all of them exactly from these tensors.
-        """
+        """Return the sums, their history and the fields of each `Undefined` as named tensors for `restore`."""
         arrays = {}
         for k, row_map in enumerate(self.row_maps):
             sums, undefined = self._accumulators[row_map].sums(), self._undefined[row_map]
@@ -118,12 +116,12 @@ class Totals:
         return arrays
 
     def restore(self, arrays: Mapping[str, Tensor]) -> None:
-        """Set the sums, their history and each `Undefined` from the result of the method `arrays` of another `Totals`.
+        """Set the sums, their history and each `Undefined` from the tensors that `arrays()` of a `Totals` returned.
 
-        `allocate` must have been called before, with the same number of rows.
+        Before, call `allocate` with the same number of rows.
 
         Raises:
-            MalformedError: a tensor is missing or has another shape or dtype, or the sums have values that are not
+            MalformedError: a tensor is missing or has the wrong shape or dtype, or the sums have values that are not
                 finite.
         """
         for k, row_map in enumerate(self.row_maps):

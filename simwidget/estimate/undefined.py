@@ -9,7 +9,7 @@ from torch import Tensor
 class Undefined:
     """For each of R rows (confounders and layers), the batch of the loader in which the row was first undefined.
 
-    If the Gram matrix was computed from several batches, the last of these batches is given.
+    If a Gram matrix was computed from several batches, the last of these batches counts.
     """
 
     not_finite: Tensor

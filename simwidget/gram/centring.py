@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 MIN_RESIDUAL_SHARE = 1e-6
-"""The centred Gram matrix of a layer is regressed on the centred Gram matrices of the confounders. The layer counts as
-explained by the confounders if the squared norm of the residual, divided by the squared norm of the layer's centred
-Gram matrix, is less than this number."""
+"""Lower limit for the share of a layer that the confounders do not explain. The share is ||E||^2 / ||K||^2: K is the
+layer's centred Gram matrix, and E its residual after regression on the confounders' centred Gram matrices. If the share
+is smaller, the layer counts as explained by the confounders."""
 MIN_RESIDUAL_SHARE_REDUCED = 1e-4
-"""Replaces `MIN_RESIDUAL_SHARE` for layers in reduced precision (half precision, TF32, bfloat16) if the regression is
-computed from sums over all blocks. The regression within one block, in `UnitRows`, always uses `MIN_RESIDUAL_SHARE`."""
+"""Replaces `MIN_RESIDUAL_SHARE` for layers in reduced precision (float16, bfloat16, TF32) if the regression is computed
+from sums over blocks. The regression within one block, in `UnitRows`, always uses `MIN_RESIDUAL_SHARE`."""
 
 
 def u_centre(grams: Tensor) -> Tensor:
@@ -41,9 +41,9 @@ def double_centre(grams: Tensor) -> Tensor:
 def triangle(matrices: Tensor, diagonal: bool) -> Tensor:
     """Flatten the upper triangles of symmetric matrices (..., n, n) to vectors (..., m).
 
-    m is n (n + 1) / 2 with the diagonal and n (n - 1) / 2 without. Twice the inner product of two vectors is the inner
-    product of the two matrices. With the diagonal, this is true because diagonal elements are divided by sqrt(2).
-    Without the diagonal, it is true for matrices whose diagonal is zero.
+    The inner product of two matrices is twice the inner product of their vectors. For this to hold, `diagonal=True`
+    divides the diagonal elements by sqrt(2); m is n (n + 1) / 2. `diagonal=False` leaves out the diagonal, which must
+    be zero; m is n (n - 1) / 2.
     """
     n = matrices.shape[-1]
     i, j = torch.triu_indices(n, n, 0 if diagonal else 1, device=matrices.device)
@@ -58,8 +58,8 @@ def residuals(matrices: Tensor, n_confounders: int) -> Tensor:
     """Regress the layers' matrices on the confounders' matrices, and return the residuals.
 
     The first `n_confounders` of the given matrices (R, n, n) belong to confounders, the rest to layers. The result
-    (R, n, n) has the confounders' matrices unchanged, followed by the layers' residuals. The least-squares regression
-    has no intercept. Its observations are the n^2 elements of a matrix.
+    (R, n, n) has the confounders' matrices unchanged, followed by the layers' residuals. The observations of the
+    least-squares regression are the n^2 elements of a matrix. The regression has no intercept.
     """
     flat = matrices.flatten(-2)
     confounders = flat[:n_confounders]

@@ -1,10 +1,9 @@
-"""`GramBatch`: joins the representations of consecutive forward passes and computes their Gram matrices.
+"""`GramBatch`: joins the samples of consecutive forward passes into blocks, and computes each block's Gram matrices.
 
-A Gram matrix of a few samples carries little information. Therefore the samples of consecutive forward passes are
-joined into a block of at least `gram_batch` samples. Until the block is complete, it has fewer than `gram_batch`
-samples, and this module keeps copies of their representations. No other module keeps representations between the
-forward passes of a run. If a single forward pass has enough samples for a block, the Gram matrices are computed
-directly in the forward hooks, and no copies are kept.
+A Gram matrix of a few samples carries little information. Therefore a block has at least `gram_batch` samples; only
+the last block may have fewer. Until a block is complete, this module keeps copies of the representations. No other
+module keeps representations between the forward passes of a run. If a single forward pass has enough samples for a
+block, no copies are made: the Gram matrices are computed directly in the forward hooks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ class Grams:
     n: int
     """number of samples"""
     stack: Tensor
-    """(R, n, n): one Gram matrix for each layer and confounder; all zeros for those whose key is not in `present`"""
+    """(R, n, n): one Gram matrix for each layer and confounder; all zeros if the key is not in `present`"""
     present: frozenset[Key]
     """keys of the layers and confounders that had a representation in every forward pass of the block"""
 
@@ -51,10 +50,10 @@ class StackBuffer:
 
 
 class GramStack:
-    """Collects the Gram matrices of one block of samples in one tensor, since stacking separate tensors copies them.
+    """Collects the Gram matrices of one block of samples in one preallocated tensor.
 
-    The number of Gram matrices is not known before the end of the first block. Until then the tensor has room for
-    `n_rows` Gram matrices, and its size is doubled when it is full.
+    Separate tensors would have to be copied to stack them. The number of Gram matrices is not known before the end of
+    the first block. Therefore the tensor first has room for `n_rows` Gram matrices, and is doubled when it is full.
     """
 
     def __init__(self, device: torch.device, n_rows: int = 1) -> None:
@@ -80,9 +79,9 @@ class GramStack:
         buffer.square[row].copy_(buffer.square[original])
 
     def take(self, n_rows: int, n: int) -> Tensor:
-        """Apply `finish_grams` to the Gram matrices (n_rows, n, n) of the block of n samples, and return them.
+        """Complete the block's Gram matrices (n_rows, n, n) with `finish_grams` and return them.
 
-        Afterwards the stack is empty.
+        Afterwards the stack is empty. `n` is the number of samples of the block.
         """
         buffer = self._buffer_for(n_rows - 1, n, self._dtype)
         self._n_rows = max(1, n_rows)
@@ -96,10 +95,10 @@ class GramStack:
         self._buffer = None
 
     def _buffer_for(self, row: int, n: int, dtype: torch.dtype) -> "StackBuffer":
-        """Return a buffer that has the index `row` and a dtype at least as wide as `dtype`.
+        """Return a buffer that has a Gram matrix at index `row`, and a dtype at least as wide as `dtype`.
 
-        If there is no buffer, it is allocated. If the present buffer is too small or its dtype too narrow, its contents
-        are copied to a new buffer.
+        Allocates a buffer if there is none. If the present buffer is too small, or its dtype is too narrow, allocates a
+        new buffer and copies the contents to it.
         """
         buffer = self._buffer
         if buffer is not None and buffer.grams.dtype == dtype and row < len(buffer.gram):
@@ -121,18 +120,18 @@ class GramOptions:
     """The options of `compare` that determine how Gram matrices are computed."""
 
     gram_batch: int
-    """smallest number of samples of a Gram matrix; smaller batches are joined"""
+    """smallest number of samples in a block; batches with fewer samples are joined into blocks"""
     precision: Precision = "highest"
     """precision of the matrix products of features, see `matmul_precision`"""
 
 
 class GramBatch:
-    """Joins the representations of consecutive forward passes into blocks of samples and computes Gram matrices.
+    """Joins the samples of consecutive forward passes into blocks, and computes the Gram matrices of each block.
 
     Call `open(n)` before a forward pass over n samples, `put(key, x)` for each representation x (n, p) in this forward
-    pass, and `close()` after the forward pass. If `close()` returns True, the block is full, that is, it has at least
-    `options.gram_batch` samples. In this case call `take()`, which returns the block's Gram matrices and begins a new
-    block.
+    pass, and `close()` after the forward pass. If `close()` returns True, the block is full: it has at least
+    `options.gram_batch` samples. Then call `take()`, which returns the block's Gram matrices and begins a new block.
+    After the last forward pass, `take()` also works for a block that is not full.
 
     Args:
         options: the size of a block and the precision of the products.
@@ -170,20 +169,22 @@ class GramBatch:
         self._parts_before = dict(self._parts)
 
     def put(self, key: Key, x: Tensor, original: Key | None = None, kernel: Kernel | None = None) -> None:
-        """Add the representation of one layer or confounder in the open forward pass.
+        """Add the representation of one layer or confounder from the open forward pass.
 
         The memory of `x` may be overwritten after the call.
 
         Args:
             key: the layer or confounder.
             x: its representation (n, p), with n samples and p features.
-            original: another key whose representation in this forward pass is the same tensor, or None. The two keys
-                share one copy of the tensor. If all forward passes of a full block have the same `original` for `key`,
-                the Gram matrix is computed only once for the two keys.
+            original: the key of another layer or confounder whose representation in this forward pass is the same
+                tensor; None if there is no such key. The two keys share one copy of the tensor. If all forward passes
+                of a full block have the same `original` for `key`, the two keys also share one computation of the Gram
+                matrix.
             kernel: the kernel for the Gram matrix of this key; by default the linear kernel.
 
         Raises:
-            ValueError: the number of features differs from that in earlier forward passes of the same block.
+            ValueError: the representation does not have the same number of features as in earlier forward passes of the
+                same block.
         """
         if kernel is not None:
             self._kernels[key] = kernel
@@ -232,7 +233,7 @@ class GramBatch:
     def take(self) -> Grams:
         """Return the Gram matrices of the block, and begin a new block.
 
-        A layer that did not run in every forward pass of the block has a Gram matrix of zeros.
+        A layer or confounder without a representation in every forward pass of the block has a Gram matrix of zeros.
         """
         n = self.n_samples
         for key, parts in self._parts.items():

@@ -1,9 +1,9 @@
-"""Kernels: functions that compute the Gram matrix (n, n) of one representation (n, p) of n samples by p features.
+"""Kernels: functions that compute the Gram matrix (n, n) of one representation (n, p), with n samples and p features.
 
-The linear kernel always subtracts an offset, a vector near the mean of the samples, from the features before the
-product. Without this subtraction, features with a large mean lose the digits that the measures need (errors of 2e-3 to
-8e-3 in dCKA in float32). The subtraction adds little to the time of the product, because the features are processed in
-chunks that fit into the CPU's cache, and the scratch memory for the result of the subtraction is reused.
+Before the product, the linear kernel subtracts an offset from each sample: a vector near the mean of the samples.
+Without this subtraction, features with a large mean cause large rounding errors (2e-3 to 8e-3 in dCKA in float32). The
+subtraction takes little time: it processes the features in chunks that fit into the CPU's cache, and reuses its scratch
+memory.
 """
 
 from typing import Protocol
@@ -19,12 +19,12 @@ CHUNK_ELEMENTS = {"cpu": 2**21}
 """By device type, the largest number of elements of a representation that are processed at a time. On a CPU they fit
 into a typical cache."""
 DEFAULT_CHUNK_ELEMENTS = 2**24
-"""The number of elements for device types that are not in `CHUNK_ELEMENTS`. It bounds the scratch memory."""
+"""The same number for device types that are not in `CHUNK_ELEMENTS`. The number bounds the scratch memory."""
 
 OFFSET_SAMPLES_RANGE = (4, 8)
-"""The offset is the mean of n / 16 of the n samples, but of at least 4 samples (all samples if n is less than 4) and at
-most 8. The mean of all samples would reduce the samples' mean squared distance from the offset by at most about a
-fifth, but then all samples would have to be read twice."""
+"""Smallest and largest number of samples whose mean is the offset. Between these limits, the number is n / 16 for n
+samples. If n is less than 4, all samples are used. More samples would take longer to read, and would reduce the
+mean squared distance of the samples from the offset by at most about a fifth."""
 
 PADDING = 16
 """Number of unused elements between consecutive rows of the scratch memory. Without this padding, the distance between
@@ -34,15 +34,16 @@ MAX_SHAPES = 1024
 """Largest number of shapes (n, p) for which a kernel keeps a view of its scratch memory and a `Products` object."""
 
 CONSTANT_TOLERANCE = 8
-"""A representation counts as constant if the root mean square distance of its samples from the offset is at most this
-number, times the machine epsilon, times the norm of the offset."""
+"""A representation counts as constant if the root mean square distance of its samples from the offset is at most
+`CONSTANT_TOLERANCE` e |c|. Here e is the machine epsilon, and |c| is the norm of the offset."""
 
 
 class Kernel(Protocol):
     """A function that writes the Gram matrix of a representation x (n, p) into `gram` (n, n).
 
-    The lower triangle is enough, since `finish_grams` later fills the upper one. A kernel that subtracts an offset from
-    the features also writes the squared norm of this offset into the scalar `square` (), which is 0 before the call.
+    The kernel may leave out the elements above the diagonal, because `finish_grams` later writes them. If the kernel
+    subtracts an offset from each sample, it writes the squared norm of the offset into the scalar `square` (). Before
+    the call, `square` is 0.
     """
 
     def __call__(self, x: Tensor, gram: Tensor, square: Tensor, /) -> None: ...
@@ -54,13 +55,13 @@ def working_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 class LinearKernel:
-    r"""Linear kernel: computes the Gram matrix G of x - c, a representation x (n, p) minus an offset c (p,).
+    r"""Linear kernel: subtracts an offset c (p,) from a representation x (n, p) and computes the Gram matrix G.
 
     .. math:: G = (x - c)(x - c)^\top
 
-    The offset c is near the mean of the n samples. Centring G gives the Gram matrix of the centred features for any c,
-    up to rounding; the closer c is to the mean, the smaller the rounding error. The scratch memory for x - c is kept
-    for the next call.
+    The offset c is near the mean of the n samples. For every c, centring G gives the Gram matrix of the centred
+    features, up to rounding. The closer c is to the mean, the smaller the rounding error is. The scratch memory for
+    x - c is kept for the next call.
 
     Args:
         precision: precision of the product, "highest" or "high"; see `matmul_precision`.
@@ -104,7 +105,7 @@ class LinearKernel:
         products.write(gram, add)
 
     def _scratch_products(self, n: int, p: int, like: Tensor) -> tuple[Tensor, Products]:
-        """Return scratch memory (n, p), and the `Products` object for the inner products of the rows of this memory.
+        """Return scratch memory (n, p), and the `Products` object that computes the inner products of its rows.
 
         The memory has the dtype and device of `like`. The next call may return the same memory.
         """
@@ -133,12 +134,14 @@ class LinearKernel:
 
 
 def finish_grams(grams: Tensor, squares: Tensor) -> None:
-    """Complete Gram matrices (R, n, n) in place, after kernels wrote at least their lower triangles.
+    """Complete Gram matrices in place, after kernels have written at least the lower triangles.
 
-    The lower triangle is copied to the upper one. Gram matrices of constant representations are set to zero. A
-    representation counts as constant if the trace of its Gram matrix is at most n (t e)^2 s, where t is
-    `CONSTANT_TOLERANCE`, e is the machine epsilon, and s is the matrix's element of `squares` (R,): the squared norm of
-    the offset that the kernel subtracted.
+    Copies the lower triangles to the upper ones, and sets the Gram matrices of constant representations to zero.
+    `CONSTANT_TOLERANCE` defines which representations are constant.
+
+    Args:
+        grams: (R, n, n), the Gram matrices.
+        squares: (R,), for each Gram matrix, the squared norm of the offset that the kernel subtracted.
     """
     mirror(grams)
     n = grams.shape[-1]
@@ -148,7 +151,7 @@ def finish_grams(grams: Tensor, squares: Tensor) -> None:
 
 
 def kernel_gram(x: Tensor, kernel: Kernel) -> Tensor:
-    """Return the Gram matrix (n, n) that `kernel` computes for a representation x (n, p), in float32 or float64."""
+    """Return the Gram matrix (n, n) of a representation x (n, p), computed by `kernel`, in float32 or float64."""
     grams = torch.zeros(1, len(x), len(x), dtype=working_dtype(x.dtype), device=x.device)
     squares = grams.new_zeros(1)
     kernel(x, grams[0], squares[0])
@@ -157,7 +160,7 @@ def kernel_gram(x: Tensor, kernel: Kernel) -> Tensor:
 
 
 def linear_gram(x: Tensor) -> Tensor:
-    r"""Return the Gram matrix K of one representation x after centring its features.
+    r"""Return the Gram matrix K of one representation x with centred features.
 
     .. math:: K = (x - \mu)(x - \mu)^\top, \quad \mu = \tfrac{1}{n} \sum_i x_i
 
@@ -166,8 +169,8 @@ def linear_gram(x: Tensor) -> Tensor:
             float64 if `x` is float64, otherwise in float32.
 
     Returns:
-        (n, n), float32 or float64, on the device of `x`. All elements are 0 if `x` is the same for every sample (up to
-        rounding), and NaN if `x` has an element that is not finite.
+        (n, n), float32 or float64, on the device of `x`. All elements are 0 if all samples are equal up to rounding.
+        All elements are NaN if `x` has an element that is not finite.
 
     >>> import torch
     >>> linear_gram(torch.tensor([[1.0, 100.0], [3.0, 100.0]]))
@@ -178,7 +181,7 @@ def linear_gram(x: Tensor) -> Tensor:
 
 
 def same_class_kernel(labels: Tensor, gram: Tensor, square: Tensor) -> None:
-    """Kernel for class labels (n, 1): writes the centred matrix K into `gram` (n, n).
+    """Kernel for class labels (n, 1): writes the double-centred matrix K into `gram` (n, n).
 
     Before centring, K_ij is 1 if samples i and j have the same label, and 0 otherwise.
 

@@ -18,15 +18,15 @@ Precision = Literal["highest", "high"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 UNSET = "none"
-"""PyTorch's value for the precision setting of a device type that has no setting of its own."""
+"""PyTorch's name for a precision setting that is not set."""
 _ACCEPTED: dict[tuple[Precision, str], tuple[str, ...]] = {
     ("highest", "cuda"): ("ieee", UNSET),
     ("highest", "cpu"): ("ieee", UNSET),
     ("high", "cuda"): ("tf32",),
     ("high", "cpu"): ("bf16",),
 }
-"""For each precision and device type, the values of PyTorch's setting under which products have that precision. Any
-other value is changed to the first value listed."""
+"""For each precision and device type, the values of PyTorch's setting that give products this precision. Before a
+product, any other value is changed to the first value listed."""
 _NO_CHANGE = nullcontext()
 
 
@@ -35,7 +35,7 @@ BFLOAT16_MIN_SAMPLES = 256
 
 
 def effective_precision(precision: Precision, device_type: str, n: int) -> Precision:
-    """Return the precision to use for products of n samples: `precision`, or "highest" where "high" would be slower.
+    """Return the precision to use for products of n samples: `precision`, or "highest" if "high" would be slower.
 
     "high" is slower on a CPU without bfloat16 units, and on any CPU for n < `BFLOAT16_MIN_SAMPLES`.
     """
@@ -45,13 +45,14 @@ def effective_precision(precision: Precision, device_type: str, n: int) -> Preci
 
 
 def matmul_precision(precision: Precision, device_type: str) -> AbstractContextManager:
-    """Context manager: inside, float32 products have this precision and autocast is off; exit restores both settings.
+    """Return a context manager that sets the precision of float32 products and turns autocast off.
 
-    "highest" is IEEE float32. "high" rounds the factors, to TF32 on CUDA and to bfloat16 on a CPU, and accumulates in
-    float32. On other device types, autocast is turned off but the precision is not changed.
+    At the end of the `with` block, both settings are restored. "highest" is IEEE float32. "high" rounds the factors to
+    TF32 on CUDA and to bfloat16 on a CPU, and accumulates in float32. On other device types, autocast is turned off,
+    but the precision is not changed.
 
-    PyTorch keeps the precision setting for the whole process, so other threads see a change. Therefore use this context
-    only around products. A setting that already gives this precision is not changed.
+    PyTorch has one precision setting for the whole process, so other threads see a change of the setting. Therefore put
+    only products into the `with` block. If the setting already gives this precision, it is not changed.
 
     >>> import torch
     >>> torch.set_float32_matmul_precision("high")
@@ -83,8 +84,8 @@ def _with_setting(device_type: str, before: str, setting: str) -> Iterator[None]
 def matmul_setting(device_type: str) -> str:
     """Return PyTorch's process-wide precision setting for float32 products on a device type.
 
-    The setting is "ieee", "tf32", "bf16", or "none" if it is not set. For device types other than CUDA and CPU the
-    result is always "none".
+    The result is "ieee", "tf32" or "bf16", or "none" if no precision is set. For device types other than CUDA and CPU,
+    the result is always "none".
     """
     if device_type not in ("cuda", "cpu"):
         return UNSET
@@ -106,9 +107,9 @@ def _set_matmul_setting(device_type: str, setting: str) -> None:
 def _backend(device_type: str) -> Any:
     """Return the object whose attribute `fp32_precision` is the precision setting of a device type.
 
-    In older PyTorch releases the result is None, because the only setting is that of
-    `torch.set_float32_matmul_precision`, for all device types. Newer releases raise an error if this PyTorch function
-    is called after `fp32_precision` was set.
+    The result is None in older PyTorch releases, which have no such attribute. These releases have one setting for all
+    device types, set by `torch.set_float32_matmul_precision`. Newer releases raise an error if that function is called
+    after `fp32_precision` was set.
     """
     backends: Any = torch.backends
     backend = getattr(backends.cuda if device_type == "cuda" else backends.mkldnn, "matmul", None)

@@ -2,8 +2,9 @@
 
 Measures are computed from the inner products of rows, summed over blocks. A row map takes the stack (R, n, n) of a
 block's Gram matrices, those of the confounders first, and returns rows (R, m), one for each matrix. A row map also
-defines the weight of a block of n samples and the smallest n that a block may have. Measures with equal row maps share
-the sums. A row contains NaN if its Gram matrix has values that are not finite; `UnitRows` gives NaN in further cases.
+defines the weight of a block of n samples and the smallest n that a block may have. Measures with equal row maps use
+the same sums. A row contains NaN if its Gram matrix has values that are not finite. `UnitRows` gives NaN in further
+cases.
 """
 
 from dataclasses import dataclass
@@ -85,17 +86,17 @@ class CentredRows:
 class UnitRows:
     """Maps each Gram matrix to a normalised row: the inner product of a row with itself, times `factor`, is 1.
 
-    The inner product of two rows, times `factor`, is therefore the CKA of one block of samples, or its dCKA with
-    `deconfounded`. Every block has weight 1. The computation is in float64. All elements of a row are NaN if its matrix
-    is zero before the normalisation. With `deconfounded`, they are also NaN if the layer is explained by the
-    confounders in this block.
+    Therefore the inner product of two rows, times `factor`, is the CKA of one block of samples. With `deconfounded`, it
+    is the dCKA of the block. Every block has weight 1. The computation is in float64. All elements of a row are NaN if
+    the matrix is zero before the normalisation. With `deconfounded`, they are also NaN if the confounders explain the
+    layer in this block.
 
     Args:
-        base: a row map without normalisation, which determines the centring and whether rows have the diagonal.
+        base: the row map without normalisation. It determines the centring, and whether rows include the diagonal.
         deconfounded: replace each layer's centred Gram matrix by its residual from a least-squares regression on the
             confounders' centred Gram matrices of the same block.
-        positive: before the normalisation, set negative eigenvalues of each matrix to zero and centre the result, as
-            the package simtorch does.
+        positive: before the normalisation, set the negative eigenvalues of each matrix to zero and centre the result.
+            The package simtorch does the same.
     """
 
     base: UCentredRows | CentredRows
