@@ -1,7 +1,7 @@
 """The embedded example: a thousand Fashion-MNIST test images and three small CNNs of one architecture.
 
-Two of the networks were trained from different seeds; the third is not trained. `make.py` makes the files of
-images and weights from the original data set. The file `LICENSE` contains the licence of that data set.
+Two of the networks were trained from different seeds; the third is not trained. `make.py` makes the files of images
+and weights from the Fashion-MNIST data set. The file `LICENSE` contains the licence of the data set.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class Demo(NamedTuple):
     loader: DataLoader[tuple[Tensor, ...]]
     """batches (images (n, 1, 28, 28) with values in [0, 1], labels (n,)), in one fixed shuffled order"""
     labels: Tensor
-    """class labels (1000,) in the order of the data set, not of the loader; a label is an index into `CLASS_NAMES`"""
+    """class labels (1000,), as indices into `CLASS_NAMES`, in the order of the data set; the loader's order differs"""
 
 
 def load(batch_size: int = 64) -> Demo:

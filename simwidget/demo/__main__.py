@@ -1,7 +1,7 @@
 """Runs the quickstart notebook on the embedded example: `python -m simwidget.demo NOTEBOOK [--out FOLDER]`.
 
-The notebook runs in a new kernel with the working directory FOLDER (by default "out"), and saves a result there. This
-program then prints a few numbers from the result, and draws four matrices of the result into the file FOLDER/demo.png.
+The notebook runs in a new kernel with the working directory FOLDER (by default "out"), and saves a result in this
+folder. Then this program prints a few numbers from the result, and draws four of its matrices into FOLDER/demo.png.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def execute(notebook: Path, out: Path) -> None:
-    """Run the notebook in a kernel with the working directory `out`, and save the notebook with its outputs there."""
+    """Run the notebook in a kernel with the working directory `out`. Save the notebook with its outputs in `out`."""
     import nbformat
     from nbclient import NotebookClient
 
@@ -43,10 +43,10 @@ def execute(notebook: Path, out: Path) -> None:
 
 
 def describe(result: sw.SimilarityResult) -> None:
-    """Print CKA and dCKA with standard errors for the layers `LAYERS` of the two pairs of models `PAIRS`.
+    """Print how similar the same layer is in two models: CKA and dCKA with standard errors, for `LAYERS` and `PAIRS`.
 
-    For the first pair of models, also print the share of layers whose most similar layer in the other model is the same
-    layer or a neighbour of it. Then print the notes of the result.
+    For the first pair, also print the share of layers whose most similar layer in the second model is the same layer or
+    a direct neighbour. Then print the notes of the result.
     """
     print(f"\n{result.n_samples} images, {len(result.layers('seed 0'))} layers a network; same layer, value ± error:\n")
     print(f"{'':16}" + "".join(f"{' × '.join(pair):^40}" for pair in PAIRS))
@@ -67,7 +67,7 @@ def describe(result: sw.SimilarityResult) -> None:
 
 
 def draw(result: sw.SimilarityResult, path: Path) -> None:
-    """Draw CKA and dCKA of the two pairs of models as four heatmaps in one PNG file, `path`."""
+    """Draw CKA and dCKA of the two `PAIRS` of models as four heatmaps, and save them as one PNG file."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,8 +1,8 @@
 """Makes the files of the embedded example from the Fashion-MNIST data set: `python -m simwidget.demo.make`.
 
 Reads the four files of Debian's package `dataset-fashion-mnist`, trains two networks, and writes a thousand test images
-and the weights of three networks beside this file. Prints the accuracy of each network on the nine thousand test images
-that are not shipped, and fails if the accuracy of a trained network is under 80 %.
+and the weights of three networks into the folder of this file. Prints the accuracy of each network on the nine thousand
+test images that are not shipped. Fails if the accuracy of a trained network is under 80 %.
 """
 
 import argparse
@@ -22,7 +22,7 @@ UNTRAINED_SEED = 2
 
 
 def read_idx(path: Path) -> Tensor:
-    """Return the tensor that is stored in a gzipped IDX file (the format of MNIST) of unsigned bytes."""
+    """Read a tensor of unsigned bytes from a gzipped file in the IDX format, which MNIST uses."""
     raw = gzip.decompress(path.read_bytes())
     n_dims = raw[3]
     shape = np.frombuffer(raw, ">i4", n_dims, offset=4)
@@ -35,7 +35,7 @@ def as_input(images: Tensor) -> Tensor:
 
 
 def train(seed: int, images: Tensor, labels: Tensor, epochs: int) -> FashionNet:
-    """Train a network with AdamW on batches of 128 images and return it in evaluation mode.
+    """Train a network with AdamW on batches of 128 images, and return the network in evaluation mode.
 
     The seed determines the initial weights and the order of the images.
     """

@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 
 class _Version(NamedTuple):
-    """For one version of control groups: where hierarchies are mounted, and the names of a group's files."""
+    """The folders and file names that one version of control groups uses."""
 
     mounts: tuple[str, ...]
     limits: tuple[str, ...]
     usage: str
     reclaimable: tuple[str, ...]
-    """the entries of memory.stat that count as free memory; the values of a group include those of the groups below"""
+    """names of the entries in memory.stat that count as free memory; an entry also covers all groups below the group"""
 
 
 # As in MemAvailable of /proc/meminfo, all page cache and slab that the kernel can reclaim is free: also the cache in
@@ -49,7 +49,7 @@ def bytes_left_in_groups(root: Path = Path("/")) -> int | None:
 
 
 def _groups(root: Path) -> Iterator[tuple[_Version, Path]]:
-    """Yield the version and the folder of each group that the process is in, and of all groups above these groups.
+    """Yield (version, folder) for each group that limits this process: its own groups, and all groups above them.
 
     Some of the folders may not exist. In a container, for example, the system may report the group's path on the host,
     while the group's folder is the root of the mounted hierarchy.
@@ -73,7 +73,7 @@ def _groups(root: Path) -> Iterator[tuple[_Version, Path]]:
 
 
 def _bytes_left(group: Path, version: _Version) -> Iterator[int]:
-    """Yield for each limit of a group the number of bytes left. Memory that the kernel can reclaim counts as free."""
+    """For each limit of a group, yield how many bytes are left. Memory that the kernel can reclaim counts as free."""
     used = _number(group / version.usage)
     if used is None:
         return

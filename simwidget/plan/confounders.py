@@ -1,4 +1,4 @@
-"""The option `confounder`: the variables whose Gram matrices dCKA removes from the Gram matrices of the layers."""
+"""The option `confounder`: the variables whose Gram matrices dCKA regresses out of the layers' Gram matrices."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ class Confounder:
     name: str
     kind: Literal["input", "labels", "layer", "batch"]
     layer: tuple[str, str] | None = None
-    """the name of a model, and the name of the layer of this model whose output is the confounder; for "input", the
-    embedding layer whose output replaces the input if the input holds token ids"""
+    """the name of a model and the name of one of its layers, whose output is the confounder. For "input": the first
+    embedding layer, whose output replaces the input if the input holds token ids. None if there is no such layer."""
     function: Callable[[Any], Tensor] | None = None
 
     def uses_layer(self, batch: Batch) -> bool:
@@ -51,7 +51,7 @@ class Confounder:
         return self.kind == "layer"
 
     def note(self) -> str:
-        """Return the note that explains why an embedding layer's output replaces the input as confounder."""
+        """Return a note for the user that says why the output of an embedding layer replaces the input."""
         assert self.layer is not None
         model, layer = self.layer
         return (
@@ -62,8 +62,11 @@ class Confounder:
     def values(self, batch: Batch) -> Tensor:
         """Return the values of the confounder for one batch of n samples. Requires that `uses_layer` is false.
 
-        For "labels" these are the class labels, as integers (n, 1). Otherwise they are the input or the result of the
-        user's callable, as floating-point numbers (n, ...). Raises ValueError if the batch has no such values.
+        For "labels", the values are the class labels, as integers (n, 1). In the other cases, they are floating-point
+        numbers (n, ...): the input, or the result of the user's callable.
+
+        Raises ValueError if the batch has no labels or no single input tensor, or if the callable does not return a
+        dense tensor (n, ...).
         """
         if self.kind == "input":
             tensor = batch.input_tensor
@@ -95,7 +98,7 @@ class Confounder:
 
 
 def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module]) -> tuple[Confounder, ...]:
-    """Return the confounders that the user gave as the option `confounder`, in the same order.
+    """Return a `Confounder` for each entry of the option `confounder`, in the same order.
 
     If a callable has the name of an earlier confounder, the new confounder is named "name#k", where k is the position
     of the callable in the option, counted from 0.
@@ -105,8 +108,8 @@ def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module
         models: the networks by model name.
 
     Raises:
-        ValueError: a confounder is unknown, or is given twice.
-        TypeError: a confounder is a TorchScript module.
+        ValueError: a confounder is unknown or given twice, or several networks have a layer with its name.
+        TypeError: a confounder layer is a TorchScript module.
     """
     found: dict[str, Confounder] = {}
     entries = option if isinstance(option, list | tuple) else [] if option is None else [option]
@@ -120,7 +123,7 @@ def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module
 
 
 def confounder_layers(confounders: Sequence[Confounder]) -> dict[str, list[str]]:
-    """Return a dict from model names to lists of names of the modules whose outputs may serve as confounders."""
+    """For each model name, return the names of the modules whose outputs may serve as confounders."""
     found: dict[str, list[str]] = {}
     for model, layer in (one.layer for one in confounders if one.layer is not None):
         found.setdefault(model, []).append(layer.partition("#")[0])

@@ -30,7 +30,10 @@ ALIGNMENTS = ("left", "left", "right", "left", "left", "right", "left")
 
 @dataclass(frozen=True)
 class LayerDescription:
-    """One layer of a network in one forward pass: its output, its representation, and whether the layer is chosen."""
+    """One layer of a network in one forward pass: its output, its representation, and whether it is compared.
+
+    If the layer runs several times, the output and the representation are those of the first call.
+    """
 
     name: str
     module: str
@@ -38,20 +41,21 @@ class LayerDescription:
     calls: int
     """how often the layer runs in one forward pass; a result has one row for each call"""
     output: tuple[int, ...] | None
-    """shape (n, ...) of the output tensor, for n samples; None if no output tensor can be compared"""
+    """shape (n, ...) of the output tensor for n samples; None if the layer cannot be compared"""
     dtype: str
     n_features: int | None
     """p, the number of features of the layer's representation (n, p); None if the layer has no representation"""
     chosen: bool
-    """whether the layer is compared by default"""
+    """whether the layer is compared: by default, or because the described `SimilarityModel` names it. False for a layer
+    that did not run."""
     reason: str | None = None
     """the reason why the layer cannot be compared, such as "did not run"; None if the layer can be compared"""
     repeats: str | None = None
-    """the name of an earlier layer, if this layer returns the output tensor of that layer unchanged and is therefore
-    not compared by default; else None"""
+    """name of the earlier layer whose output tensor this layer returns unchanged; such a repeat is not compared by
+    default. None for every layer that is not such a repeat."""
 
     def cells(self) -> tuple[str, ...]:
-        """Return the texts of the layer's row in the printed table, one text for each of `COLUMNS`."""
+        """Return the layer's row of the printed table: one text for each of `COLUMNS`."""
         shape = "" if self.output is None else " × ".join(map(str, self.output))
         chosen = "yes" if self.chosen else ""
         if self.repeats is not None:
@@ -74,11 +78,11 @@ class Description:
     memory: MemoryEstimate
     """memory needed to compare the chosen layers by one measure, in addition to the model and its activations"""
     warning: str | None
-    """a warning if `memory` is too much for the free memory of the device, else None"""
+    """a warning if the device has too little free memory for `memory`, else None"""
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The names of the layers that are compared by default."""
+        """The names of the layers that are compared."""
         return tuple(layer.name for layer in self.layers if layer.chosen)
 
     def __getitem__(self, name: str) -> LayerDescription:
@@ -156,13 +160,14 @@ def describe(
 ) -> Description:
     """Run one batch through a network and list all its layers in execution order.
 
-    The `Description` gives for each layer the number of calls in the forward pass, the shape of the output that is
-    compared, the number p of features of the representation (n, p) for n samples, and whether the layer is compared by
-    default. For a layer that cannot be compared, the `Description` gives the reason. The network is not changed.
+    For each layer, the `Description` gives the number of calls in the forward pass and the shape of the output. It also
+    gives the number p of features of the representation (n, p) for n samples, and whether the layer is compared. For a
+    layer that cannot be compared, the `Description` gives the reason. The network is not changed.
 
     Args:
-        model: an `nn.Module`, or a `SimilarityModel`, whose layers are then listed as the chosen layers.
-        batch: one batch, as a loader would give it.
+        model: an `nn.Module`, or a `SimilarityModel`. The table marks the layers that are compared: for an `nn.Module`
+            those chosen by default, for a `SimilarityModel` its own layers.
+        batch: one batch, as a loader yields it.
         representation, forward, inputs, batch_dim, device, gram_batch, positions, seed: as in `compare`.
 
     Raises:
@@ -267,13 +272,13 @@ def describe(
 
 
 def _context(batch: Batch, network: Network, plan: Plan) -> ReadingContext:
-    """Return the state of a forward pass of the network over the batch."""
+    """Return a new `ReadingContext` for one forward pass of the batch through the network."""
     positions = None if plan.positions is None else Positions(batch.n, batch.masks, plan.positions, 0, lambda _: None)
     lengths = set(batch.token_counts())
     return ReadingContext(batch.n, batch.masks.to(network.device), positions, lengths=lengths)
 
 
 def _split(network: Network, raw: Any, index: int) -> tuple[Batch, list[Batch]]:
-    """Return the batch of the network, made from `raw`, in the form that a probing pass takes."""
+    """Return the network's batch made from `raw`, and a list of only this batch, as `SampleFinder.probe` requires."""
     batch = network.make_batch(raw, index)
     return batch, [batch]

@@ -10,8 +10,8 @@ Device = torch.device | str | None
 def choose_device(device: Device, network: torch.nn.Module | None = None) -> torch.device:
     """Return the device on which a network runs.
 
-    This is `device`, if given; else the accelerator that holds all tensors of the network, if there is one; else the
-    first available device of CUDA, MPS and CPU.
+    The result is the first of these that exists: the argument `device`, the accelerator that holds all tensors of the
+    network, CUDA, MPS, the CPU.
     """
     if device is not None:
         return _with_index(torch.device(device))
@@ -44,10 +44,9 @@ def check_device(device: Device, model: str) -> None:
 
 
 def _with_index(device: torch.device) -> torch.device:
-    """Return "cuda" with the index of the current CUDA device added, such as "cuda:0"; return other devices unchanged.
+    """Add the index of the current CUDA device to a CUDA device without index; return other devices unchanged.
 
-    With the index, the result can be compared with the device of a CUDA tensor, which always has an index: torch
-    regards "cuda" and "cuda:0" as different.
+    torch regards "cuda" and "cuda:0" as different, and the device of a CUDA tensor always has an index.
     """
     if device.type == "cuda" and device.index is None and torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())

@@ -15,10 +15,11 @@ class Limits:
     until: float | None = None
     """the standard error below which a cell (the value of one measure for one pair of layers) is precise enough"""
     until_quantile: float = 1.0
-    """the share of cells, in (0, 1], whose standard errors must be below `until`"""
+    """the share of cells, in (0, 1], whose standard errors must be below `until`; cells without a finite standard error
+    do not count"""
 
     def check(self) -> None:
-        """Raise ValueError for a value that cannot be a limit."""
+        """Raise ValueError if an attribute has an invalid value."""
         for name in ("max_batches", "max_samples"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
@@ -35,18 +36,21 @@ class Limits:
             )
 
     def as_given(self) -> dict[str, Any]:
-        """Return the limits that the user gave, by option name, for the provenance of a result.
+        """Return the limits that are not None, by option name, for the provenance of a result.
 
-        `max_batches` is left out, because the provenance records this limit even if the user did not give it.
-        `until_quantile` is left out if `until` is not given.
+        `until_quantile` is left out if `until` is None. `max_batches` is always left out, because the provenance
+        records this limit even if it is None.
         """
         asked = {name: value for name, value in vars(self).items() if value is not None and name != "max_batches"}
         return asked if "until" in asked else {name: one for name, one in asked.items() if name != "until_quantile"}
 
     def reached(self, n_batches: int, n_samples: int, seconds: float) -> str | None:
-        """Return the limit of batches, samples or seconds that the run has reached, as text such as "max_batches=100".
+        """Return a text such as "max_batches=100" if the run has reached a limit of batches, samples or seconds.
 
-        Return None if no such limit is reached. The arguments say how much the run has processed so far.
+        Return None if the run has reached none of these three limits.
+
+        Args:
+            n_batches, n_samples, seconds: how much the run has processed so far.
         """
         for name, value in (("max_batches", n_batches), ("max_samples", n_samples), ("max_seconds", seconds)):
             limit = getattr(self, name)
@@ -55,14 +59,14 @@ class Limits:
         return None
 
     def batches_needed(self, n_batches: int, n_samples: int, seconds: float, by_errors: int | None) -> int | None:
-        """Estimate the total number of batches when the run reaches the first limit other than `max_batches`.
+        """Estimate how many batches the whole run will have if `max_batches` does not end it.
 
-        Later batches are assumed to have, on average, as many samples and to take as long as the batches so far. Return
-        None if the number cannot be estimated.
+        The estimate assumes that the mean size and the mean duration of batches stay the same. Return None if the
+        number cannot be estimated.
 
         Args:
             n_batches, n_samples, seconds: how much the run has processed so far.
-            by_errors: the estimated number of batches when the standard errors are below `until`; None if unknown.
+            by_errors: how many batches are needed until the standard errors are below `until`; None if unknown.
         """
         needed = [] if by_errors is None else [by_errors]
         if self.max_samples is not None and n_samples:

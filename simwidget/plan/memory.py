@@ -19,16 +19,16 @@ SAFE_SHARE = 0.8
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes of memory that a run needs at its peak in addition to its models and their activations, by purpose."""
+    """Peak memory of a run, in addition to its models and their activations: the bytes needed for each purpose."""
 
     sums: int
-    """bytes of the sums from which results are computed, of a copy of these sums for displays, and of earlier values of
-    the sums for convergence curves"""
+    """bytes for the sums from which results are computed. This includes a copy of the sums for displays, and earlier
+    values of the sums for convergence curves."""
     grams: int
-    """bytes of the current Gram matrices of all layers, of the centred copies and vectors made from these matrices, and
-    of the previous Gram matrices, which displays read"""
+    """bytes for the Gram matrices of all layers. This includes centred copies, vectors made from the Gram matrices, and
+    the previous Gram matrices, which displays read."""
     joined: int
-    """bytes of the representations of small batches that wait to be joined into larger Gram matrices"""
+    """bytes for the representations of small batches, which are stored until a Gram matrix can be computed from them"""
 
     @property
     def total(self) -> int:
@@ -50,10 +50,10 @@ def estimate_memory(
     Args:
         n_rows: number of layers and confounders together.
         n: number of samples of a Gram matrix.
-        n_row_maps: number of row maps. A row map turns a Gram matrix into the vector from which a measure is computed;
-            each row map needs separate sums.
-        pending_bytes: bytes of the representations that wait to be joined into Gram matrices.
-        joins_batches: whether several batches are joined into a Gram matrix; if not, `pending_bytes` is ignored.
+        n_row_maps: number of different `RowMap`s, the functions that centre and flatten Gram matrices. Each `RowMap`
+            needs sums of its own.
+        pending_bytes: bytes of the representations that are stored until a Gram matrix can be computed from them.
+        joins_batches: whether a Gram matrix is computed from several batches; if not, `pending_bytes` is ignored.
         itemsize: bytes of one element of a Gram matrix.
 
     >>> estimate_memory(n_rows=50, n=64).total < 2**24 < estimate_memory(n_rows=1000, n=64).total
@@ -79,9 +79,9 @@ def bytes_free(device: torch.device) -> int | None:
 
 
 def _cpu_bytes_free() -> list[int]:
-    """Return upper bounds of the free main memory in bytes; the list is empty if none is known.
+    """Return upper bounds on the free main memory in bytes; the list is empty if no bound is known.
 
-    The bounds are the memory that the system reports as available, and the memory that control groups still allow.
+    The bounds are what the system reports as available, and what the limits of control groups still allow.
     """
     found = []
     try:
@@ -104,7 +104,7 @@ def memory_warning(estimate: MemoryEstimate, free: int | None, n_rows: int, n: i
 
     Args:
         estimate: the memory that the run needs.
-        free: the free memory in bytes; None if it is unknown. With None there is no warning.
+        free: the free memory in bytes; None if it is unknown. In this case there is no warning.
         n_rows: number of layers and confounders together.
         n: number of samples of a Gram matrix.
     """

@@ -1,6 +1,6 @@
-"""Determines which networks a comparison runs, on which devices, and how the outputs of layers are read.
+"""Makes the `Network` objects of a comparison: which modules run on which device, and how layer outputs are read.
 
-Models that share an `nn.Module` share one network, unless their options differ.
+Models that use the same `nn.Module` share one `Network`, unless their options differ.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -52,11 +52,11 @@ class Network:
 
     @property
     def model(self) -> str:
-        """The name of the first model that uses the network; messages call the network by this name."""
+        """The name of the first model that uses the network. Messages use this name for the network."""
         return self.models[0]
 
     def make_batch(self, raw: Any, index: int) -> Batch:
-        """Return the network's `Batch`, made from `raw`, the loader's batch with the number `index`.
+        """Make the network's `Batch` from `raw`, which is batch number `index` of the loader.
 
         Raises TypeError if `raw`, or the result of the user's function `prepare`, holds no input for a network.
         """
@@ -89,7 +89,7 @@ class PlannedModel:
     """the user's function that makes the model's batch from the loader's batch; if None, the loader's batch is used"""
     forward: Forward | None
     confounder_layers: Sequence[str]
-    """names of the layers whose outputs are confounders; such a layer need not be compared"""
+    """names of the layers whose outputs are confounders; these layers need not be compared"""
 
     @property
     def name(self) -> str:
@@ -108,9 +108,9 @@ class PlannedModel:
 def networks_of(models: Sequence[PlannedModel], options: ReadingOptions) -> list[Network]:
     """Return the networks to run, each with all layers that its models need.
 
-    Models with the same `nn.Module`, `inputs`, `forward` and device share a network, which runs once for all of these
-    models. But if any pattern in `representation` or `batch_dim` names a model, as in "model:layer", every model gets a
-    network of its own.
+    Models with the same `nn.Module`, `inputs`, `forward` and device share a network. This network runs once for all
+    these models. Exception: if any pattern in `representation` or `batch_dim` names a model, as in "model:layer", every
+    model gets a network of its own.
     """
     groups: dict[Any, list[PlannedModel]] = {}
     for model in models:

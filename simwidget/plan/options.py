@@ -161,11 +161,12 @@ class Options:
 
 @dataclass(frozen=True)
 class CheckpointOptions:
-    """The file to which a run writes checkpoints, and how often."""
+    """The file to which a run writes checkpoints, and how often it does so."""
 
     path: str | PathLike[str]
     seconds: float
-    """least number of seconds between two checkpoints; a pause and the end of the run do not wait for this time"""
+    """least number of seconds between two checkpoints during the run; a checkpoint at a pause or at the end is written
+    without this wait"""
 
 
 @dataclass(frozen=True)
@@ -177,11 +178,11 @@ class Plan:
     measures: tuple[Measure, ...]
     confounders: tuple[Confounder, ...]
     device: torch.device
-    """the device of the first model. The sums from which results are computed are on this device; if this device is
-    MPS, the sums are on the CPU."""
+    """the device of the first model. The sums from which results are computed are on this device, or on the CPU if
+    this device is MPS."""
     grams: GramOptions
     positions: PositionOptions | None
-    """how tokens or positions are drawn, if each token or position is a sample; else None"""
+    """how to draw tokens or spatial positions at random if these are the samples; else None"""
     limits: Limits
     checkpoint: CheckpointOptions | None
     auto_batch: bool
@@ -191,7 +192,7 @@ class Plan:
     """the options as the provenance of a result records them, with names in place of functions"""
 
     def network_of(self, model: str) -> int:
-        """Return the position in `networks` of the network that runs the model with this name."""
+        """Return the index in `networks` of the network that runs the model with this name."""
         return next(position for position, network in enumerate(self.networks) if model in network.models)
 
 
@@ -203,7 +204,8 @@ def per_model(option: str, value: Any, names: Sequence[str], is_valid: Callable[
         value: what the user gave: one value for all models, a list or tuple in the order of the models, or a mapping
             from model names to values. A model that the mapping lacks gets None.
         names: the names of the models.
-        is_valid: returns whether a value is valid. It is not called for None, which is always valid.
+        is_valid: a function that says whether a value is valid. None is always valid, and is not passed to this
+            function.
 
     Raises:
         ValueError: the number of values is wrong, or a model's name is unknown.

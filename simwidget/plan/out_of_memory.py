@@ -11,7 +11,10 @@ OUT_OF_MEMORY_TEXTS = (
     "std::bad_alloc",  # an allocation by an operation itself, such as for sparse tensors
     "MPS backend out of memory",
 )
-"""Texts by which a RuntimeError is recognised as out of memory on devices for which PyTorch has no exception class."""
+"""Texts in the message of a RuntimeError that mean that memory ran out.
+
+PyTorch has an exception class for this only on some devices.
+"""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -26,7 +29,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def out_of_memory_advice(n: int, options: Mapping[str, Any]) -> str:
-    """Return advice after a forward pass of n samples ran out of memory; `options` are the options of `compare`."""
+    """Return a text that tells the user what to change after a forward pass of n samples ran out of memory.
+
+    `options` are the options of `compare` by name.
+    """
     unbiased = options.get("unbiased") and options.get("average") == "hsic"
     halves = f"batches of {n // 2} samples" if n > 1 else "a smaller input"
     joined = " (gram_batch= joins them again)" if n > 1 else ""

@@ -13,7 +13,7 @@ BatchDim = None | int | Mapping[str, int]
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How the output (n, ...) of each layer of each model becomes the representation (n, p) of that layer.
+    """Defines how a layer's output (n, ...) becomes its representation (n, p), for every layer of every model.
 
     n is the number of samples, and p the number of features.
     """
@@ -21,13 +21,13 @@ class ReadingOptions:
     representations: Representations
     batch_dim: BatchDim
     position_representation: Representation | None
-    """ "tokens" or "positions" if each token or position is a sample, else None"""
+    """ "tokens" or "positions" if each token or each spatial position is a sample, else None"""
 
     @staticmethod
     def of(
         representations: Representations, batch_dim: BatchDim, models: Sequence[SimilarityModel]
     ) -> "ReadingOptions":
-        """Check the option `batch_dim` for the given models, and combine the two options into a `ReadingOptions`.
+        """Check `batch_dim` for the given models, and return a `ReadingOptions` with both options.
 
         Raises:
             ValueError: a dimension is not a whole number from 0 on, or a pattern in `batch_dim` matches no layer that
@@ -56,11 +56,10 @@ class ReadingOptions:
         return representation
 
     def dims_of(self, model: str, layer: str, sequence_first: bool) -> tuple[tuple[int, ...], bool]:
-        """Return the dimensions of a layer's output that may index the samples, and whether the user specified them.
+        """Return which dimensions of a layer's output may index the samples, and whether the user specified them.
 
-        The dimensions are in order of preference: the first dimension whose length is the number of samples is used.
-        `sequence_first` says whether the output is (tokens, samples, features), as in torch modules with
-        `batch_first=False`.
+        The dimensions are in order of preference. `sequence_first` says whether the output is (tokens, samples,
+        features), as in torch modules with `batch_first=False`.
         """
         if isinstance(self.batch_dim, Mapping):
             for pattern, dim in self.batch_dim.items():

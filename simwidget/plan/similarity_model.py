@@ -36,14 +36,16 @@ class SimilarityModel:
             least one of these substrings.
         device: the device on which `representations` runs the network; by default the device of the inputs. A
             comparison has its own option `device`.
-        layers: exact module names and globs (`"layer3.*"`) that choose the layers, instead of `layers_to_include`. If
-            neither argument is given, the layers are the modules that have parameters of their own, and the blocks:
-            modules that have submodules and a `forward` of their own.
+        layers: exact module names and globs (`"layer3.*"`) that choose the layers. If neither this argument nor
+            `layers_to_include` is given, the layers are the modules with parameters of their own, and the modules with
+            submodules and a `forward` of their own. If there are no such modules, the layers are all modules that a
+            forward pass may call.
 
     Raises:
         ValueError: a substring or pattern matches no module (the message suggests similar names); a lazy module is not
             initialised yet; the network has no submodules; or both `layers` and `layers_to_include` are given.
-        TypeError: the model is not an `nn.Module`; or its layers are TorchScript modules, which run without hooks.
+        TypeError: the model is not an `nn.Module`; a pattern is not a string; or the model or its layers are
+            TorchScript modules, which run without hooks.
 
     >>> from torch import nn
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -108,17 +110,17 @@ class SimilarityModel:
     def n_layers(self) -> int:
         """The number of chosen modules.
 
-        A result has more layers if a module runs several times in a forward pass, because each call is a layer of the
-        result.
+        A result has more layers than this if a module runs several times in a forward pass, because each call counts as
+        a layer.
         """
         return len(self.layer_names)
 
     def representations(self, inputs: Any) -> dict[str, Tensor]:
         """Return copies of the output tensors (n, ...) of the chosen layers for one batch of n samples.
 
-        The keys are the names of the layers' calls in execution order: "layer" for the first call of a layer, "layer#1"
-        for the second. Layers without an output tensor (n, ...) are left out. All copies are in memory at once, so use
-        this method only for a few samples.
+        The keys name the calls of layers, in execution order: "layer" is the first call of a layer, "layer#1" the
+        second. Calls without an output tensor (n, ...) are left out. All copies are in memory at once, so use this
+        method only for a few samples.
         """
         outputs: dict[str, Tensor] = {}
         batch, finder, reading = parse_batch(inputs, 0), SampleFinder(), Reading("flatten")

@@ -18,7 +18,7 @@ class Cells:
     stderr: NDArray[np.float64]
     """jackknife standard errors of `values`; NaN if fewer than two of the jackknife's groups of batches have data"""
     dominated: NDArray[np.bool_]
-    """True where the standard error is unreliable, because one of the jackknife's groups of batches contributes more
+    """True where the standard error is unreliable because a single group of batches in the jackknife contributes more
     than half of the variance"""
 
     def __post_init__(self) -> None:
@@ -36,12 +36,12 @@ class MeasureInfo:
     """The description of a measure, or of a difference of two measures."""
 
     title: str
-    """the name, such as "dCKA", that displays show for the measure"""
+    """the display name of the measure, such as "dCKA" """
     kind: str
-    """ "similarity" (high values mean that two layers are alike), "distance" (low values mean that they are alike) or
-    "difference" (one measure minus another)"""
+    """ "similarity" (high values mean that two layers are alike), "distance" (low values mean that two layers are
+    alike) or "difference" (one measure minus another)"""
     df: float
-    """degrees of freedom of the t confidence intervals, the same for every pair of layers; NaN if fewer than two of the
-    jackknife's groups of batches have data"""
+    """degrees of freedom of Student's t distribution for confidence intervals, the same for every pair of layers; NaN
+    if fewer than two of the jackknife's groups of batches have data"""
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """model name -> layer name -> the reason why all values of the layer are NaN"""

@@ -1,4 +1,4 @@
-"""Writes Python code that repeats the run that produced a result: a call of `compare` with the recorded options."""
+"""Writes Python code that repeats the run behind a result: a call of `compare` with the recorded options."""
 
 import builtins
 import keyword
@@ -26,11 +26,11 @@ DEFAULTS: dict[str, Any] = {
     "positions": 256,
     "seed": 0,
 }
-"""Default values of options of `compare`, in the form in which `SimilarityResult.provenance` records them."""
+"""Default values of `compare`'s options, written as in `SimilarityResult.provenance`."""
 FUNCTIONS = ("inputs", "forward")
-"""Options of `compare` whose values are functions, one for each model."""
+"""Options of `compare` that consist of one function for each model."""
 REPRESENTATIONS = ("flatten", "mean", "cls", "last", "tokens", "positions")
-"""Names of the built-in representations. Any other representation is a function, recorded by its name."""
+"""Names of the built-in representations. Any other recorded representation is the name of a function."""
 
 
 def compare_call(result: "SimilarityResult") -> list[str]:
@@ -78,7 +78,7 @@ def _comment(text: str) -> list[str]:
 
 
 def _option_as_python(key: str, value: Any, result: "SimilarityResult", functions: list[str]) -> str:
-    """Return the value of the option `key` as Python code. Append names of functions in the value to `functions`."""
+    """Return the value of the option `key` as Python code, and append the names of functions in it to `functions`."""
     if key == "confounder" and isinstance(value, list):
         each = [_as_python(one) if _is_confounder(one, result) else _function_name(one, functions) for one in value]
         return each[0] if len(each) == 1 else f"[{', '.join(each)}]"
@@ -94,15 +94,15 @@ def _option_as_python(key: str, value: Any, result: "SimilarityResult", function
 
 
 def _is_confounder(name: Any, result: "SimilarityResult") -> bool:
-    """Whether a recorded confounder is a built-in choice or a layer. If not, it is the name of a function."""
+    """Whether a recorded confounder name stands for a built-in choice or a layer, not for a function."""
     layers = {layer for model in result.models for own in result.layers(model) for layer in (own, f"{model}:{own}")}
     return name in ("input", "labels") or (isinstance(name, str) and ("." in name or ":" in name or name in layers))
 
 
 def _function_name(name: Any, functions: list[str]) -> str:
-    """Return `name` if it is a valid variable name and not the name of a built-in, otherwise "your_function".
+    """Return `name` if it is a valid variable name and no built-in of Python, otherwise "your_function".
 
-    In either case, append `name` to the list `functions`.
+    In both cases, append `name` to the list `functions`.
     """
     functions.append(str(name))
     is_usable = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)

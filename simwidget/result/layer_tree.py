@@ -1,21 +1,21 @@
 """`LayerTree`: groups the layers of a network into blocks, which can be folded on the axes of a heatmap.
 
-A block is a module that contains at least two layers. It may contain smaller blocks. A folded block has one row on the
-axis, which represents all layers inside the block. Every layer outside folded blocks has a row of its own.
+A block is a module that contains at least two layers. It may contain smaller blocks. On the axis, a folded block has a
+single row for all its layers. Every layer outside folded blocks has a row of its own.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_ROWS = 25
-"""Largest number of rows that an axis of a heatmap has at first.
+"""Largest number of rows on an axis of a heatmap when the heatmap is first shown.
 
-If the axis has more rows than this with all blocks folded, all blocks are folded at first.
+Exception: an axis that has more rows even with all blocks folded is shown with all blocks folded.
 """
 MIN_ROWS = 12
-"""Number of rows that an axis of a heatmap should have at first.
+"""Desired least number of rows on an axis of a heatmap when the heatmap is first shown.
 
-If opening whole nesting levels of blocks gives fewer rows, some blocks of the next level are opened as well.
+Blocks are opened by whole nesting levels. If this gives fewer rows, some blocks of the next level are opened as well.
 """
 
 
@@ -28,8 +28,8 @@ class LayerBlock:
     members: tuple[int, ...]
     """positions of the block's layers in the list of all layers; the module itself is included if it is a layer"""
     representative: int
-    """position, in the list of all layers, of the layer that is shown when the block is folded: the module itself if it
-    is a layer, otherwise the last layer of the block"""
+    """the layer that is shown when the block is folded, as a position in the list of all layers. This is the module
+    itself if it is a layer, otherwise the last layer of the block."""
     depth: int
     """number of blocks that contain this block; 0 for an outermost block"""
 
@@ -39,14 +39,14 @@ class Entry:
     """One row of an axis of a heatmap: a layer, or a folded block, which is represented by one of its layers."""
 
     index: int
-    """position, in the list of all layers, of the layer, or of the layer that represents the folded block"""
+    """the layer, or the layer that represents the folded block, as a position in the list of all layers"""
     folded: str | None = None
     """path of the folded block that this row represents; None for a layer outside folded blocks"""
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """A range of consecutive rows of an axis that belong to one open block.
+    """Consecutive rows on an axis that show layers of the same open block.
 
     `path` and `depth` are the path and depth of the block. `first` and `last` are the numbers of the first and last row
     in the range, counted from 0.
@@ -108,8 +108,8 @@ class LayerTree:
         """Return the paths of the blocks that are open when a heatmap is first shown.
 
         As many whole levels of blocks are open as fit into `MAX_ROWS` rows. If this gives fewer than `MIN_ROWS` rows,
-        the blocks of the next level are tried in order of size, smallest first. A block is opened if the axis still has
-        at most `MAX_ROWS` rows with this block open.
+        the blocks of the next level are tried in order of size, smallest first. Such a block is opened unless the axis
+        would then have more than `MAX_ROWS` rows.
         """
         fitting = [k for k in range(self.depth + 1) if len(self.entries(self.to_depth(k))) <= MAX_ROWS]
         depth = max(fitting, default=0)
@@ -122,10 +122,10 @@ class LayerTree:
         return opened
 
     def entries(self, open_blocks: Iterable[str]) -> list[Entry]:
-        """Return the rows of the axis, from top to bottom, if only the blocks with the paths `open_blocks` are open.
+        """Return the rows of the axis, from top to bottom, if the blocks with the paths `open_blocks` are open.
 
-        Each layer outside folded blocks has a row. Each folded block has one row, at the place of its representative
-        layer; blocks inside a folded block have no rows.
+        All other blocks are folded. Each layer outside folded blocks has a row. Each folded block has one row, in the
+        place of its representative layer. Blocks inside a folded block have no rows.
         """
         opened = set(open_blocks)
         found = []
@@ -140,7 +140,7 @@ class LayerTree:
     def brackets(self, entries: Sequence[Entry]) -> list[Bracket]:
         """Return a `Bracket` for each range of at least two consecutive rows that belong to the same open block.
 
-        `entries` are the rows of the axis. The brackets are sorted by first row; of two brackets with the same first
+        `entries` are the rows of the axis. The brackets are sorted by first row. If two brackets have the same first
         row, the bracket of the outer block comes first.
         """
         found: list[Bracket] = []

@@ -25,14 +25,14 @@ OPTION_TEXTS = {
     ("batch_dim", None): "detected automatically",
 }
 IN_OTHER_SECTIONS = {"simwidget", "torch", "python", "options", "loader", "n_batches", "n_samples", "models"}
-"""Keys of a provenance that the report's section "run" leaves out, because other parts of the report show them."""
+"""Keys of a provenance that the section "run" of the report leaves out. Other parts of the report show them."""
 
 Rows = Iterable[tuple[str, str]]
 """The content of one section of a report: pairs of a label and its text."""
 
 
 def format_report(result: "SimilarityResult") -> str:
-    """Return the report of a result as text; the docstring of `SimilarityResult.report` lists its contents."""
+    """Return the report of a result as text; `SimilarityResult.report` documents the contents."""
     about = result.provenance
     titles = " and ".join(result.title(measure) for measure in result.measures)
     models = " × ".join(result.models) if len(result.models) < 4 else f"{len(result.models)} models"
@@ -135,8 +135,8 @@ def _as_text(value: Any) -> str:
 def _seconds(value: Any) -> str:
     """Return a number of seconds as text, such as "3.2 s" or "4 min 5 s".
 
-    A value from a file may have any type. If it is not a number, or if its absolute value is not below 1e15, it is
-    returned as text without a unit.
+    A value from a file may have any type. Anything but a number between -1e15 and 1e15 is returned as text without a
+    unit.
     """
     known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
     if not known:

@@ -27,10 +27,10 @@ FORMAT = 1
 KINDS = ("similarity", "distance", "difference")
 PARTS = ("values", "stderr", "dominated")
 ARRAY_NAME = re.compile(rf"(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/(0|[1-9][0-9]{{0,5}})/({'|'.join(PARTS)})")
-"""Pattern of an array's name, "measure/first model/second model/part".
+"""Pattern of the names of arrays in a file: "measure/first model/second model/part".
 
-A name consists of the position of the measure in the header's "info", the positions of the two models in the header's
-"models", and one of `PARTS`.
+The measure is a position in the header's "info", each model is a position in the header's "models", and the part is one
+of `PARTS`.
 """
 
 
@@ -106,7 +106,7 @@ def _check_by_model(
 def _info(
     values: dict[str, Any], measures: Sequence[str], layers: Mapping[str, Sequence[str]]
 ) -> dict[str, MeasureInfo]:
-    """Check "info" of the header, and return the descriptions of measures and differences as a dict by name."""
+    """Check the header's entry "info", and return the description of each measure and difference by name."""
     check_names(list(values), "info")
     layer_names = {model: frozenset(own) for model, own in layers.items()}
     measure_names = frozenset(measures)
@@ -138,10 +138,11 @@ def _info(
 def _cells(
     arrays: Mapping[str, NDArray[Any]], measures: Sequence[str], sizes: Sequence[int]
 ) -> dict[tuple[str, int, int], Cells]:
-    """Check the arrays of a file, and return `Cells` by (measure, first model's position, second model's position).
+    """Check the arrays of a file, and return them as `Cells`.
 
-    All measures and differences must have arrays for the same pairs of models. Each pair of models must occur in one
-    order only: (i, j) or (j, i), not both.
+    The keys are (name of the measure or difference, position of the first model, position of the second model). All
+    measures and differences must have arrays for the same pairs of models. In all arrays of a pair, the same model must
+    come first.
     """
     pairs = set()
     for name in arrays:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SimilarityResult:
-    """Similarities of the layers of two or more models, or of one model with itself, at one moment of a run.
+    """Similarities between layers, within one model or between several models, at one moment of a run.
 
     `compare(...).run()` returns a result, and `SimilarityResult.load` reads a result from a file. A result is a
     snapshot: it does not change while the run goes on.
@@ -28,9 +28,9 @@ class SimilarityResult:
     Matrices are float64 and read-only; copy a matrix to change it. An entry that cannot be computed is NaN, and
     `reasons` says why. Estimates are never clamped to [0, 1], so an unbiased estimate may be negative.
 
-    Methods with an argument `measure` accept the name of a measure ("cka", "dcka") or of a difference of two measures:
-    the difference "cka-dcka" is CKA minus dCKA. Its standard error accounts for the correlation of CKA and dCKA, which
-    are computed from the same batches.
+    Methods with an argument `measure` accept the name of a measure ("cka", "dcka") or of a difference of two measures
+    ("cka-dcka", which is CKA minus dCKA). CKA and dCKA are correlated because they are computed from the same batches.
+    The standard error of their difference accounts for this correlation.
     """
 
     models: tuple[str, ...]
@@ -46,7 +46,7 @@ class SimilarityResult:
     notes: tuple[str, ...]
     """warnings for readers of the numbers, for example about skipped samples, a sorted loader or small batches"""
     provenance: Mapping[str, Any]
-    """how the result was made: versions, device, loader, models, options; `report` formats it"""
+    """how the result was made: versions, device, loader, models, options; the method `report` returns this as text"""
     _layers: tuple[tuple[str, ...], ...]
     _info: Mapping[str, MeasureInfo]
     _cells: Mapping[tuple[str, int, int], Cells]
@@ -90,7 +90,7 @@ class SimilarityResult:
         return tuple(name for name, info in self._info.items() if info.kind == "difference")
 
     def title(self, measure: str | None = None) -> str:
-        """Return the name of a measure as displays write it, such as "dCKA". The default is the first measure."""
+        """Return the display name of a measure, such as "dCKA". The default is the first measure."""
         return self._measure(measure).title
 
     def kind(self, measure: str | None = None) -> str:
@@ -116,12 +116,12 @@ class SimilarityResult:
 
         Args:
             measure: a name in `measures` or `differences`; the first measure by default.
-            view: the two models: a pair of model names; or "xy", "xx", "yy" or "yx", where x is the first model and y
-                the second. "xx" compares the layers of the first model with each other.
+            view: the two models, as a pair of model names; or "xy", "xx", "yy" or "yx", where x is the first model of
+                the result and y the second. "xx" compares the layers of the first model with each other.
 
         Returns:
-            float64, (layers of the view's first model, layers of its second model). Rows and columns of layers that
-            `reasons` lists are NaN.
+            A float64 array with one row for each layer of the view's first model, and one column for each layer of the
+            view's second model. Rows and columns of layers that `reasons` lists are NaN.
 
         Raises:
             ValueError: the measure, the view or a model's name is unknown, or the two models were not compared.
@@ -131,17 +131,17 @@ class SimilarityResult:
     def stderr(self, measure: str | None = None, view: View = "xy") -> NDArray[np.float64]:
         """Return the jackknife standard error of each entry of `matrix`, as an array of the same shape.
 
-        The arguments are those of `matrix`. The batches are divided into groups for the jackknife; all standard errors
-        are NaN until two groups have data. A standard error measures the uncertainty due to the choice of samples from
-        the same source. It says nothing about models from other training runs.
+        The arguments are those of `matrix`. The jackknife divides the batches into groups. All standard errors are NaN
+        until two groups have data. A standard error says how much the value would vary with other samples from the same
+        source. It says nothing about models from other training runs.
         """
         return self._view(measure, view).stderr
 
     def dominated(self, measure: str | None = None, view: View = "xy") -> NDArray[np.bool_]:
-        """Return a boolean array, shaped like `matrix`, that is True where a standard error is unreliable.
+        """Return for each entry of `matrix` whether its standard error is unreliable, as an array of the same shape.
 
-        A standard error is unreliable if one of the jackknife's groups of batches contributes more than half of the
-        variance. With fewer than four groups all entries are False. The arguments are those of `matrix`.
+        A standard error is unreliable if a single group of batches in the jackknife contributes more than half of the
+        variance. While fewer than four groups have data, all entries are False. The arguments are those of `matrix`.
         """
         return self._view(measure, view).dominated
 
@@ -170,7 +170,7 @@ class SimilarityResult:
         return cells.values - half, cells.values + half
 
     def reasons(self, measure: str | None = None, model: str | None = None) -> dict[str, str]:
-        """Return why layers of one model have no values of a measure, as a dict from layer names to reasons.
+        """Return a dict from layer names to the reasons why these layers have no values of a measure.
 
         Layers with values are not in the dict. The defaults are the first measure and the first model.
         """
@@ -180,10 +180,10 @@ class SimilarityResult:
     def report(self) -> str:
         """Return a text that says how the result was made, for a reader who wants to repeat the run.
 
-        The text lists versions, models, loader, options, layers without numbers and notes. It ends with a call of
-        `compare` with the options that differ from the defaults. Facts about the run come from `provenance`, which is
-        saved with the result. A fact that is missing in `provenance` is shown as "not recorded". Control characters in
-        names are escaped.
+        The text lists versions, models, loader, options, layers without numbers and notes. It ends with Python code
+        that calls `compare` with the options that differ from the defaults. Facts about the run come from `provenance`,
+        which is saved with the result. A fact that is missing in `provenance` is shown as "not recorded". Control
+        characters in names are escaped.
 
         Returns:
             Lines of text; the last lines are Python code.
@@ -220,12 +220,12 @@ class SimilarityResult:
         return heatmap(self, measure, view=view, ax=ax, **style)
 
     def to_html(self, path: str | PathLike[str], measure: str | None = None, *, view: View = "xy") -> None:
-        """Write an interactive HTML page, which works from disk without a kernel or an internet connection.
+        """Write an interactive HTML page. The page needs neither a kernel nor an internet connection.
 
         Args:
             path: the file to write.
-            measure: the measure that the page shows first, as in `matrix`.
-            view: the two models that the page shows first, as in `matrix`. Readers of the page can choose other models.
+            measure: the measure that the page shows at first, as in `matrix`.
+            view: the two models that the page shows at first, as in `matrix`. Readers can choose other models.
         """
         from simwidget.widget.html_page import page_of
 
@@ -236,8 +236,8 @@ class SimilarityResult:
     def to_dataframe(self, view: View = "xy") -> Any:
         """Return a pandas DataFrame with one row for each pair of layers of two models; needs pandas.
 
-        The columns are layer_x, layer_y, and for each measure and difference its values and its standard errors, such
-        as cka and cka_stderr. `view` chooses the two models, as in `matrix`.
+        The columns are layer_x and layer_y, and two columns for each measure and difference, such as cka (values) and
+        cka_stderr (standard errors). `view` chooses the two models, as in `matrix`.
         """
         from simwidget.result.tables import to_dataframe
 
@@ -246,8 +246,8 @@ class SimilarityResult:
     def to_xarray(self, view: View = "xy") -> Any:
         """Return an xarray Dataset with the dimensions layer_x and layer_y, for two models; needs xarray.
 
-        For each measure and difference the variables are its values and its standard errors, such as cka and
-        cka_stderr. `view` chooses the two models, as in `matrix`.
+        There are two variables for each measure and difference, such as cka (values) and cka_stderr (standard errors).
+        `view` chooses the two models, as in `matrix`.
         """
         from simwidget.result.tables import to_xarray
 
@@ -256,9 +256,9 @@ class SimilarityResult:
     def to_csv(self, path: str | PathLike[str] | TextIO, view: View = "xy") -> None:
         """Write a CSV file with one row for each pair of layers of two models.
 
-        The columns are model_x, layer_x, model_y, layer_y, and for each measure and difference its values and its
-        standard errors, such as cka and cka_stderr. Numbers are written in full precision and NaN as an empty field. A
-        name that a spreadsheet would take for a formula is written with an apostrophe before it.
+        The columns are model_x, layer_x, model_y and layer_y, and two columns for each measure and difference, such as
+        cka (values) and cka_stderr (standard errors). Numbers are written in full precision, and NaN as an empty field.
+        A name that a spreadsheet might read as a formula is written with an apostrophe before the name.
 
         Args:
             path: the file to write, in UTF-8; or an open text file.
@@ -317,7 +317,7 @@ class SimilarityResult:
         return position(self.models, model)
 
     def positions(self, view: View) -> tuple[int, int]:
-        """Return the positions in `models` of the two models that `view` chooses, as in `matrix`.
+        """Return the two models of a view as positions in `models`; `view` is as in `matrix`.
 
         Raises ValueError for an unknown view or model.
         """

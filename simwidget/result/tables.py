@@ -11,7 +11,7 @@ from simwidget.result.similarity_result import SimilarityResult
 from simwidget.result.views import View
 
 FORMULA_STARTS = ("=", "+", "-", "@")
-"""Characters with which a formula in a spreadsheet may begin."""
+"""The characters with which a formula of a spreadsheet may begin."""
 
 
 def to_dataframe(result: SimilarityResult, view: View) -> Any:
@@ -60,10 +60,9 @@ def write_csv(result: SimilarityResult, path: str | PathLike[str] | TextIO, view
 
 
 def _escape_formula(name: str) -> str:
-    """Return a name in a form that a spreadsheet does not take for a formula.
+    """Return a name in a form that no spreadsheet reads as a formula.
 
-    If a spreadsheet may take the name for a formula, an apostrophe is put before the name. NUL characters are escaped
-    in every name.
+    An apostrophe is put before a name that could be read as a formula. NUL characters are escaped in all names.
     """
     name = name.replace("\0", "\\x00")
     # spreadsheets skip leading spaces and invisible characters, and some treat full-width signs like ASCII ones

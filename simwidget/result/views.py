@@ -1,4 +1,4 @@
-"""Views: a view chooses the two models of a result whose layers a matrix compares."""
+"""Views. A view is a choice of two models of a result; a matrix compares the layers of these two models."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ View = str | tuple[str, str]
 
 
 def positions(models: Sequence[str], view: View) -> tuple[int, int]:
-    """Return the positions in `models`, a sequence of names, of the two models that a view chooses.
+    """Return the two models of a view as positions in the sequence `models` of model names.
 
     If there is only one model, both "x" and "y" mean this model. Raises ValueError for an unknown view or model name.
     """

@@ -1,4 +1,4 @@
-"""Functions that attach to an exception the place where it occurred, and describe an exception with its places."""
+"""Functions that attach to an exception the places where it occurred, and describe it together with these places."""
 
 PREFIX = "simwidget: "
 """Beginning of every note that `add_place` attaches to an exception; `places_of` ignores notes without this prefix."""
@@ -7,8 +7,8 @@ PREFIX = "simwidget: "
 def add_place(error: BaseException, place: str) -> None:
     """Attach to an exception the place where it occurred, such as a layer or a batch.
 
-    A place that is already attached is not attached again. The place is stored as a note of the exception. In Python
-    3.11 and later, tracebacks show notes below the message.
+    The place is stored as a note of the exception. In Python 3.11 and later, tracebacks show notes below the message. A
+    place that is already attached is not attached again.
     """
     notes = getattr(error, "__notes__", [])
     if PREFIX + place not in notes:
@@ -16,7 +16,7 @@ def add_place(error: BaseException, place: str) -> None:
 
 
 def places_of(error: BaseException) -> list[str]:
-    """The places that `add_place` attached to an error, in the order in which they were attached."""
+    """Return the places that `add_place` attached to an error, in the order in which they were attached."""
     return [note.removeprefix(PREFIX) for note in getattr(error, "__notes__", ()) if note.startswith(PREFIX)]
 
 

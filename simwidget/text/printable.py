@@ -6,8 +6,8 @@ from typing import Any
 def printable(text: str) -> str:
     r"""Return the text with an escape sequence in place of each non-printable character.
 
-    Non-printable characters are control codes, line breaks, direction marks and the like. A terminal acts on them
-    instead of showing them: for example, a name read from a file could move the cursor or reverse the order of letters.
+    Non-printable characters are, for example, control codes, line breaks and direction marks. A terminal does not show
+    them, but acts on them: a name from a file could move the cursor or reverse the order of letters.
 
     >>> print(printable("a\nb\x1b[2J\u202ec"))
     a\nb\x1b[2J\u202ec
