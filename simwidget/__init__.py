@@ -1,7 +1,7 @@
 """Live similarity of the layers of PyTorch networks: CKA and dCKA with standard errors, during one pass over the data.
 
 Start with `compare` (compares networks), `describe` (lists the layers of one network) or `SimilarityResult.load`
-(reads a saved result). Public names are imported when they are first used, so that importing this package is quick and
+(reads a saved result). Public names are imported at their first use. Therefore importing this package is quick, and
 reading a saved result does not import torch.
 """
 

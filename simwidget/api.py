@@ -1,4 +1,4 @@
-"""The function `compare`, which checks its arguments and returns a `Comparison`: a run that computes CKA and dCKA."""
+"""The function `compare`, the entry point for comparing networks. It returns a `Comparison`, which runs the models."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
@@ -53,8 +53,9 @@ def compare(
 ) -> Comparison:
     """Compare the layers of two models, or of any number of named models, in one pass over the data.
 
-    This call checks its arguments and computes nothing. Call `run()` on the returned `Comparison` to compute and wait
-    for the result, or `start()` to compute in the background. In a notebook, displaying the `Comparison` starts it.
+    `compare` checks its arguments but does not run the models. Call `run()` on the returned `Comparison` to compute and
+    wait for the result, or `start()` to compute in the background. In a notebook, displaying the `Comparison` starts
+    the computation.
 
     Args:
         model_x, model_y: two models, each an `nn.Module` or a `SimilarityModel`. For any number of models, pass a
@@ -64,8 +65,9 @@ def compare(
             a tensor (n, ...);
             a mapping (such as a `BatchEncoding`), whose entries are passed to the parameters with the same names;
             a list of images;
-            or a tuple that starts with a tensor, a mapping or a list of images; its second element may be class labels.
-            A model whose forward requires k >= 2 arguments gets the first k elements of the tuple.
+            or a tuple whose first element is a tensor, a mapping or a list of images.
+            The second element of a tuple may be class labels. A model whose forward requires k >= 2 arguments gets the
+            first k elements of the tuple.
         measures: "cka", "dcka", or both.
         layers_x, layers_y: the layers of the first and of the second model: exact module names and globs
             (`"layer3.*"`). By default a `SimilarityModel` keeps its own layers. The default layers of an `nn.Module`
@@ -74,34 +76,37 @@ def compare(
         layers: the layers of all models, or a mapping from model names to layers.
         names: names of the two models. By default a `SimilarityModel` keeps its name, and an `nn.Module` gets its class
             name.
-        device: the device on which the models run: one device for all models, or one for each. By default a model that
-            is on an accelerator runs there; any other model runs on the first of CUDA, MPS and the CPU that is
-            available. After the run each model is back on its original device.
+        device: the device on which the models run: one device for all models, or one for each. By default, a model that
+            is on an accelerator runs on this accelerator. Any other model runs on CUDA if available, otherwise on MPS
+            if available, otherwise on the CPU. After the run each model is back on its original device.
         representation: how a layer's output (n, ...) becomes its representation (n, p):
             "flatten": all values of a sample;
-            "mean": the mean over space or tokens; padding tokens are left out if the batch has a mask
+            "mean": the mean over space or tokens, without padding tokens if the batch has a padding mask
             ("attention_mask", or torch's "src_key_padding_mask");
             "cls": the first token;
             "last": the last token that is not padding;
-            "tokens" or "positions" (synonyms): every token or position is a sample of its own (see `positions` below);
+            "tokens" or "positions" (synonyms): tokens or positions serve as samples (see `positions` below);
             a callable from the output (n, ...) to a tensor (n, p);
-            or a mapping from layer patterns ("*.attn", "model:layer") to any of these values; for each layer, the first
-            pattern that matches its name counts.
-        confounder: what dCKA removes: "input"; "labels" (two samples are similar if they have the same class); a layer
-            ("embeddings", or "model:embeddings"); a callable from the loader's batch to a tensor (n, ...); or a list of
-            such confounders. If the input holds token ids, "input" means the output of the first `nn.Embedding`. May be
-            None if "dcka" is not among the measures.
-        forward: a function called as forward(model, batch) in place of model(input), with the whole batch on the
-            model's device: one function for all models, or one for each.
-        inputs: a function from the loader's batch to the batch of one model, for models with different preprocessing:
-            one function for all models, or one for each.
-        batch_dim: the dimension of outputs and of the batch's tensors that holds the samples, if this is not the first
+            or a mapping from layer patterns ("*.attn", "model:layer") to any of these values.
+            In a mapping, the first pattern that matches a layer's name counts for this layer.
+        confounder: the variable whose influence dCKA removes:
+            "input": the batch's input or, if this holds token ids, the output of the first `nn.Embedding`;
+            "labels": the class labels (two samples are similar if they have the same class);
+            a layer ("embeddings", or "model:embeddings"): the output of this layer;
+            a callable from the loader's batch to a tensor (n, ...);
+            or a list of several such confounders.
+            May be None if "dcka" is not among the measures.
+        forward: a function that is called as forward(model, batch) in place of model(input). It gets the whole batch,
+            on the model's device. Pass one function for all models, or one for each.
+        inputs: a function that converts the loader's batch into the batch for a model, for models with different
+            preprocessing. Pass one function for all models, or one for each.
+        batch_dim: the dimension that holds the samples, in outputs and in the batch's tensors, if it is not the first
             dimension; or a mapping from layer patterns to dimensions. torch's own modules with `batch_first=False` are
             recognised without this option.
         unbiased: use the unbiased estimator HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
         gram_batch: the least number of samples of a Gram matrix. Representations of consecutive forward passes are
-            joined until they have this many samples; only the last Gram matrix of the run may have fewer.
-        average: "hsic" sums HSIC over the batches and computes the measure once from the sums (Nguyen et al. 2021);
+            joined until they have this many samples. Only the last Gram matrix of the run may have fewer samples.
+        average: "hsic" sums HSIC over the batches and computes the measure once from the sums (Nguyen et al. 2021).
             "cka" computes the measure for each batch and takes the mean; use this to compare with published numbers.
         precision: precision of the products of float32 features. "highest" is float32. "high" rounds the centred
             features to a shorter format and adds up their products in float32. On CUDA the format is TF32. On a CPU
@@ -109,20 +114,21 @@ def compare(
             least 256 samples. On all other devices "high" has no effect. This option does not change how the models
             themselves run.
         positions: with representation "tokens" or "positions", the largest number of positions that are drawn from each
-            forward pass, without replacement. Every layer is read at the drawn positions. A layer with another
-            spatial resolution is read at the position whose area contains the centre of the drawn position.
+            forward pass, without replacement. The positions are drawn from the first layer that has positions, and all
+            layers are read at these positions. If a layer has another spatial resolution, it is read at the positions
+            whose areas contain the centres of the drawn positions.
         seed: seed of the random draw of positions.
         max_batches, max_samples, max_seconds: end the run after this many batches, samples or seconds. Pauses do not
             count as running time.
-        until: end the run when the standard error of every cell (pair of layers) of every measure is below this value.
-            Standard errors come from a jackknife over 16 groups of batches. The first check takes place when every
-            group has data.
+        until: end the run when all standard errors are below this value, for every measure and every cell (pair of
+            layers). Standard errors come from a jackknife over 16 groups of batches. The first check takes place when
+            every group has data.
         until_quantile: the share of cells whose standard error must be below `until`.
         auto_batch: if a forward pass runs out of memory, split the batch and all later batches into halves, quarters,
-            and so on, until the parts fit. Needs `unbiased=True` and `average="hsic"`, because other estimates depend
-            on how the samples are split.
-        checkpoint: path of a file to which the state of the run is saved and from which `simwidget.resume` continues
-            the run. The file must not exist yet. It is written during the run, at a pause and at the end.
+            and so on, until the parts fit. Needs `unbiased=True` and `average="hsic"`, because all other estimates
+            depend on how the samples are split.
+        checkpoint: path of a file to which the state of the run is saved. `simwidget.resume` continues the run from
+            this file. The file must not exist yet. It is written during the run, at a pause and at the end.
         checkpoint_seconds: least number of seconds between two checkpoints during the run. With 0, a checkpoint is
             written after every batch that completes a Gram matrix.
 
@@ -130,9 +136,9 @@ def compare(
         A `Comparison` in the state "ready".
 
     Raises:
-        ValueError: an unknown layer, measure or option (the message suggests similar names); a list of loaders that
-            may yield different batches; a checkpoint file that exists.
-        TypeError: models or a loader of a type that cannot be used.
+        ValueError: a layer, model or measure is unknown (the message suggests similar names); an option has a wrong
+            value; several loaders are given that may yield different batches; or the checkpoint file exists.
+        TypeError: a model or the loader has a type that cannot be used.
 
     >>> import torch, simwidget as sw
     >>> _ = torch.manual_seed(0)

@@ -1,8 +1,8 @@
-"""Live bqplot figures that follow a `SimilarityHeatmap`, for dashboards of your own.
+"""Live bqplot figures about the selected pair of layers of a `SimilarityHeatmap`, for your own dashboards.
 
-Each function returns a `bqplot.Figure`. Until the heatmap is closed, the figure is updated when the selection, the
-measure or the run of the heatmap changes, but at most twice a second. bqplot is an optional dependency:
-`pip install 'simwidget[charts]'`. This module does not import torch.
+Each public function returns a `bqplot.Figure`. The figure is updated whenever the heatmap's selection, its measure or
+the state of its run changes, but at most twice a second. Updates end when the heatmap is closed. bqplot is an optional
+dependency: `pip install 'simwidget[charts]'`. This module does not import torch.
 """
 
 import contextvars
@@ -25,9 +25,9 @@ MAX_EIGENVALUES = 50
 
 
 def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
-    """Return a live line chart: each measure of the selected pair of layers against the number of batches.
+    """Return a live line chart of the measures of the selected pair of layers against the number of batches.
 
-    Around each line is a band of one standard error to either side.
+    There is one line for each measure. A band around the line extends one standard error to either side.
 
     Args:
         widget: the heatmap whose `selection` is shown.
@@ -87,8 +87,9 @@ def convergence(widget: SimilarityHeatmap, **options: Any) -> Any:
 def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
     """Return a live line chart with the row and the column of the heatmap that cross in the selected cell.
 
-    One line has the values of the row's layer with all layers of the column model; the other line has the values of the
-    column's layer with all layers of the row model. The horizontal axis is the position of a layer in execution order.
+    The first line shows the values of the row's layer with all layers of the column model. The second line shows the
+    values of the column's layer with all layers of the row model. The horizontal axis is the position of a layer in
+    execution order.
 
     Args:
         widget: the heatmap whose `selection` and `measure` are shown.
@@ -121,10 +122,10 @@ def profile(widget: SimilarityHeatmap, **options: Any) -> Any:
 
 
 def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
-    r"""Return a live line chart: the eigenvalues of the centred Gram matrices of the two selected layers.
+    r"""Return a live line chart of the eigenvalues of the two selected layers' centred Gram matrices.
 
-    The Gram matrices are computed from the latest batch. If batches are small, several of the latest are joined. The
-    largest 50 eigenvalues of each matrix are shown, each divided by the sum of all eigenvalues of the matrix. The title
+    The Gram matrices are computed from the latest batch or, if batches are small, from several joined batches. The
+    largest 50 eigenvalues of each matrix are shown, divided by the sum of all eigenvalues of the matrix. The title
     gives the effective dimension of each layer: the participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2` of
     the eigenvalues :math:`\lambda`.
 
@@ -160,10 +161,10 @@ def spectrum(widget: SimilarityHeatmap, **options: Any) -> Any:
 
 
 class _ChartUpdate:
-    """A callback for changes. It calls the function `update` at most once every `UPDATE_SECONDS` seconds.
+    """A callback for changes of a heatmap, which calls `update` at most once every `UPDATE_SECONDS` seconds.
 
-    A change less than `UPDATE_SECONDS` after the latest update starts a timer for the next update. Thus `update` is
-    always called after the last change. Two calls of `update` never run at the same time.
+    If a change comes too early, a timer delays the update; therefore no change is missed. Two calls of `update` never
+    run at the same time.
     """
 
     def __init__(self, update: Callable[[], None]) -> None:
@@ -199,9 +200,9 @@ class _ChartUpdate:
 
 
 def _follow(widget: SimilarityHeatmap, figure: Any, update: Callable[[], str]) -> Any:
-    """Update the figure now and after every change of the heatmap, until the heatmap is closed; return the figure.
+    """Update the figure now and, until the heatmap is closed, after changes of the heatmap; return the figure.
 
-    `update` renews the lines of the figure and returns the figure's title.
+    `update` sets the lines of the figure and returns the title of the figure.
     """
 
     def update_figure() -> None:
@@ -252,7 +253,7 @@ def _axes(bq: Any, scales: dict[str, Any], x: str, y: str) -> list[Any]:
 def _set_points(mark: Any, x: Any, y: Any) -> None:
     """Set the points (x, y) of a bqplot mark; hide the mark if no point has a finite y.
 
-    Points whose y is not finite are left out, because they would make the figure's scales NaN.
+    Points whose y is not finite are left out, because with them the figure's scales would become NaN.
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     known = np.isfinite(y) if y.ndim == 1 else np.isfinite(y).all(0)

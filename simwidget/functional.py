@@ -1,7 +1,7 @@
 """CKA and dCKA of arrays, without models.
 
-A representation is an array or tensor (n, p): p features of n samples. CKA and dCKA are computed by the same code as
-in a run over a data set, with all n samples in one batch.
+A representation is an array or tensor (n, p): p features of n samples. CKA and dCKA are computed as in a
+run over a data set that has a single batch with all n samples.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def cka(x: "Tensor | ArrayLike", y: "Tensor | ArrayLike", *, unbiased: bool = Tr
     .. math:: \mathrm{CKA} = \frac{\operatorname{HSIC}(K, L)}
               {\sqrt{\operatorname{HSIC}(K, K) \operatorname{HSIC}(L, L)}}
 
-    for the Gram matrices K and L of the centred features of `x` and `y`.
+    where K and L are the Gram matrices of `x` and `y` after their features are centred.
 
     Args:
         x: representation (n, p), an array or a tensor. An input (n, ...) with more dimensions is flattened to (n, p).
@@ -33,9 +33,9 @@ def cka(x: "Tensor | ArrayLike", y: "Tensor | ArrayLike", *, unbiased: bool = Tr
         unbiased: use HSIC_1 (Song et al. 2012); otherwise the biased HSIC_0.
 
     Returns:
-        CKA: 1 for representations that are equal up to rotation, translation and scale. For unrelated representations
-        the unbiased estimate is about 0 and may be negative; the biased estimate is near 0 only if n is much larger
-        than p and q. NaN if a representation is constant.
+        CKA. It is 1 for representations that are equal up to rotation, translation and scale. For unrelated
+        representations, the unbiased estimate is about 0 and may be negative; the biased estimate is near 0 only if n
+        is much larger than p and q. NaN if a representation is constant.
 
     Raises:
         ValueError: the numbers of samples differ, or are below 4 (2 for the biased estimator).
@@ -57,8 +57,8 @@ def dcka(
 ) -> float:
     """Deconfounded linear CKA of two representations of the same samples (Cui et al. 2022).
 
-    The centred Gram matrices of `x` and `y` are regressed on those of the confounders, and dCKA is the CKA of the
-    residuals.
+    The centred Gram matrices of `x` and `y` are regressed on the centred Gram matrices of the confounders. dCKA is the
+    CKA of the residuals.
 
     Args:
         x: representation (n, p), an array or a tensor. An input (n, ...) with more dimensions is flattened to (n, p).
@@ -68,8 +68,8 @@ def dcka(
         unbiased: as for `cka`.
 
     Returns:
-        dCKA, on the same scale as `cka`. NaN if a representation is constant or if the confounders explain it
-        completely.
+        dCKA, on the same scale as CKA. NaN if a representation is constant or is completely explained by the
+        confounders.
 
     Raises:
         ValueError: as for `cka`.

@@ -20,18 +20,20 @@ def resume(
 ) -> Comparison:
     """Continue a run of `compare(..., checkpoint=path)` from the last checkpoint in the file `path`.
 
-    The models, their weights and the loader must be those of the first run; the options of the first run are read from
-    the file. The loader is read from its beginning, and the batches that the checkpoint already contains are skipped.
-    The random number generators are set to their state at the checkpoint, both by `run()` and by `start()`. Therefore
-    the result equals, to the last bit, the result of a run without interruption, on the CPU of the same machine with
-    the same number of threads and the same libraries. A loader that cannot be shown to repeat its batches is accepted,
-    but then the result has the note "not bit-reproducible".
+    The models, their weights and the loader must be the same as in the first run. The options of the first run are read
+    from the file. The continued run reads the loader from its beginning and skips the batches that the first run
+    completed before the checkpoint. It also sets the random number generators to their state at the checkpoint.
+
+    The result is bit for bit the same as without interruption, under these conditions: both runs are on the CPU of the
+    same machine, with the same number of threads and the same libraries, and the loader repeats its batches. If the
+    loader is not certain to repeat its batches, the run continues, but its result has the note "not bit-reproducible".
 
     Args:
         path: the checkpoint file. The continued run writes its own checkpoints to the same file.
         model_x, model_y, loader: the same arguments as in the call of `compare`.
         options: keyword arguments of `compare`. Functions (`forward`, `inputs`, ...) cannot be stored in a file and
-            must be given again. `device` and the limits (`max_batches`, `until`, ...) may differ from the first run's.
+            must be given again. `device` and the limits (`max_batches`, `until`, ...) may differ from those of the
+            first run.
 
     Returns:
         A `Comparison` in the state "ready": call its `run()` or `start()`, or display it in a notebook.
@@ -39,7 +41,7 @@ def resume(
     Raises:
         ValueError: the file is not a checkpoint, is damaged, or contains nothing to resume yet; a function of the first
             run is not given again; or the file belongs to other models, layers or options (the message says what
-            differs). Whether the loader yields other data is checked only when the run starts.
+            differs). The data of the loader are not checked by `resume`, but at the start of the run.
 
     >>> import tempfile, torch, simwidget as sw
     >>> _ = torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""`CKA` and `DeltaCKA` with the interface of the package simtorch: one class for each measure."""
+"""The classes `CKA` and `DeltaCKA`, for code that was written for the package simtorch: they have its interface."""
 
 import os
 from collections.abc import Iterable
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 
 class BaseSimilarity:
-    """The base class of `CKA` and `DeltaCKA`: two models and one measure of similarity between their layers.
+    """The base class of `CKA` and `DeltaCKA`: compares the layers of two models by one measure.
 
     `compute` runs both models over a loader and computes the similarity matrix; `plot_similarity` draws the matrix.
     After `compute`, the attribute `sim_matrix` is the matrix, and `result` is a `SimilarityResult` with the matrix,
-    standard errors, layer names and notes. A subclass sets `measure`, the name of the measure in `compare`, and
-    `similarity_name`, the name of the measure in titles.
+    standard errors, layer names and notes. Each subclass sets two class attributes: `measure`, the name of the measure
+    in `compare`, and `similarity_name`, the name of the measure in titles.
 
     Args:
         sim_model1: the model whose layers are the rows of the matrix.
         sim_model2: the model whose layers are the columns of the matrix.
-        device: the device on which both models run; with None, the default of `compare`.
+        device: the device on which both models run. With None, the devices are chosen as in `compare`.
         unbiased, average: as in `compare`.
-        gram_batch: as in `compare`. The default is 64. With `average="cka"` the default is 1, so that batches of the
-            loader are not joined.
+        gram_batch: as in `compare`. The default is 64 with `average="hsic"`. It is 1 with `average="cka"`, so that
+            batches of the loader are not joined.
         options: other keyword arguments of `compare`.
 
     Raises:
@@ -105,9 +105,9 @@ class BaseSimilarity:
 
         Args:
             title: by default the measure and the names of both models.
-            xlabel, ylabel: by default the name of model 2 (columns) and the name of model 1 (rows).
-            savefig: whether to write the picture as a PNG file into the folder `save_path`. The title gives the file
-                name, with "_" in place of spaces.
+            xlabel, ylabel: by default the name of model 2 (for the columns) and of model 1 (for the rows).
+            savefig: whether to write the picture as a PNG file into the folder `save_path`. The file name is the title
+                with "_" in place of spaces and path separators.
             save_path: the folder for `savefig`; it is made if it does not exist.
             plot_cmap: a matplotlib colour map.
         """
@@ -134,9 +134,9 @@ class CKA(BaseSimilarity):
     """Linear centred kernel alignment of the layers of two models (Kornblith et al. 2019).
 
     CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) for the Gram matrices K and L of two layers. By default, the unbiased
-    HSIC_1 is summed over the batches and the ratio is computed once from the sums. `unbiased=False, average="cka"`
-    computes the biased CKA of each batch and takes the mean, as simtorch and many published figures do. The arguments
-    are those of `BaseSimilarity`.
+    HSIC_1 is summed over the batches, and CKA is computed once from the sums. With `unbiased=False, average="cka"`, the
+    biased CKA of each batch is computed, and the result is the mean, as in simtorch and many published figures. The
+    arguments are those of `BaseSimilarity`.
 
     >>> import torch, simwidget as sw
     >>> _ = torch.manual_seed(0)
@@ -174,12 +174,12 @@ class CKA(BaseSimilarity):
 class DeltaCKA(BaseSimilarity):
     """Deconfounded CKA of the layers of two models (Cui et al. 2022).
 
-    The Gram matrix of each layer is regressed on the Gram matrix of the confounder (by default the model's input), and
-    dCKA is the CKA of the residuals.
+    The Gram matrix of each layer is regressed on the Gram matrix of the confounder (by default the model's input). dCKA
+    is the CKA of the residuals.
 
     Args:
-        remove_negative_eig: set the negative eigenvalues of each batch's residual Gram matrices to zero, as simtorch
-            can. Needs `unbiased=False, average="cka"`.
+        remove_negative_eig: set the negative eigenvalues of each batch's residual Gram matrices to zero (an option of
+            simtorch). Needs `unbiased=False, average="cka"`.
         confounder: as in `compare`.
 
     The other arguments are those of `BaseSimilarity`.

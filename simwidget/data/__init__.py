@@ -1,4 +1,4 @@
-"""Turns the loader's batches into `Batch`es, and records the samples of each Gram matrix as `Samples`.
+"""Parses the loader's batches into `Batch` objects, and records the samples of each Gram matrix as `Samples`.
 
 In:     batches of any structure, from the user's loader.
 Out:    `Batch`: inputs, labels, masks and number of samples of a batch.

@@ -18,18 +18,18 @@ from simwidget.data.uploads import Uploads
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of n samples, as the loader yields it or as the user's `inputs=` function returns it for a network."""
+    """One batch of n samples: a batch of the loader, or what the user's `inputs=` function returned for a network."""
 
     n: int
     raw: Any
     """the batch in its original structure"""
     inputs: Any
-    """the network's input, taken from `raw`: a tensor, a mapping, a list of images, or a tuple or list of tensors. A
-    network with several required arguments also gets the elements of `raw` that follow `inputs`."""
+    """the part of `raw` that is the network's input: for example a tensor, a mapping or a list of images. A network
+    with several required arguments also gets the elements of `raw` after this part."""
     batch_dim: int = 0
     """the dimension of the input tensors that indexes the samples"""
     labels: Tensor | None = None
-    """(n,) integer class labels; None if the batch has none"""
+    """(n,) integer class labels; None if the batch has no class labels"""
     masks: Masks = NO_MASKS
     uploads: Uploads = field(default_factory=Uploads, repr=False, compare=False)
     """copies of the batch's tensors on the devices of the networks"""
@@ -38,9 +38,9 @@ class Batch:
     def input_tensor(self) -> Tensor | None:
         """The first floating-point tensor (n, ...) of `inputs`; if there is none, the first tensor of another dtype.
 
-        Tensors that are not dense or do not have n samples are skipped; if `inputs` is a mapping, so are its labels and
-        masks. The dimension that holds the samples is moved to the front. None if no tensor is found, or if `inputs` is
-        a list of images.
+        The dimension that holds the samples is moved to the front. A tensor is skipped if it is not dense, does not
+        have n samples, or is a label or mask of a mapping. None if no tensor is left, or if `inputs` is a list of
+        images.
         """
         inputs = self.inputs
         if isinstance(inputs, Mapping):
@@ -61,19 +61,23 @@ class Batch:
         return tensor.movedim(dim, 0) if dim else tensor
 
     def token_counts(self) -> Iterator[int]:
-        """Yield how many tokens or positions a sample may have, for each tensor of `inputs` with n samples."""
+        """Yield the possible numbers of tokens or positions per sample, for each tensor of `inputs` with n samples."""
         for tensor in tensors_in(self.inputs):
             first = self._samples_first(tensor)
             if first is not None:
                 yield from token_counts(first)
 
     def with_labels(self, labels: Tensor | None) -> "Batch":
-        """Return a copy of the batch with `labels` (n,); the batch itself if it has labels or `labels` is None."""
+        """Return a copy of the batch with `labels` (n,), or the batch itself if it has labels or `labels` is None."""
         return self if labels is None or self.labels is not None else replace(self, labels=labels)
 
 
 def token_counts(tensor: Tensor) -> Iterator[int]:
-    """Yield how many tokens or positions each sample of a tensor (n, ...) may have, with features first or last."""
+    """Yield the possible numbers of tokens or positions per sample in a tensor (n, ...).
+
+    For three or more dimensions there are two possible numbers, because the features may be in the last dimension or in
+    dimension 1.
+    """
     if tensor.ndim == 2:
         yield tensor.shape[1]
     elif tensor.ndim > 2:

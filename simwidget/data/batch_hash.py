@@ -1,4 +1,4 @@
-"""`hash_batch`: a hash of a batch, with which a resumed run checks that its loader repeats the earlier batches."""
+"""`hash_batch`: computes a hash of a batch. A resumed run uses it to check that the loader repeats its batches."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -12,15 +12,16 @@ from torch import Tensor
 from simwidget.data.nested import as_mapping, is_dataclass_instance
 
 HASHED_ELEMENTS = 4096
-"""Largest number of elements of a tensor that `hash_batch` includes in the hash."""
+"""The hash of a batch covers at most this many elements of each tensor."""
 
 
 def hash_batch(batch: Any) -> int:
     """Return a 64-bit hash of a batch, as a signed integer.
 
-    The hash covers all texts, numbers and keys of the batch, the dtype and shape of each tensor and, for a dense tensor
-    on the CPU, up to `HASHED_ELEMENTS` elements at pseudo-random places, which are the same for equal shapes. Places at
-    regular intervals might all be in the black border of images.
+    The hash covers all strings, numbers and keys of the batch, and the dtype and shape of each tensor. For a dense
+    tensor on the CPU that is not quantized, it also covers the elements. Of a tensor with more than `HASHED_ELEMENTS`
+    elements, it covers only that many, at pseudo-random places that depend only on the number of elements. Places at
+    regular intervals might all be in the black border of images. A NumPy array of numbers is hashed like a tensor.
     """
     found = hashlib.blake2b(digest_size=8)
     for part in _parts(batch):
@@ -30,7 +31,7 @@ def hash_batch(batch: Any) -> int:
 
 
 def _parts(value: Any) -> Iterator[bytes]:
-    """Yield what is hashed of a nested structure, depth first."""
+    """Yield the bytes to hash for a nested structure, depth first."""
     if isinstance(value, Tensor):
         yield from _tensor_parts(value)
     elif isinstance(value, str | bytes | bool | int | float | None):
@@ -66,5 +67,5 @@ def _tensor_parts(tensor: Tensor) -> Iterator[bytes]:
 
 @lru_cache(maxsize=64)
 def _places(n: int) -> Tensor:
-    """Return `HASHED_ELEMENTS` pseudo-random numbers from 0 to n - 1."""
+    """Return `HASHED_ELEMENTS` pseudo-random indices from 0 to n - 1, the same for each call with the same n."""
     return torch.randint(n, (HASHED_ELEMENTS,), generator=torch.Generator().manual_seed(0))

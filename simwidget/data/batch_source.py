@@ -1,4 +1,4 @@
-"""`BatchSource`: iterates over the loader so that a run can continue after a failure or from a checkpoint."""
+"""`BatchSource`: iterates over the loader, and can continue after a failure or from a checkpoint."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,35 +24,36 @@ from simwidget.text.printable import describe_type
 
 
 class Skipped(Protocol):
-    """The interface of an object that examines the batches that are skipped when a run continues."""
+    """Interface of an object that examines skipped batches: completed batches that a continued run reads again."""
 
     def take(self, batch: Any) -> None:
-        """Examine one skipped batch. Called for each skipped batch, in the order of the loader."""
+        """Examine one skipped batch. This is called for each skipped batch, in the order of the loader."""
 
     def check(self, n_same: int) -> Sequence[str]:
-        """Return notes for the result about the skipped batches, or raise an error.
+        """Return notes about the skipped batches, to be added to the result; or raise an error.
 
-        Called after the last skipped batch. The first `n_same` skipped batches have not changed since the run that
-        completed them.
+        This is called after the last skipped batch. The first `n_same` skipped batches are the same as when they were
+        completed.
         """
 
 
 class BatchSource:
     """Iterates over the batches of a loader, and can continue after a failure or from the state of another run.
 
-    `next` returns the current batch, and returns the same batch again until `advance` marks it as completed.
+    `next` returns the current batch. It returns the same batch again until `advance` marks the batch as completed.
 
-    After a failure call `open` again. If the processing of a batch failed, `next` then returns the same batch. If the
-    loader itself failed, `open` iterates over the loader anew and skips the completed batches. To continue from the
-    state of another run, call `start_from` and then `open`; `open` skips the batches that the other run completed.
+    After a failure, call `open` again. If the processing of a batch had failed, `next` returns this batch again. If the
+    loader itself had failed, `open` iterates over the loader anew and skips the completed batches. To continue from the
+    state of another run, call `start_from` and then `open`. In this case `open` skips the batches that the other run
+    completed.
 
     Args:
         loader: the iterable of batches.
-        devices: the devices whose random number generators belong to the state, in addition to the CPU.
+        devices: devices whose random number generators are included in `state`, in addition to the CPU's generator.
     """
 
     records_hashes = False
-    """whether each batch is hashed, so that a resumed run can check that its loader yields the same batches"""
+    """whether batches are hashed; a resumed run needs the hashes to check that its loader yields the same batches"""
 
     def __init__(self, loader: Iterable, devices: Sequence[torch.device]) -> None:
         self._loader = loader
@@ -69,7 +70,7 @@ class BatchSource:
 
     @property
     def state(self) -> LoaderState:
-        """The state of the loader after the completed batches, for a checkpoint. Requires `records_hashes`."""
+        """The state of the loader after the completed batches, for a checkpoint. `records_hashes` must be true."""
         assert self.records_hashes
         now = self._now or RandomState(self._devices)
         return LoaderState(self.n_done, self._start, now.arrays(), self._hashes[: self.n_done])
@@ -86,12 +87,13 @@ class BatchSource:
         """Start iterating over the loader, or continue after a failure. Call `close` at the end.
 
         Args:
-            skipped: receives the completed batches if they are read again. Errors of its methods are not caught.
+            skipped: an object that gets the completed batches if they are read again. Errors that its methods raise are
+                not caught.
 
         Raises:
-            RuntimeError: another running comparison is reading the loader's only iterator; or the loader can be
-                iterated only once, and either it has failed or another comparison has read from it.
-            ValueError: the loader is used up or has fewer batches than were completed before; or the loader is
+            RuntimeError: another running comparison is reading the loader's only iterator. Or: the loader can be
+                iterated only once, and after the first `open` it failed or another comparison read batches from it.
+            ValueError: the loader is used up or has fewer batches than were completed before. Or: the loader is
                 repeatable, but its first batch differs from the first completed batch.
         """
         if has_one_iterator(self._loader):
@@ -126,7 +128,10 @@ class BatchSource:
 
     @contextmanager
     def random_state_kept_on_error(self) -> Iterator[None]:
-        """Context manager: after an error, the global and the loader's random generators are as they were before."""
+        """Context manager: if the `with` block raises an error, restore the states of the random number generators.
+
+        These are the global generators and the generators of the loader.
+        """
         before, own = RandomState(self._devices), [one.get_state() for one in generators(self._loader)]
         try:
             yield
@@ -137,14 +142,14 @@ class BatchSource:
             raise
 
     def close(self) -> None:
-        """Stop reading, so that other runs may read the loader's iterator; `open` may be called again."""
+        """Stop reading, so that other runs may read the loader's iterator. `open` may be called again later."""
         READERS.end(self)
 
     def _begin_reading(self, iterator: Any) -> bool:
         """Register this run as the reader of the iterator.
 
         Returns:
-            Whether the latest reader of the iterator before this call was this run, and not another run.
+            True if this run was already the latest reader of the iterator; False if another run was, or no run.
 
         Raises:
             RuntimeError: another running comparison is reading the iterator.
@@ -161,7 +166,9 @@ class BatchSource:
             ) from None
 
     def next(self) -> Any:
-        """Return the current batch. At the start and after `advance`, read the next batch from the loader first.
+        """Return the current batch. If there is no current batch, read the next batch from the loader first.
+
+        There is no current batch at the start and after `advance`.
 
         Raises StopIteration after the last batch, and ValueError if the loader gives no batch at all.
         """
@@ -183,7 +190,7 @@ class BatchSource:
         return self._current[0]
 
     def _note_early_end(self) -> None:
-        """Add a note if the loader has given fewer batches than its length says."""
+        """Add a note if the loader has given fewer batches than `len(loader)`."""
         try:
             expected = len(self._loader)  # type: ignore[arg-type]
         except (TypeError, NotImplementedError):

@@ -6,17 +6,18 @@ import torch
 from torch import Tensor
 
 MIN_CLASS_RATIO = 0.6
-"""A loader counts as ordered by class if its batches have fewer classes than this share of the expected number.
+"""Limit below which a loader counts as ordered by class.
 
-Both are mean numbers of distinct classes in a batch; the expected number is for samples in random order.
+The limit applies to a ratio: the mean number of distinct classes in a batch, divided by the number that would be
+expected if the samples were in random order.
 """
 
 
 class ClassOrder:
     """Counts the classes in each batch, to detect a loader whose samples are ordered by class.
 
-    With such a loader every measure that is computed batch by batch is biased, because a batch from few classes
-    contains little of the variance between classes.
+    With such a loader a batch has few classes, and therefore little of the variance between classes. This biases every
+    measure that is computed batch by batch.
     """
 
     def __init__(self) -> None:
@@ -27,7 +28,7 @@ class ClassOrder:
     def add(self, labels: Tensor | None) -> None:
         """Count the class labels (n,) of one batch.
 
-        Labels on a GPU or another accelerator are skipped, because reading them would wait for the device.
+        Labels on an accelerator are not counted, because reading them would wait for the device.
         """
         if labels is None or labels.device.type != "cpu":
             return

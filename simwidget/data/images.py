@@ -1,4 +1,4 @@
-"""Detects batches that are lists of images, the input format of torchvision's object detection models."""
+"""Detects lists of images, which are the input format of torchvision's object detection models."""
 
 from typing import Any
 

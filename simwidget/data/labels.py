@@ -12,13 +12,13 @@ LABEL_KEYS = ("labels", "label", "targets", "target", "y")
 
 
 def find_labels(batch: Any, n: int) -> Tensor | None:
-    """Return the integer class labels (n,) of a batch of n samples; None if the batch has none.
+    """Return the integer class labels (n,) of a batch of n samples; None if the batch has no class labels.
 
     The labels are the first integer tensor (n,) among these candidates:
 
-    1. If the batch, or the first element of the batch, is a mapping or a dataclass: the entry of this mapping or
-       dataclass under the first key of `LABEL_KEYS` that exists.
-    2. If the batch is a tuple or list: the second element of the batch.
+    1. If the batch is a mapping or a dataclass: its entry under the first key of `LABEL_KEYS` that it has. If the batch
+       is a tuple or list, the same applies to its first element.
+    2. If the batch is a tuple or list: its second element.
     """
     found = [batch[1]] if is_sequence(batch) and len(batch) > 1 else []
     first = batch[0] if is_sequence(batch) and batch else batch

@@ -1,4 +1,4 @@
-"""Checks and properties of the user's loader: whether it can feed all models, and whether it repeats its batches."""
+"""Functions that check and describe the user's loader, such as whether it can be iterated again."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import GeneratorType
@@ -13,9 +13,9 @@ from simwidget.text.printable import describe_type
 def check_loader(loader: Any) -> Iterable:
     """Return the loader to use for all models: `loader` itself, or the first of several equivalent loaders.
 
-    Loaders that are shuffled independently would give different samples to each model, and the comparison would be
-    wrong without any error. Therefore a list of loaders is accepted only if all are `DataLoader`s that read the same
-    data set sequentially in batches of the same size.
+    Several loaders are accepted only if all are `DataLoader`s that read the same data set sequentially in batches of
+    the same size. Loaders that are shuffled independently would give different samples to each model: the comparison
+    would be wrong without any error.
 
     Raises:
         ValueError: `loader` is a list of loaders that may yield different batches.
@@ -36,7 +36,7 @@ def check_loader(loader: Any) -> Iterable:
 
 
 def _provable_order(loader: DataLoader) -> tuple | None:
-    """Return (id of the data set, batch size, drop_last), which determines all batches of a sequential `DataLoader`.
+    """Return (id of the data set, batch size, drop_last). Two loaders with equal tuples yield the same batches.
 
     Return None if the loader's sampler is not a `SequentialSampler`, or if the loader has no fixed batch size.
     """
@@ -93,7 +93,7 @@ def has_one_iterator(loader: Iterable) -> bool:
 def is_used_up(loader: Iterable) -> bool:
     """Whether a loader is a generator that has ended.
 
-    False for other iterators, because they do not tell whether they have ended.
+    False for all other iterators, because it is unknown whether they have ended.
     """
     return isinstance(loader, GeneratorType) and loader.gi_frame is None
 
@@ -101,7 +101,7 @@ def is_used_up(loader: Iterable) -> bool:
 def explain_no_batch(loader: Any) -> str:
     """Return an error message that says why a loader gave no batch.
 
-    For a loader that can be read only once, the message also says what to pass instead.
+    If the loader can be read only once, the message also says what to pass instead.
     """
     what, another = describe_type(loader), "make a new one, or pass a DataLoader or a list"
     if is_used_up(loader):

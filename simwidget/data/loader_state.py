@@ -1,4 +1,4 @@
-"""`LoaderState`: the part of a checkpoint with which a resumed run continues the loader after the completed batches."""
+"""`LoaderState`: the part of a checkpoint that lets a resumed run continue with the next batch of the loader."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from simwidget.restore.randomness import RandomState
 
 @dataclass(frozen=True)
 class LoaderState:
-    """The state of a loader after `n_batches` batches, from which another run can continue with the next batch."""
+    """The state of a loader after `n_batches` batches. Another run can continue from this state."""
 
     n_batches: int
-    """the number of batches that are completed"""
+    """the number of completed batches"""
     initial_random_state: Mapping[str, Tensor]
     """the states of the global random number generators and of the loader's generators before the first batch, by
     generator name"""

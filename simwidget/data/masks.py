@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 ATTENTION_MASK_KEYS = ("attention_mask", "encoder_attention_mask", "decoder_attention_mask")
-"""Keys of masks that are 1 for real tokens and 0 for padding, or that are additive (see `find_masks`)."""
+"""Keys of masks with 1 for real tokens and 0 for padding. Additive masks are accepted as well, see `find_masks`."""
 PADDING_MASK_KEYS = ("src_key_padding_mask", "key_padding_mask", "tgt_key_padding_mask")
-"""Keys of masks that are True for padding, or that are additive (see `find_masks`)."""
+"""Keys of masks with True for padding. Additive masks are accepted as well, see `find_masks`."""
 DECODER_INPUT_KEYS = ("decoder_input_ids", "decoder_inputs_embeds", "tgt", "labels")
 """Keys of the decoder's input. If the batch has no mask for the decoder, all tokens of this input count as real."""
 DECODER_MASK_KEYS = ("decoder_attention_mask", "tgt_key_padding_mask")
@@ -20,7 +20,7 @@ DECODER_MASK_KEYS = ("decoder_attention_mask", "tgt_key_padding_mask")
 class Masks:
     """The padding masks of one batch: one for the tokens of the encoder, one for the tokens of the decoder.
 
-    Each mask is a bool tensor (n, tokens) with True for real tokens, or None. Both masks are None if the batch has no
+    Each mask is None or a bool tensor (n, tokens) with True for real tokens. Both masks are None if the batch has no
     padding. In a network without a decoder, the encoder's mask applies to all layers.
     """
 
@@ -30,7 +30,7 @@ class Masks:
     def matching(self, decoder: bool, n_tokens: int) -> Tensor | None:
         """Return the mask (n, n_tokens) for a layer's output with `n_tokens` tokens; None if no mask has that length.
 
-        The decoder's mask is tried first if `decoder` is true, otherwise the encoder's.
+        If both masks have that length, `decoder` decides: the decoder's mask if true, otherwise the encoder's mask.
         """
         order = (self.decoder, self.encoder) if decoder else (self.encoder, self.decoder)
         return next((mask for mask in order if mask is not None and mask.shape[1] == n_tokens), None)
@@ -49,14 +49,14 @@ NO_MASKS = Masks()
 
 
 def find_masks(inputs: Any, n: int, index: int) -> Masks:
-    """Return the `Masks` of a batch of n samples, read from the entries of `inputs` whose keys denote masks.
+    """Return the `Masks` of a batch of n samples. If `inputs` is a mapping, it is searched for masks by their keys.
 
     A mask may be boolean, numeric with 0 and 1, or additive. An additive mask is floating-point, with 0 for real tokens
     and large negative numbers for padding.
 
     Raises:
-        ValueError: a mask marks all tokens of a sample as padding, so that no token is left to represent the sample.
-            The message contains the number of the batch (`index`), the sample and the key.
+        ValueError: a mask marks all tokens of a sample as padding. The message gives the number of the batch (`index`),
+            the sample and the key.
     """
     found: dict[bool, Tensor] = {}
     for key in (*ATTENTION_MASK_KEYS, *PADDING_MASK_KEYS) if isinstance(inputs, Mapping) else ():

@@ -1,4 +1,4 @@
-"""Functions that iterate over or convert the tensors in nested tuples, lists, mappings and dataclasses."""
+"""Functions that iterate over, or replace, the tensors in nested tuples, lists, mappings and dataclasses."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -25,7 +25,7 @@ def tensors_in(value: Any) -> Iterator[Any]:
 
 
 def as_mapping(value: Any) -> dict[str, Any]:
-    """Return the entries of a mapping, or the fields of a dataclass instance by name, as a dict."""
+    """Return a dict with the entries of a mapping, or with the fields of a dataclass instance by name."""
     if isinstance(value, Mapping):
         return dict(value.items())
     return {one.name: getattr(value, one.name) for one in fields(value)}
@@ -34,9 +34,9 @@ def as_mapping(value: Any) -> dict[str, Any]:
 def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     """Return a copy of a nested structure in which `function(tensor)` replaces every tensor.
 
-    Containers keep their types, so that access by attribute (`batch.input_ids`) still works; however, an immutable
-    mapping becomes a dict. In a packed sequence, all tensors except `batch_sizes` are replaced. Values other than
-    tensors and containers are not copied.
+    Containers keep their types, so that access by attribute (`batch.input_ids`) still works. The exception is an
+    immutable mapping, which becomes a dict. In a packed sequence, all tensors except `batch_sizes` are replaced. Values
+    other than tensors and containers are not copied.
     """
     if isinstance(value, Tensor):
         return function(value)

@@ -1,4 +1,4 @@
-"""`parse_batch`: finds the inputs, labels, masks and number of samples of a batch of any structure."""
+"""`parse_batch`: finds the network's input, labels, masks and number of samples in a batch of the loader."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,19 +21,18 @@ A shorter list is treated as (input, labels). To pass fewer images as a batch, p
 
 
 def parse_batch(batch: Any, index: int, batch_dim: int = 0, any_structure: bool = False) -> Batch:
-    """Find a batch's inputs, labels and masks, count its samples, and return all as a `Batch`.
+    """Find the network's input, the labels and the masks in a batch, count its samples, and return all as a `Batch`.
 
-    The input of a network is a tensor, a mapping, a dataclass, a packed sequence or a list of images (c, h, w).
+    The network's input is a tensor, a mapping, a dataclass, a packed sequence or a list of images (c, h, w).
 
     Args:
-        batch: the input; or a tuple or list whose first element is the input and whose second element may be class
-            labels (n,).
+        batch: the network's input; or a tuple or list that starts with this input. In a tuple or list, the second
+            element may be class labels (n,).
         index: the number of the batch in the loader, for error messages.
         batch_dim: the dimension of the batch's tensors that indexes the samples. In a tensor that lacks this dimension,
             the first dimension is used.
-        any_structure: whether to accept a batch of any other structure as well; its samples are counted in its first
-            tensor. Set this for a network with a user-defined `forward=` function, because only that function has to
-            understand the batch.
+        any_structure: whether to accept batches of other structures as well. In such a batch the first tensor gives the
+            number of samples. Set this for a network with a `forward=` function, which may use the batch in any way.
 
     Raises:
         TypeError: the number of samples cannot be determined.

@@ -1,6 +1,6 @@
-"""`Readers`: records which run reads which iterator, so that two runs never read the same iterator at the same time.
+"""`Readers`: prevents two runs from reading the same iterator of a loader at the same time.
 
-Two runs that read the same iterator would each get only a part of the batches, without any error.
+Otherwise each of the two runs would get only a part of the batches, without any error.
 """
 
 import threading
@@ -15,8 +15,8 @@ class InUseError(Exception):
 class Readers:
     """Records the latest reader of each iterator, and which readers are reading now.
 
-    All methods may be called from any thread. Iterators are identified by `id`, and Python reuses the id of a deleted
-    object. Therefore a reader must hold a reference to its iterator as long as the reader lives.
+    All methods may be called from any thread. A reader must hold a reference to its iterator as long as the reader
+    lives. This is because iterators are identified by `id`, and Python reuses the id of a deleted object.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Readers:
         """Record that `reader` is now reading `iterator`, and forget any iterator that `reader` read before.
 
         Returns:
-            Whether the latest reader of `iterator` before this call was `reader`, and not another reader.
+            True if `reader` was already the latest reader of `iterator`; False if another reader was, or no reader.
 
         Raises:
             InUseError: another reader is reading `iterator`.

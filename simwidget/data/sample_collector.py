@@ -10,10 +10,10 @@ from simwidget.data.thumbnails import NO_IMAGE, Size, thumbnail_size
 class SampleCollector:
     """Collects the samples (indices, labels, thumbnails) of consecutive batches that are joined for one Gram matrix.
 
-    Call `open(batch)` before the forward pass of a batch, and `close()` after it; if the forward pass failed, call
-    `abandon()` instead of `close()`. `take()` returns and removes the samples of all closed batches; `drop()` removes
-    them without returning them. Call `open`, `close` and `abandon` together with the methods of the same names of
-    `GramBatch`, which computes the Gram matrices of the same batches.
+    Call `open(batch)` before the forward pass of a batch, and `close(...)` after the forward pass. If the forward pass
+    failed, call `abandon()` instead of `close`. `take()` returns and removes the samples of all closed batches;
+    `drop()` removes these samples without returning them. The Gram matrices of the same batches are computed by a
+    `GramBatch`, which has methods of the same names: call `open`, `close` and `abandon` of both objects together.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class SampleCollector:
 
     @property
     def n_seen(self) -> int:
-        """The number of samples in all batches so far, which is also the index of the next sample.
+        """The number of samples in all batches so far. It is also the index of the next sample.
 
         Set this property to continue the count of another run.
         """
@@ -54,11 +54,10 @@ class SampleCollector:
 
         Args:
             make_thumbnails: whether to make the thumbnails now, before the loader can overwrite the input tensor. If
-                False, they are made when they are needed; if the loader has overwritten the tensor by then, there are
-                none.
-            sample_of_position: (m,), for each of the m positions (tokens or places of a feature map) that serve as
-                samples, the index within the batch of the sample that contains the position. None if the
-                batch's own samples are used.
+                False, thumbnails are made when they are needed. If the loader has overwritten the input tensor by then,
+                the batch has no thumbnails.
+            sample_of_position: None if the samples of the batch are used. If m positions (tokens or places of a feature
+                map) serve as samples instead: (m,), for each position the index of its sample in the batch.
         """
         assert self._open is not None
         if sample_of_position is not None:
@@ -77,7 +76,7 @@ class SampleCollector:
             self._open = None
 
     def take(self) -> tuple[BatchSamples, ...]:
-        """Return one `BatchSamples` for each closed batch, and remove the closed batches from the collector."""
+        """Return one `BatchSamples` for each closed batch, and remove these batches from the collector."""
         self._taken, self._closed = self._closed, ()
         return self._taken
 

@@ -25,7 +25,7 @@ class Samples:
     """(n,) bool: whether each sample has a thumbnail"""
 
     def take(self, selection: Tensor | slice) -> "Samples":
-        """Return some of the n samples; `selection` is a slice or a tensor of indices from 0 to n - 1."""
+        """Return the selected samples; `selection` is a slice or a tensor of indices from 0 to n - 1."""
         return Samples(*(part[selection] for part in vars(self).values()))
 
     @staticmethod
@@ -37,13 +37,13 @@ class Samples:
 class BatchSamples:
     """The samples of one batch of the loader: indices, labels and, if the batch has images, thumbnails.
 
-    Thumbnails are made on demand, because most batches are never inspected. Until then the object refers to the
-    loader's input tensor without copying it.
+    Thumbnails are made on demand, because most batches are never inspected. Until the thumbnails are made, the object
+    holds a reference to the loader's input tensor, not a copy.
 
     Args:
         first: the index of the batch's first sample among all samples of the loader.
         batch: the batch.
-        size: height, width and channels of the thumbnails; `NO_IMAGE` for no thumbnails.
+        size: height, width and channels of the thumbnails; with `NO_IMAGE` no thumbnails are made.
     """
 
     def __init__(self, first: int, batch: Batch, size: Size) -> None:
@@ -62,7 +62,7 @@ class BatchSamples:
     def shares_memory(self, inputs: Tensor | None) -> bool:
         """Whether `inputs`, another batch's input tensor, has the same memory address as this batch's input tensor.
 
-        False once this batch's input tensor is released.
+        False if this batch's input tensor has been released.
         """
         return self._inputs is not None and inputs is not None and self._inputs.data_ptr() == inputs.data_ptr()
 
@@ -70,8 +70,7 @@ class BatchSamples:
         """Let m positions (tokens or places of a feature map) serve as samples instead of the n samples of the batch.
 
         Args:
-            sample_of_position: (m,), for each position the index within the batch of the sample that contains the
-                position.
+            sample_of_position: (m,), for each position the index of its sample in the batch.
         """
         self._sample_of_position = sample_of_position
 
@@ -82,9 +81,9 @@ class BatchSamples:
     def make_thumbnails(self, unchanged: bool = False) -> None:
         """Make the thumbnails and release the loader's input tensor.
 
-        Some loaders reuse the memory of their tensors. The thumbnails are therefore discarded if the input tensor was
-        written into since the batch was read, or if this cannot be determined, as for inference tensors. With
-        `unchanged=True` this check is skipped; use it only if the loader has not yet read another batch.
+        Some loaders overwrite their tensors. Therefore the thumbnails are discarded if the input tensor was changed
+        after the batch was read. They are also discarded if this is unknown, as for inference tensors. With
+        `unchanged=True` there is no such check; use this only if the loader has not yet read another batch.
         """
         inputs = self._inputs
         if inputs is None:
@@ -100,7 +99,7 @@ class BatchSamples:
     def samples(self, device: torch.device) -> Samples:
         """Return the batch's `Samples` on `device`, without waiting for the device.
 
-        There is one entry for each position if `set_sample_of_position` was called, else one for each sample.
+        If `set_sample_of_position` was called, there is one entry for each position; otherwise one for each sample.
         """
         self.make_thumbnails()
         made, labels = self._thumbnails, self._labels

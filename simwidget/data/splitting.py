@@ -1,4 +1,4 @@
-"""`take_samples`: selects a range of samples from a batch, for batches that do not fit into memory as a whole."""
+"""`take_samples`: selects a range of samples from a batch, to split a batch that does not fit into memory."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
     """Return the samples `samples.start` to `samples.stop - 1` of a batch of n samples, in the structure of the batch.
 
     Two kinds of values are sliced: tensors with n entries in the batch dimension or in the first dimension, and lists
-    of n images. All other values are returned whole.
+    or tuples of n >= 3 images. All other values are returned whole.
 
     Args:
         raw: the batch as the loader yields it.
@@ -42,7 +42,7 @@ def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
 
 
 def _slice_image_lists(value: Any, n: int, samples: slice) -> Any:
-    """Return a nested structure with every list of n images sliced by `samples`, and everything else unchanged."""
+    """Return a copy of a nested structure in which every list or tuple of n >= 3 images is sliced by `samples`."""
     if isinstance(value, PackedSequence):
         raise RuntimeError("a packed sequence cannot be split into smaller batches: use a smaller batch size")
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):

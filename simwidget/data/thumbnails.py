@@ -1,4 +1,4 @@
-"""Makes thumbnails of input images, to show the samples on which two layers agree least and most."""
+"""Makes thumbnails of input images. They show the user the samples on which two layers agree least and most."""
 
 import torch
 from torch import Tensor
@@ -41,9 +41,9 @@ def thumbnail_size(inputs: Tensor) -> Size:
 def thumbnails(inputs: Tensor, size: Size) -> Tensor:
     """Reduce images (n, c, H, W) to thumbnails (n, h, w, c) in uint8; `size` is (h, w, c).
 
-    Each pixel of a thumbnail is the mean over the image area that the pixel covers. How the loader normalises images is
-    unknown. Therefore each thumbnail is scaled separately: its minimum over all pixels and channels becomes 0, and its
-    maximum becomes 255. Images that are constant or not finite become black.
+    Each pixel of a thumbnail is the mean over the image area that the pixel covers. Each thumbnail is scaled
+    separately, because the loader may have normalised the images in any way. The minimum over its pixels and channels
+    becomes 0, and the maximum becomes 255. An image that is constant or has values that are not finite becomes black.
 
     >>> import torch
     >>> ramp = torch.arange(64.0).reshape(1, 1, 8, 8)

@@ -7,9 +7,9 @@ from torch import Tensor
 class Uploads:
     """Copies each tensor of a batch to each device at most once, for all networks and confounders on that device.
 
-    A copy from pageable memory to a GPU does not wait for the GPU, and the loader may overwrite the source as soon as
-    `to` returns. A copy from pinned memory is synchronous, because otherwise the loader could overwrite the source
-    before it is read.
+    The loader may overwrite a tensor as soon as `to` returns. A copy from pageable memory to a GPU does not wait for
+    the GPU. A copy from pinned memory is synchronous, because otherwise the loader could overwrite the tensor before
+    the GPU has read it.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """The similarity measures CKA and dCKA, selected by name. Each family of measures has its own file.
 
-In:     names and options of `compare`; inner products (R, R) of rows (flattened Gram matrices of R layers and
-        confounders), summed over blocks of samples.
+In:     names and options of `compare`; and a matrix (R, R) of inner products, summed over blocks of samples. The inner
+        products are those of R rows: the centred and flattened Gram matrices of the confounders and layers.
 Out:    `Measure`: a row map, which computes the rows, and an evaluator, which computes values from the inner products.
 Nothing here depends on networks, loaders or runs.
 """
@@ -32,10 +32,10 @@ def make_measures(names: Sequence[str], options: MeasureOptions) -> tuple[Measur
 
 
 def make_differences(measures: Sequence[Measure]) -> tuple[Difference, ...]:
-    """Return the differences to report beside the measures, as a tuple.
+    """Return the differences of measures that a result reports in addition to the measures.
 
-    If `measures` has both CKA and dCKA, the tuple contains CKA minus dCKA, the part of CKA due to the confounders;
-    otherwise the tuple is empty.
+    If `measures` has both CKA and dCKA, the only difference is CKA minus dCKA: the part of CKA that is due to the
+    confounders. Otherwise the tuple is empty.
     """
     known = {measure.name: measure for measure in measures}
     return (Difference(known["cka"], known["dcka"]),) if {"cka", "dcka"} <= set(known) else ()

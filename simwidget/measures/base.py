@@ -14,34 +14,34 @@ from simwidget.gram.row_maps import RowMap
 
 @dataclass(frozen=True)
 class ConfounderBasis:
-    """The regressors of dCKA: k linearly independent combinations of C confounders."""
+    """The regressors of dCKA: k linearly independent combinations of the rows of C confounders."""
 
     transform: Tensor
-    """(C, k): the coefficients of the confounders, one column for each combination"""
+    """(C, k): the coefficients of the linear combinations, one column for each combination"""
     dropped: tuple[int, ...]
     """indices of the confounders without variance"""
 
 
 @dataclass(frozen=True)
 class RowSelection:
-    """The layers between which a measure is evaluated, as indices into the list of R confounders and layers."""
+    """The layers for which a measure is evaluated. Indices refer to the list of R confounders and layers."""
 
     x: Tensor
     """(a,): indices of the layers for the rows of the matrix of values (a, b)"""
     y: Tensor
     """(b,): indices of the layers for the columns of the matrix of values (a, b)"""
     tolerance: Tensor
-    """(R,): the smallest share of a layer's variance that may be left after the regression on the confounders; if less
-    is left, the values of dCKA for this layer are NaN"""
+    """(R,): for each layer, a limit on the share of its variance that is left after the regression on the confounders.
+    Below the limit, the dCKA of the layer is NaN."""
     n_confounders: int
-    """C: the first C of the R indices are those of the confounders"""
+    """the number C of confounders; the confounders have the indices 0 to C - 1"""
 
 
 class Evaluator(Protocol):
-    """Computes the values of a measure from products (R, R) that are summed over blocks of samples.
+    """Computes the values of a measure from `products` (R, R), the inner products of all pairs of rows.
 
-    The products are the inner products of all pairs of rows. There are R rows: the centred and flattened Gram matrix of
-    each confounder and layer.
+    The R rows are the centred and flattened Gram matrices of the confounders and layers. The inner products are summed
+    over blocks of samples.
     """
 
     @property
@@ -50,19 +50,20 @@ class Evaluator(Protocol):
         ...
 
     def basis(self, products: Tensor, n_confounders: int) -> ConfounderBasis | None:
-        """Compute the regressors from the products (R, R) summed over all groups of batches.
+        """Return the regressors; None if the evaluator does no regression.
 
-        The jackknife, which leaves out one group at a time, uses the same regressors each time. The result is None if
-        the evaluator does no regression.
+        `products` (R, R) must be summed over all groups of batches. The jackknife leaves out one group at a time, but
+        always uses these regressors.
         """
         ...
 
     def explained(
         self, products: Tensor, tolerance: Tensor, n_confounders: int, basis: ConfounderBasis | None
     ) -> Tensor:
-        """Return bool (R,): whether each layer is explained by the confounders; False for the confounders themselves.
+        """Return bool (R,): True for the layers that are explained by the confounders, False for all other indices.
 
-        A layer is explained if less than the share `tolerance` (R,) of its variance is left after the regression.
+        `tolerance` (R,) has a limit for each layer. The layer is explained if the share of its variance that is left
+        after the regression is below the limit.
         """
         ...
 
@@ -71,18 +72,22 @@ class Evaluator(Protocol):
     ) -> Tensor:
         """Return the values (a, b) of the measure for the layers `selection.x` and `selection.y`; NaN where undefined.
 
-        `products` (R, R) are summed over blocks of samples; `weight` () is the total weight of these blocks.
+        `products` (R, R) are summed over blocks of samples. `weight`, a scalar tensor, is the total weight of these
+        blocks.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure: its name, its row map `rows` and its evaluator. Measures with equal row maps use the same sums."""
+    """A measure: its name, its row map `rows` and its evaluator.
+
+    Measures with equal row maps are evaluated from the same summed inner products.
+    """
 
     name: str
     title: str
-    """the name that displays show"""
+    """the display name"""
     kind: Literal["similarity", "distance"]
     """whether high values ("similarity") or low values ("distance") mean that two layers are alike"""
     rows: RowMap
@@ -113,7 +118,7 @@ class Difference:
 class MeasureOptions:
     """The options that change how measures are computed.
 
-    `compare` describes `unbiased` and `average`; `DeltaCKA` describes `remove_negative_eig`.
+    The docstring of `compare` explains `unbiased` and `average`; that of `DeltaCKA` explains `remove_negative_eig`.
 
     Raises:
         ValueError: `average` is unknown; or `remove_negative_eig` is true, but `unbiased` is true or `average` is

@@ -1,15 +1,15 @@
-r"""Centred kernel alignment and its deconfounded form, with linear kernels.
+r"""The measures CKA (centred kernel alignment) and dCKA (deconfounded CKA), with linear kernels.
 
-The samples are divided into blocks; block b has the weight w_b. CKA (Kornblith et al. 2019) of two layers is computed
-from their Gram matrices K_b and L_b on each block (Nguyen, Raghu and Kornblith 2021):
+The samples are divided into blocks; block b has the weight w_b. On block b, two layers have the Gram matrices K_b and
+L_b. Their CKA (Kornblith et al. 2019) is computed from sums over blocks (Nguyen, Raghu and Kornblith 2021):
 
 .. math:: \mathrm{CKA} = \frac{\sum_b w_b \operatorname{HSIC}(K_b, L_b)}
           {\sqrt{\sum_b w_b \operatorname{HSIC}(K_b, K_b) \sum_b w_b \operatorname{HSIC}(L_b, L_b)}}
 
-dCKA (Cui et al. 2022) is CKA after the centred Gram matrices of the layers (l) have been regressed on those of the
-confounders (c). The matrix S contains the inner products of all these Gram matrices, summed over blocks. The Schur
-complement :math:`S_{ll} - S_{lc} S_{cc}^{-1} S_{cl}` contains the inner products of the residuals. dCKA is the cosine
-similarity computed from this complement.
+dCKA (Cui et al. 2022) is the CKA of residuals: the centred Gram matrices of the layers (l) are regressed on the centred
+Gram matrices of the confounders (c). Let S be the matrix of the inner products of all these Gram matrices, summed over
+blocks. The Schur complement :math:`S_{ll} - S_{lc} S_{cc}^{-1} S_{cl}` contains the inner products of the residuals.
+dCKA is the cosine similarity of the residuals, computed from these inner products.
 """
 
 from dataclasses import dataclass
@@ -21,14 +21,19 @@ from simwidget.gram.row_maps import CentredRows, RowMap, UCentredRows, UnitRows
 from simwidget.measures.base import ConfounderBasis, Measure, MeasureOptions, RowSelection
 
 MIN_EIGENVALUE = 1e-6
-"""Relative limit on eigenvalues. The confounders' matrix of inner products is scaled to a unit diagonal; an eigenvector
-of the scaled matrix is left out of the regression if its eigenvalue is at most this limit times the number of
-confounders."""
+"""Relative limit on the eigenvalues of the confounders' matrix of inner products.
+
+The matrix is first scaled to a unit diagonal. An eigenvector of the scaled matrix is left out of the regression if its
+eigenvalue is at most this limit times the number of confounders.
+"""
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Evaluator of CKA: S_xy / sqrt(S_xx S_yy) for layers x and y, where S (R, R) is the matrix of summed products."""
+    """Evaluator of CKA: S_xy / sqrt(S_xx S_yy) for layers x and y.
+
+    S (R, R) is the matrix of the inner products of all pairs of rows, summed over blocks of samples.
+    """
 
     uses_confounder: bool = False
 
@@ -51,16 +56,17 @@ class Cosine:
 class DeconfoundedCosine:
     """Evaluator of dCKA: T_xy / sqrt(T_xx T_yy) for layers x and y.
 
-    T is the Schur complement of the confounders in the summed products. It contains the products of the layers'
-    residuals after regression on the confounders.
+    T contains the inner products of the layers' residuals after the regression on the confounders. It is the Schur
+    complement of the confounders in the matrix of summed inner products.
     """
 
     uses_confounder: bool = True
 
     def basis(self, products: Tensor, n_confounders: int) -> ConfounderBasis:
-        """Return the regressors: the eigenvectors with large eigenvalues of the confounders' matrix of products.
+        """Return the regressors, computed from the confounders' matrix of inner products.
 
-        The matrix is first scaled to a unit diagonal. `MIN_EIGENVALUE` defines which eigenvalues are large.
+        The matrix is first scaled to a unit diagonal. There is one regressor for each eigenvector of the scaled matrix
+        with an eigenvalue above the limit that `MIN_EIGENVALUE` defines.
         """
         c = products[:n_confounders, :n_confounders]
         variance = c.diagonal()
@@ -95,10 +101,10 @@ class DeconfoundedCosine:
 
 
 class _SchurComplement:
-    """The Schur complement of the confounders in the products (R, R).
+    """The Schur complement of the confounders in the matrix `products` (R, R).
 
-    The elements of the complement are the products of residuals after regression on the confounders. The methods
-    compute only the elements that they return.
+    Its elements are the inner products of the residuals after the regression on the confounders. They are not stored:
+    each method computes the elements that it returns.
     """
 
     def __init__(self, products: Tensor, n_confounders: int, basis: ConfounderBasis | None) -> None:
@@ -114,17 +120,17 @@ class _SchurComplement:
         return self._products[x][:, y] - self._loadings[x] @ self._inverse @ self._loadings[y].T
 
     def diagonal(self, rows: Tensor) -> Tensor:
-        """Return the diagonal elements (k,) at the indices `rows` (k,): the residual variances of these rows."""
+        """Return the diagonal elements (k,) at the indices `rows` (k,). They are the residual variances of the rows."""
         loadings = self._loadings[rows]
         return self._products.diagonal()[rows] - ((loadings @ self._inverse) * loadings).sum(1)
 
 
 @dataclass(frozen=True)
 class MeanRatio:
-    """Evaluator: S_xy / w for layers x and y, where S (R, R) is the matrix of summed products.
+    """Evaluator of means over blocks of samples: S_xy / w for layers x and y.
 
-    The products and the weight w () are summed over blocks of samples. For the normalised rows of `UnitRows`, S_xy / w
-    is the mean of CKA or dCKA over the blocks.
+    S (R, R) is the matrix of the inner products of all pairs of rows, summed over blocks; w is the total weight of the
+    blocks. The rows of `UnitRows` are normalised, so that S_xy / w is the mean of CKA or dCKA over the blocks.
     """
 
     uses_confounder: bool = False
@@ -159,8 +165,8 @@ def _ratio(cross: Tensor, variance_x: Tensor, variance_y: Tensor) -> Tensor:
 def cka(options: MeasureOptions) -> Measure:
     """Return the measure CKA, centred kernel alignment, a similarity.
 
-    CKA is 1 for representations that are equal up to rotation, translation and scale. For unrelated representations it
-    is about 0 with the unbiased estimator, and larger with the biased estimator.
+    CKA is 1 for representations that are equal up to rotation, translation and scale. For unrelated representations,
+    the unbiased estimate of CKA is about 0, and the biased estimate is larger.
     """
     base = _base_rows(options)
     if options.average == "cka":
@@ -171,7 +177,7 @@ def cka(options: MeasureOptions) -> Measure:
 def dcka(options: MeasureOptions) -> Measure:
     """Return the measure dCKA, deconfounded CKA, a similarity.
 
-    dCKA is the CKA of the residuals after the layers' Gram matrices have been regressed on those of the confounders.
+    The layers' Gram matrices are regressed on the confounders' Gram matrices. dCKA is the CKA of the residuals.
     """
     base = _base_rows(options)
     if options.average == "cka":

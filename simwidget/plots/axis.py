@@ -1,6 +1,6 @@
-"""A matplotlib artist for the names of layers and the brackets of blocks beside one axis of a heatmap.
+"""`LayerNames`: a matplotlib artist that draws layer names and block brackets beside one axis of a heatmap.
 
-Names and brackets are laid out again whenever the figure is drawn, to fit the size of the figure at that moment.
+Names and brackets are laid out again at each drawing of the figure, to fit the current size of the figure.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,30 +18,33 @@ from simwidget.plots.axis_layout import MAX_BRACKET_LEVELS, AxisNode, AxisRange,
 from simwidget.plots.figure_text import FigureText
 
 FONTS = {False: FontProperties(size=7), True: FontProperties(size=7, weight="bold")}
-"""The fonts of names: with the key `True` for emphasized names, `False` for all other names."""
+"""The fonts of names: `FONTS[True]` for emphasized names, `FONTS[False]` for all other names."""
 TICK_SPAN, BRACKET_SPAN, NAME_OFFSET = (1.5, 3.5), (2.0, 4.5), 7.0
-"""Distances in points: (start, end) of a row's tick, (start, end) of a bracket, start of a name.
+"""Distances in points: (start, end) of a row's tick, (start, end) of a bracket, and start of a name.
 
-Ticks, names and brackets next to the cells are measured from the cells. A bracket in a column of brackets is measured
-from the start of the column.
+For ticks, names and brackets next to the cells, the distances are measured from the cells. For a bracket in a column of
+brackets, the distances are measured from the start of the column.
 """
 GAP = 4.0
-"""Distance in points between names and the first column of brackets. The label of the axis has the same distance from
-the names and brackets."""
+"""Distance in points between the names and the first column of brackets. The label of the axis has the same distance
+from the outermost column of brackets or, without brackets, from the names."""
 LINE_STYLE: dict[str, Any] = {"linewidths": 0.6, "alpha": 0.7, "capstyle": "butt", "joinstyle": "miter"}
 MAX_NAME_WIDTH, MAX_NAME_SHARE = 120.0, 0.3
-"""Upper limits of the distance that a name extends away from the cells, if it is written in this direction: in points,
-and as a share of the width or height from `available_size`."""
+"""Upper limits of the length of a name that is written at right angles to the axis.
+
+The first limit is in points. The second limit is a share of the width (for names of rows) or height (for names of
+columns) from `available_size`.
+"""
 
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """The space that the names and brackets beside one axis take, and how they are arranged."""
+    """The size and arrangement of the names and brackets beside one axis."""
 
     names: float
     """distance in points from the cells to the far end of the names"""
     bracket_levels: int
-    """number of columns of brackets outside of the names"""
+    """number of columns of brackets, which are farther from the cells than the names"""
     horizontal: bool
     """whether the names next to the cells are written horizontally"""
 
@@ -50,7 +53,7 @@ NO_SPACE = LabelSpace(0.0, 0, True)
 
 
 class LayerNames(Artist):
-    """A matplotlib artist: names and brackets to the left of the rows of a heatmap, or below its columns.
+    """A matplotlib artist that draws names and brackets to the left of a heatmap's rows or below its columns.
 
     Args:
         axis: the y-axis of the Axes for the rows, or the x-axis for the columns. Row (column) k is at the coordinate k.
@@ -83,7 +86,8 @@ class LayerNames(Artist):
     def draw(self, renderer: Any) -> None:
         """Lay out and draw names and brackets.
 
-        If `get_window_extent` was called since the last drawing, the layout takes no more space than in that call.
+        matplotlib may have called `get_window_extent` since the last drawing. If so, names and brackets are laid out
+        within the space that this call measured.
         """
         if self.get_visible():
             self.place_labels(self._measured_space)
@@ -93,7 +97,7 @@ class LayerNames(Artist):
         self.stale = False
 
     def get_window_extent(self, renderer: Any = None) -> Bbox:
-        """Return the box, in pixels, around all names and brackets, and around the space for the label of the axis."""
+        """Return the box, in pixels, that encloses all names and brackets and the label of the axis."""
         self._measured_space = self.place_labels()
         boxes = [child.get_window_extent(renderer) for child in self._children]
         if not boxes:
@@ -117,9 +121,9 @@ class LayerNames(Artist):
     # --- the layout --------------------------------------------------------------------------------------------------
 
     def place_labels(self, limit: LabelSpace | None = None) -> LabelSpace:
-        """Make the text and line artists for the present size of the Axes, and return the space that they take.
+        """Make the text and line artists for the present size of the Axes, and return the space that they need.
 
-        If `limit` is given, the texts and lines take at most that space.
+        If `limit` is given, the artists are made to fit into this space.
         """
         self._children = []
         low, high = sorted(self._axis.get_view_interval())
@@ -206,13 +210,13 @@ class LayerNames(Artist):
         return self._figure_text.size(text, FONTS[emphasized])[0]
 
     def _line_height(self) -> float:
-        """Return the least distance between names, in points: the height of the tallest character plus half a point."""
+        """Return the least distance between names: the height of the tallest character plus half a point, in points."""
         characters = "".join(sorted(set().union(*(node.name for node in walk(self._nodes)))))
         return max(self._figure_text.size(characters, font)[1] for font in FONTS.values()) + 0.5
 
 
 def available_size(ax: Any) -> tuple[float, float]:
-    """Return (width, height), in points, of the part of the figure that is reserved for an Axes with its labels."""
+    """Return (width, height), in points, of the area that the figure reserves for an Axes and its labels."""
     spec = ax.get_subplotspec()
     box = ax.get_position(original=True) if spec is None else spec.get_position(ax.figure)
     figure_box = ax.figure.bbox

@@ -1,9 +1,9 @@
 """Chooses which layers and blocks are named beside an axis of a heatmap, and where, so that no two names overlap.
 
-The rows of an axis are the rows of the heatmap, or its columns if the axis is horizontal. A block is a module that
-contains several rows. Next to the cells is one column with names of rows and of blocks. Further outside are columns of
-brackets: a bracket spans the rows of a larger block, and the name of the block is written along the bracket. Lengths
-are in points. This module does not depend on matplotlib.
+The rows of the vertical axis are the rows of the heatmap; the rows of the horizontal axis are its columns. A block is
+a module that contains several rows. The names of rows and of some blocks are in one column next to the cells. Columns
+of brackets are farther from the cells. A bracket spans the rows of a block, and the name of the block is written along
+the bracket. Lengths are in points. This module does not depend on matplotlib.
 """
 
 import re
@@ -14,23 +14,26 @@ from simwidget.plots.shortening import name_within
 from simwidget.result.layer_tree import Entry, LayerTree
 
 MAX_BRACKET_LEVELS = 2
-"""Largest number of columns of brackets. A block that would need a further column has no bracket."""
+"""Largest number of columns of brackets. A block whose bracket would need one more column is not named."""
 MIN_LABELLED_CHILDREN = 4
-"""A block of numbered modules gets a bracket if at least this many names fit beside the rows of the block."""
+"""A block whose children are numbered gets a bracket if at least this many names fit beside the rows of the block."""
 MIN_NAMED_SHARE = 0.6
-"""A block of blocks gets a bracket if the child blocks that can be named have at least this share of the rows of all
-child blocks."""
+"""A block whose children are blocks gets a bracket only if enough of these child blocks can be named: together, the
+named ones must have at least this share of the rows of all child blocks."""
 MAX_BLOCK_NAME_WIDTH = 60.0
 """A bracket must be at least as long as the name of its block, or this long if the name is longer."""
 PADDING = 4.0
-"""Length that a bracket must have in addition to the length of the name, or to `MAX_BLOCK_NAME_WIDTH`."""
+"""Extra length of a bracket, added to the least length that `MAX_BLOCK_NAME_WIDTH` describes."""
 MIN_BRACKET_LENGTH = 3.0
-"""Least length of a bracket that has no name because the name of its block does not fit next to the cells."""
+"""Least length of a bracket without a name. Such a bracket marks a block whose name does not fit next to the cells."""
 
 
 @dataclass(frozen=True, eq=False)
 class AxisNode:
-    """A node in the tree of an axis, for the rows `first` to `last` inclusive: one row, or a block with child nodes."""
+    """A node in the tree of an axis: one row, or a block with child nodes.
+
+    Spans the rows `first` to `last`, inclusive.
+    """
 
     name: str
     first: int
@@ -46,13 +49,13 @@ class AxisNode:
 
 @dataclass(frozen=True)
 class Label:
-    """A name for the part of an axis from `start` to `end`, in points. With an empty text: a bracket without a name."""
+    """A name for the part of an axis from `start` to `end`, in points. If `text` is empty: a bracket without a name."""
 
     text: str
     start: float
     end: float
     level: int
-    """0 for a name next to the cells, k for a name along a bracket in the k-th column of brackets from the cells"""
+    """0 for a name next to the cells; k for a name in column k of brackets, counted from the cells"""
     is_block: bool
     emphasized: bool = False
 
@@ -129,9 +132,10 @@ def arrange_labels(
 ) -> list[Label]:
     """Choose the names and brackets beside an axis, and return them as labels.
 
-    If enough children of a block can be named, the name of the block is written along a bracket, further outside than
-    the children's names. The name of any other block is written next to the cells, in the middle of its rows. If two
-    names next to the cells would be too close, the name of lower priority is left out. The order of priority is:
+    The name of a block is written along a bracket if enough children of the block can be named. The bracket is farther
+    from the cells than the children's names. The name of any other block is written next to the cells, at the middle of
+    the block's rows. If two names next to the cells would be too close, the name of lower priority is left out. The
+    order of priority is:
 
     1. emphasized rows
     2. blocks outside a numbered sequence ("layer1.0", "layer1.1", ...), largest first
@@ -151,7 +155,7 @@ def arrange_labels(
     beside: list[AxisNode] = []
 
     def assign_level(node: AxisNode) -> int:
-        """Set the bracket levels of a node and its descendants; return the level of the node, 0 without a bracket."""
+        """Set the bracket levels of a node and its descendants; return the node's level, or 0 if it has no bracket."""
         if not axis_range.length(node) > 0:
             return 0
         if not _shows_children(node, axis_range, line_height, text_width):
@@ -192,10 +196,9 @@ def _priority(node: AxisNode) -> tuple[bool, bool, int]:
 
 
 def _without_collisions(nodes: Sequence[AxisNode], axis_range: AxisRange, line_height: float) -> list[AxisNode]:
-    """Return the nodes that can be named if names must be at least `line_height` apart.
+    """Return the nodes that are named if names must be at least `line_height` apart.
 
-    `nodes` must be in order of priority. A node that is too close to a node of higher priority in the result is left
-    out.
+    `nodes` must be in order of priority. A node is left out if it is too close to a named node of higher priority.
     """
     kept: list[AxisNode] = []
     for node in nodes:
@@ -207,12 +210,17 @@ def _without_collisions(nodes: Sequence[AxisNode], axis_range: AxisRange, line_h
 def _shows_children(
     node: AxisNode, axis_range: AxisRange, line_height: float, text_width: Callable[[str], float]
 ) -> bool:
-    """Return whether a block gets a bracket: its name must fit along the bracket, and enough children must get names.
+    """Return whether a block gets a bracket.
 
-    Numbered children get enough names if there is room for `MIN_LABELLED_CHILDREN` names. Otherwise, the visible
-    children from `_children_to_name` are considered. If the first of these children is a block, those that get names
-    must have at least the share `MIN_NAMED_SHARE` of the rows of these children. If the first is a single row, all of
-    these children must get names.
+    The name of the block must fit along the bracket, and one of these conditions must hold:
+
+    - The children are numbered, and at least `MIN_LABELLED_CHILDREN` names fit beside the block.
+    - The candidates of `_children_to_name` are blocks, and the candidates that can be named have at least the share
+      `MIN_NAMED_SHARE` of all candidates' rows.
+    - The candidates of `_children_to_name` are single rows, and all candidates can be named.
+
+    Only visible candidates count. If there are blocks and single rows, the first candidate decides which condition
+    applies.
     """
     length = axis_range.length(node)
     own = name_within(node.name, node.parent.name if node.parent else None)
@@ -239,7 +247,7 @@ def _children_to_name(block: AxisNode) -> list[AxisNode]:
 def _is_numbered(block: AxisNode) -> bool:
     """Return whether the names of a block's children differ only in a final number ("layer1.0", "layer1.1", ...).
 
-    In such a block it is enough to name some of the children.
+    Such a block may have a bracket even if only some of its children are named.
     """
     names = [child.name for child in _children_to_name(block) if child.name != block.name]
     stems = {re.sub(r"\d+$", "", name) for name in names}

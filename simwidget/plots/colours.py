@@ -1,6 +1,7 @@
 """The colour map and colour limits of a heatmap.
 
-The limits never depend on the data. If the limits or the scale differ from the defaults, a note for the title says so.
+The limits never depend on the data. If the limits or the scale are not the defaults, the title of the heatmap has a
+note that states them.
 """
 
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 
 PALETTE, DIVERGING = "magma", "RdBu_r"
 MIN_LOG_DISTANCE = 1e-3
-"""The logarithmic colour scale of similarities s ends at 1 - s = 0.001: all s above 0.999 have the same colour."""
+"""The logarithmic colour scale of similarities s ends at 1 - s = 0.001. All s above 0.999 have the same colour."""
 DEFAULT_THRESHOLD = 0.02
-"""Default threshold for the colours of standard errors. The colours run from 0 to five times the threshold."""
+"""Default threshold for standard errors. The colours of standard errors run from 0 to five times the threshold."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,10 @@ def colours_of(
     vmax: float | None,
     threshold: float | None,
 ) -> Colours:
-    """Return the colours for the values of a measure, or with `stderr` for its standard errors.
+    """Return the colours for the values of a measure or, if `stderr` is true, for the standard errors of the values.
 
     Args:
-        kind: "similarity", "distance" or "difference" (of two measures).
+        kind: the kind of the measure: "similarity", "distance", or "difference" for a difference of two measures.
         stderr, log, cmap, vmin, vmax, threshold: as in `heatmap`.
 
     Raises:

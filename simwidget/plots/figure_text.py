@@ -1,4 +1,4 @@
-"""Making and measuring the texts of a figure, with escapes for characters that the font lacks."""
+"""`FigureText`: makes and measures the texts of a figure. Characters that the font lacks are written as escapes."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ class FigureText:
         self._sizes: dict[tuple[str, FontProperties, float], tuple[float, float]] = {}
 
     def make(self, string: str, font: FontProperties, **style: Any) -> Text:
-        """Return a matplotlib text, positioned in pixels of the figure. The caller must draw the text.
+        """Return a matplotlib `Text` whose position is in pixels of the figure. The caller must draw the text.
 
-        Mathtext and TeX markup in the string is printed literally.
+        Mathtext and TeX markup in the string is shown literally.
         """
         text = Text(
             text=escape_missing_glyphs(string, font), fontproperties=font, parse_math=False, usetex=False, **style
@@ -41,9 +41,9 @@ class FigureText:
 
 
 def escape_missing_glyphs(string: str, font: FontProperties) -> str:
-    r"""Return the string with an escape such as `\u5c42` for each character that is unprintable or not in the font.
+    r"""Replace each character that is unprintable or not in the font by an escape such as `\u5c42`.
 
-    All families of the font are searched for a character. To draw more characters, add font families:
+    A character counts as missing only if no family of the font has it. To draw more characters, add font families:
     `matplotlib.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK JP"]`.
 
     >>> print(escape_missing_glyphs("ä$_{b}$\n层", FontProperties(family=["DejaVu Sans"])))

@@ -23,7 +23,7 @@ from simwidget.text.suggestions import did_you_mean
 TITLE_FONT = FontProperties(size=10)
 LABEL_FONT = FontProperties(size=9)
 NO_MARKUP: dict[str, Any] = {"parse_math": False, "usetex": False}
-"""Keyword arguments that make matplotlib print names literally, even names that look like formulas."""
+"""Keyword arguments with which matplotlib shows a text literally, even if the text looks like a formula."""
 
 
 def heatmap(
@@ -51,23 +51,25 @@ def heatmap(
     Rows, from the top, are the layers of the first model of `view`; columns are the layers of the second model. The
     colour limits never depend on the data: they are 0 to 1, or -1 to 1 for a difference, unless `vmin`, `vmax`, `log`
     or `stderr` is given. A pointed end of the colour bar means that some values lie beyond the limit at this end. Cells
-    without a number are grey and hatched. Blocks (modules that contain several layers) have brackets. Not every layer
-    is named: names are chosen each time the figure is drawn, to fit the size of the figure. In SVG and PDF files the
-    cells, their hatching and the colours of the colour bar are embedded images; texts and lines are vector graphics.
+    without a number are grey and hatched. Blocks (modules that contain several layers) are marked by brackets. Names
+    are shown only where they fit; they are chosen again whenever the figure is drawn. In SVG and PDF files the cells,
+    their hatching and the colours of the colour bar are embedded images; texts and lines are vector graphics.
 
     Args:
         result: the result that has the matrix.
         measure: the name of a measure ("cka") or of a difference ("cka-dcka"); by default the result's first measure.
         view: the two models, as in `SimilarityResult.matrix`.
         ax: the matplotlib Axes to draw on; by default those of a new figure.
-        stderr: draw the standard errors instead of the values, with colours from 0 to five times `threshold` (0 to 0.1
-            if no threshold is given).
+        stderr: draw the standard errors instead of the values. The default colour limits are 0 and five times
+            `threshold` (0.1 if no threshold is given).
         open_x, open_y: the names of the unfolded blocks of the row model and of the column model. A folded block is
             drawn as one row (column). If the block's own output is a layer of the result, the row has the values of
             this layer, otherwise those of the last layer in the block. By default all blocks are unfolded.
-        threshold: hatch the cells whose standard error is above this number or unknown, unless `stderr` is true.
+        threshold: hatch the cells whose standard error is unknown or above this number. With `stderr`, the threshold
+            only sets the colour limits.
         selection: a layer of the row model and a layer of the column model; their cell is outlined.
-        title: by default the measure, the number of samples, and notes on a partial result, colours and hatching.
+        title: by default the measure and the number of samples, with notes if the result is partial, if the colours are
+            not the defaults, or if `threshold` is given.
         xlabel, ylabel: by default the names of the models.
         cmap: a matplotlib colour map; by default "magma", or "RdBu_r" for a difference.
         vmin, vmax: the values at the two ends of the colour map.
@@ -78,8 +80,8 @@ def heatmap(
         The Axes.
 
     Raises:
-        ValueError: an unknown measure, model, block or layer; `vmin` not below `vmax`; or `log` with a difference,
-            standard errors or limits.
+        ValueError: a measure, model, block or layer is unknown; `vmin` is not below `vmax`; or `log` is combined with a
+            difference, standard errors, `vmin` or `vmax`.
     """
     kind = result.kind(measure)
     colours = colours_of(kind, stderr=stderr, log=log, cmap=cmap, vmin=vmin, vmax=vmax, threshold=threshold)
@@ -130,7 +132,10 @@ def heatmap(
 
 @dataclass(frozen=True)
 class MapSide:
-    """The rows or the columns of a heatmap: the tree of a model's layers, and the drawn layers and folded blocks."""
+    """The rows or the columns of a heatmap: the tree of a model's layers, and one entry for each row or column.
+
+    An entry is a layer or a folded block.
+    """
 
     tree: LayerTree
     entries: list[Entry]
@@ -156,7 +161,7 @@ def _map_side(
 
 
 def _set_title(ax: Any, lines: Sequence[Sequence[str]], separator: str) -> None:
-    """Set the title of an Axes. Each line is given in pieces, and is broken between two pieces if it is too long."""
+    """Set the title of an Axes. Each line is given as pieces; a line that is too long is broken between two pieces."""
     figure_text, max_width = FigureText(ax.figure), 0.9 * available_size(ax)[0]
 
     def fits(line: str) -> bool:

@@ -11,19 +11,21 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 MIN_OUTLINE = 5.0
-"""Least width and height, in points, of the area inside the outline of a cell. A smaller cell does not fill it."""
+"""Least width and height, in points, of the area inside the outline of a cell, even if the cell is smaller."""
 
 
 def hatch_missing(ax: Any, cells: NDArray[np.bool_]) -> None:
-    """Cover the cells without a number, given as a boolean mask (rows, columns), with hatched grey."""
+    """Cover cells with hatched grey. `cells` (rows, columns) is True for the cells without a number."""
     _hatch(ax, cells, facecolor="#e4e4e7", edgecolor="#a1a1aa", hatch="////")
 
 
 def hatch_unsettled(ax: Any, cells: NDArray[np.bool_], colours: NDArray[np.float64]) -> None:
-    """Hatch the cells whose standard error is too large, given as a boolean mask (rows, columns).
+    """Hatch the cells whose standard error is unknown or too large: white on dark cells, black on bright cells.
 
-    `colours` (rows, columns, 4) are the RGBA colours of all cells. Dark cells are hatched in white, bright cells in
-    black.
+    Args:
+        ax: the Axes of the heatmap.
+        cells: bool (rows, columns), True for the cells to hatch.
+        colours: (rows, columns, 4), the RGBA colours of all cells.
     """
     bright = colours[..., :3] @ [0.299, 0.587, 0.114] > 0.5
     _hatch(ax, cells & bright, facecolor="none", edgecolor="#00000090", hatch="////")
@@ -39,9 +41,9 @@ def _hatch(ax: Any, cells: NDArray[np.bool_], **style: Any) -> None:
 
 
 def _boxes(cells: NDArray[np.bool_]) -> Iterator[tuple[float, float, float, float]]:
-    """Yield boxes (left, top, right, bottom), in data coordinates, that cover the cells of a mask (rows, columns).
+    """Yield boxes (left, top, right, bottom), in data coordinates, that cover the True cells of a mask (rows, columns).
 
-    A box is a run of adjacent cells in one row, extended downwards over rows with the same run.
+    A box spans a run of adjacent True cells in a row, and also the rows directly below that have exactly the same run.
     """
     open_runs: dict[tuple[int, int], int] = {}
     for row in range(len(cells) + 1):
@@ -55,7 +57,10 @@ def _boxes(cells: NDArray[np.bool_]) -> Iterator[tuple[float, float, float, floa
 
 
 class Outline(Artist):
-    """The outline of a cell: a black frame around a white frame, visible on every colour, never too small to see."""
+    """The outline of a cell: a black frame around a white frame.
+
+    It is visible on every colour, and has at least the size `MIN_OUTLINE`.
+    """
 
     def __init__(self, ax: Any, row: int, column: int) -> None:
         super().__init__()
@@ -67,7 +72,7 @@ class Outline(Artist):
         ax.add_artist(self)
 
     def draw(self, renderer: Any) -> None:
-        """Draw the black and the white frame around the cell's present position in the figure."""
+        """Draw both frames at the cell's present position in the figure."""
         point = self.figure.dpi / 72
         cell = Bbox(self._ax.transData.transform(self._cell))
         width, height = (max(abs(side), MIN_OUTLINE * point) for side in (cell.width, cell.height))

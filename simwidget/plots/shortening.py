@@ -10,10 +10,10 @@ NUMBER = r"\d+(#\d+)?"
 
 
 def name_within(name: str, block: str | None) -> str:
-    """Return the name of a layer or block without its prefix, the name of the enclosing block.
+    """Remove the name of the enclosing block from the start of a layer's or block's name; return the rest.
 
-    If the rest is empty or begins with a number, the last word of the block's name is kept, with the numbers after this
-    word. With `block=None` the whole name is returned.
+    A rest that is empty or begins with a number is not clear enough. In this case the last word of the block's name,
+    and any numbers after this word, are put in front of the rest. With `block=None` the whole name is returned.
 
     >>> name_within("layer3.5.conv1", "layer3.5"), name_within("layer3.5", "layer3"), name_within("layer3.5", None)
     ('conv1', 'layer3.5', 'layer3.5')
@@ -28,9 +28,9 @@ def name_within(name: str, block: str | None) -> str:
 
 
 def shorten(text: str, fits: Callable[[str], bool]) -> str:
-    """Return the text if it fits; otherwise the longest beginning and end of the text that fit, with "…" between them.
+    """Return the text if it fits; otherwise replace as little as necessary of its middle by "…".
 
-    The beginning of a module name says where a layer is, and the end says what the layer is, so both are kept.
+    The beginning and the end of a module name are kept because they say where the layer is and what it is.
 
     >>> shorten("encoder.layers.11.attention", lambda text: len(text) <= 15)
     'encoder…tention'
@@ -52,9 +52,9 @@ def _both_ends(text: str, n_kept: int) -> str:
 
 
 def wrap(pieces: Sequence[str], separator: str, fits: Callable[[str], bool]) -> list[str]:
-    """Join the pieces into lines, each with as many pieces as fit, and return the lines.
+    """Join the pieces into lines and return the lines. Each line has as many pieces as fit.
 
-    A single piece that is too long for a line is shortened.
+    A piece that is too long for a line is shortened.
 
     >>> wrap(["CKA", "1,000 samples", "partial"], ", ", lambda text: len(text) < 20)
     ['CKA, 1,000 samples', 'partial']
