@@ -155,8 +155,8 @@ def test_structured_outputs(kind):
 
 
 def test_output_without_a_representation_has_a_reason():
-    result = within(Holder(lambda y: y.argmax(1)), batches(), layers=["part", "part.inner"])
-    assert "int64 (64,)" in result.reasons("cka", "net")["part"]
+    result = within(Holder(lambda y: y.argmax()), batches(), layers=["part", "part.inner"])
+    assert "int64 ()" in result.reasons("cka", "net")["part"]
     assert result.matrix()[0, 0] == pytest.approx(1)
 
 
