@@ -98,11 +98,11 @@ class FeatureAxes:
     A source decides in two cases:
 
     1. The number of features equals the size of exactly one candidate. This candidate is chosen.
-    2. The number of features equals the sizes of both candidates, or the source is a pooling module. The source's
-       `channels_first` decides: True for convolutions and pooling, False for linear layers. For the previous output, it
-       is True if its features were in dimension 1. If a convolution's output has another number of dimensions than the
-       layer's output, channels last is chosen. If the layer has submodules and its output has the shape of its input,
-       `FeatureHints.first_inside` is used in place of the source.
+    2. The number of features equals the sizes of both candidates, or the source is a pooling module. Then
+       `channels_first` decides: it is True for convolutions and pooling, False for linear layers, and for the previous
+       output True if its features were in dimension 1. It is that of `FeatureHints.first_inside` if the layer has
+       submodules and returns the shape of its input, and that of the source otherwise. Channels last is chosen if it
+       is that of a convolution whose own output has another number of dimensions.
 
     If no source decides, an output with three dimensions is read as (n, tokens, features), and an output with more
     dimensions as (n, channels, space...).

@@ -32,8 +32,8 @@ class Skipped(Protocol):
     def check(self, n_same: int) -> Sequence[str]:
         """Return notes about the skipped batches, to be added to the result; or raise an error.
 
-        This is called after the last skipped batch. The first `n_same` skipped batches are the same as when they were
-        completed.
+        This is called after the last skipped batch. The first `n_same` skipped batches are equal to the batches that
+        the run had completed; the next one, if any, is not.
         """
 
 

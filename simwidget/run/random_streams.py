@@ -1,4 +1,4 @@
-"""`RandomStreams`: determines for each network of a run from which generators the network draws random numbers."""
+"""`RandomStreams`: chooses the random number generators that each network of a run draws from."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence

@@ -138,8 +138,8 @@ class SinglePass(AbstractContextManager):
         """Pass a batch through all networks. If a block is then complete, store its Gram matrices in `_pending`.
 
         Args:
-            batch: the batch, or a part of a batch.
-            batches: the batch for each network.
+            batch: a batch, or a part of it if the batch is processed in parts.
+            batches: the same samples for each network, as `split` returned them.
         """
         self.tried = batch.n
         self._samples.open(batch)

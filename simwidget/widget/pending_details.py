@@ -44,7 +44,7 @@ class PendingDetails:
     def cost_of(self, pairs: Iterable[Selection]) -> float:
         """Return how many seconds computing the details of all these pairs took, according to the recorded times.
 
-        A pair without a recorded time counts as 0. Delete the recorded times of pairs that are not in `pairs`.
+        A pair without a recorded time counts as 0. This call also deletes the recorded times of all other pairs.
         """
         self._seconds = {key_of(pair): self._seconds.get(key_of(pair), 0.0) for pair in pairs}
         return sum(self._seconds.values())

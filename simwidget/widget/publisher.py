@@ -173,9 +173,9 @@ class Publisher:
     def settle(self) -> None:
         """If the run has ended, save the result in the notebook and update the static output; otherwise do nothing.
 
-        A fixed result is treated like an ended run. The first call after a change of the numbers saves them even if the
-        sending thread has already saved them. A program that executes a notebook may have missed that earlier save,
-        because it reads only the messages of the cell that it executes.
+        A fixed result is treated like an ended run. The first call after a change saves the result again, even if the
+        sending thread has saved it: a program that executes a notebook reads only the messages of the cell that it
+        executes, and may have missed the thread's message.
         """
         with self._storing:
             if not self._closed and self._source.progress.ended:
