@@ -123,7 +123,7 @@ def compare(
         until: end the run when all standard errors are below this value, for every measure and every cell (pair of
             layers). Standard errors come from a jackknife over 16 groups of batches. The first check takes place when
             every group has data.
-        until_quantile: the share of cells whose standard error must be below `until`.
+        until_quantile: the share of all standard errors that must be below `until`, from 0 to 1.
         auto_batch: if a forward pass runs out of memory, split the batch and all later batches into halves, quarters,
             and so on, until the parts fit. Needs `unbiased=True` and `average="hsic"`, because all other estimates
             depend on how the samples are split.
@@ -137,7 +137,7 @@ def compare(
 
     Raises:
         ValueError: a layer, model or measure is unknown (the message suggests similar names); an option has a wrong
-            value; several loaders are given that may yield different batches; or the checkpoint file exists.
+            value; the loaders in a list may yield different batches; or the checkpoint file exists.
         TypeError: a model or the loader has a type that cannot be used.
 
     >>> import torch, simwidget as sw

@@ -140,7 +140,7 @@ class Positions:
         - One or two: the last dimension.
         - Three: dimension 1 or 2. Let T be the number of tokens in the output from which the positions were drawn. If
           exactly one of the two dimensions has size T, it holds the tokens and the other dimension holds the features.
-          If both or neither have size T, the features are in the same dimension as in that output.
+          If both or neither have size T, the features are where they are in the output of which T is a size.
         - Four or more: dimension 1.
 
         Before the positions are drawn, the result for three dimensions is dimension 2.

@@ -70,7 +70,7 @@ class History:
         self.points: tuple[HistoryPoint, ...] = ()
 
     def count_gram(self) -> bool:
-        """Count one block of samples; return True if `append` must be called after the block was added to the sums."""
+        """Count a block before it is added to the sums; return whether `append` must be called once it is added."""
         self._seen += 1
         return self._seen % self._every == 0
 

@@ -277,10 +277,10 @@ class ForwardPasses(AbstractContextManager):
         return reading.represent(found, context, key[1], inputs), repeats
 
     def _read_confounders(self, now: _Pass) -> None:
-        """Give the receiver the confounders that are computed from the batch, and those whose values are in `now.kept`.
+        """Give the receiver the confounders that no hook gives to it.
 
-        The hooks give the receiver all other confounders. If positions serve as samples, call this method after the
-        forward passes, because the positions are drawn during the forward passes.
+        These are computed from the batch, or their values are in `now.kept`. If positions serve as samples, call this
+        method after the forward passes, because the positions are drawn during the forward passes.
         """
         for confounder in self._plan.confounders:
             if confounder.name in now.kept:

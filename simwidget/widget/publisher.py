@@ -270,9 +270,10 @@ class Publisher:
         return found
 
     def _settled_at(self) -> float:
-        """Return the earliest time to save a paused or ended run, or a fixed result, in seconds of `time.monotonic()`.
+        """Return the earliest time, in seconds of `time.monotonic()`, to save numbers that do not change at present.
 
-        The time is infinite while a change of a fixed result has not been sent to the pages.
+        These are the numbers of a paused or ended run, or of a result. After `SimilarityHeatmap.show`, the time is
+        infinite until the pages have been sent the other result.
         """
         if not isinstance(self._source, StaticSource):
             return self._changed_at + SETTLED_AFTER
