@@ -62,9 +62,10 @@ class Layout(NamedTuple):
     def from_json(cls, values: Sequence[Any]) -> "Layout":
         """Return the layout with the fields `values`, read from a checkpoint; raise ValueError if they are invalid."""
         place, dim, flattened = values
-        if not (type(place) is type(dim) is int and place >= 0 and 0 <= dim < MAX_DIMS):
-            raise ValueError(f"{list(values)} is not the layout of an output")
-        return cls(place, dim, flattened if flattened is None else bool(flattened))
+        are_sizes = type(place) is type(dim) is int and place >= 0 and 0 <= dim < MAX_DIMS
+        if not are_sizes or not (flattened is None or type(flattened) is bool):
+            raise ValueError("a layer's output has no such layout")
+        return cls(place, dim, flattened)
 
 
 class Evidence(NamedTuple):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence
 
-from simwidget.capture.outputs import RepresentationError, find_output
+from simwidget.capture.outputs import Layout, RepresentationError, find_output
 from simwidget.data.nested import tensors_in
 
 N = 5
@@ -173,3 +173,13 @@ def test_a_field_that_was_deleted_is_passed_over():
     value = Fields("gone", y)
     del value.note
     assert find_output(value, N).tensor is y
+
+
+@pytest.mark.parametrize(
+    "values", [[0, 0], [-1, 0, None], [0, 64, None], [0, True, None], ["x" * 9999, 0, None], [0, 0, 1]]
+)
+def test_a_layout_from_a_file_is_checked(values):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011  (whatever the text is, it is short)
+        Layout.from_json(values)
+    assert len(str(raised.value)) < 80
+    assert Layout.from_json([1, 2, True]) == Layout(1, 2, True)
