@@ -163,7 +163,10 @@ class Capture(AbstractContextManager):
             count = self._calls[name]
             self._calls[name] += 1
             call = self._latest_call = f"{name}#{count}" if count else name
-            with torch.no_grad():  # the network may compute gradients in its forward pass
+            if torch.is_grad_enabled():  # the network computes gradients in its forward pass
+                with torch.no_grad():
+                    self._present_sink(call, output, args)
+            else:
                 self._present_sink(call, output, args)
 
         mark_hook(hook, self._owner if self._owner is not None else self)

@@ -272,7 +272,8 @@ class ForwardPasses(AbstractContextManager):
         repeats = context.repeat_detector.is_repeat(found.source)
         if found.layout is not None:
             now.layouts[key] = found.layout
-            context.lengths.update(token_counts(found.tensor))
+            if found.tensor.ndim > 2:  # else it has features only
+                context.lengths.update(token_counts(found.tensor))
         self._notes.read(reading, found, key[1], context.masks)
         return reading.represent(found, context, key[1], inputs), repeats
 
