@@ -59,8 +59,10 @@ def host(chromium, result):
     state = {name: value for name, value in state.items() if not isinstance(value, bytes)}
     context, errors = chromium.new_context(), []
 
-    def host(finds=True, after=0, slow=0, **holder):
+    def host(finds=True, after=0, slow=0, clock=False, **holder):
         page = context.new_page()
+        if clock:  # time passes when the test says so
+            page.clock.install()
         page.on("pageerror", lambda error: errors.append(str(error)))
         given = {
             "state": state,
@@ -116,20 +118,21 @@ def test_python_sends_it_to_a_page_that_cannot_find_its_model(host, finds):
 
 
 def test_a_closed_model_asks_no_more(host):
-    page = host(after=10**9)
-    page.evaluate("open()")
-    page.wait_for_function("() => asked > 2")
+    page = host(after=10**9, clock=True)
+    page.evaluate("() => void open()")
+    page.clock.run_for(350)
+    page.wait_for_function("() => asked > 2", polling=50)
     page.evaluate("models[0].close()")
     asked = page.evaluate("asked")
-    page.evaluate("() => new Promise((done) => setTimeout(done, 350))")
-    assert page.evaluate("asked") <= asked + 1
+    page.clock.run_for(60_000)
+    assert page.evaluate("asked") == asked
     assert page.evaluate("[...models[0].listeners.values()].flat().length") == 0
 
 
 def test_a_model_that_is_closed_while_it_looks_asks_no_more(host):
-    page = host(after=10**9, slow=200)
+    page = host(after=10**9, slow=200, clock=True)
     page.evaluate("async () => { await open(); models[0].close(); }")
-    page.evaluate("() => new Promise((done) => setTimeout(done, 600))")
+    page.clock.run_for(60_000)
     assert page.evaluate("asked") == 1
     assert page.evaluate("sent") == []
     assert page.evaluate("[...models[0].listeners.values()].flat().length") == 0
