@@ -61,15 +61,33 @@ def test_of_two_runs_over_one_model_one_is_refused(attempt, threads):
     assert all(module.training for module in net.modules())
 
 
+class Held(list):
+    """Gives its first batch, and the others once it is released."""
+
+    def __init__(self, given):
+        super().__init__(given)
+        self.released = threading.Event()
+
+    def __iter__(self):
+        yield self[0]
+        assert self.released.wait(60)
+        yield from self[1:]
+
+
 def test_models_that_share_modules_may_run_at_once():
+    """The run that began first ends while the other has batches to go."""
     shared = dropping(4)
     first = nn.Sequential(shared, nn.Linear(4, 3))
     second = nn.Sequential(shared, nn.Linear(4, 2))
     expected = alone({"second": second}, batches())
-    short = sw.compare({"first": first}, Slow(batches(2)), layers=["1"], measures="cka", device="cpu").start()
+    held, others = Held(batches(2)), Held(batches())
+    short = sw.compare({"first": first}, held, layers=["1"], measures="cka", device="cpu").start()
     short.wait_for_batches(1, 60)
-    long = sw.compare({"second": second}, Slow(batches()), measures="cka", device="cpu").start()
+    long = sw.compare({"second": second}, others, measures="cka", device="cpu").start()
+    long.wait_for_batches(1, 60)
+    held.released.set()
     short.wait(60)
+    others.released.set()
     long.wait(60)
     assert np.array_equal(long.result.matrix(), expected)
     assert np.isfinite(expected).all()
