@@ -11,7 +11,7 @@ from simwidget.capture.representation_option import RepresentationOption
 from simwidget.gram.precision import Precision
 from simwidget.plan.confounders import ConfounderOption
 from simwidget.plan.options import DeviceOption, ForwardOption, InputsOption, Options
-from simwidget.plan.reading_options import BatchDim
+from simwidget.plan.reading_options import BatchDim, MasksOption
 from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.run.comparison import Comparison
 from simwidget.text.suggestions import did_you_mean
@@ -36,6 +36,7 @@ def compare(
     forward: ForwardOption = None,
     inputs: InputsOption = None,
     batch_dim: BatchDim = None,
+    masks: MasksOption = None,
     unbiased: bool = True,
     gram_batch: int = 64,
     average: Literal["hsic", "cka"] = "hsic",
@@ -86,7 +87,9 @@ def compare(
             "cls": the first token;
             "last": the last token that is not padding;
             "tokens" or "positions" (synonyms): tokens or positions serve as samples (see `positions` below);
-            a callable from the output (n, ...) to a tensor (n, p);
+            a callable from the output (n, ...) to a tensor (n, p). A callable with two or three required parameters
+            also gets the model's batch, and the padding mask of the tokens that the layer processes: (n, tokens) bool,
+            True for real tokens, or None;
             or a mapping from layer patterns ("*.attn", "model:layer") to any of these values.
             In a mapping, the first pattern that matches a layer's name counts for this layer.
         confounder: the variable whose influence dCKA removes:
@@ -103,6 +106,9 @@ def compare(
         batch_dim: the dimension that holds the samples, in outputs and in the batch's tensors, if it is not the first
             dimension; or a mapping from layer patterns to dimensions. torch's own modules with `batch_first=False` are
             recognised without this option.
+        masks: for layers with tokens, which padding mask of the batch counts: a mapping from layer patterns to the key
+            of a mask, or to None for no mask, such as {"vision.*": None, "text.*": "attention_mask"}. Without this
+            option, a forward pass over shorter sequences shows which layers have the tokens of which mask.
         unbiased: use the unbiased estimator HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
         gram_batch: the least number of samples of a Gram matrix. Representations of consecutive forward passes are
             joined until they have this many samples. Only the last Gram matrix of the run may have fewer samples.
@@ -181,6 +187,7 @@ def compare(
         forward=forward,
         inputs=inputs,
         batch_dim=batch_dim,
+        masks=masks,
         unbiased=unbiased,
         gram_batch=gram_batch,
         average=average,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from simwidget.capture.layers import named_layers
+from simwidget.capture.tokens import TokenDims
 
 POOLING_CLASSES = (
     nn.modules.pooling._AvgPoolNd,
@@ -89,7 +90,8 @@ class FeatureAxes:
     """Finds the dimension of the features in each layer's output, for one forward pass.
 
     Call `find` in the order in which the layers run. In an output with one or two dimensions, the last dimension holds
-    the features. In an output with more dimensions, the candidates are dimension 1 (channels first) and the last
+    the features. In an output with three dimensions of which one is known to hold tokens, the other one holds the
+    features. In an output with more dimensions, the candidates are dimension 1 (channels first) and the last
     dimension (channels last). Several sources are tried in this order, until one of them decides:
 
     - each `FeatureInfo` in the attribute `outputs` of the layer's `FeatureHints`;
@@ -116,18 +118,22 @@ class FeatureAxes:
     def __init__(self) -> None:
         self._previous: FeatureInfo | None = None
 
-    def find(self, tensor: Tensor, hints: FeatureHints, keeps_shape: bool = False) -> int:
+    def find(
+        self, tensor: Tensor, hints: FeatureHints, keeps_shape: bool = False, dims: TokenDims | None = None
+    ) -> int:
         """Return the dimension that holds the features of a layer's output.
 
         Args:
             tensor: the output (n, ...).
             hints: the `FeatureHints` of the layer.
             keeps_shape: whether the output has the shape of the layer's input.
+            dims: how the dimensions of the output follow the tokens of a mask; None if this is not known.
         """
         last = tensor.ndim - 1
         if last <= 1:
             return last
-        axis = self._axis(tensor, hints, keeps_shape)
+        of_tokens = [dim for dim, one in enumerate(dims or (), 1) if one is not None]
+        axis = 3 - of_tokens[0] if last == 2 and len(of_tokens) == 1 else self._axis(tensor, hints, keeps_shape)
         self._previous = FeatureInfo(tensor.shape[axis], channels_first=axis == 1)
         return axis
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from simwidget.capture.probe import ProbedOutput
+from simwidget.capture.tokens import TokenDims, token_dims_from_json
 from simwidget.data.nested import tensors_in
 
 MAX_DIMS = 64
@@ -57,15 +58,20 @@ class Layout(NamedTuple):
     True: all tokens of sample 0, then all tokens of sample 1, and so on.
     False: token 0 of all samples, then token 1 of all samples, and so on.
     """
+    tokens: TokenDims | None = None
+    """for each dimension of the output (n, ...) except the first, how it follows the tokens of a mask
+
+    None if this is not known, because no forward pass over shorter sequences was needed or possible.
+    """
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> "Layout":
         """Return the layout with the fields `values`, read from a checkpoint; raise ValueError if they are invalid."""
-        place, dim, flattened = values
+        place, dim, flattened, tokens = values
         are_sizes = type(place) is type(dim) is int and place >= 0 and 0 <= dim < MAX_DIMS
         if not are_sizes or not (flattened is None or type(flattened) is bool):
             raise ValueError("a layer's output has no such layout")
-        return cls(place, dim, flattened)
+        return cls(place, dim, flattened, token_dims_from_json(tokens))
 
 
 class Evidence(NamedTuple):
@@ -129,7 +135,8 @@ def find_output(
     torch.Size([4, 7, 3])
     """
     known = evidence.known
-    if type(output) is Tensor and _is_plain(output, n) and (known == FIRST or (known is None and dims[0] == 0)):
+    may_be_first = dims[0] == 0 if known is None else known[:3] == FIRST[:3]
+    if type(output) is Tensor and may_be_first and _is_plain(output, n):
         is_clear = known is not None or dims_given or not _is_unclear(output, n, 0, dims, evidence.probed)
         if is_clear:  # the most frequent case, without a search
             return Output(output, source=output, layout=FIRST)

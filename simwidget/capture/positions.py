@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from simwidget.capture.outputs import RepresentationError
-from simwidget.data.masks import Masks
 
 Grid = tuple[int, ...]
 """The number of positions of an output in each dimension: (tokens,), (height, width), or (depth, height, width)."""
@@ -52,17 +51,13 @@ class Positions:
 
     Args:
         n: the number of samples of the batch.
-        masks: the masks of the batch, which distinguish real tokens from padding.
         options: the largest number of positions to draw, and a seed.
         batch: the number of the batch in the loader. The seed and this number together determine the random numbers.
         on_drawn: called with the number m of drawn positions, once they are drawn.
     """
 
-    def __init__(
-        self, n: int, masks: Masks, options: PositionOptions, batch: int, on_drawn: Callable[[int], None]
-    ) -> None:
+    def __init__(self, n: int, options: PositionOptions, batch: int, on_drawn: Callable[[int], None]) -> None:
         self._n = n
-        self._masks = masks
         self._max_positions = options.max_positions
         mixed = np.random.SeedSequence((options.seed, batch)).generate_state(1)  # torch takes 32 bits of a seed
         self._generator = torch.Generator().manual_seed(int(mixed[0]))
@@ -74,17 +69,19 @@ class Positions:
         self._indices: dict[tuple[Grid, bool, torch.device], tuple[Tensor, ...]] = {}
         self._channels_first = False
         """whether the output from which the positions were drawn has its features in dimension 1"""
+        self._source: str | None = None
+        """the mask that this output follows, see `followed_mask`"""
 
-    def read(self, decoder: bool, x: Tensor, axis: int) -> Tensor:
+    def read(self, x: Tensor, axis: int, mask: Tensor | None = None, source: str | None = None) -> Tensor:
         """Return the features of an output (n, ...) at the drawn positions: (m, features).
 
         The first call draws the positions.
 
         Args:
-            decoder: whether the output represents the decoder's tokens. If so, the decoder's padding mask is tried
-                before the encoder's.
             x: the output.
             axis: the dimension of `x` that holds the features.
+            mask: (n, tokens), True for real tokens; None if all positions are real. Used only by the first call.
+            source: the key of the mask whose tokens the output has; "" if it has others; None if this is not known.
 
         Raises:
             RepresentationError: the output has no positions, or its positions do not correspond to the drawn positions.
@@ -98,8 +95,13 @@ class Positions:
         x = x.movedim(axis, -1)
         grid = tuple(x.shape[1:-1])
         if self.grid is None:
-            self._channels_first = first
-            self._draw(decoder, grid)
+            self._channels_first, self._source = first, source
+            self._draw(mask, grid)
+        elif None not in (source, self._source) and source != self._source:
+            raise RepresentationError(
+                "its tokens are not those of the first layer, which come from another input: compare layers with the "
+                "same tokens, or take another representation"
+            )
         return self._gather(x, grid, tokens=x.ndim == 3 and not first)
 
     def drawn_samples(self) -> Tensor:
@@ -150,9 +152,8 @@ class Positions:
         first, last = x.shape[2] == self.grid[0], x.shape[1] == self.grid[0]
         return 1 if (self._channels_first if first == last else first) else 2
 
-    def _draw(self, decoder: bool, grid: Grid) -> None:
+    def _draw(self, mask: Tensor | None, grid: Grid) -> None:
         """Draw random positions from `grid`, never from padding, and store the positions in attributes."""
-        mask = self._masks.matching(decoder, grid[0]) if len(grid) == 1 else None
         if mask is None:
             n_all = self._n * int(torch.tensor(grid).prod())
             drawn = torch.randperm(n_all, generator=self._generator)[: self._max_positions].sort().values

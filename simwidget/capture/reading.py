@@ -1,5 +1,6 @@
 """`Reading`: turns a layer's output into its representation (n, p)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,8 +21,9 @@ from simwidget.capture.outputs import (
 from simwidget.capture.pooling import flatten
 from simwidget.capture.positions import Positions
 from simwidget.capture.repeat_detector import RepeatDetector
-from simwidget.capture.representation_option import BY_POSITION, Representation
-from simwidget.data.masks import NO_MASKS, Masks
+from simwidget.capture.representation_option import BY_POSITION, Representation, n_arguments
+from simwidget.capture.token_masks import TokenMasks
+from simwidget.capture.tokens import followed_mask
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class ReadingContext:
 
     n: int
     """the number of samples of the batch"""
-    masks: Masks = NO_MASKS
+    masks: TokenMasks = field(default_factory=TokenMasks)
+    batch: Any = None
+    """the network's batch in its original structure, for callable representations"""
     positions: Positions | None = None
     """the positions (tokens or places of a feature map) that serve as samples; None to use the samples of the batch"""
     axes: FeatureAxes = field(default_factory=FeatureAxes)
@@ -60,6 +64,13 @@ class Reading:
     def is_decoder_call(self, call: str) -> bool:
         """Whether a call of the layer, named "layer" or "layer#k", processes the decoder's tokens."""
         return self.part == "decoder" or (self.part == "both" and "#" in call)
+
+    @property
+    def uses_masks(self) -> bool:
+        """Whether the representation depends on which tokens are padding."""
+        if callable(self.representation):
+            return n_arguments(self.representation) > 2
+        return self.representation != "flatten"
 
     def is_equivalent(self, other: "Reading") -> bool:
         """Whether this reading and `other` turn the same output into the same representation."""
@@ -106,7 +117,7 @@ class Reading:
         """
         x, n = found.tensor, context.n
         if callable(self.representation):
-            x = self.representation(x)
+            x = self._call(self.representation, found, context)
             if not isinstance(x, Tensor) or x.ndim < 1 or x.shape[0] != n:
                 shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
                 raise ValueError(
@@ -119,31 +130,48 @@ class Reading:
             return flatten(x)
         if found.complex:  # real and imaginary part are pooled together
             x = torch.view_as_complex(x)
-        axis = context.axes.find(x, self.hints, keeps_shape(found, inputs))
+        dims = None if found.layout is None else found.layout.tokens
+        axis = context.axes.find(x, self.hints, keeps_shape(found, inputs), dims)
         if context.positions is not None and self.representation in BY_POSITION:
-            return context.positions.read(self.is_decoder_call(call), x, axis)
+            mask = self.mask(found, context.masks, axis, call) if context.positions.grid is None else None
+            return context.positions.read(x, axis, mask, followed_mask(dims, x.ndim - 1 if axis == 1 else 1))
         mask = self.mask(found, context.masks, axis, call)
         pool = {"mean": pooling.mean, "cls": pooling.first_token, "last": pooling.last_token}[self.representation]
         return flatten(pool(x, axis, mask))
 
-    def mask(self, found: Output, masks: Masks, axis: int, call: str) -> Tensor | None:
+    def mask(self, found: Output, masks: TokenMasks, axis: int, call: str) -> Tensor | None:
         """Return the mask (n, tokens) of a layer's output, True for real tokens.
 
         If the layer returned a packed sequence, the mask is computed from the sequence lengths. Otherwise it is the
-        batch's mask with as many tokens as the output. Return None if the output has no tokens, or if no mask of the
-        batch has as many tokens as the output.
+        mask that `masks` chooses. Return None if the output has no tokens, or no mask.
 
         Args:
             found: the result of `output`.
             masks: the masks of the batch.
             axis: the dimension of the output that holds the features.
             call: the layer's name, with "#k" for repeated calls.
+
+        Raises:
+            RepresentationError: it cannot be told which mask the tokens have.
         """
         x = found.tensor[..., 0] if found.complex else found.tensor
         if x.ndim != 3:
             return None
-        tokens = x.shape[3 - axis]
+        dim = 3 - axis
+        n_tokens = x.shape[dim]
         if found.lengths is not None:
-            steps = found.lengths.new_ones(tokens).cumsum(0)
+            steps = found.lengths.new_ones(n_tokens).cumsum(0)
             return steps <= found.lengths[:, None]
-        return masks.matching(self.is_decoder_call(call), tokens)
+        if not masks.any:
+            return None
+        dims = None if found.layout is None else found.layout.tokens
+        tokens = masks.choose(call, dims, dim, self.is_decoder_call(call), n_tokens)
+        return None if tokens is None else masks.mask(tokens, call, n_tokens)
+
+    @staticmethod
+    def _call(function: Callable[..., Any], found: Output, context: ReadingContext) -> Any:
+        """Call the user's function with the output, and with the batch and the mask if it takes them."""
+        if n_arguments(function) < 2:
+            return function(found.tensor)
+        mask = context.masks.of_input(None if found.layout is None else found.layout.tokens)
+        return function(*(found.tensor, context.batch, mask)[: n_arguments(function)])

@@ -1,5 +1,6 @@
 """`Representations`: checks the user's option representation= and returns the representation of each layer."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -12,7 +13,7 @@ Named = Literal["flatten", "mean", "cls", "last", "tokens", "positions"]
 NAMES: tuple[str, ...] = get_args(Named)
 BY_POSITION = ("tokens", "positions")
 """Names of the representations in which each token or position counts as a sample."""
-Representation = Named | Callable[[Any], Tensor]
+Representation = Named | Callable[..., Tensor]
 RepresentationOption = Representation | Mapping[str, Representation]
 
 
@@ -87,3 +88,17 @@ class Representations:
 def callable_name(function: Any) -> str:
     """Return the name of a callable, for results and messages."""
     return getattr(function, "__name__", type(function).__name__)
+
+
+def n_arguments(function: Callable[..., Any]) -> int:
+    """Return how many of (output, batch, mask) a callable representation takes: the number of required parameters.
+
+    The result is at least 1 and at most 3. It is 1 if the signature of the callable is not known.
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = sum(one.kind in positional and one.default is inspect.Parameter.empty for one in parameters)
+    return min(max(required, 1), 3)

@@ -1,6 +1,6 @@
 """`SampleFinder`: finds the samples in each layer's output, with a probing pass if the shapes are ambiguous."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from simwidget.capture.hooks import Capture
@@ -8,6 +8,9 @@ from simwidget.capture.outputs import Evidence, Layout, Output, RepresentationEr
 from simwidget.capture.probe import ProbedOutput, ProbeNeededError
 from simwidget.capture.probing_pass import ProbeFailedError, Split, probing_pass
 from simwidget.capture.reading import Reading
+from simwidget.capture.token_masks import MaskRules, named_tensors
+from simwidget.capture.token_probe import TokenProbe, TokenProbeError, probe_tokens
+from simwidget.capture.tokens import Tokens
 from simwidget.data.batch import Batch
 
 CallKey = tuple[int | str, str]
@@ -29,8 +32,16 @@ class SampleFinder:
         """call of a layer -> where its output contains the samples"""
         self._probed: Sequence[Mapping[str, ProbedOutput]] | None = None
         """for each network, the records of its outputs in the probing pass; None before a probing pass"""
+        self._has_probed = False
         self._failure = ""
         """why the probing pass failed; empty if it did not fail"""
+        self.token_probes: dict[int, TokenProbe] = {}
+        """position of a network -> the outputs' shapes in a pass over shorter sequences of the present batch"""
+        self._token_batch: int | None = None
+        self.token_problems: dict[int, str] = {}
+        """position of a network -> why a pass over shorter sequences failed"""
+        self.masks_by_name: dict[CallKey, Tokens] = {}
+        """call of a layer -> the mask that was chosen without a pass over shorter sequences"""
 
     @property
     def may_probe(self) -> bool:
@@ -39,8 +50,31 @@ class SampleFinder:
 
     @property
     def has_probed(self) -> bool:
-        """Whether a probing pass has succeeded."""
-        return self._probed is not None and not self._failure
+        """Whether a probing pass has succeeded, in this run or in the run that it continues."""
+        return self._has_probed or (self._probed is not None and not self._failure)
+
+    def state(self) -> dict[str, Any]:
+        """Return what was found as JSON values, for `restore`."""
+        return {
+            "layouts": [[*key, *layout] for key, layout in self.layouts.items()],
+            "probed": self.has_probed,
+            "token_problems": [list(one) for one in self.token_problems.items()],
+        }
+
+    def restore(self, state: Mapping[str, Any], known: Callable[[Sequence[Any]], CallKey]) -> None:
+        """Continue from `state`, which `state` returned in an earlier run.
+
+        Args:
+            state: the JSON values.
+            known: checks the key of a call, and returns it as a tuple.
+
+        Raises:
+            KeyError, TypeError, ValueError: the values are not those of an earlier run.
+        """
+        for position, call, *layout in state["layouts"]:
+            self.layouts[known((position, call))] = Layout.from_json(layout)
+        self._has_probed = bool(state["probed"])
+        self.token_problems = {int(position): str(problem) for position, problem in state["token_problems"]}
 
     def find(self, key: CallKey, reading: Reading, output: Any, n: int, lengths: Collection[int], index: int) -> Output:
         """Return the tensor to compare in a layer's output.
@@ -85,7 +119,52 @@ class SampleFinder:
                 f"its output {shape} has {n} entries in two dimensions, as many as the batch has samples, and a "
                 f"pass over fewer samples did not tell them apart{why}: give batch_dim="
             )
-        return found
+        return self._with_tokens(key, found)
+
+    def may_probe_tokens(self, position: int, index: int) -> bool:
+        """Whether no pass over shorter sequences of a network was made or tried before.
+
+        Args:
+            position: the position of the network.
+            index: the number of the batch in the loader.
+        """
+        if index != self._token_batch:  # the shapes of another batch tell nothing about this one
+            self.token_probes.clear()
+        known = any(key[0] == position and layout.tokens is not None for key, layout in self.layouts.items())
+        return not known and position not in self.token_problems and position not in self.token_probes
+
+    def probe_tokens(self, position: int, batch: Batch, index: int, capture: Capture, rules: MaskRules) -> None:
+        """Make a pass over shorter sequences with one network. If the pass fails, record the reason.
+
+        Args:
+            position: the position of the network.
+            batch: the network's batch, with masks.
+            index: the number of the batch in the loader.
+            capture: the network with its hooks.
+            rules: what is known of the network's masks before it runs.
+        """
+        self._token_batch = index
+        try:
+            self.token_probes[position] = probe_tokens(batch, named_tensors(batch.inputs), capture, rules.maps)
+        except TokenProbeError as problem:
+            self.token_problems[position] = str(problem)
+
+    def _with_tokens(self, key: CallKey, found: Output) -> Output:
+        """Return `found`, with the information how the dimensions of the output follow the tokens of masks.
+
+        This is known from an earlier batch, or from a pass over shorter sequences of the present batch.
+        """
+        known, layout, position = self.layouts.get(key), found.layout, key[0]
+        if layout is None:
+            return found
+        if known is not None and known.tokens is not None:
+            return found._replace(layout=known)
+        probe = self.token_probes.get(position) if isinstance(position, int) else None
+        if probe is None or found.lengths is not None:
+            return found
+        tensor = found.tensor[..., 0] if found.complex else found.tensor
+        tokens = probe.tokens(key[1], layout.place, layout.dim, layout.flattened, tensor)
+        return found._replace(layout=layout._replace(tokens=tokens))
 
     def probe(self, batch: Batch, index: int, split: Split, captures: Sequence[Capture]) -> None:
         """Make a probing pass; the arguments are those of `probing_pass`. If the pass fails, record the reason."""
@@ -97,7 +176,11 @@ class SampleFinder:
     def learn(self, layouts: Mapping[CallKey, Layout], n: int) -> None:
         """Record the layouts found in a batch of n samples, for calls without a known layout.
 
+        A known layout gets the information how the output follows the tokens of masks, if it lacks this information.
         Does nothing if n is 1.
         """
+        self.token_probes.clear()
         if n > 1:  # a single sample does not tell its dimension from others of length 1
-            self.layouts = {**layouts, **self.layouts}
+            for key, layout in layouts.items():
+                known = self.layouts.get(key, layout)
+                self.layouts[key] = known._replace(tokens=known.tokens if known.tokens is not None else layout.tokens)

@@ -1,7 +1,7 @@
 """`Masks`: which tokens of a batch are real and which are padding."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,66 +14,96 @@ PADDING_MASK_KEYS = ("src_key_padding_mask", "key_padding_mask", "tgt_key_paddin
 DECODER_INPUT_KEYS = ("decoder_input_ids", "decoder_inputs_embeds", "tgt", "labels")
 """Keys of the decoder's input. If the batch has no mask for the decoder, all tokens of this input count as real."""
 DECODER_MASK_KEYS = ("decoder_attention_mask", "tgt_key_padding_mask")
+NO_PADDING_MASKS = ("global_attention_mask", "cross_attention_mask", "memory_key_padding_mask")
+"""Keys that look like the key of a mask, but are not used as masks.
+
+The first two do not tell padding from real tokens. The third one repeats the mask of the encoder's tokens.
+"""
 
 
 @dataclass(frozen=True)
 class Masks:
-    """The padding masks of one batch: one for the tokens of the encoder, one for the tokens of the decoder.
+    """The padding masks of one batch. Each mask belongs to the tokens of one input, such as the decoder's."""
 
-    Each mask is None or a bool tensor (n, tokens) with True for real tokens. Both masks are None if the batch has no
-    padding. In a network without a decoder, the encoder's mask applies to all layers.
+    real: Mapping[str, Tensor] = field(default_factory=dict)
+    """key in the batch -> bool tensor (n, tokens), True for real tokens
+
+    If the decoder's tokens have no mask, the key of the decoder's input stands for a mask with real tokens only.
     """
-
-    encoder: Tensor | None = None
-    decoder: Tensor | None = None
-
-    def matching(self, decoder: bool, n_tokens: int) -> Tensor | None:
-        """Return the mask (n, n_tokens) for a layer's output with `n_tokens` tokens; None if no mask has that length.
-
-        If both masks have that length, `decoder` decides: the decoder's mask if true, otherwise the encoder's mask.
-        """
-        order = (self.decoder, self.encoder) if decoder else (self.encoder, self.decoder)
-        return next((mask for mask in order if mask is not None and mask.shape[1] == n_tokens), None)
-
-    @property
-    def any(self) -> bool:
-        """Whether the encoder or the decoder has a mask."""
-        return self.encoder is not None or self.decoder is not None
+    any: bool = False
+    """whether any token is padding"""
+    empty: Mapping[str, int] = field(default_factory=dict)
+    """key of a mask -> the first sample that has only padding; only masks with such a sample are included"""
 
     def to(self, device: torch.device) -> "Masks":
         """Return the same masks on `device`."""
-        return Masks(*(None if mask is None else mask.to(device) for mask in (self.encoder, self.decoder)))
+        return Masks({key: mask.to(device) for key, mask in self.real.items()}, self.any, self.empty)
+
+    def of_part(self, decoder: bool) -> str | None:
+        """Return the key of the decoder's mask or of the encoder's mask; None if there is no mask for this part.
+
+        The decoder's mask is the encoder's if the batch has only one mask, as for a decoder without an encoder.
+        """
+        of_decoder = next((key for key in self.real if is_of_decoder(key)), None)
+        of_encoder = next((key for key in self.real if not is_of_decoder(key)), None)
+        return (of_decoder or of_encoder) if decoder else of_encoder
 
 
 NO_MASKS = Masks()
 
 
+def is_mask(key: str) -> bool:
+    """Whether a key of a batch is the key of a mask: "attention_mask" or "padding_mask", or a key that contains it."""
+    return ("attention_mask" in key or "padding_mask" in key) and key not in NO_PADDING_MASKS
+
+
+def is_of_decoder(key: str) -> bool:
+    """Whether the mask or input with this key belongs to a decoder's tokens."""
+    return "decoder" in key or key.startswith("tgt") or key in DECODER_INPUT_KEYS
+
+
 def find_masks(inputs: Any, n: int, index: int) -> Masks:
     """Return the `Masks` of a batch of n samples. If `inputs` is a mapping, it is searched for masks by their keys.
 
-    A mask may be boolean, numeric with 0 and 1, or additive. An additive mask is floating-point, with 0 for real tokens
-    and large negative numbers for padding.
+    A mask is a tensor (n, tokens) whose key contains "attention_mask" (1 for real tokens) or "padding_mask" (True for
+    padding). It may be boolean, numeric with 0 and 1, or additive. An additive mask is floating-point, with 0 for real
+    tokens and large negative numbers for padding.
 
     Raises:
-        ValueError: a mask marks all tokens of a sample as padding. The message gives the number of the batch (`index`),
-            the sample and the key.
+        ValueError: a mask with a standard key marks all tokens of a sample as padding. The message gives the number of
+            the batch (`index`), the sample and the key.
     """
-    found: dict[bool, Tensor] = {}
-    for key in (*ATTENTION_MASK_KEYS, *PADDING_MASK_KEYS) if isinstance(inputs, Mapping) else ():
-        mask = inputs.get(key)
-        if not isinstance(mask, Tensor) or mask.ndim != 2 or len(mask) != n or (key in DECODER_MASK_KEYS) in found:
-            continue
-        # a floating mask of zeros alone is additive: no token is padding
-        additive = mask.is_floating_point() and bool((mask < 0).any() or not mask.any())
-        real = (mask == 0) if key in PADDING_MASK_KEYS or additive else (mask != 0)
-        empty = (~real.any(1)).nonzero().flatten()
-        if len(empty):
-            raise ValueError(f"batch {index}: sample {int(empty[0])} has no real token in {key!r}; leave it out")
-        found[key in DECODER_MASK_KEYS] = real
     given = inputs if isinstance(inputs, Mapping) else {}
-    target = next((given[key] for key in DECODER_INPUT_KEYS if isinstance(given.get(key), Tensor)), None)
-    if True not in found and target is not None and target.ndim >= 2 and len(target) == n:
-        found[True] = torch.ones(target.shape[:2], dtype=torch.bool)  # all of the decoder's tokens are real
-    if all(bool(real.all()) for real in found.values()):
-        return NO_MASKS
-    return Masks(found.get(False), found.get(True))
+    masks = {key: real_tokens(key, value) for key, value in given.items() if _is_mask_entry(key, value, n)}
+    empty = {}
+    for key, real in masks.items():
+        samples = (~real.any(1)).nonzero().flatten()
+        if len(samples):
+            empty[key] = int(samples[0])
+            if key in (*ATTENTION_MASK_KEYS, *PADDING_MASK_KEYS):
+                raise ValueError(f"batch {index}: sample {empty[key]} has no real token in {key!r}; leave it out")
+    decoder_input = next((key for key in DECODER_INPUT_KEYS if isinstance(given.get(key), Tensor)), None)
+    if decoder_input is not None and not any(map(is_of_decoder, masks)):
+        tokens = given[decoder_input]
+        if tokens.ndim >= 2 and len(tokens) == n:  # all of the decoder's tokens are real
+            masks[decoder_input] = torch.ones(tokens.shape[:2], dtype=torch.bool)
+    return Masks(masks, any(not bool(real.all()) for real in masks.values()), empty)
+
+
+def find_mask(inputs: Mapping[str, Any], key: str) -> Tensor | None:
+    """Return the mask (n, tokens) with any key, as a bool tensor, True for real tokens; None if there is none."""
+    mask = inputs.get(key)
+    return real_tokens(key, mask) if isinstance(mask, Tensor) and mask.ndim == 2 else None
+
+
+def real_tokens(key: str, mask: Tensor) -> Tensor:
+    """Return a mask as a bool tensor of the same shape, True for real tokens. `find_masks` says what masks mean."""
+    # a floating mask of zeros alone is additive: no token is padding
+    additive = mask.is_floating_point() and bool((mask < 0).any() or not mask.any())
+    return (mask == 0) if "padding_mask" in key or additive else (mask != 0)
+
+
+def _is_mask_entry(key: Any, value: Any, n: int) -> bool:
+    if not isinstance(key, str) or not is_mask(key) or not isinstance(value, Tensor):
+        return False
+    return value.layout == torch.strided and value.ndim == 2 and len(value) == n

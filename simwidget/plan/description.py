@@ -12,20 +12,22 @@ from simwidget.capture.layers import named_layers
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.positions import Positions
 from simwidget.capture.probe import ProbeNeededError
+from simwidget.capture.read_as import read_as
 from simwidget.capture.reading import ReadingContext
 from simwidget.capture.representation_option import RepresentationOption
 from simwidget.capture.sample_finder import SampleFinder
+from simwidget.capture.token_masks import TokenMasks, named_tensors
 from simwidget.data.batch import Batch
 from simwidget.plan.memory import MemoryEstimate, bytes_free, estimate_memory, format_bytes, memory_warning
 from simwidget.plan.networks import Network
 from simwidget.plan.options import DeviceOption, ForwardOption, InputsOption, Options, Plan
-from simwidget.plan.reading_options import BatchDim
+from simwidget.plan.reading_options import BatchDim, MasksOption
 from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.restore.interrupts import interrupts_held
 from simwidget.restore.randomness import preserved_random_state
 
-COLUMNS = ("layer", "module", "calls", "output", "dtype", "features", "chosen")
-ALIGNMENTS = ("left", "left", "right", "left", "left", "right", "left")
+COLUMNS = ("layer", "module", "calls", "output", "dtype", "features", "chosen", "samples", "mask")
+ALIGNMENTS = ("left", "left", "right", "left", "left", "right", "left", "left", "left")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class LayerDescription:
     repeats: str | None = None
     """name of the earlier layer whose output tensor this layer returns unchanged; such a repeat is not compared by
     default. None for every layer that is not such a repeat."""
+    samples: str = ""
+    """which dimension of the output indexes the samples, and why; empty if the layer cannot be compared"""
+    mask: str = ""
+    """which mask of the batch was used, and why; empty if the representation uses no mask"""
 
     def cells(self) -> tuple[str, ...]:
         """Return the layer's row of the printed table: one text for each of `COLUMNS`."""
@@ -62,7 +68,8 @@ class LayerDescription:
             inside = self.repeats.removeprefix(f"{self.name}.")
             chosen = f"same as {'its ' if inside != self.repeats else ''}{inside}"
         features = "none" if self.n_features is None else f"{self.n_features:,}"
-        return (self.name, self.module, str(self.calls), shape, self.dtype, features, chosen)
+        about = (self.samples, self.mask)
+        return (self.name, self.module, str(self.calls), shape, self.dtype, features, chosen, *about)
 
 
 @dataclass(frozen=True)
@@ -105,13 +112,19 @@ class Description:
 
     def __str__(self) -> str:
         table = [COLUMNS, *(layer.cells() for layer in self.layers)]
-        widths = [min(60, max(len(row[k]) for row in table)) for k in range(len(COLUMNS))]
+        table = [row[: self._n_columns] for row in table]
+        widths = [min(60, max(map(len, column))) for column in zip(*table, strict=True)]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
         ]
         return "\n".join([self._title(), "", *lines, "", *self._ending()])
 
     __repr__ = __str__
+
+    @property
+    def _n_columns(self) -> int:
+        """The number of columns in the table; the last one, "mask", is left out if it is empty."""
+        return len(COLUMNS) - (not any(layer.mask for layer in self.layers))
 
     def _title(self) -> str:
         return f"{self.model}: {len(self.layers)} layers, {len(self.chosen)} of them chosen, {self.n_samples} samples"
@@ -125,16 +138,15 @@ class Description:
         return lines if self.warning is None else [*lines, self.warning]
 
     def _repr_html_(self) -> str:
-        head = "".join(
-            f'<th style="text-align:{side}">{name}</th>' for name, side in zip(COLUMNS, ALIGNMENTS, strict=True)
-        )
+        columns = tuple(zip(COLUMNS, ALIGNMENTS, strict=True))[: self._n_columns]
+        head = "".join(f'<th style="text-align:{side}">{name}</th>' for name, side in columns)
         rows = []
         for layer in self.layers:
             weight = "" if layer.chosen else ";opacity:.6"
             cells = "".join(
                 f'<td style="text-align:{side};white-space:{"normal" if column == "chosen" else "nowrap"}{weight}">'
                 f"{escape(cell)}</td>"
-                for cell, column, side in zip(layer.cells(), COLUMNS, ALIGNMENTS, strict=True)
+                for cell, (column, side) in zip(layer.cells(), columns, strict=False)
             )
             rows.append(f"<tr>{cells}</tr>")
         ending = "".join(f"<p>{escape(line)}</p>" for line in self._ending())
@@ -153,6 +165,7 @@ def describe(
     forward: ForwardOption = None,
     inputs: InputsOption = None,
     batch_dim: BatchDim = None,
+    masks: MasksOption = None,
     device: DeviceOption = None,
     gram_batch: int = 64,
     positions: int = 256,
@@ -168,7 +181,7 @@ def describe(
         model: an `nn.Module`, or a `SimilarityModel`. The table marks the layers that are compared: for an `nn.Module`
             those chosen by default, for a `SimilarityModel` its own layers.
         batch: one batch, as a loader yields it.
-        representation, forward, inputs, batch_dim, device, gram_batch, positions, seed: as in `compare`.
+        representation, forward, inputs, batch_dim, masks, device, gram_batch, positions, seed: as in `compare`.
 
     Raises:
         ValueError, TypeError: for the same reasons as `compare`.
@@ -179,10 +192,10 @@ def describe(
     >>> print(describe(net, torch.zeros(64, 8)))
     Sequential: 3 layers, 2 of them chosen, 64 samples
     <BLANKLINE>
-    layer  module  calls  output   dtype    features  chosen
-    0      Linear  1      64 × 16  float32  16        yes
-    1      ReLU    1      64 × 16  float32  16
-    2      Linear  1      64 × 4   float32  4         yes
+    layer  module  calls  output   dtype    features  chosen  samples
+    0      Linear  1      64 × 16  float32  16        yes     dimension 0 (shape)
+    1      ReLU    1      64 × 16  float32  16                dimension 0 (shape)
+    2      Linear  1      64 × 4   float32  4         yes     dimension 0 (shape)
     <BLANKLINE>
     comparing the chosen layers takes about 178 kB beside the model
     """
@@ -196,6 +209,7 @@ def describe(
         forward=forward,
         inputs=inputs,
         batch_dim=batch_dim,
+        masks=masks,
         device=device,
         gram_batch=gram_batch,
         positions=positions,
@@ -204,7 +218,7 @@ def describe(
     (network,) = plan.networks
     own_batch = network.make_batch(batch, 0)
     finder = SampleFinder()
-    context = _context(own_batch, network, plan)
+    context = ReadingContext(own_batch.n)
     found: dict[str, LayerDescription] = {}
     calls: Counter[str] = Counter()
     pending_bytes = 0
@@ -234,6 +248,10 @@ def describe(
         shape = tuple(getattr(tensor.tensor, "shape", ()))
         dtype = str(x.dtype).removeprefix("torch.")
         description = LayerDescription(layer, network.kinds[layer], 0, shape, dtype, x.shape[1], listed)
+        if tensor.layout is not None:
+            used = context.masks.by_name.get(call)
+            how = read_as(call, reading, tensor.layout, network.mask_rules, finder.has_probed, used)
+            description = replace(description, samples=how.samples, mask=how.mask)
         found.setdefault(layer, replace(description, repeats=previous) if left_out else description)
         if layer in chosen:
             previous = call
@@ -243,13 +261,16 @@ def describe(
 
     capture = Capture(network.module, network.model, network.names, network.device, network.caller, sink)
     with interrupts_held(), preserved_random_state([network.device]), capture:
+        if network.needs_token_probe(own_batch):
+            finder.probe_tokens(0, own_batch, 0, capture, network.mask_rules)
+        context = _context(own_batch, network, plan, finder)
         try:
             capture.forward(own_batch)
         except ProbeNeededError:
             finder.probe(replace(own_batch, raw=batch), 0, lambda raw, index: _split(network, raw, index), [capture])
             found.clear()
             calls.clear()
-            context, pending_bytes, previous = _context(own_batch, network, plan), 0, ""
+            context, pending_bytes, previous = _context(own_batch, network, plan, finder), 0, ""
             capture.forward(own_batch)
     n = own_batch.n if context.positions is None else len(context.positions.drawn_samples())
     n_in_gram = max(n, gram_batch)
@@ -271,11 +292,12 @@ def describe(
     return Description(own_model.model_name, own_batch.n, (*ran, *idle), estimate, problem)
 
 
-def _context(batch: Batch, network: Network, plan: Plan) -> ReadingContext:
+def _context(batch: Batch, network: Network, plan: Plan, finder: SampleFinder) -> ReadingContext:
     """Return a new `ReadingContext` for one forward pass of the batch through the network."""
-    positions = None if plan.positions is None else Positions(batch.n, batch.masks, plan.positions, 0, lambda _: None)
-    lengths = set(batch.token_counts())
-    return ReadingContext(batch.n, batch.masks.to(network.device), positions, lengths=lengths)
+    positions = None if plan.positions is None else Positions(batch.n, plan.positions, 0, lambda _: None)
+    problem = finder.token_problems.get(0, "")
+    masks = TokenMasks(batch.masks.to(network.device), network.mask_rules, named_tensors(batch.inputs), problem)
+    return ReadingContext(batch.n, masks, batch.raw, positions, lengths=set(batch.token_counts()))
 
 
 def _split(network: Network, raw: Any, index: int) -> tuple[Batch, list[Batch]]:

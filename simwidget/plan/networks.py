@@ -15,7 +15,9 @@ from simwidget.capture.caller import Caller, Forward
 from simwidget.capture.encoder_decoder import encoder_or_decoder
 from simwidget.capture.feature_axes import feature_hints
 from simwidget.capture.layers import named_layers
+from simwidget.capture.length_maps import length_maps
 from simwidget.capture.reading import Reading
+from simwidget.capture.token_masks import MaskRules
 from simwidget.data.batch import Batch
 from simwidget.data.parsing import describe_batch, parse_batch
 from simwidget.plan.reading_options import ReadingOptions
@@ -42,6 +44,8 @@ class Network:
     """names of the layers that have submodules"""
     batch_dim: int
     """the dimension that indexes the samples in the network's input tensors"""
+    mask_rules: MaskRules
+    """what is known of the masks of the layers' tokens before the network runs"""
     prepare: Callable[[Any], Any] | None = None
     """the user's function that makes the network's batch from the loader's batch; None to use the loader's batch"""
 
@@ -49,6 +53,14 @@ class Network:
     def names(self) -> tuple[str, ...]:
         """The names of the layers that get a hook."""
         return tuple(self.readings)
+
+    def needs_token_probe(self, batch: Batch) -> bool:
+        """Whether the representation of a layer depends on a mask of the batch that the user did not name."""
+        if not batch.masks.real:
+            return False
+        return any(
+            reading.uses_masks and self.mask_rules.given(layer) is None for layer, reading in self.readings.items()
+        )
 
     @property
     def model(self) -> str:
@@ -109,8 +121,8 @@ def networks_of(models: Sequence[PlannedModel], options: ReadingOptions) -> list
     """Return the networks to run, each with all layers that its models need.
 
     Models with the same `nn.Module`, `inputs`, `forward` and device share a network. This network runs once for all
-    these models. Exception: if any pattern in `representation` or `batch_dim` names a model, as in "model:layer", every
-    model gets a network of its own.
+    these models. Exception: if any pattern in `representation`, `batch_dim` or `masks` names a model, as in
+    "model:layer", every model gets a network of its own.
     """
     groups: dict[Any, list[PlannedModel]] = {}
     for model in models:
@@ -141,5 +153,6 @@ def _network(group: Sequence[PlannedModel], options: ReadingOptions) -> Network:
         {layer: type(layers[layer]).__name__ for layer in hooked},
         frozenset(name for name, layer in layers.items() if next(layer.children(), None) is not None),
         options.batch_dim if isinstance(options.batch_dim, int) else int("" in sequence_first),
+        MaskRules(options.masks, first.name, length_maps(module), any("decoder" in layer for layer in layers)),
         first.inputs,
     )

@@ -19,7 +19,7 @@ from simwidget.plan.confounders import Confounder, ConfounderOption, confounder_
 from simwidget.plan.devices import Device, check_device, choose_device
 from simwidget.plan.limits import Limits
 from simwidget.plan.networks import Network, PlannedModel, networks_of
-from simwidget.plan.reading_options import BatchDim, ReadingOptions
+from simwidget.plan.reading_options import BatchDim, MasksOption, ReadingOptions
 from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.text.printable import describe_type
 from simwidget.text.suggestions import did_you_mean
@@ -41,6 +41,7 @@ class Options:
     forward: ForwardOption = None
     inputs: InputsOption = None
     batch_dim: BatchDim = None
+    masks: MasksOption = None
     unbiased: bool = True
     gram_batch: int = 64
     average: Literal["hsic", "cka"] = "hsic"
@@ -86,7 +87,7 @@ class Options:
         )
         inputs = per_model("inputs", self.inputs, names, callable)
         forwards = per_model("forward", self.forward, names, callable)
-        reading = ReadingOptions.of(representations, self.batch_dim, models)
+        reading = ReadingOptions.of(representations, self.batch_dim, self.masks, models)
         layers = confounder_layers(confounders)
         planned = [
             PlannedModel(model, devices[name], inputs[name], forwards[name], layers.get(name, ()))
@@ -105,6 +106,7 @@ class Options:
             "confounder": [one.name for one in confounders],
             "representation": representations.describe(),
             "batch_dim": dict(self.batch_dim) if isinstance(self.batch_dim, Mapping) else self.batch_dim,
+            **({"masks": dict(self.masks)} if self.masks else {}),
             **{
                 option: {name: callable_name(function) for name, function in given.items() if function is not None}
                 for option, given in (("inputs", inputs), ("forward", forwards))

@@ -1,4 +1,4 @@
-"""The options `representation` and `batch_dim`: how the outputs of all layers become representations."""
+"""The options `representation`, `batch_dim` and `masks`: how the outputs of all layers become representations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from simwidget.capture.representation_option import BY_POSITION, Representation,
 from simwidget.plan.similarity_model import SimilarityModel
 
 BatchDim = None | int | Mapping[str, int]
+MasksOption = None | Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -22,30 +23,34 @@ class ReadingOptions:
     batch_dim: BatchDim
     position_representation: Representation | None
     """ "tokens" or "positions" if each token or each spatial position is a sample, else None"""
+    masks: tuple[tuple[str, str | None], ...] = ()
+    """layer patterns with the key of the mask of the layers' tokens, or None for no mask; the first match counts"""
 
     @staticmethod
     def of(
-        representations: Representations, batch_dim: BatchDim, models: Sequence[SimilarityModel]
+        representations: Representations, batch_dim: BatchDim, masks: MasksOption, models: Sequence[SimilarityModel]
     ) -> "ReadingOptions":
-        """Check `batch_dim` for the given models, and return a `ReadingOptions` with both options.
+        """Check `batch_dim` and `masks` for the given models, and return a `ReadingOptions` with all options.
 
         Raises:
-            ValueError: a dimension is not a whole number from 0 on, or a pattern in `batch_dim` matches no layer that
-                is compared.
-            TypeError: a pattern in `batch_dim` is not a string.
+            ValueError: a dimension is not a whole number from 0 on, or a pattern in `batch_dim` or `masks` matches no
+                layer that is compared.
+            TypeError: a pattern in `batch_dim` or `masks`, or the key of a mask, is not a string.
         """
         _check_batch_dim(batch_dim, models)
+        _check_masks(masks, models)
         chosen = (representations.for_layer(model.model_name, layer) for model in models for layer in model.layer_names)
-        return ReadingOptions(representations, batch_dim, next((one for one in chosen if one in BY_POSITION), None))
+        by_position = next((one for one in chosen if one in BY_POSITION), None)
+        return ReadingOptions(representations, batch_dim, by_position, tuple((masks or {}).items()))
 
     @property
     def names_models(self) -> bool:
-        """Whether a layer pattern in `representation` or `batch_dim` names a model, as in "model:layer".
+        """Whether a layer pattern in `representation`, `batch_dim` or `masks` names a model, as in "model:layer".
 
         If so, two models that share a module may need different representations of the same layer.
         """
         by_model = isinstance(self.batch_dim, Mapping) and ":" in "".join(map(str, self.batch_dim))
-        return self.representations.names_models or by_model
+        return self.representations.names_models or by_model or any(":" in pattern for pattern, _ in self.masks)
 
     def representation_of(self, model: str, layer: str) -> Representation:
         """Return the representation, such as "mean", of a layer that is compared or used as a confounder."""
@@ -82,3 +87,15 @@ def _check_batch_dim(batch_dim: Any, models: Sequence[SimilarityModel]) -> None:
     if isinstance(batch_dim, Mapping):
         layers = {model.model_name: model.layer_names for model in models}
         check_patterns("batch_dim", list(batch_dim), layers)
+
+
+def _check_masks(masks: Any, models: Sequence[SimilarityModel]) -> None:
+    if masks is None:
+        return
+    what = 'a mapping from layer patterns to the key of a mask in the batch, or to None for no mask: {"vision.*": None}'
+    if not isinstance(masks, Mapping):
+        raise TypeError(f"masks={masks!r}: give {what}")
+    for pattern, key in masks.items():
+        if key is not None and not isinstance(key, str):
+            raise TypeError(f"masks={key!r} for {pattern!r}: give {what}")
+    check_patterns("masks", list(masks), {model.model_name: model.layer_names for model in models})

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simwidget.capture.outputs import Layout
 from simwidget.capture.probe import ProbeNeededError
 from simwidget.gram.gram_batch import GramBatch, Grams
 from simwidget.gram.rows import Key, Row
@@ -60,7 +59,8 @@ class FirstBlock(AbstractContextManager):
     Args:
         plan: the plan of the resumed run.
         rows: the descriptions of the layers and confounders in the checkpoint.
-        layouts: for each call of a layer, where its output contains the samples; from the checkpoint.
+        outputs: where the outputs contain the samples and tokens, as `SampleFinder.state` returned it; from the
+            checkpoint.
         expected: the numbers of the first block in the checkpoint, in the order of `rows`.
         min_samples: the smallest number of samples in a block; a run leaves out smaller blocks.
         own_streams: whether, in the run that wrote the checkpoint, each network drew from a random stream of its own.
@@ -71,7 +71,7 @@ class FirstBlock(AbstractContextManager):
         self,
         plan: Plan,
         rows: Iterable[Row],
-        layouts: Mapping[Key, Layout],
+        outputs: Mapping[str, Any],
         expected: BlockNumbers,
         min_samples: int,
         own_streams: bool,
@@ -79,7 +79,7 @@ class FirstBlock(AbstractContextManager):
     ) -> None:
         self._plan = plan
         self._rows = tuple(rows)
-        self._layouts = dict(layouts)
+        self._outputs = outputs
         self._expected = expected
         self._min_samples = min_samples
         self._own_streams = own_streams
@@ -89,7 +89,7 @@ class FirstBlock(AbstractContextManager):
         plan = self._plan
         self._streams = [RecordedStream(one.device, self._own_streams) for one in plan.networks]
         self._forwards = ForwardPasses(plan, Notes(self._min_samples), self._streams)
-        self._forwards.finder.layouts = self._layouts
+        self._forwards.finder.restore(self._outputs, tuple)
         self._table = RowTable(plan)
         device = torch.device("cpu") if plan.device.type == "mps" else plan.device
         self._grams = GramBatch(plan.grams, self._table.index, device)

@@ -14,9 +14,9 @@ from simwidget.capture.positions import Positions
 from simwidget.capture.probe import ProbeNeededError
 from simwidget.capture.reading import Reading, ReadingContext
 from simwidget.capture.sample_finder import CallKey, SampleFinder
+from simwidget.capture.token_masks import TokenMasks, named_tensors
 from simwidget.data.batch import Batch, token_counts
 from simwidget.data.labels import find_labels
-from simwidget.data.masks import NO_MASKS
 from simwidget.data.parsing import parse_batch
 from simwidget.gram.kernels import same_class_kernel
 from simwidget.gram.rows import Key
@@ -107,7 +107,8 @@ class ForwardPasses(AbstractContextManager):
             A tensor (m,) if positions (tokens or places of a feature map) serve as samples: for each of the m drawn
             positions, the index in the batch of the sample that contains it. Otherwise None.
         """
-        positions = self._new_positions(batch, batches, index, receiver)
+        self._probe_tokens(batches, index)
+        positions = self._new_positions(batch, index, receiver)
         now = self._pass = _Pass(batch, index, receiver, positions)
         restore_random = self.random.recorded_state() if self.finder.may_probe else None
         if positions is None:
@@ -115,11 +116,21 @@ class ForwardPasses(AbstractContextManager):
         try:
             if positions is None:
                 self._read_confounders(now)  # so that a wrong confounder fails before a forward pass
-            for capture, network, own in zip(self._captures, self._networks, batches, strict=True):
+            for position, own in enumerate(batches):
+                capture, network = self._captures[position], self._networks[position]
                 now.previous = None
+                masks = TokenMasks(
+                    own.masks.to(network.device),
+                    network.mask_rules,
+                    named_tensors(own.inputs),
+                    self.finder.token_problems.get(position, ""),
+                )
                 lengths = set(own.token_counts())
-                now.context = ReadingContext(batch.n, own.masks.to(network.device), positions, lengths=lengths)
+                now.context = ReadingContext(batch.n, masks, own.raw, positions, lengths=lengths)
                 capture.forward(own)
+                by_name = {(position, call): one for call, one in masks.by_name.items()}
+                self.finder.masks_by_name.update({key: one for key, one in by_name.items() if one is not None})
+                self._notes.masks(by_name)
                 if network.caller.has_custom_forward and not capture.any_layer_ran:
                     raise ValueError(
                         f"no chosen layer of model {network.model!r} ran in batch {index}: forward= must run the very "
@@ -179,13 +190,20 @@ class ForwardPasses(AbstractContextManager):
         shared = whole.uploads
         return replace(whole, raw=raw), [replace(batch, uploads=shared) for batch in batches]
 
-    def _new_positions(
-        self, batch: Batch, batches: Sequence[Batch], index: int, receiver: Receiver
-    ) -> Positions | None:
+    def _new_positions(self, batch: Batch, index: int, receiver: Receiver) -> Positions | None:
         if self._plan.positions is None:
             return None
-        masks = next((one.masks for one in batches if one.masks.any), NO_MASKS)
-        return Positions(batch.n, masks, self._plan.positions, index, receiver.begin)
+        return Positions(batch.n, self._plan.positions, index, receiver.begin)
+
+    def _probe_tokens(self, batches: Sequence[Batch], index: int) -> None:
+        """Run each network on shorter sequences, if this is needed to find the masks of its layers' tokens."""
+        restore_random = None
+        for position, (network, batch) in enumerate(zip(self._networks, batches, strict=True)):
+            if self.finder.may_probe_tokens(position, index) and network.needs_token_probe(batch):
+                restore_random = restore_random or self.random.recorded_state()
+                self.finder.probe_tokens(position, batch, index, self._captures[position], network.mask_rules)
+        if restore_random is not None:
+            restore_random()
 
     def _sink(self, position: int) -> Sink:
         network = self._networks[position]

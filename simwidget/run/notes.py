@@ -1,13 +1,15 @@
 """`Notes`: collects facts that a reader of a result must know, and returns them as sentences."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
 from simwidget.capture.outputs import Output
 from simwidget.capture.reading import Reading
+from simwidget.capture.token_masks import TokenMasks
+from simwidget.capture.tokens import Tokens
 from simwidget.data.class_order import ClassOrder
-from simwidget.data.masks import Masks
 from simwidget.files.fields import get_int
 from simwidget.gram.rows import Key
 
@@ -25,6 +27,7 @@ class Notes:
         self._order = ClassOrder()
         self._late: dict[Key, int] = {}
         self._said: dict[str, str] = {}
+        self._masked: dict[Key, list[int]] = {}
         self._skipped_batches = 0
         self._skipped_samples = 0
         self._smallest_gram: int | None = None
@@ -35,7 +38,8 @@ class Notes:
         """Return all collected facts as a dictionary of JSON values, for `restore`."""
         numbers = {name: getattr(self, f"_{name}") for name in self._NUMBERS}
         late = [[*key, batch] for key, batch in self._late.items()]
-        return {**numbers, "order": self._order.state(), "late": late, "said": dict(self._said)}
+        masked = [[*key, *counts] for key, counts in self._masked.items()]
+        return {**numbers, "order": self._order.state(), "late": late, "said": dict(self._said), "masked": masked}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Replace the collected facts by those in `state`, a dictionary that the method `state` returned."""
@@ -44,6 +48,7 @@ class Notes:
             setattr(self, f"_{name}", None if is_none else get_int(state, name))
         self._order.restore(state["order"])
         self._late = {(position, str(call)): int(batch) for position, call, batch in state["late"]}
+        self._masked = {(position, str(call)): [int(a), int(b)] for position, call, a, b in state["masked"]}
         self._said = {str(topic): str(note) for topic, note in state["said"].items()}
 
     def labels(self, labels: Tensor | None) -> None:
@@ -72,6 +77,15 @@ class Notes:
         """
         self._late.setdefault(key, batch)
 
+    def masks(self, chosen: Mapping[Key, Tokens | None]) -> None:
+        """Count a batch in which masks were chosen by the names of layers and the numbers of their tokens.
+
+        Args:
+            chosen: for each of these layer calls the mask, or None if no mask of the batch has as many tokens.
+        """
+        for key, tokens in chosen.items():
+            self._masked.setdefault(key, [0, 0])[tokens is None] += 1
+
     def say(self, topic: str, note: str) -> None:
         """Add the sentence `note`, unless there is already a sentence on the same topic."""
         self._said.setdefault(topic, note)
@@ -80,7 +94,7 @@ class Notes:
         """Add the sentence `note`, in place of an earlier sentence on the same topic."""
         self._said[topic] = note
 
-    def read(self, reading: Reading, found: Output, call: str, masks: Masks) -> None:
+    def read(self, reading: Reading, found: Output, call: str, masks: TokenMasks) -> None:
         """Add a note if a layer's output was read in a way that may surprise the user.
 
         A note is added in three cases:
@@ -97,19 +111,20 @@ class Notes:
             )
         if not masks.any or not isinstance(found.tensor, Tensor) or found.tensor.ndim != 3:
             return
-        tokens = found.tensor.shape[1]
         # convolutions along a line have their tokens last
-        fits = any(masks.matching(reading.is_decoder_call(call), size) is not None for size in found.tensor.shape[1:])
+        fits = any(mask.shape[1] in found.tensor.shape[1:] for mask in masks.masks.real.values())
         if reading.representation == "flatten" and fits:
             self.say(
                 "padding",
                 'the batches have padded tokens, and representation="flatten" includes them: "mean", "cls", "last" and '
                 '"tokens" leave them out',
             )
-        elif reading.representation in ("mean", "cls", "last", "tokens", "positions") and not fits:
+        unknown = found.layout is not None and found.layout.tokens is None and masks.rules.given(call) is None
+        if reading.uses_masks and unknown and not fits and found.lengths is None:
             self.say(
                 "mask",
-                f"the batch's mask does not fit the {tokens} tokens of layer {call!r}: all of its tokens are used",
+                f"the batch's mask does not fit the {found.tensor.shape[1]} tokens of layer {call!r}: all of its "
+                "tokens are used",
             )
 
     def notes(self) -> tuple[str, ...]:
@@ -118,6 +133,14 @@ class Notes:
             f"layer {call!r} ran for the first time, or once more than before, in batch {batch}: it is not compared"
             for (_, call), batch in self._late.items()
         ]
+        mixed = [(call, *counts) for (_, call), counts in tuple(self._masked.items()) if all(counts)]
+        if mixed:
+            call, fits, others = mixed[0]
+            more = f" (and {len(mixed) - 1} more layers)" if len(mixed) > 1 else ""
+            notes.append(
+                f"a mask has as many tokens as layer {call!r} in {fits} batches and not in {others}{more}: where none "
+                "fits, all tokens are used; say with masks= which mask it has, or None for no mask"
+            )
         notes += tuple(self._said.values())  # copied in one step, since the pass may add notes on its own thread
         order = self._order.note()
         if order:

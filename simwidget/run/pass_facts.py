@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from simwidget.capture.read_as import read_as
 from simwidget.capture.wrappers import innermost
 from simwidget.plan.options import Plan
 from simwidget.run.forward_passes import ForwardPasses
@@ -14,16 +15,26 @@ def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str,
     For each model, the facts are:
     - the class, the device, and the dtypes of the representations;
     - the layers that were chosen by default and are left out because they never ran;
-    - for each layer whose output does not have the samples in dimension 0, the dimension of the samples.
+    - for each layer whose output does not have the samples in dimension 0, the dimension of the samples;
+    - how the outputs were read: for each way in words, the layers that were read in this way.
 
     If the output of an embedding layer replaces token ids as confounder, a further fact is the name of this layer.
     """
     facts: dict[str, Any] = {"models": {}}
-    layouts, stand_in = forwards.finder.layouts, forwards.stand_in
+    finder, stand_in = forwards.finder, forwards.stand_in
+    layouts = finder.layouts
     for model in plan.models:
-        network = plan.networks[plan.network_of(model.model_name)]
+        position = plan.network_of(model.model_name)
+        network = plan.networks[position]
         own_rows = rows.rows_of(model)
         found = {row.key[1]: layouts[row.key] for row in own_rows if row.key in layouts}
+        ways: dict[str, list[str]] = {}
+        for (network_of_call, call), layout in layouts.items():
+            if network_of_call != position or call.partition("#")[0] not in model.layer_names:
+                continue
+            reading, used = network.readings[call.partition("#")[0]], finder.masks_by_name.get((position, call))
+            way = str(read_as(call, reading, layout, network.mask_rules, finder.has_probed, used))
+            ways.setdefault(way, []).append(call)
         turned = {call: layout.dim for call, layout in found.items() if layout.dim}
         facts["models"][model.model_name] = {
             "class": type(innermost(network.module)).__name__,
@@ -31,6 +42,7 @@ def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str,
             "dtype": ", ".join(sorted({row.dtype for row in own_rows if row.dtype})),
             **rows.left_out(model),
             **({"batch_dim": turned} if turned else {}),
+            "read_as": ways,
         }
     if stand_in is not None and stand_in.layer is not None:
         facts["input_stands_for"] = " of ".join(map(repr, stand_in.layer[::-1]))

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simwidget.capture.outputs import Layout
 from simwidget.capture.probe import ProbeNeededError
 from simwidget.data.batch import Batch
 from simwidget.data.sample_collector import SampleCollector
@@ -258,7 +257,7 @@ class SinglePass(AbstractContextManager):
                 "n_samples": self.n_samples,
                 "n_given": self._samples.n_seen,
                 "notes": self._notes.state(),
-                "layouts": [[*key, *layout] for key, layout in self._forwards.finder.layouts.items()],
+                "outputs": self._forwards.finder.state(),
                 "stand_in": None if stand_in is None else stand_in.name,
             }
             return facts, {**self._totals.arrays(), **self._forwards.random.arrays(), **self._first.arrays()}
@@ -276,9 +275,7 @@ class SinglePass(AbstractContextManager):
             self._first = BlockNumbers.from_arrays(arrays, len(self._rows))
             self._forwards.random.restore(arrays)
             self._notes.restore(facts["notes"])
-            self._forwards.finder.layouts.update(
-                {self._rows.known(layout[:2]): Layout.from_json(layout[2:]) for layout in facts["layouts"]}
-            )
+            self._forwards.finder.restore(facts["outputs"], self._rows.known)
             named = (one for one in self._plan.confounders if one.name == facts["stand_in"])
             self._forwards.stand_in = next(named, None)
             self.n_batches, self.n_grams, self.n_samples, self._samples.n_seen = (
@@ -297,8 +294,8 @@ class SinglePass(AbstractContextManager):
         """
         assert self._first is not None
         own = self._forwards.random.has_own
-        layouts = self._forwards.finder.layouts
-        return FirstBlock(self._plan, self._rows, layouts, self._first, self._totals.min_samples, own, same_devices)
+        found = self._forwards.finder.state()
+        return FirstBlock(self._plan, self._rows, found, self._first, self._totals.min_samples, own, same_devices)
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence
 
 from simwidget.capture.outputs import Layout, RepresentationError, find_output
+from simwidget.capture.tokens import Tokens
 from simwidget.data.nested import tensors_in
 
 N = 5
@@ -176,10 +177,17 @@ def test_a_field_that_was_deleted_is_passed_over():
 
 
 @pytest.mark.parametrize(
-    "values", [[0, 0], [-1, 0, None], [0, 64, None], [0, True, None], ["x" * 9999, 0, None], [0, 0, 1]]
+    "values",
+    [
+        [0, 0, None],
+        *([*one, None] for one in ([-1, 0, None], [0, 64, None], [0, True, None], ["x" * 9999, 0, None], [0, 0, 1])),
+        [0, 0, None, [["mask"]]],
+        [0, 0, None, [["mask", 3]]],
+    ],
 )
 def test_a_layout_from_a_file_is_checked(values):
     with pytest.raises(ValueError) as raised:  # noqa: PT011  (whatever the text is, it is short)
         Layout.from_json(values)
     assert len(str(raised.value)) < 80
-    assert Layout.from_json([1, 2, True]) == Layout(1, 2, True)
+    assert Layout.from_json([1, 2, True, None]) == Layout(1, 2, True)
+    assert Layout.from_json([1, 2, None, [["mask", "same"], None]]).tokens == (Tokens("mask", "same"), None)

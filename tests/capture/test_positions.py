@@ -13,12 +13,11 @@ from torch import nn
 import simwidget as sw
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.positions import PositionOptions, Positions
-from simwidget.data.masks import NO_MASKS, Masks
 
 
-def drawing(n=3, masks=NO_MASKS, most=8, seed=0, batch=0):
+def drawing(n=3, most=8, seed=0, batch=0):
     counts = []
-    return Positions(n, masks, PositionOptions(most, seed), batch, counts.append), counts
+    return Positions(n, PositionOptions(most, seed), batch, counts.append), counts
 
 
 def numbered(n, grid):
@@ -26,9 +25,9 @@ def numbered(n, grid):
     return torch.arange(float(n * prod(grid))).reshape(n, *grid, 1)
 
 
-def places(positions, grid, n=3):
+def places(positions, grid, n=3, mask=None):
     """The places that were read, as (sample, *cell)."""
-    read = positions.read(False, numbered(n, grid), len(grid) + 1)[:, 0]
+    read = positions.read(numbered(n, grid), len(grid) + 1, mask)[:, 0]
     return [tuple(int(i) for i in np.unravel_index(int(one), (n, *grid))) for one in read]
 
 
@@ -71,16 +70,20 @@ def test_masked_tokens_are_never_drawn(most):
     mask = torch.tensor([[1, 0, 1, 0], [0, 0, 0, 1], [1, 1, 1, 1]]).bool()
     real = {(int(i), int(t)) for i, t in mask.nonzero()}
     for seed in range(20):
-        drawn = places(drawing(masks=Masks(mask), most=most, seed=seed)[0], (4,))
+        drawn = places(drawing(most=most, seed=seed)[0], (4,), mask=mask)
         assert set(drawn) <= real
         assert len(drawn) == min(most, len(real))
 
 
-def test_a_mask_of_other_tokens_or_of_places_counts_not():
-    mask = torch.zeros(3, 4, dtype=torch.bool)
-    mask[:, 0] = True
-    assert len(places(drawing(masks=Masks(mask), most=99)[0], (5,))) == 15
-    assert len(places(drawing(masks=Masks(mask), most=99)[0], (4, 2))) == 24
+def test_tokens_of_another_mask_are_refused():
+    positions, _ = drawing()
+    x = torch.randn(3, 4, 2)
+    first = positions.read(x, 2, None, "attention_mask")
+    assert torch.equal(positions.read(x, 2, None, "attention_mask"), first)
+    assert torch.equal(positions.read(x, 2, None, None), first)
+    for other in ("", "decoder_attention_mask"):
+        with pytest.raises(RepresentationError, match="not those of the first layer, which come from another input"):
+            positions.read(x, 2, None, other)
 
 
 def covering(place, grid, other):
@@ -106,10 +109,10 @@ def test_another_resolution_is_read_in_the_cell_that_covers_the_place(grid, othe
 def test_features_first_or_last_are_read_at_the_same_places():
     positions, _ = drawing(most=5)
     x = torch.randn(3, 4, 4, 2)
-    last = positions.read(False, x, 3)
+    last = positions.read(x, 3)
     assert last.shape == (5, 2)
-    assert torch.equal(positions.read(False, x.movedim(3, 1), 1), last)
-    assert torch.equal(positions.read(False, x.movedim(3, 1).contiguous(), 1), last)
+    assert torch.equal(positions.read(x.movedim(3, 1), 1), last)
+    assert torch.equal(positions.read(x.movedim(3, 1).contiguous(), 1), last)
 
 
 def test_a_confounder_is_read_there_or_repeated():
@@ -127,7 +130,7 @@ def test_a_confounder_is_read_there_or_repeated():
 def test_what_has_no_places():
     positions, counts = drawing()
     with pytest.raises(RepresentationError, match=r"^its output \(3, 6\) has no tokens or positions, only features"):
-        positions.read(False, torch.zeros(3, 6), 1)
+        positions.read(torch.zeros(3, 6), 1)
     with pytest.raises(ValueError, match=r"^no layer .*has tokens or positions"):
         positions.drawn_samples()
     assert not counts

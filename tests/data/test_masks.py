@@ -29,7 +29,7 @@ AS_GIVEN = {
 def test_every_way_to_say_which_tokens_are_real(kind):
     key, mask = AS_GIVEN[kind]
     masks = find_masks({"x": torch.zeros(3, 3), key: mask}, 3, 0)
-    assert torch.equal(masks.matching(False, 3), REAL)
+    assert torch.equal(masks.real[key], REAL)
     assert masks.any
 
 
@@ -39,58 +39,60 @@ def test_every_way_to_say_which_tokens_are_real(kind):
         {"attention_mask": FULL.long()},
         {"src_key_padding_mask": ~FULL},
         {"attention_mask": torch.zeros(3, 3)},  # additive, with nothing to hide in this batch
+    ],
+    ids=repr,
+)
+def test_a_mask_may_hide_nothing(inputs):
+    masks = find_masks(inputs, 3, 0)
+    assert not masks.any
+    assert torch.equal(masks.real[next(iter(inputs))], FULL)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
         {"attention_mask": None},
         {"attention_mask": [1, 1]},
         {"attention_mask": REAL[:2]},
         {"attention_mask": REAL[:, None]},
         {"attention_mask": torch.zeros(0, 3)[:0]},
+        {"global_attention_mask": REAL},
+        {"memory_key_padding_mask": REAL},
         {"mask": REAL},
+        {3: REAL},
         (REAL,),
         REAL,
     ],
     ids=repr,
 )
-def test_what_hides_nothing_is_no_mask(inputs):
+def test_what_is_no_mask(inputs):
     assert find_masks(inputs, 3, 0) == NO_MASKS
-
-
-def test_tokens_of_another_number_have_no_mask():
-    masks = find_masks({"attention_mask": REAL}, 3, 0)
-    assert masks.matching(False, 4) is None
-    assert NO_MASKS.matching(False, 3) is None
-    assert not NO_MASKS.any
 
 
 @pytest.mark.parametrize(
     ("encoder", "decoder"),
-    [("attention_mask", "decoder_attention_mask"), ("src_key_padding_mask", "tgt_key_padding_mask")],
+    [
+        ("attention_mask", "decoder_attention_mask"),
+        ("src_key_padding_mask", "tgt_key_padding_mask"),
+        ("query_attention_mask", "decoder_attention_mask_1"),
+    ],
 )
-def test_decoders_have_their_own_mask(encoder, decoder):
+def test_each_input_has_its_own_mask(encoder, decoder):
     sign = (lambda mask: mask) if "attention" in encoder else torch.logical_not
-    masks = find_masks({encoder: sign(REAL), decoder: sign(HIDES)}, 3, 0)
-    assert torch.equal(masks.matching(False, 3), REAL)
-    assert torch.equal(masks.matching(True, 3), HIDES)
-    longer = find_masks({encoder: sign(REAL), decoder: sign(HIDES[:, :2])}, 3, 0)
-    assert torch.equal(longer.matching(True, 3), REAL)  # what has the encoder's tokens has its mask
-    assert torch.equal(longer.matching(True, 2), HIDES[:, :2])
-
-
-def hides_nothing(mask):
-    return mask is None or bool(mask.all())
-
-
-@pytest.mark.parametrize("padded", ["attention_mask", "decoder_attention_mask"])
-def test_a_mask_that_hides_nothing_is_still_that_of_its_tokens(padded):
-    """Beside one of the same length that does, it must not take that one's place."""
-    given = {"attention_mask": FULL, "decoder_attention_mask": FULL, padded: REAL}
-    masks = find_masks(given, 3, 0)
-    for key, decodes in (("attention_mask", False), ("decoder_attention_mask", True)):
-        found = masks.matching(decodes, 3)
-        assert torch.equal(found, REAL) if key == padded else hides_nothing(found)
+    masks = find_masks({encoder: sign(REAL), decoder: sign(HIDES[:, :2])}, 3, 0)
+    assert torch.equal(masks.real[encoder], REAL)
+    assert torch.equal(masks.real[decoder], HIDES[:, :2])
+    assert (masks.of_part(decoder=False), masks.of_part(decoder=True)) == (encoder, decoder)
 
 
 def test_a_decoder_alone_has_the_mask_of_the_batch():
-    assert torch.equal(find_masks({"attention_mask": REAL}, 3, 0).matching(True, 3), REAL)
+    assert find_masks({"attention_mask": REAL}, 3, 0).of_part(decoder=True) == "attention_mask"
+    assert NO_MASKS.of_part(decoder=True) is None
+
+
+def test_a_sample_without_tokens_in_an_unusual_mask_is_known():
+    masks = find_masks({"visual_attention_mask": torch.tensor([[1, 1], [0, 0]])}, 2, 0)
+    assert masks.empty == {"visual_attention_mask": 1}
 
 
 @pytest.mark.parametrize(
@@ -107,8 +109,9 @@ def test_a_sample_without_a_token_is_refused(key, mask):
 
 
 def test_moving_masks():
-    masks = Masks(REAL, None).to(torch.device("meta"))
-    assert (masks.encoder.device.type, masks.decoder) == ("meta", None)
+    masks = Masks({"attention_mask": REAL}, any=True).to(torch.device("meta"))
+    assert masks.real["attention_mask"].device.type == "meta"
+    assert masks.any
 
 
 def test_a_mask_that_fits_a_convolution_along_a_line_is_taken_without_a_word():

@@ -13,6 +13,7 @@ from kinds import (
     calls,
     confounders,
     libraries,
+    masks,
     models,
     oracle,
     outputs,
@@ -20,10 +21,13 @@ from kinds import (
     representations,
     sequences,
     space,
+    speech,
     wrapped,
 )
 
-TABLES = (outputs, sequences, representations, space, batches, calls, libraries, wrapped, models, confounders)
+TABLES = (
+    outputs, sequences, representations, masks, speech, space, batches, calls, libraries, wrapped, models, confounders
+)  # fmt: skip
 KINDS = [kind for table in TABLES for kind in table.KINDS]
 TOLERANCE = 1e-4
 LONG = 60.0

@@ -69,8 +69,8 @@ def test_tokens_of_a_decoder_without_a_mask_are_all_real():
     hidden = torch.ones(4, 6, dtype=torch.long)
     hidden[0, 3:] = 0
     masks = find_masks({"input_ids": hidden, "attention_mask": hidden, "decoder_input_ids": hidden}, 4, 0)
-    assert masks.matching(False, 6).sum() == 21
-    assert masks.matching(True, 6).all()
+    assert masks.real["attention_mask"].sum() == 21
+    assert masks.real["decoder_input_ids"].all()
 
 
 @pytest.mark.filterwarnings("ignore:.*quantize_per_tensor")

@@ -106,13 +106,29 @@ def test_as_text_as_a_page_and_as_a_table():
     found = sw.describe(Odd(), torch.randn(8, 6))
     lines = str(found).splitlines()
     assert lines[0] == "Odd: 4 layers, 3 of them chosen, 8 samples"
-    assert lines[2].split() == ["layer", "module", "calls", "output", "dtype", "features", "chosen"]
+    assert lines[2].split() == ["layer", "module", "calls", "output", "dtype", "features", "chosen", "samples"]
     assert "did not run: never" in lines
     html = found._repr_html_()
     assert html.count("<tr>") == 5
     frame = found.to_dataframe()
     assert list(frame.index) == ["twice", "ids", "last", "never"]
     assert frame.loc["last", "n_features"] == 3
+
+
+def test_how_a_layer_was_read_is_said():
+    from kinds.masks import Pair, two_sided
+
+    batch = next(two_sided(8, [6], 6))
+    found = sw.describe(Pair(), batch, representation="mean")
+    assert found["right"].mask == "decoder_attention_mask (pass over shorter sequences)"
+    assert found["left"].samples == "dimension 0 (shape)"
+    assert str(found).splitlines()[2].split()[-2:] == ["samples", "mask"]
+    assert '<th style="text-align:left">mask</th>' in found._repr_html_()
+    named = sw.describe(Pair(), batch, representation="mean", masks={"right": None, "*": "attention_mask"})
+    assert (named["right"].mask, named["left"].mask) == ("none (masks=)", "attention_mask (masks=)")
+    assert sw.describe(Pair(), batch)["right"].mask == ""
+    rnn = nn.Sequential(nn.LSTM(4, 5))
+    assert sw.describe(rnn, torch.randn(7, 8, 4), batch_dim=1)["0"].samples == "dimension 1 (batch_dim=)"
 
 
 def test_names_are_text_on_the_page():

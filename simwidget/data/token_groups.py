@@ -1,0 +1,163 @@
+"""`TokenGroups`: which tensors of a batch hold the tokens of which mask. `shorten` cuts tokens off the end."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from simwidget.data.batch import Batch
+from simwidget.data.masks import NO_MASKS, is_of_decoder
+from simwidget.data.nested import map_tensors
+from simwidget.data.parsing import parse_batch
+from simwidget.data.splitting import take_samples
+
+TOKEN_INPUTS = ("ids", "embeds", "values", "features", "src", "tgt")
+"""How the key of an input ends whose tokens a mask may belong to, as in "input_ids"."""
+MIN_TOKENS = 3
+"""The smallest number of tokens that is shortened. Fewer would leave one token, which operations may repeat."""
+MAX_ALTERNATIVES = 4
+"""The largest number of tensors that are tried one by one."""
+
+Groups = Mapping[str, Sequence[str]]
+"""key of a mask -> the keys of all tensors in the batch that have the tokens of this mask, the mask included"""
+Lengths = Mapping[str, tuple[int, int]]
+"""key of a mask -> the number of tokens in the batch, and the number of tokens after shortening"""
+
+
+class TokenGroups:
+    """Finds the tensors of a batch that have the tokens of each mask.
+
+    A tensor can belong to a mask only if one of its dimensions has as many entries as the mask has tokens. Some tensors
+    are certain by their keys: "decoder_input_ids" belongs to "decoder_attention_mask". Other tensors, such as "x", are
+    open: they may belong to the mask, or have as many entries by chance.
+
+    Args:
+        inputs: the tensors of the batch, by key.
+        masks: the masks of the batch, by key.
+    """
+
+    def __init__(self, inputs: Mapping[str, Any], masks: Mapping[str, Tensor]) -> None:
+        self._certain: dict[str, list[str]] = {key: [key] for key in masks}
+        self._open: dict[str, list[str]] = {key: [] for key in masks}
+        self._n_others = 0
+        for name, tensor in inputs.items():
+            if isinstance(tensor, Tensor) and name not in masks and tensor.ndim > 1:
+                fitting = [key for key, mask in masks.items() if mask.shape[1] in tensor.shape]
+                self._assign(str(name), fitting)
+                self._n_others += not fitting
+
+    def _assign(self, name: str, fitting: Sequence[str]) -> None:
+        named = [key for key in fitting if any(_affixes(key)) and _has_affixes(name, key)]
+        plain = [key for key in fitting if not any(_affixes(key)) and not is_of_decoder(name)]
+        if named:
+            self._certain[named[0]].append(name)
+        elif plain and name.endswith(TOKEN_INPUTS):
+            self._certain[plain[0]].append(name)
+        elif fitting:
+            self._open[(plain or list(fitting))[0]].append(name)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether the batch has only one mask, and all tensors with more than one dimension have its tokens."""
+        if len(self._certain) > 1 or self._n_others:
+            return False
+        (certain,), (left,) = self._certain.values(), self._open.values()
+        return not left or len(certain) == len(left) == 1
+
+    def stages(self) -> Iterator[Sequence[Groups]]:
+        """Yield the groups to try, the most likely first. A forward pass fails if a group lacks a tensor.
+
+        Each stage has one or several alternatives. A stage decides only if exactly one of them works.
+        """
+        alone = {
+            key: self._open[key] if len(certain) == 1 and len(self._open[key]) == 1 else []
+            for key, certain in self._certain.items()
+        }
+        if all(len(certain) > 1 or alone[key] or not self._open[key] for key, certain in self._certain.items()):
+            yield [self._with(alone)]
+        left = [(key, name) for key, names in self._open.items() for name in names if not alone[key]]
+        if len(left) > 1:
+            yield [self._with({**alone, key: [name]}) for key, name in left[:MAX_ALTERNATIVES]]
+        if left:
+            yield [self._with(self._open)]
+        if "labels" in self._certain and len(self._certain) > 1:  # of a language model: the labels of the same tokens
+            key = next(key for key in self._certain if key != "labels")
+            yield [{key: [*self._with(self._open)[key], "labels"]}]
+
+    def _with(self, more: Mapping[str, Sequence[str]]) -> Groups:
+        return {key: [*certain, *more[key]] for key, certain in self._certain.items()}
+
+
+def _affixes(key: str) -> tuple[str, str]:
+    """Return what stands before and after "attention_mask" (and the like) in a key, without underscores."""
+    for ending in ("key_padding_mask", "attention_mask", "padding_mask", "input_ids", "inputs_embeds"):
+        if ending in key:
+            before, _, after = key.partition(ending)
+            return before.strip("_"), after.strip("_")
+    return key, ""
+
+
+def _has_affixes(name: str, key: str) -> bool:
+    before, after = _affixes(key)
+    return name.startswith(before) and name.endswith(after)
+
+
+def shorter_lengths(masks: Mapping[str, Tensor], cut_half: bool) -> Lengths:
+    """Return, for each mask with enough tokens, its number of tokens and a smaller number.
+
+    The differences between both numbers tell the masks apart: if possible, no difference divides another one.
+
+    Args:
+        masks: the masks by key.
+        cut_half: whether to cut about half of the tokens, instead of as few as possible.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    cuts: list[int] = []
+    for key, mask in masks.items():
+        tokens = mask.shape[1]
+        if tokens < MIN_TOKENS:
+            continue
+        choices = list(range(1, tokens - 1))
+        if cut_half:
+            choices.sort(key=lambda cut, half=tokens // 2: abs(cut - half))  # type: ignore[misc]
+        different = [cut for cut in choices if cut not in cuts]
+        clear = [cut for cut in different if all(max(cut, one) % min(cut, one) for one in cuts)]
+        cut = (clear or different or choices)[0]
+        cuts.append(cut)
+        found[key] = (tokens, tokens - cut)
+    return found
+
+
+def shorten(batch: Batch, groups: Groups, lengths: Lengths, n: int) -> Batch:
+    """Return the first n samples of a batch, with fewer tokens.
+
+    Args:
+        batch: the batch.
+        groups: the keys of the tensors that have the tokens of each mask.
+        lengths: the numbers of tokens before and after.
+        n: the number of samples that are left.
+    """
+    raw = take_samples(batch.raw, batch, slice(0, n))
+    few = parse_batch(raw, 0, batch.batch_dim, any_structure=True)
+    inputs = few.inputs
+    of_tensor = {id(inputs[name]): lengths[key] for key, names in groups.items() if key in lengths for name in names}
+    masks = {id(inputs[name]) for names in groups.values() for name in names if name.endswith("mask")}
+
+    def cut(tensor: Tensor) -> Tensor:
+        if id(tensor) not in of_tensor:
+            return tensor
+        before, after = of_tensor[id(tensor)]
+        dims = [dim for dim in _other_dims(tensor, few) if tensor.shape[dim] == before]
+        for dim in dims if id(tensor) in masks else dims[:1]:
+            tensor = tensor.narrow(dim, 0, after)
+        return tensor
+
+    return replace(few, raw=map_tensors(raw, cut), inputs=map_tensors(inputs, cut), masks=NO_MASKS)
+
+
+def _other_dims(tensor: Tensor, batch: Batch) -> list[int]:
+    """Return the dimensions of a tensor that do not index the samples."""
+    candidates = (batch.batch_dim, 0) if tensor.ndim > 2 else (0,)
+    samples = next((dim for dim in candidates if dim < tensor.ndim and tensor.shape[dim] == batch.n), None)
+    return [dim for dim in range(tensor.ndim) if dim != samples]

@@ -1,0 +1,104 @@
+"""Which tensors of a batch are shortened together with a mask."""
+
+import pytest
+import torch
+
+from simwidget.data.masks import find_masks
+from simwidget.data.parsing import parse_batch
+from simwidget.data.token_groups import TokenGroups, shorten, shorter_lengths
+
+IDS = torch.ones(4, 6, dtype=torch.long)
+BOXES = torch.zeros(4, 6, 4)
+
+
+def stages(batch):
+    masks = find_masks(batch, 4, 0).real
+    found = TokenGroups(batch, masks).stages()
+    return [[{key: set(names) for key, names in one.items()} for one in stage] for stage in found]
+
+
+@pytest.mark.parametrize(
+    ("batch", "first"),
+    [
+        (
+            {"input_ids": IDS, "token_type_ids": IDS, "attention_mask": IDS, "image": torch.zeros(4, 3, 8, 8)},
+            {"attention_mask": {"attention_mask", "input_ids", "token_type_ids"}},
+        ),
+        (
+            {"input_ids": IDS, "attention_mask": IDS, "decoder_input_ids": IDS, "decoder_attention_mask": IDS},
+            {
+                "attention_mask": {"attention_mask", "input_ids"},
+                "decoder_attention_mask": {"decoder_attention_mask", "decoder_input_ids"},
+            },
+        ),
+        (
+            {"input_ids": IDS, "attention_mask": IDS, "visual_embeds": BOXES, "visual_attention_mask": IDS},
+            {
+                "attention_mask": {"attention_mask", "input_ids"},
+                "visual_attention_mask": {"visual_attention_mask", "visual_embeds"},
+            },
+        ),
+        (
+            {"src": BOXES, "src_key_padding_mask": IDS == 0, "src_mask": torch.zeros(6, 6), "tgt": BOXES},
+            {"src_key_padding_mask": {"src_key_padding_mask", "src", "src_mask"}, "tgt": {"tgt"}},
+        ),
+        ({"x": BOXES, "attention_mask": IDS}, {"attention_mask": {"attention_mask", "x"}}),
+        (
+            {"input_ids": IDS, "attention_mask": IDS, "patches": BOXES},
+            {"attention_mask": {"attention_mask", "input_ids"}},
+        ),
+    ],
+)
+def test_what_is_tried_first(batch, first):
+    assert stages(batch)[0] == [first]
+
+
+def test_tensors_of_unknown_names_are_tried_one_by_one_and_together():
+    found = stages({"x": BOXES, "y": BOXES, "attention_mask": IDS})
+    mask = "attention_mask"
+    assert found == [[{mask: {mask, "x"}}, {mask: {mask, "y"}}], [{mask: {mask, "x", "y"}}]]
+
+
+def test_more_tensors_are_tried_if_the_certain_ones_are_too_few():
+    found = stages({"input_ids": IDS, "bbox": BOXES, "attention_mask": IDS})
+    assert found[1] == [{"attention_mask": {"attention_mask", "input_ids", "bbox"}}]
+
+
+def test_labels_may_be_those_of_the_same_tokens():
+    found = stages({"input_ids": IDS, "labels": IDS, "attention_mask": IDS})
+    assert found[0] == [{"attention_mask": {"attention_mask", "input_ids"}, "labels": {"labels"}}]
+    assert found[-1] == [{"attention_mask": {"attention_mask", "input_ids", "labels"}}]
+
+
+@pytest.mark.parametrize("cut_half", [True, False])
+@pytest.mark.parametrize("sizes", [(8, 8), (8, 4), (20, 10, 5), (3, 3), (12, 6), (7,)])
+def test_each_mask_loses_another_number_of_tokens(sizes, cut_half):
+    masks = {str(k): torch.ones(2, size) for k, size in enumerate(sizes)}
+    cuts = [before - after for before, after in shorter_lengths(masks, cut_half).values()]
+    assert len(cuts) == len(sizes)
+    assert all(0 < cut < size - 1 for cut, size in zip(cuts, sizes))
+    if sizes != (3, 3):  # where only one token can be spared
+        assert len(set(cuts)) == len(cuts)
+
+
+def test_two_tokens_are_not_shortened():
+    assert shorter_lengths({"attention_mask": torch.ones(2, 2)}, True) == {}
+
+
+def test_shortened_batches():
+    given = {
+        "src": torch.arange(6.0)[:, None, None] * torch.ones(6, 4, 6),  # tokens first, and as many features
+        "src_key_padding_mask": IDS == 0,
+        "src_mask": torch.zeros(6, 6),
+        "image": torch.arange(4)[:, None],
+    }
+    batch = parse_batch((given, torch.tensor([3, 1, 4, 1])), 0, batch_dim=1)
+    key = "src_key_padding_mask"
+    small = shorten(batch, {key: [key, "src", "src_mask"]}, {key: (6, 4)}, 2)
+    assert small.inputs["src"].shape == (4, 2, 6)
+    assert small.inputs["src"][:, 0, 0].tolist() == [0, 1, 2, 3]
+    assert small.inputs[key].shape == (2, 4)
+    assert small.inputs["src_mask"].shape == (4, 4)
+    assert small.raw[0]["src"].shape == (4, 2, 6)
+    assert small.raw[1].tolist() == [3, 1]
+    assert given["src"].shape == (6, 4, 6)
