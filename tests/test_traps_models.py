@@ -54,6 +54,28 @@ def test_padding_stays_out_of_the_numbers():
     assert np.abs(result.matrix() - reference.cka([by_hand(net, batch)])).max() < 1e-5
 
 
+def test_a_mask_counts_for_the_tokens_of_its_own_input_only():
+    """Image patches, as many as text tokens by chance, have no padding."""
+
+    class Towers(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.text, self.image = nn.Linear(4, 5), nn.Linear(4, 5)
+
+        def forward(self, inputs_embeds, attention_mask, patches):
+            return (self.text(inputs_embeds) * attention_mask[..., None]).sum(1) + self.image(patches).mean(1)
+
+    net, torch_state = Towers(), torch.Generator().manual_seed(0)
+    words, patches = (torch.randn(64, 6, 4, generator=torch_state) for _ in range(2))
+    mask = (torch.arange(6) < torch.randint(1, 7, (64, 1), generator=torch_state)).long()
+    batch = {"inputs_embeds": words, "attention_mask": mask, "patches": patches}
+    result = sw.compare({"net": net}, [batch], representation="mean", measures="cka", device="cpu").run(False)
+    with torch.no_grad():
+        text = (net.text(words) * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        by_hand = [text.double().numpy(), net.image(patches).mean(1).double().numpy()]
+    assert np.abs(result.matrix() - reference.cka([by_hand])).max() < 1e-5
+
+
 def test_the_mask_of_a_batch_reaches_the_model():
     net, batch = Pooled(), padded()
     options = {"measures": "cka", "device": "cpu", "representation": "mean"}

@@ -15,6 +15,7 @@ from simwidget.capture.probe import ProbeNeededError
 from simwidget.capture.reading import Reading, ReadingContext
 from simwidget.capture.sample_finder import CallKey, SampleFinder
 from simwidget.capture.token_masks import TokenMasks, named_tensors
+from simwidget.capture.tokens import Tokens
 from simwidget.data.batch import Batch, token_counts
 from simwidget.data.labels import find_labels
 from simwidget.data.parsing import parse_batch
@@ -128,7 +129,7 @@ class ForwardPasses(AbstractContextManager):
                 lengths = set(own.token_counts())
                 now.context = ReadingContext(batch.n, masks, own.raw, positions, lengths=lengths)
                 capture.forward(own)
-                by_name = {(position, call): one for call, one in masks.by_name.items()}
+                by_name: dict[CallKey, Tokens | None] = {(position, call): one for call, one in masks.by_name.items()}
                 self.finder.masks_by_name.update({key: one for key, one in by_name.items() if one is not None})
                 self._notes.masks(by_name)
                 if network.caller.has_custom_forward and not capture.any_layer_ran:
