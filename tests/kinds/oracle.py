@@ -30,10 +30,10 @@ def expected(case, networks):
     keys = list(per_batch[0])
     known = [key for key in keys if per_batch[0][key] is not None]
     least = case.options.get("gram_batch", SAMPLES_OF_A_GRAM_MATRIX)
-    layers = _joined([[one[key] for key in known] for one in per_batch], least)
+    layers = joined([[one[key] for key in known] for one in per_batch], least)
     values = {"cka": _spread(reference.cka(layers), keys, known)}
     if case.confounders:
-        values["dcka"] = _spread(reference.dcka(layers, _joined(nuisance, least)), keys, known)
+        values["dcka"] = _spread(reference.dcka(layers, joined(nuisance, least)), keys, known)
         for position, (model, layer) in enumerate(keys):
             if f"{model}:{layer}" in case.explained:
                 values["dcka"][position] = values["dcka"][:, position] = np.nan
@@ -108,7 +108,7 @@ def _float64(tensor):
     return tensor.detach().double().flatten(1).numpy()
 
 
-def _joined(batches, least):
+def joined(batches, least):
     """Consecutive batches until there are enough samples; the remainder at the end stands alone."""
     joined, waiting = [], []
     for position, batch in enumerate(batches):
