@@ -91,6 +91,24 @@ class Caller:
             ) from problem
         return call(*map_tensors(args, copied), **map_tensors(kwargs, copied))
 
+    def named_inputs(self, batch: Batch) -> dict[str, Any]:
+        """Return the arguments that the network's `forward` gets for a batch, by parameter name.
+
+        A parameter `*args` has a tuple of its arguments. The arguments of `**kwargs` have their own names. Empty if the
+        user gave a `forward=` function, because this function may pass anything to the network.
+
+        Raises:
+            TypeError: the network's `forward` does not accept the batch.
+        """
+        if self._forward is not None:
+            return {}
+        args, kwargs = self._arguments(batch)
+        named = dict(self._signature.bind(*args, **kwargs).arguments)
+        for parameter in self._signature.parameters.values():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                named |= named.pop(parameter.name, {})
+        return named
+
     def _arguments(self, batch: Batch) -> tuple[tuple, dict[str, Any]]:
         inputs, raw = batch.inputs, batch.raw
         if isinstance(inputs, Mapping):

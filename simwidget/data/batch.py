@@ -36,11 +36,15 @@ class Batch:
 
     @cached_property
     def input_tensor(self) -> Tensor | None:
-        """The first floating-point tensor (n, ...) of `inputs`; if there is none, the first tensor of another dtype.
+        """The tensor `input_entry` with the dimension that holds the samples moved to the front: (n, ...), or None."""
+        return None if self.input_entry is None else self.samples_first(self.input_entry)
 
-        The dimension that holds the samples is moved to the front. A tensor is skipped if it is not dense, does not
-        have n samples, or is a label or mask of a mapping. None if no tensor is left, or if `inputs` is a list of
-        images.
+    @cached_property
+    def input_entry(self) -> Tensor | None:
+        """The first floating-point tensor of `inputs`; if there is none, the first tensor of another dtype.
+
+        A tensor is skipped if it is not dense, does not have n samples, or is a label or mask of a mapping. None if no
+        tensor is left, or if `inputs` is a list of images.
         """
         inputs = self.inputs
         if isinstance(inputs, Mapping):
@@ -48,10 +52,11 @@ class Batch:
             inputs = {key: value for key, value in inputs.items() if key not in excluded}
         images = is_sequence(inputs) and is_image_list(inputs)
         tensors = () if images else tensors_in(inputs)
-        fitting = [one for one in map(self._samples_first, tensors) if one is not None]
+        fitting = [one for one in tensors if self.samples_first(one) is not None]
         return next((one for one in fitting if one.is_floating_point()), fitting[0] if fitting else None)
 
-    def _samples_first(self, tensor: Any) -> Tensor | None:
+    def samples_first(self, tensor: Any) -> Tensor | None:
+        """Return a tensor of the batch with the samples in dimension 0; None if it is not dense or has no n samples."""
         dense = isinstance(tensor, Tensor) and tensor.layout == torch.strided and not tensor.is_nested
         if not dense or tensor.ndim < 1:
             return None
@@ -63,7 +68,7 @@ class Batch:
     def token_counts(self) -> Iterator[int]:
         """Yield the possible numbers of tokens or positions per sample, for each tensor of `inputs` with n samples."""
         for tensor in tensors_in(self.inputs):
-            first = self._samples_first(tensor)
+            first = self.samples_first(tensor)
             if first is not None:
                 yield from token_counts(first)
 

@@ -28,6 +28,7 @@ from simwidget.restore.randomness import RecordedStream
 from simwidget.run.notes import Notes
 from simwidget.run.random_streams import RandomStreams
 from simwidget.run.receiver import Receiver, Representation
+from simwidget.run.several_inputs import note_on_input
 
 
 @dataclass
@@ -74,6 +75,7 @@ class ForwardPasses(AbstractContextManager):
         self.stand_in: Confounder | None = None
         """the confounder "input" if an embedding layer's output replaces the input, because the input holds token ids;
         otherwise None"""
+        self._has_checked_inputs = False
 
     def __enter__(self) -> "ForwardPasses":
         with ExitStack() as stack:
@@ -141,6 +143,7 @@ class ForwardPasses(AbstractContextManager):
                 self._read_confounders(now)
             self._check_confounders(now)
             self._note_unknown_keys()
+            self._note_several_inputs(batch, batches)
             self.finder.learn(now.layouts, batch.n)
             return None if positions is None else positions.drawn_samples()
         except ProbeNeededError:
@@ -324,6 +327,15 @@ class ForwardPasses(AbstractContextManager):
                     f"keys {network.model}",
                     f"model {network.model!r} takes no argument for the batch's {named}: they are not passed to it",
                 )
+
+    def _note_several_inputs(self, batch: Batch, batches: Sequence[Batch]) -> None:
+        """In the first batch, note which of several inputs dCKA removes if the only confounder is "input"."""
+        if self._has_checked_inputs or [one.kind for one in self._plan.confounders] != ["input"]:
+            return
+        note = note_on_input(self._plan.confounders[0], batch, self._networks, batches)
+        if note is not None:
+            self._notes.say("inputs", note)
+        self._has_checked_inputs = True
 
     def _check_confounders(self, now: _Pass) -> None:
         for confounder in self._plan.confounders:

@@ -115,6 +115,7 @@ class Named(nn.Module):
 
 
 NAMED = ("seen", "heard", "head")
+ONE_OF_TWO = ["the batch has 2 inputs, and dCKA removes only batch"]
 
 
 def two_inputs(make=dict, **more):
@@ -129,7 +130,7 @@ def heard(batch, outputs):
 @KINDS.row("batch: dict")
 def dicts():
     call = lambda model, batch: model(batch["seen"], batch["heard"])  # noqa: E731
-    return Case({"net": seeded(Named)}, two_inputs(), NAMED, call=call, confounders=[heard])
+    return Case({"net": seeded(Named)}, two_inputs(), NAMED, call=call, confounders=[heard], notes=ONE_OF_TWO)
 
 
 @KINDS.row("batch: dict with more keys")
@@ -137,13 +138,13 @@ def more_keys():
     """Labels are left out without a word; anything else is said."""
     batches = [{**batch, "labels": y, "path": ["a"] * 32} for batch, y in zip(two_inputs(), labels(32))]
     call = lambda model, batch: model(batch["seen"], batch["heard"])  # noqa: E731
-    return Case({"net": seeded(Named)}, batches, NAMED, call=call, confounders=[heard], notes=["path"])
+    return Case({"net": seeded(Named)}, batches, NAMED, call=call, confounders=[heard], notes=["path", *ONE_OF_TWO])
 
 
 @KINDS.row("batch: UserDict")
 def user_dict():
     call = lambda model, batch: model(batch["seen"], batch["heard"])  # noqa: E731
-    return Case({"net": seeded(Named)}, two_inputs(UserDict), NAMED, call=call, confounders=[heard])
+    return Case({"net": seeded(Named)}, two_inputs(UserDict), NAMED, call=call, confounders=[heard], notes=ONE_OF_TWO)
 
 
 @dataclass
@@ -156,7 +157,10 @@ class Heard:
 def dataclasses():
     call = lambda model, batch: model(batch.seen, batch.heard)  # noqa: E731
     removed = [lambda batch, outputs: batch.heard]
-    return Case({"net": seeded(Named)}, two_inputs(lambda one: Heard(**one)), NAMED, call=call, confounders=removed)
+    return Case(
+        {"net": seeded(Named)}, two_inputs(lambda one: Heard(**one)), NAMED, call=call, confounders=removed,
+        notes=ONE_OF_TWO,
+    )  # fmt: skip
 
 
 @KINDS.row("batch: dict of one tensor under a name of its own")
@@ -173,8 +177,9 @@ def nested():
     batches = list(zip(two_inputs(), labels(32)))
     call = lambda model, batch: model(batch[0]["seen"], batch[0]["heard"])  # noqa: E731
     return Case(
-        {"net": seeded(Named)}, batches, NAMED, call=call, confounders=[lambda batch, outputs: batch[0]["heard"]]
-    )
+        {"net": seeded(Named)}, batches, NAMED, call=call, confounders=[lambda batch, outputs: batch[0]["heard"]],
+        notes=ONE_OF_TWO,
+    )  # fmt: skip
 
 
 @KINDS.row("batch: BatchEncoding")

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from kinds.batches import input_first, labels
+from kinds.batches import ONE_OF_TWO, input_first, labels
 from kinds.kind import Case, Table
 from kinds.nets import MLP, Mlp, Stairs, noise, seeded
 
@@ -29,7 +29,7 @@ def several():
     batches = list(zip(noise(32, 6), noise(32, 4, seed=1), labels(32)))
     call = lambda model, batch: model(batch[0], batch[1])  # noqa: E731
     layers = ["left", "right", "head"]
-    return Case({"net": seeded(Pair)}, batches, layers, call=call, confounders=[input_first])
+    return Case({"net": seeded(Pair)}, batches, layers, call=call, confounders=[input_first], notes=ONE_OF_TWO)
 
 
 @KINDS.row("two models, of which one needs two inputs")
@@ -38,7 +38,7 @@ def several_and_one():
     return Case(
         {"pair": seeded(Pair), "net": seeded(Mlp, 1)}, batches, {"pair": ["left", "right", "head"], "net": MLP},
         call={"pair": lambda model, batch: model(*batch), "net": lambda model, batch: model(batch[0])},
-        confounders=[input_first],
+        confounders=[input_first], notes=ONE_OF_TWO,
     )  # fmt: skip
 
 

@@ -148,3 +148,62 @@ def labels_at_positions():
             lambda batch, outputs: one_hot(batch[1]).repeat_interleave(16, 0),
         ],
     )  # fmt: skip
+
+
+class Denoiser(nn.Module):
+    """Takes a noisy sample, a time step and embedded text, as diffusion models do."""
+
+    def __init__(self):
+        super().__init__()
+        self.sample = nn.Linear(6, 5)
+        self.time = nn.Linear(1, 5)
+        self.text = nn.Linear(4, 5)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, sample, timestep, encoder_hidden_states, encoder_attention_mask=None):
+        x = self.sample(sample) + self.time(timestep[:, None].float() / 100) + self.text(encoder_hidden_states.mean(1))
+        return self.head(torch.tanh(x))
+
+
+@KINDS.row("confounder: the input of three")
+def sample_time_text():
+    """The time step has one number a sample; the mask is no input."""
+    steps = labels(32, classes=100)
+    batches = [
+        {"timestep": t, "sample": x, "encoder_hidden_states": y, "encoder_attention_mask": torch.ones(32, 3)}
+        for x, t, y in zip(noise(32, 6), steps, noise(32, 3, 4, seed=1))
+    ]
+    return Case(
+        {"net": seeded(Denoiser)}, batches, ["sample", "time", "text", "head"], call=by_name,
+        confounders=[lambda batch, outputs: batch["sample"]],
+        notes=[r"3 inputs, and dCKA removes only batch\['sample'\]"],
+    )  # fmt: skip
+
+
+class Towers(nn.Module):
+    """Two networks side by side, one for images and one for texts."""
+
+    def __init__(self):
+        super().__init__()
+        self.image = nn.Linear(6, 5)
+        self.embed = nn.Embedding(40, 4)
+        self.text = nn.Linear(4, 5)
+
+    def forward(self, input_ids=None, pixel_values=None, position_ids=None):
+        image = None if pixel_values is None else self.image(pixel_values)
+        return image, None if input_ids is None else self.text(self.embed(input_ids).mean(1))
+
+
+@KINDS.row("confounder: the input, image and text")
+def image_and_text():
+    """The image has numbers; the text is token ids, and their positions are no input."""
+    positions = torch.arange(5).expand(32, 5)
+    batches = [
+        {"input_ids": tokens, "pixel_values": x, "position_ids": positions}
+        for tokens, x in zip(ids(32, 5), noise(32, 6))
+    ]
+    return Case(
+        {"net": seeded(Towers)}, batches, ["image", "embed", "text"], call=by_name,
+        confounders=[lambda batch, outputs: batch["pixel_values"]],
+        notes=[r"2 inputs, and dCKA removes only batch\['pixel_values'\].*'net:embed'"],
+    )  # fmt: skip

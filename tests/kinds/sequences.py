@@ -113,6 +113,7 @@ def transformer():
     return Case(
         {"net": model}, batches, layers, turned, call=lambda model, batch: model(*batch),
         confounders=[lambda batch, outputs: batch[0].transpose(0, 1).flatten(1)],
+        notes=[r"dCKA removes only batch\[0\].*lambda batch: batch\[1\].movedim\(1, 0\)"],
     )  # fmt: skip
 
 

@@ -1,0 +1,61 @@
+"""`entries_of`: names each tensor in a batch, or in a layer's output, by the Python expression that gives it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from simwidget.data.labels import LABEL_KEYS
+from simwidget.data.nested import is_dataclass_instance, is_sequence
+
+NAMES_OF_POSITIONS = ("position_ids", "token_type_ids", "segment_ids")
+"""Keys that end with one of these hold the positions or the segments of tokens."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One tensor or packed sequence of a nested structure."""
+
+    path: str
+    """the Python expression that gives the tensor, such as batch['image'] or batch[1]"""
+    name: str
+    """the last key or field name on the path; "" for an element of a tuple or list"""
+    tensor: Any
+
+
+def entries_of(value: Any, path: str, name: str = "") -> Iterator[Entry]:
+    """Yield each tensor and packed sequence of a nested structure, in the order of `tensors_in`.
+
+    Args:
+        value: nested tuples, lists, mappings and dataclasses.
+        path: the expression for `value` itself.
+        name: the key or field name of `value` itself.
+
+    >>> import torch
+    >>> [entry.path for entry in entries_of({"image": torch.zeros(2), "texts": [torch.zeros(2)]}, "batch")]
+    ["batch['image']", "batch['texts'][0]"]
+    """
+    if isinstance(value, Tensor | PackedSequence):
+        yield Entry(path, name, value)
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from entries_of(part, f"{path}[{key!r}]", str(key))
+    elif is_sequence(value):
+        for index, part in enumerate(value):
+            yield from entries_of(part, f"{path}[{index}]")
+    elif is_dataclass_instance(value):
+        for field in fields(value):
+            yield from entries_of(getattr(value, field.name, None), f"{path}.{field.name}", field.name)
+
+
+def is_input_name(name: str) -> bool:
+    """Whether a key or parameter of this name may hold something to process.
+
+    False for the names of labels, masks, position ids and token type ids.
+
+    >>> [is_input_name(name) for name in ("pixel_values", "masked_image", "attention_mask", "position_ids", "labels")]
+    [True, True, False, False, False]
+    """
+    return name not in LABEL_KEYS and "mask" not in name.split("_") and not name.endswith(NAMES_OF_POSITIONS)

@@ -1,0 +1,99 @@
+"""`note_on_input`: says which of several inputs the confounder "input" is, and how to remove the others as well."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from simwidget.data.batch import Batch
+from simwidget.data.entries import Entry, entries_of, is_input_name
+from simwidget.data.nested import tensors_in
+from simwidget.plan.confounders import Confounder
+from simwidget.plan.networks import Network
+
+
+def note_on_input(
+    confounder: Confounder, batch: Batch, networks: Sequence[Network], batches: Sequence[Batch]
+) -> str | None:
+    """Return a note on the confounder "input" if the networks have inputs that dCKA does not remove.
+
+    An input is a tensor of the loader's batch with n samples that a network gets. Labels, masks, position ids and token
+    type ids do not count. What a network gets is unknown if it has a `forward=` function, or an `inputs=` function that
+    makes new tensors. Then all other tensors of the batch with n samples count.
+
+    Args:
+        confounder: the confounder "input".
+        batch: the batch from which the confounder is computed; `batch.raw` is the loader's batch.
+        networks: the networks.
+        batches: for each network, its batch.
+
+    Returns:
+        A sentence, or None if the confounder is the only input.
+    """
+    entries, where = list(entries_of(batch.raw, "batch")), ""
+    if all(one.tensor is not batch.input_entry for one in entries):  # an inputs= function has made it
+        networks, batches = networks[:1], batches[:1]
+        entries, where = list(entries_of(batches[0].raw, "f(batch)")), f", where f is inputs= of {networks[0].model!r}"
+    removed = next((one for one in entries if one.tensor is batch.input_entry), None)
+    received = [_received(network, own) for network, own in zip(networks, batches, strict=True)]
+    is_known = all(ids and ids <= {id(one.tensor) for one in entries} for ids in received)
+    if is_known:
+        inputs = [one for one in entries if any(id(one.tensor) in ids for ids in received)]
+    else:
+        inputs = [one for one in entries if _may_be_input(one.name, one.tensor, batch)]
+    others = [one for one in inputs if one is not removed]
+    if removed is None or not others:
+        return None
+    what = "inputs" if is_known else "tensors of its samples"
+    said = f"the batch has {len(inputs)} {what}, and dCKA removes only {removed.path}"
+    if removed not in inputs:
+        said = f"dCKA removes {removed.path}, which no model gets as an input"
+    return f"{said}: {'; '.join(_advice(confounder, removed, inputs, batch, where))}"
+
+
+def _received(network: Network, batch: Batch) -> set[int]:
+    """Return the ids of the tensors that a network gets as inputs; empty if this is unknown."""
+    named = network.caller.named_inputs(batch)
+    found = ((name, tensor) for name, value in named.items() for tensor in tensors_in(value))
+    return {id(tensor) for name, tensor in found if is_input_name(name) and _has_samples(tensor, batch)}
+
+
+def _may_be_input(name: str, tensor: Tensor, batch: Batch) -> bool:
+    return is_input_name(name) and tensor is not batch.labels and _has_samples(tensor, batch)
+
+
+def _has_samples(tensor: Tensor, batch: Batch) -> bool:
+    """Whether a tensor may hold one input for each sample. Boolean tensors are masks."""
+    return batch.samples_first(tensor) is not None and tensor.dtype != torch.bool
+
+
+def _holds_token_ids(tensor: Tensor) -> bool:
+    return tensor.ndim > 1 and tensor.dtype in (torch.int64, torch.int32, torch.int16)
+
+
+def _advice(confounder: Confounder, removed: Entry, inputs: Sequence[Entry], batch: Batch, where: str) -> list[str]:
+    """Return texts that say how dCKA removes other inputs than `removed`.
+
+    Numbers are removed by a callable, and token ids by the layer that embeds them.
+    """
+    others = [one for one in inputs if one is not removed]
+    token_ids = [one.path for one in others if _holds_token_ids(one.tensor)]
+    choices = [f"lambda batch: {_samples_first(one, batch)}" for one in others if not _holds_token_ids(one.tensor)]
+    advice = []
+    if token_ids and confounder.layer is not None and not _holds_token_ids(removed.tensor):
+        choices.append(repr(":".join(confounder.layer)))
+        token_ids = []
+    if choices:
+        own = ["'input'"] if removed in inputs else []
+        advice.append(f"to choose, give confounder=[{', '.join(own + choices)}] or a part of this list{where}")
+    if token_ids:
+        advice.append(
+            f"to remove {' and '.join(token_ids)} too, give confounder= a list of 'input' and the layers that embed it"
+        )
+    return advice
+
+
+def _samples_first(entry: Entry, batch: Batch) -> str:
+    """Return the expression for an entry with the samples in dimension 0."""
+    turned = batch.batch_dim and batch.batch_dim < entry.tensor.ndim
+    return f"{entry.path}.movedim({batch.batch_dim}, 0)" if turned else entry.path
