@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from simwidget.capture.wrappers import innermost
 from simwidget.data.batch import Batch
+from simwidget.data.entries import is_input_name
 from simwidget.data.images import is_image_list
 from simwidget.data.labels import LABEL_KEYS
 from simwidget.data.nested import as_mapping, map_tensors
@@ -108,6 +109,26 @@ class Caller:
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 named |= named.pop(parameter.name, {})
         return named
+
+    def parameters_without_input(self, batch: Batch) -> list[str]:
+        """Return the optional parameters of the network's `forward` that may take an input and get nothing.
+
+        Parameters count if their default is None. Flags, masks, labels, position ids and token type ids do not count.
+        Empty if the user gave a `forward=` function.
+
+        Raises:
+            TypeError: the network's `forward` does not accept the batch.
+        """
+        named = self.named_inputs(batch)
+        return [
+            name
+            for name, parameter in self._signature.parameters.items()
+            if self._forward is None
+            and name not in named
+            and parameter.default is None
+            and is_input_name(name)
+            and "bool" not in str(parameter.annotation)
+        ]
 
     def _arguments(self, batch: Batch) -> tuple[tuple, dict[str, Any]]:
         inputs, raw = batch.inputs, batch.raw

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from simwidget.data.batch import Batch
 from simwidget.data.labels import LABEL_KEYS
 from simwidget.data.nested import is_dataclass_instance, is_sequence
 
@@ -59,3 +61,19 @@ def is_input_name(name: str) -> bool:
     [True, True, False, False, False]
     """
     return name not in LABEL_KEYS and "mask" not in name.split("_") and not name.endswith(NAMES_OF_POSITIONS)
+
+
+def has_samples(tensor: Any, batch: Batch) -> bool:
+    """Whether a tensor may hold one input for each sample of a batch. Boolean tensors count as masks."""
+    return batch.samples_first(tensor) is not None and tensor.dtype != torch.bool
+
+
+def may_be_input(entry: Entry, batch: Batch) -> bool:
+    """Whether an entry of a batch may be an input: a tensor with n samples that is neither a mask nor the labels.
+
+    Integers (n,) in a tuple or list count as labels.
+    """
+    tensor = entry.tensor
+    if not is_input_name(entry.name) or tensor is batch.labels or not has_samples(tensor, batch):
+        return False
+    return bool(entry.name or tensor.ndim > 1 or tensor.is_floating_point())

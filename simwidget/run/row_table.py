@@ -95,13 +95,25 @@ class RowTable:
         elif not self._fixed:
             self._add(key, reason)
 
-    def add_never_run(self) -> None:
-        """Add rows for the chosen layers that have not run; called after the first forward passes."""
+    def never_run(self) -> dict[int, list[str]]:
+        """Return the names of the chosen layers that have not run, by the position of their network."""
+        found: dict[int, list[str]] = {}
         for model in self._plan.models:
             position = self._plan.network_of(model.model_name)
             for name in model.layer_names:
-                if (position, name) in self._not_yet_run:
-                    self._add((position, name), NEVER_RAN)
+                if (position, name) in self._not_yet_run and name not in found.setdefault(position, []):
+                    found[position].append(name)
+        return {position: names for position, names in found.items() if names}
+
+    def add_never_run(self, why: Mapping[int, str] = MappingProxyType({})) -> None:
+        """Add rows for the chosen layers that have not run; called after the first forward passes.
+
+        Args:
+            why: for the position of a network, why its layers have not run, if this is known.
+        """
+        for position, names in self.never_run().items():
+            for name in names:
+                self._add((position, name), f"{NEVER_RAN}: {why[position]}" if position in why else NEVER_RAN)
 
     def fix(self) -> None:
         """Close the table: no rows are added from now on."""
@@ -149,7 +161,7 @@ class RowTable:
         for index, row in enumerate(rows):
             network, call = row.key
             asked_for = network == position and call.partition("#")[0] in chosen
-            if asked_for and not (model.chosen_by_default and (row.key in self._repeating or row.missing == NEVER_RAN)):
+            if asked_for and not (model.chosen_by_default and (row.key in self._repeating or _never_ran(row))):
                 found.append(index)
         return tuple(found)
 
@@ -164,7 +176,7 @@ class RowTable:
         Returns:
             {"left_out_because_never_run": names of these layers}, or an empty dictionary if there are none.
         """
-        never = [row.key[1] for row in self.rows_of(model) if row.missing == NEVER_RAN]
+        never = [row.key[1] for row in self.rows_of(model) if _never_ran(row)]
         return {"left_out_because_never_run": never} if never and model.chosen_by_default else {}
 
     # --- to a file and back ------------------------------------------------------------------------------------------
@@ -220,3 +232,7 @@ class RowTable:
         if is_network and layer in self._networks[position].names:
             return position, str(call)
         raise MalformedError(f"it has a row of {short_repr(call)}, which this run does not have")
+
+
+def _never_ran(row: Row) -> bool:
+    return row.missing is not None and row.missing.startswith(NEVER_RAN)

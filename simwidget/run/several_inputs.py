@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from simwidget.data.batch import Batch
-from simwidget.data.entries import Entry, entries_of, is_input_name
+from simwidget.data.entries import Entry, entries_of, has_samples, is_input_name, may_be_input
 from simwidget.data.nested import tensors_in
 from simwidget.plan.confounders import Confounder
 from simwidget.plan.networks import Network
@@ -40,7 +40,7 @@ def note_on_input(
     if is_known:
         inputs = [one for one in entries if any(id(one.tensor) in ids for ids in received)]
     else:
-        inputs = [one for one in entries if _may_be_input(one.name, one.tensor, batch)]
+        inputs = [one for one in entries if may_be_input(one, batch)]
     others = [one for one in inputs if one is not removed]
     if removed is None or not others:
         return None
@@ -55,16 +55,7 @@ def _received(network: Network, batch: Batch) -> set[int]:
     """Return the ids of the tensors that a network gets as inputs; empty if this is unknown."""
     named = network.caller.named_inputs(batch)
     found = ((name, tensor) for name, value in named.items() for tensor in tensors_in(value))
-    return {id(tensor) for name, tensor in found if is_input_name(name) and _has_samples(tensor, batch)}
-
-
-def _may_be_input(name: str, tensor: Tensor, batch: Batch) -> bool:
-    return is_input_name(name) and tensor is not batch.labels and _has_samples(tensor, batch)
-
-
-def _has_samples(tensor: Tensor, batch: Batch) -> bool:
-    """Whether a tensor may hold one input for each sample. Boolean tensors are masks."""
-    return batch.samples_first(tensor) is not None and tensor.dtype != torch.bool
+    return {id(tensor) for name, tensor in found if is_input_name(name) and has_samples(tensor, batch)}
 
 
 def _holds_token_ids(tensor: Tensor) -> bool:

@@ -33,6 +33,7 @@ from simwidget.run.notes import Notes
 from simwidget.run.pass_facts import pass_facts
 from simwidget.run.receiver import Receiver, Representation
 from simwidget.run.row_table import RowTable
+from simwidget.run.unreached_inputs import explain_never_run
 
 GRAM_BYTES = 64 * 2**20
 """The largest size in bytes of the Gram matrices that are stored for the latest block.
@@ -150,7 +151,7 @@ class SinglePass(AbstractContextManager):
             self._samples.abandon()
             raise
         if not self._totals:
-            self._fix_rows()
+            self._fix_rows(batches)
         self._samples.close(make_thumbnails=self.inspector.is_following, sample_of_position=which)
         if self._grams.close():
             self._pending = self._grams.take()
@@ -204,9 +205,10 @@ class SinglePass(AbstractContextManager):
             self._memory.add(one.x, is_new=one.original is None)
         self._grams.put(one.key, one.x, one.original, one.kernel)
 
-    def _fix_rows(self) -> None:
-        """Complete the table of rows and allocate the sums; called after the first forward passes."""
-        self._rows.add_never_run()
+    def _fix_rows(self, batches: Sequence[Batch]) -> None:
+        """Complete the table of rows and allocate the sums; called with the batches of the first forward passes."""
+        why = explain_never_run(self._rows.never_run(), self._networks, batches, self._notes)
+        self._rows.add_never_run(why)
         self._memory.check()
         for who, name in self._forwards.written().items():
             note = f"the forward pass of {who!r} writes into its own parameter {name!r}, and that is not undone"

@@ -42,6 +42,33 @@ def several_and_one():
     )  # fmt: skip
 
 
+class Optional(nn.Module):
+    """Needs one input, and takes two more if they are there."""
+
+    def __init__(self):
+        super().__init__()
+        self.left = nn.Linear(6, 5)
+        self.right = nn.Linear(4, 5)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, left, right=None, extra=None, mask=None, scale=1.0):
+        x = torch.tanh(self.left(left))
+        if right is not None:
+            x = x * torch.tanh(self.right(right))
+        return self.head(scale * (x if extra is None else x + extra))
+
+
+@KINDS.row("an optional input that the model does not get")
+def not_reached():
+    """The second entry may belong to either of two parameters."""
+    batches = list(zip(noise(32, 6), noise(32, 4, seed=1), labels(32)))
+    return Case(
+        {"net": seeded(Optional)}, batches, ["left", "right", "head"], call=lambda model, batch: model(batch[0]),
+        confounders=[input_first], reasons={"net:right": r"never ran: batch[1] did not reach it, and right, extra"},
+        notes=["layer 'right' of model 'net' never ran"],
+    )  # fmt: skip
+
+
 @KINDS.row("forward=")
 def forward():
     """The function gets the whole batch; it may do with the model what it likes."""
