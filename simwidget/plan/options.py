@@ -20,6 +20,7 @@ from simwidget.plan.devices import Device, check_device, choose_device
 from simwidget.plan.limits import Limits
 from simwidget.plan.networks import Network, PlannedModel, networks_of
 from simwidget.plan.reading_options import BatchDim, MasksOption, ReadingOptions
+from simwidget.plan.shared_networks import shared_network_notes
 from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.text.printable import describe_type
 from simwidget.text.suggestions import did_you_mean
@@ -127,6 +128,7 @@ class Options:
             self.auto_batch,
             {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) != one.default},
             as_given,
+            tuple(shared_network_notes(planned)),
         )
 
     def _check_values(self) -> None:
@@ -192,6 +194,8 @@ class Plan:
     """the options that differ from their defaults, as the user gave them; a checkpoint stores some of these"""
     as_given: Mapping[str, Any]
     """the options as the provenance of a result records them, with names in place of functions"""
+    notes: tuple[str, ...]
+    """notes for readers of the result that do not depend on the data"""
 
     def network_of(self, model: str) -> int:
         """Return the index in `networks` of the network that runs the model with this name."""

@@ -69,6 +69,8 @@ class SinglePass(AbstractContextManager):
         """number of samples in the latest forward pass, whether or not this pass failed"""
         self._samples = SampleCollector()
         self._notes = Notes(self._totals.min_samples)
+        for sentence in plan.notes:
+            self._notes.say(sentence, sentence)
         self._lock = threading.Lock()
         self.inspector = Inspector(self._rows.index, self._lock)
         self._forwards = ForwardPasses(plan, self._notes)
