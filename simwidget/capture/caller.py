@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from simwidget.capture.wrappers import innermost
 from simwidget.data.batch import Batch
-from simwidget.data.entries import is_input_name
+from simwidget.data.entries import Entry, entries_of, is_input_name, may_be_input
 from simwidget.data.images import is_image_list
 from simwidget.data.labels import LABEL_KEYS
-from simwidget.data.nested import as_mapping, map_tensors
+from simwidget.data.nested import as_mapping, map_tensors, tensors_in
 
 Forward = Callable[[nn.Module, Any], Any]
 """Type of the user's function forward(model, batch). The function gets the batch in its original structure."""
@@ -51,6 +51,10 @@ class Caller:
         self._dtype = _shared_dtype(module)
         self.ignored_keys: tuple[str, ...] = ()
         """the keys in the latest mapping whose values were not passed to the network, without the keys of labels"""
+        self.casts: tuple[str, ...] = ()
+        """the conversions of floating-point inputs to the dtype of the network, such as "float64 to float32\""""
+        self.autocast: str | None = None
+        """the dtype of autocast in the latest call; None if autocast was not enabled"""
 
     @property
     def has_custom_forward(self) -> bool:
@@ -73,10 +77,14 @@ class Caller:
         Raises:
             TypeError: the network's `forward` does not accept the batch.
         """
-        dtype = None if torch.is_autocast_enabled(device.type) else self._dtype
+        is_autocast = torch.is_autocast_enabled(device.type)
+        self.autocast = _dtype_name(torch.get_autocast_dtype(device.type)) if is_autocast else None
+        dtype = None if is_autocast else self._dtype
 
         def copied(tensor: Tensor) -> Tensor:
             cast = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
+            if cast != tensor.dtype:
+                self.casts = tuple(sorted({*self.casts, f"{_dtype_name(tensor.dtype)} to {_dtype_name(cast)}"}))
             return batch.uploads.to(tensor, device).detach().to(cast, copy=True)
 
         if self._forward is not None:
@@ -109,6 +117,23 @@ class Caller:
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 named |= named.pop(parameter.name, {})
         return named
+
+    def entries_not_passed(self, batch: Batch, path: str) -> list[Entry]:
+        """Return the tensors of a batch that may be inputs but are no arguments of the network's `forward`.
+
+        Labels and masks do not count. Empty if the user gave a `forward=` function.
+
+        Args:
+            batch: the network's batch.
+            path: the Python expression for the batch, with which the paths of the entries begin.
+
+        Raises:
+            TypeError: the network's `forward` does not accept the batch.
+        """
+        if self._forward is not None:
+            return []
+        passed = {id(tensor) for tensor in tensors_in(self.named_inputs(batch))}
+        return [one for one in entries_of(batch.raw, path) if id(one.tensor) not in passed and may_be_input(one, batch)]
 
     def parameters_without_input(self, batch: Batch) -> list[str]:
         """Return the optional parameters of the network's `forward` that may take an input and get nothing.
@@ -168,3 +193,7 @@ def _shared_dtype(module: nn.Module) -> torch.dtype | None:
     found = {tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()}
     wide = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     return next(iter(found)) if len(found) == 1 and found <= set(wide) else None
+
+
+def _dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

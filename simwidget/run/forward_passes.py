@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from simwidget.capture.hooks import Capture, Sink
+from simwidget.capture.output_choice import describe_choice
 from simwidget.capture.outputs import Layout, RepresentationError
 from simwidget.capture.pooling import flatten
 from simwidget.capture.positions import Positions
@@ -75,6 +76,10 @@ class ForwardPasses(AbstractContextManager):
         self.stand_in: Confounder | None = None
         """the confounder "input" if an embedding layer's output replaces the input, because the input holds token ids;
         otherwise None"""
+        self.choices: dict[CallKey, str] = {}
+        """for each call of a layer whose output has several tensors with the samples, which one is compared"""
+        self.not_passed: dict[int, list[str]] = {}
+        """position of a network -> the entries of its batch that may be inputs and are not passed to it"""
         self._has_checked_inputs = False
 
     def __enter__(self) -> "ForwardPasses":
@@ -143,7 +148,7 @@ class ForwardPasses(AbstractContextManager):
                 self._read_confounders(now)
             self._check_confounders(now)
             self._note_unknown_keys()
-            self._note_several_inputs(batch, batches)
+            self._check_inputs(batch, batches)
             self.finder.learn(now.layouts, batch.n)
             return None if positions is None else positions.drawn_samples()
         except ProbeNeededError:
@@ -294,6 +299,9 @@ class ForwardPasses(AbstractContextManager):
         repeats = context.repeat_detector.is_repeat(found.source)
         if found.layout is not None:
             now.layouts[key] = found.layout
+            if key not in self.finder.layouts:
+                choice = describe_choice(output, found.layout, context.n, reading.dims)
+                self.choices.update({} if choice is None else {key: choice})
             if found.tensor.ndim > 2:  # else it has features only
                 context.lengths.update(token_counts(found.tensor))
         self._notes.read(reading, found, key[1], context.masks)
@@ -328,13 +336,17 @@ class ForwardPasses(AbstractContextManager):
                     f"model {network.model!r} takes no argument for the batch's {named}: they are not passed to it",
                 )
 
-    def _note_several_inputs(self, batch: Batch, batches: Sequence[Batch]) -> None:
-        """In the first batch, note which of several inputs dCKA removes if the only confounder is "input"."""
-        if self._has_checked_inputs or [one.kind for one in self._plan.confounders] != ["input"]:
+    def _check_inputs(self, batch: Batch, batches: Sequence[Batch]) -> None:
+        """In the first batch, find entries that are not passed to a network or, of several inputs, not removed."""
+        if self._has_checked_inputs:
             return
-        note = note_on_input(self._plan.confounders[0], batch, self._networks, batches)
-        if note is not None:
-            self._notes.say("inputs", note)
+        for position, (network, own) in enumerate(zip(self._networks, batches, strict=True)):
+            path = "batch" if network.prepare is None else "inputs(batch)"
+            self.not_passed[position] = [one.path for one in network.caller.entries_not_passed(own, path)]
+        if [one.kind for one in self._plan.confounders] == ["input"]:
+            note = note_on_input(self._plan.confounders[0], batch, self._networks, batches)
+            if note is not None:
+                self._notes.say("inputs", note)
         self._has_checked_inputs = True
 
     def _check_confounders(self, now: _Pass) -> None:

@@ -14,8 +14,11 @@ def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str,
 
     For each model, the facts are:
     - the class, the device, and the dtypes of the representations;
+    - conversions of its inputs to its dtype, and the dtype of autocast;
+    - the entries of the batch that may be inputs and are not passed to it;
     - the layers that were chosen by default and are left out because they never ran;
     - for each layer whose output does not have the samples in dimension 0, the dimension of the samples;
+    - for each layer whose output has several tensors with the samples, which one is compared;
     - how the outputs were read: for each way in words, the layers that were read in this way.
 
     If the output of an embedding layer replaces token ids as confounder, a further fact is the name of this layer.
@@ -35,14 +38,22 @@ def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str,
             reading, used = network.readings[call.partition("#")[0]], finder.masks_by_name.get((position, call))
             way = str(read_as(call, reading, layout, network.mask_rules, finder.has_probed, used))
             ways.setdefault(way, []).append(call)
+        choices = {row.key[1]: forwards.choices[row.key] for row in own_rows if row.key in forwards.choices}
         turned = {call: layout.dim for call, layout in found.items() if layout.dim}
+        others = {
+            "inputs_cast": list(network.caller.casts),
+            "autocast": network.caller.autocast,
+            "not_passed": forwards.not_passed.get(position),
+            **rows.left_out(model),
+            "batch_dim": turned,
+            "compared_tensor": choices,
+        }
         facts["models"][model.model_name] = {
             "class": type(innermost(network.module)).__name__,
             "device": str(network.device),
             "dtype": ", ".join(sorted({row.dtype for row in own_rows if row.dtype})),
-            **rows.left_out(model),
-            **({"batch_dim": turned} if turned else {}),
             "read_as": ways,
+            **{name: fact for name, fact in others.items() if fact},
         }
     if stand_in is not None and stand_in.layer is not None:
         facts["input_stands_for"] = " of ".join(map(repr, stand_in.layer[::-1]))

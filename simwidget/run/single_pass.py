@@ -262,6 +262,8 @@ class SinglePass(AbstractContextManager):
                 "n_given": self._samples.n_seen,
                 "notes": self._notes.state(),
                 "outputs": self._forwards.finder.state(),
+                "choices": [[*key, choice] for key, choice in self._forwards.choices.items()],
+                "not_passed": [*self._forwards.not_passed.items()],
                 "stand_in": None if stand_in is None else stand_in.name,
             }
             return facts, {**self._totals.arrays(), **self._forwards.random.arrays(), **self._first.arrays()}
@@ -280,6 +282,8 @@ class SinglePass(AbstractContextManager):
             self._forwards.random.restore(arrays)
             self._notes.restore(facts["notes"])
             self._forwards.finder.restore(facts["outputs"], self._rows.known)
+            self._forwards.choices.update({self._rows.known(one[:2]): str(one[2]) for one in facts["choices"]})
+            self._forwards.not_passed.update({int(one): [*map(str, paths)] for one, paths in facts["not_passed"]})
             named = (one for one in self._plan.confounders if one.name == facts["stand_in"])
             self._forwards.stand_in = next(named, None)
             self.n_batches, self.n_grams, self.n_samples, self._samples.n_seen = (

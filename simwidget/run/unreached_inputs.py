@@ -1,10 +1,9 @@
 """`explain_never_run`: finds out whether layers never ran because a network did not get a part of the batch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from simwidget.data.batch import Batch
-from simwidget.data.entries import Entry, entries_of, may_be_input
-from simwidget.data.nested import tensors_in
+from simwidget.data.entries import Entry, entries_of
 from simwidget.plan.networks import Network
 from simwidget.run.notes import Notes
 
@@ -43,30 +42,24 @@ def _unreached_inputs(network: Network, batch: Batch) -> str | None:
 
     Return None if it got all entries that may be inputs, or if all parameters of its `forward` have got something.
     """
+    path = "batch" if network.prepare is None else "f(batch)"
     parameters = network.caller.parameters_without_input(batch)
-    entries = list(entries_of(batch.raw, "batch" if network.prepare is None else "f(batch)"))
-    missed = list(_missed(network, batch, entries)) if parameters else []
-    if not missed:
+    missed = network.caller.entries_not_passed(batch, path)
+    if not parameters or not missed:
         return None
     paths = [one.path for one in missed]
     return (
         f"{_listed(paths)} did not reach it, and {_listed(parameters)} of its forward got nothing: give inputs= a "
-        f"function that returns a mapping by parameter names{_example(network, batch, entries, missed)}"
+        f"function that returns a mapping by parameter names{_example(network, batch, path, missed)}"
     )
 
 
-def _missed(network: Network, batch: Batch, entries: Sequence[Entry]) -> Iterator[Entry]:
-    """Yield the entries that may be inputs of the network and that it did not get."""
-    passed = {id(tensor) for tensor in tensors_in(network.caller.named_inputs(batch))}
-    return (one for one in entries if id(one.tensor) not in passed and may_be_input(one, batch))
-
-
-def _example(network: Network, batch: Batch, entries: Sequence[Entry], missed: Sequence[Entry]) -> str:
+def _example(network: Network, batch: Batch, path: str, missed: Sequence[Entry]) -> str:
     """Return an example of such a function. The entries that were missed fill the open parameters in their order.
 
     Return an empty string if the network gets other values than tensors of the batch.
     """
-    paths = {id(one.tensor): one.path for one in entries}
+    paths = {id(one.tensor): one.path for one in entries_of(batch.raw, path)}
     named = network.caller.named_inputs(batch)
     if not all(id(value) in paths for value in named.values()):
         return ""
