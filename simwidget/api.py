@@ -93,7 +93,7 @@ def compare(
             or a mapping from layer patterns ("*.attn", "model:layer") to any of these values.
             In a mapping, the first pattern that matches a layer's name counts for this layer.
         confounder: the variable whose influence dCKA removes:
-            "input": the batch's input (of several, the first floating-point tensor; a note says which) or, if this holds
+            "input": the batch's input (of several, the first floating-point tensor; a note says which) or, if it holds
             token ids, the output of the first `nn.Embedding`;
             "labels": the class labels (two samples are similar if they have the same class);
             a layer ("embeddings", or "model:embeddings"): the output of this layer;

@@ -190,6 +190,7 @@ class TimeFirst(nn.Module):
         return self.rnn(x.transpose(0, 1))[0][-1]
 
 
+@pytest.mark.filterwarnings("ignore:models 'net' and 'last' run networks with the same")
 def test_samples_that_come_second():
     """As many steps as samples: the shape alone tells nothing."""
     net, x = TimeFirst(), torch.randn(64, 64, 4)

@@ -20,8 +20,8 @@ def shared_network_notes(models: Sequence[PlannedModel]) -> Iterator[str]:
     Some libraries build adapters into a network in place. The original network then contains the adapter too, and its
     similarities with the adapted network are those of one network with itself.
 
-    Two models are the same network if one contains all parameters of the other. If both contain the same adapter, most
-    of the parameters suffice. There is no note in these cases:
+    Two models are the same network if one contains the module of the other, if they have the same parameters, or if
+    they share an adapter and most of their parameters. There is no note in these cases:
     - The models are the very same module, and it has no adapter or the models have different `inputs=` functions.
     - The models have different `forward=` functions, because such a function may turn the adapter off.
     """
@@ -37,16 +37,19 @@ def _note(first: PlannedModel, second: PlannedModel) -> str | None:
     parameters = [_parameters(model.module) for model in (first, second)]
     shared = parameters[0].keys() & parameters[1].keys()
     adapters = [name for one, name in parameters[0].items() if one in shared and _is_adapter(name)]
-    smaller, larger = (first, second) if len(parameters[0]) <= len(parameters[1]) else (second, first)
-    n_needed = min(map(len, parameters)) * (MIN_SHARE if adapters else 1)
-    if not shared or len(shared) < n_needed or (is_same and not adapters):
+    smaller, larger = sorted((first, second), key=lambda model: len(list(model.module.modules())))
+    if adapters:
+        is_one = len(shared) >= MIN_SHARE * min(map(len, parameters))
+    else:
+        contains = any(module is innermost(smaller.module) for module in larger.module.modules())
+        is_one = bool(shared) and not is_same and (contains or parameters[0].keys() == parameters[1].keys())
+    if not is_one:
         return None
     names = f"models {first.name!r} and {second.name!r}"
     if not adapters:
         return (
-            f"{names} run the same modules, since {larger.name!r} contains those of {smaller.name!r}: what was built "
-            "into them in place, such as an adapter, is in both. To compare with the network as it was before, give a "
-            "copy.deepcopy that was made before"
+            f"{names} run networks with the same parameters: what was built into them in place, such as an adapter, is "
+            "in both. To compare with the network as it was before, give a copy.deepcopy that was made before"
         )
     switch = next((model.name for model in (larger, smaller) if hasattr(model.module, "disable_adapter")), None)
     off = "turns the adapter off" if switch is None else f"runs the model under disable_adapter() of {switch!r}"

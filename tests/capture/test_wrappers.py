@@ -162,6 +162,7 @@ def test_names_with_and_without_the_wrapper_choose_a_layer(pattern):
         assert comparison.result.provenance["options"]["confounder"] == [clean_name(confounder)]
 
 
+@pytest.mark.filterwarnings("ignore:the batch has 2 inputs")
 def test_every_module_is_a_layer_once():
     net = wrapped_everywhere(checkpointed_by_torch, Sharded)
     chosen = layers_matching(net, ["*"], "net")

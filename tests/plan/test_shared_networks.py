@@ -1,6 +1,8 @@
 """A network under two names because an adapter was put in place is noted, and the note's advice tells them apart."""
 
 import copy
+import re
+from collections import OrderedDict
 from contextlib import contextmanager
 
 import numpy as np
@@ -64,7 +66,7 @@ def compare(models, **options):
 
 
 def notes(result):
-    return [note for note in result.notes if "run the same" in note]
+    return [note for note in result.notes if re.search("^models .* run", note)]
 
 
 def outputs(network):
@@ -121,6 +123,13 @@ def test_an_adapter_that_was_put_in_place_is_noted_and_turned_off():
         assert np.abs(followed.matrix("cka", ("base", "tuned")) - wanted).max() < 1e-5
 
 
+def test_the_network_inside_runs_without_the_adapter_in_any_order():
+    base = seeded(Mlp)
+    tuned = Adapted(base)
+    (note,) = notes(compare({"tuned": tuned, "base": base}))
+    assert "to run 'base' without it, give forward={'base': f}" in note
+
+
 def test_an_adapted_network_twice():
     """With an adapter inside, a module that is given twice may be meant as two networks."""
     tuned = Adapted(seeded(Mlp))
@@ -147,13 +156,23 @@ def test_a_network_inside_another():
     base = copy.deepcopy(original)
     tuned = Adapted(base, Deltas)
     assert notes(compare({"base": base, "tuned": tuned})) == [
-        "models 'base' and 'tuned' run the same modules, since 'tuned' contains those of 'base': what was built into "
-        "them in place, such as an adapter, is in both. To compare with the network as it was before, give a "
-        "copy.deepcopy that was made before"
+        "models 'base' and 'tuned' run networks with the same parameters: what was built into them in place, such as "
+        "an adapter, is in both. To compare with the network as it was before, give a copy.deepcopy that was made "
+        "before"
     ]
     followed = compare({"base": original, "tuned": tuned})
     assert notes(followed) == []
     assert np.abs(followed.matrix("cka", ("base", "tuned")) - expected(original, base)).max() < 1e-5
+
+
+def test_another_module_with_the_same_parameters():
+    net = seeded(Mlp)
+    other = Mlp()
+    for name, parameter in net.named_parameters():
+        layer, _, own = name.partition(".")
+        setattr(getattr(other, layer), own, parameter)
+    (note,) = notes(compare({"a": net, "b": other}))
+    assert note.startswith("models 'a' and 'b' run networks with the same parameters")
 
 
 class Headed(nn.Module):
@@ -191,9 +210,10 @@ def test_each_model_is_noted_once():
         nn.DataParallel,
         lambda net: torch.compile(net, backend="eager"),
         Headed,
+        lambda net: nn.Sequential(OrderedDict(one=net.one, two=net.two, head=net.head, more=nn.Linear(4, 4))),
         lambda net: seeded(Mlp, 1),
     ],
-    ids=["the same", "a copy", "data-parallel", "compiled", "a shared part", "another"],
+    ids=["the same", "a copy", "data-parallel", "compiled", "a shared part", "all parts and more", "another"],
 )
 def test_models_that_are_meant_to_be_the_same_or_differ_need_no_note(make):
     net = seeded(Mlp)

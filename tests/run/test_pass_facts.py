@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from kinds.nets import Around, Mlp, Wraps, noise, seeded
+from kinds.sequences import moe, moe_steps_first
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -79,6 +80,14 @@ class Recurrent(nn.Module):
 def test_the_states_of_a_recurrent_layer(pack):
     found = facts(seeded(lambda: Recurrent(pack)), noise(32, 5, 4))
     assert found["compared_tensor"] == {"rnn": "output[0], not output[1][0] or output[1][1]"}
+
+
+@pytest.mark.parametrize(("case", "order"), [(moe, "by sample"), (moe_steps_first, "by token")])
+def test_tokens_of_all_samples_in_one_dimension(case, order):
+    case = case()
+    found = facts(case.models["net"], case.batches)
+    layers = ("router", *(f"experts.{k}" for k in range(3)))
+    assert found["tokens_in_dimension_0"] == dict.fromkeys(layers, order)
 
 
 def test_the_report_says_it():
