@@ -68,7 +68,8 @@ def compare(
             a list of images;
             or a tuple whose first element is a tensor, a mapping or a list of images.
             The second element of a tuple may be class labels. A model whose forward requires k >= 2 arguments gets the
-            first k elements of the tuple.
+            first k elements of the tuple. If it is certain by their kinds, such as images and token ids, which
+            parameters the elements are for, the elements are passed by name, to optional parameters too.
         measures: "cka", "dcka", or both.
         layers_x, layers_y: the layers of the first and of the second model: exact module names and globs
             (`"layer3.*"`). By default a `SimilarityModel` keeps its own layers. The default layers of an `nn.Module`

@@ -1,12 +1,13 @@
 """`Caller`: calls a network with a batch."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from simwidget.capture.tuple_batches import UnclearElementsError, assign_elements
 from simwidget.capture.wrappers import innermost
 from simwidget.data.batch import Batch
 from simwidget.data.entries import Entry, entries_of, is_input_name, may_be_input
@@ -25,7 +26,8 @@ class Caller:
 
     - A tensor, a named tuple (such as a packed sequence) or a list of images is passed as the only argument. Exception:
       if the batch is a tuple or list that starts with these inputs, and the network has k >= 2 required arguments, the
-      first k elements of the batch are passed.
+      first k elements of the batch are passed. Second exception: if it is certain which parameters the elements of
+      such a batch are for (see `assign_elements`), these elements are passed by name.
     - Any other tuple or list is passed as positional arguments.
     - From a mapping, the entries whose keys are parameter names of the network's `forward` are passed as keyword
       arguments. If there are no such entries, but `forward` takes `**kwargs`, all entries except labels are passed. If
@@ -90,15 +92,39 @@ class Caller:
         if self._forward is not None:
             return self._forward(self._module, map_tensors(batch.raw, copied))
         args, kwargs = self._arguments(batch)
+        self._bind(args, kwargs)
+        return call(*map_tensors(args, copied), **map_tensors(kwargs, copied))
+
+    def named_inputs(self, batch: Batch) -> dict[str, Any]:
+        """Return the arguments that the network's `forward` gets for a batch, by parameter name.
+
+        The values are those of the batch: they are not copied, moved or converted. Positional arguments have the names
+        that they have in the signature. The arguments that `forward` takes as `*args` are one tuple; those that it
+        takes as `**kwargs` have their own names. If the user gave a `forward=` function, its call of the network is
+        unknown, and the result is empty.
+
+        Raises:
+            TypeError: the network's `forward` does not accept the batch.
+        """
+        if self._forward is not None:
+            return {}
+        arguments = self._bind(*self._arguments(batch)).arguments
+        named: dict[str, Any] = {}
+        for name, value in arguments.items():
+            is_keywords = self._signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+            named.update(value if is_keywords else {name: value})
+        return named
+
+    def _bind(self, args: tuple, kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        """Return the arguments by parameter name; raise TypeError if the network's `forward` does not accept them."""
         try:
-            self._signature.bind(*args, **kwargs)
+            return self._signature.bind(*args, **kwargs)
         except TypeError as problem:
             raise TypeError(
                 f"model {self._model!r} cannot be called with this batch ({problem}): its forward takes "
                 f"({', '.join(self._accepted)}); pass inputs= a function from the batch to the model's "
                 "input, or forward= a function that calls the model"
             ) from problem
-        return call(*map_tensors(args, copied), **map_tensors(kwargs, copied))
 
     def named_inputs(self, batch: Batch) -> dict[str, Any]:
         """Return the arguments that the network's `forward` gets for a batch, by parameter name.
@@ -161,10 +187,21 @@ class Caller:
             return self._from_mapping(as_mapping(inputs))
         if isinstance(inputs, tuple | list) and not hasattr(inputs, "_fields") and not is_image_list(inputs):
             return tuple(inputs), {}
-        several = isinstance(raw, tuple | list) and inputs is raw[0]
-        if several and len(self._required) >= 2:
-            return tuple(raw[: len(self._required)]), {}
+        if isinstance(raw, tuple | list) and inputs is raw[0]:
+            return self._from_elements(raw, batch.n)
         return (inputs,), {}
+
+    def _from_elements(self, elements: Sequence[Any], n: int) -> tuple[tuple, dict[str, Any]]:
+        try:
+            named = assign_elements(elements, self._signature, n)
+        except UnclearElementsError as problem:
+            raise TypeError(
+                f"model {self._model!r} cannot be called with this batch: {problem} ({', '.join(self._accepted)}); "
+                "pass inputs= a function from the batch to a dict by parameter names"
+            ) from problem
+        if named is not None:
+            return (), named
+        return tuple(elements[: max(1, len(self._required))]), {}
 
     def _from_mapping(self, inputs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         accepted = {key: value for key, value in inputs.items() if key in self._accepted}

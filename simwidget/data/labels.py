@@ -25,8 +25,10 @@ def find_labels(batch: Any, n: int) -> Tensor | None:
     if isinstance(first, Mapping) or is_dataclass_instance(first):
         entries = as_mapping(first)
         found = [entries[key] for key in LABEL_KEYS if key in entries][:1] + found
-    for labels in found:
-        integer = isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex()
-        if integer and labels.shape == (n,):
-            return labels
-    return None
+    return next((labels for labels in found if is_class_labels(labels, n)), None)
+
+
+def is_class_labels(value: Any, n: int) -> bool:
+    """Whether `value` may be the class labels of n samples: an integer tensor (n,)."""
+    integer = isinstance(value, Tensor) and not value.is_floating_point() and not value.is_complex()
+    return integer and not value.is_nested and value.shape == (n,)

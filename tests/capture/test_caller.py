@@ -119,6 +119,112 @@ def test_a_network_of_two_inputs_and_more():
     assert call(Two(), ((x(), x(1), 0.5), LABELS))[2] == 0.5
 
 
+class Clip(Recorder):
+    """Takes what a CLIP of the transformers library takes; nothing is required."""
+
+    def forward(self, input_ids=None, pixel_values=None, attention_mask=None, position_ids=None, return_loss=False):
+        self.seen = (input_ids, pixel_values, attention_mask, position_ids)
+
+
+class Captioned(Recorder):
+    def forward(self, image, text=None):
+        self.seen = (image, text)
+
+
+class Masked(Recorder):
+    def forward(self, x, mask=None):
+        self.seen = (x, mask)
+
+
+class Bert(Recorder):
+    def forward(self, input_ids=None, attention_mask=None, token_type_ids=None):
+        self.seen = (input_ids, attention_mask, token_type_ids)
+
+
+def pixels():
+    return torch.rand(N, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def keep():
+    return (torch.arange(3) < torch.tensor([[1], [2], [3], [3]])).long()
+
+
+SEVERAL_HOT = keep().repeat(1, 2)
+PASSED = {
+    "pixels and ids": (Clip, lambda: (pixels(), ids()), (1, 0), (0, 1)),
+    "ids and pixels": (Clip, lambda: [ids(), pixels()], (0, 1), (0, 1)),
+    "pixels, labels and ids": (Clip, lambda: (pixels(), LABELS, ids()), (2, 0), (0, 1)),
+    "pixels and labels": (Clip, lambda: (pixels(), LABELS), (0,), (1,)),
+    "pixels, ids and their mask": (Clip, lambda: (pixels(), ids(), keep()), (1, 0, 2), (0, 1, 2)),
+    "pixels, ids and a mask of booleans": (Clip, lambda: (pixels(), ids(), keep() > 0), (1, 0, 2), (0, 1, 2)),
+    "image and text": (Captioned, lambda: (pixels(), ids()), (0, 1), (0, 1)),
+    "text and image": (Captioned, lambda: (ids(), pixels()), (1, 0), (0, 1)),
+    "image, text and what nobody takes": (Captioned, lambda: (pixels(), ids(), x(), ["a"] * N), (0, 1), (0, 1)),
+    "required, in another order": (Two, lambda: (ids(), pixels()), (1, 0), (0, 1)),
+    "as many as parameters, beside labels": (Masked, lambda: (x(), LABELS, x(1)), (0, 2), (0, 1)),
+    "image and labels": (Captioned, lambda: (pixels(), LABELS), (0,), (0,)),
+    "input and labels": (Masked, lambda: (x(), LABELS), (0,), (0,)),
+    "input and two labels": (Masked, lambda: (x(), LABELS, LABELS), (0,), (0,)),
+    "input and a target": (Masked, lambda: (x(), x(1)), (0,), (0,)),
+    "image and a target image": (Captioned, lambda: (pixels(), pixels()), (0,), (0,)),
+    "image and several labels each": (Captioned, lambda: (pixels(), SEVERAL_HOT), (0,), (0,)),
+    "image and two texts": (Captioned, lambda: (pixels(), ids(), ids() + 1), (0,), (0,)),
+    "ids and a mask or types of tokens": (Bert, lambda: (ids(), keep(), LABELS), (0,), (0,)),
+}
+"""The network, the batch, the elements that are passed, and the parameters that get them."""
+
+
+@pytest.mark.parametrize("kind", PASSED)
+def test_elements_of_a_tuple_go_where_they_certainly_belong(kind):
+    net, make, elements, places = PASSED[kind]
+    batch = make()
+    seen = call(net(), batch)
+    assert [place for place, one in enumerate(seen) if one is not None] == sorted(places)
+    for element, place in zip(elements, places):
+        assert torch.equal(seen[place], batch[element])
+
+
+@pytest.mark.parametrize("batch", [(pixels(), ids(), ids() + 1), (pixels(), pixels())], ids=["two texts", "two images"])
+def test_elements_that_may_belong_elsewhere_are_refused_and_the_advice_helps(batch):
+    said = r"'net'.*float32 \(4, 3, 8, 8\).*input_ids, pixel_values.*pass inputs= .* to a dict by parameter names"
+    with pytest.raises(TypeError, match=said):
+        call(Clip(), batch)
+    seen = call(Clip(), {"pixel_values": batch[0]})
+    assert torch.equal(seen[1], batch[0])
+
+
+def test_annotations_tell_which_parameters_take_tensors():
+    class Annotated(Recorder):
+        def forward(self, x: torch.Tensor, more: torch.Tensor | None = None, loud: bool | None = None):
+            self.seen = (x, more)
+
+    seen = call(Annotated(), (x(), LABELS, x(1)))
+    assert torch.equal(seen[1], x(1))
+
+
+@pytest.mark.parametrize(
+    ("net", "batch", "names"),
+    [
+        (One, x(), ["x"]), (Two, (x(), x(1)), ["image", "text"]),
+        (Clip, (pixels(), ids()), ["input_ids", "pixel_values"]),
+        (Text, {"input_ids": ids(), "more": x(), "attention_mask": keep()}, ["input_ids", "attention_mask"]),
+        (AnyWords, {"pixels": x(), "labels": LABELS}, ["pixels"]), (AnyWords, (x(), LABELS), ["args"]),
+    ],
+)  # fmt: skip
+def test_the_arguments_by_name(net, batch, names):
+    parsed = parse_batch(batch, 0)
+    found = Caller(net(), "net").named_inputs(parsed)
+    assert list(found) == names
+    tensors = [*batch.values()] if isinstance(batch, dict) else batch if isinstance(batch, tuple) else [batch]
+    assert all(any(one is tensor for tensor in tensors) for name, one in found.items() if name != "args")
+    assert Caller(net(), "net", lambda model, batch: None).named_inputs(parsed) == {}
+
+
+def test_arguments_that_are_not_accepted_have_no_names():
+    with pytest.raises(TypeError, match=r"'net' cannot be called.*'text'.*pass inputs="):
+        Caller(Two(), "net").named_inputs(parse_batch(x(), 0))
+
+
 @pytest.mark.parametrize("kind", [dict, OrderedDict, UserDict, lambda **given: (given, LABELS)])
 def test_entries_go_in_by_name(kind):
     model = Text()

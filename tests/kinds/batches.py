@@ -206,6 +206,42 @@ def padded():
     )  # fmt: skip
 
 
+class Clip(nn.Module):
+    """Two towers; it takes its inputs by name and requires none."""
+
+    def __init__(self):
+        super().__init__()
+        self.text = nn.Embedding(40, 5)
+        self.vision = nn.Conv2d(3, 5, 4, stride=4)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, input_ids=None, pixel_values=None, attention_mask=None, position_ids=None):
+        seen, read = self.vision(pixel_values).mean((2, 3)), self.text(input_ids)
+        if attention_mask is not None:
+            read = read * attention_mask[..., None]
+        return self.head(torch.tanh(seen + read.mean(1)))
+
+
+@KINDS.row("batch: (pixel_values, labels, input_ids)")
+def images_and_texts():
+    """The kinds of the tensors and the names of the parameters fit in one way only."""
+    batches = list(zip(noise(32, 3, 8, 8), labels(32), ids(32, 6)))
+    call = lambda model, batch: model(input_ids=batch[2], pixel_values=batch[0])  # noqa: E731
+    return Case({"net": seeded(Clip)}, batches, ["text", "vision", "head"], call=call, confounders=[input_first])
+
+
+@KINDS.row("batch: [input_ids, mask, pixel_values]")
+def texts_with_a_mask_and_images():
+    masks = [padding(32, 6, seed=number).long() for number in range(3)]
+    batches = [list(one) for one in zip(ids(32, 6), masks, noise(32, 3, 8, 8))]
+    call = lambda model, batch: model(batch[0], batch[2], batch[1])  # noqa: E731
+    removed = [lambda batch, outputs: outputs["net:text"]]
+    return Case(
+        {"net": seeded(Clip)}, batches, ["text", "vision", "head"], call=call, confounders=removed,
+        explained=["net:text"], notes=["token ids"],
+    )  # fmt: skip
+
+
 @KINDS.row("batches of unequal size")
 def unequal():
     batches = torch.cat(noise(50, 6)).split([40, 40, 40, 30])

@@ -1,0 +1,122 @@
+"""`assign_elements`: decides which parameters of a network's `forward` get the elements of a tuple batch."""
+
+from collections.abc import Sequence
+from inspect import Parameter, Signature
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from simwidget.data.labels import LABEL_KEYS, is_class_labels
+
+NAMES = {
+    "images": ("pixel_values", "pixels", "image", "images", "img", "imgs"),
+    "tokens": ("input_ids", "token_ids", "ids", "text", "texts", "tokens", "caption", "captions"),
+    "mask": ("attention_mask",),
+}
+"""For each kind of tensor, the names of parameters that take a tensor of this kind."""
+
+
+class UnclearElementsError(ValueError):
+    """Raised if the first elements of a batch do not fit the first parameters, and no other assignment is certain."""
+
+
+def assign_elements(elements: Sequence[Any], signature: Signature, n: int) -> dict[str, Any] | None:
+    """Return the arguments of a network for a tuple batch, by parameter name, if they are certain.
+
+    The arguments are certain in two cases. Class labels are never among them.
+
+    1. The names of the parameters and the kinds of the tensors fit in one way only: images (n, c, h, w) to a parameter
+       such as `pixel_values`, token ids (n, tokens) to a parameter such as `input_ids`, and the mask of these tokens to
+       `attention_mask`. If this holds for some tensors only, the others are left out.
+    2. The batch has class labels, so that its other tensors are inputs. `forward` requires one argument at most, and
+       has as many parameters that can take a tensor as the batch has other tensors.
+
+    Args:
+        elements: the elements of the batch.
+        signature: the signature of the network's `forward`.
+        n: the number of samples of the batch.
+
+    Returns:
+        The arguments by parameter name. None if only the order of the elements tells their parameters.
+
+    Raises:
+        UnclearElementsError: the first element is of another kind than the first parameter, and the arguments are not
+            certain.
+    """
+    parameters = [name for name, one in signature.parameters.items() if _takes_tensor(one)]
+    required = [name for name in parameters if signature.parameters[name].default is Parameter.empty]
+    if len(parameters) < 2:
+        return None
+    tensors = [one for one in elements if isinstance(one, Tensor) and not is_class_labels(one, n)]
+    kinds = _kinds(tensors)
+    in_order = dict(zip(parameters, kinds, strict=False))
+    fits = not any(_contradicts(name, in_order[name]) for name in [*required, parameters[0]] if name in in_order)
+    found = _by_kind(tensors, kinds, parameters)
+    is_complete = len(found) == sum(kind != "" for kind in kinds)
+    if set(required) <= set(found) and (len(found) > 1 or (found and not fits and is_complete)):
+        return found
+    if not fits:
+        shapes = ", ".join(f"{str(one.dtype).removeprefix('torch.')} {tuple(one.shape)}" for one in tensors)
+        raise UnclearElementsError(f"its elements {shapes} do not tell for which parameters they are")
+    has_labels = any(is_class_labels(one, n) for one in elements)
+    if has_labels and len(required) < 2 and len(tensors) == len(parameters):
+        pairs = dict(zip(parameters, tensors, strict=True))
+        return None if any(_contradicts(name, in_order[name]) for name in pairs) else pairs
+    return None
+
+
+def _takes_tensor(parameter: Parameter) -> bool:
+    """Whether a tensor that is no label may be passed to a parameter by name, judged by its default and annotation."""
+    by_name = parameter.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    annotation = parameter.annotation
+    annotated = annotation is not Parameter.empty and "Tensor" not in str(annotation)
+    possible = parameter.default in (None, Parameter.empty) and not annotated
+    return by_name and possible and parameter.name not in LABEL_KEYS
+
+
+def _kinds(tensors: Sequence[Tensor]) -> list[str]:
+    """Return the kind of each tensor, one of the keys of `NAMES`, or "" for other tensors."""
+    ids = [one for one in tensors if _is_table_of_integers(one) and not _is_binary(one)]
+    kinds = []
+    for one in tensors:
+        if one.ndim == 4 and (one.is_floating_point() or one.dtype == torch.uint8):
+            kinds.append("images")
+        elif any(one is table for table in ids):
+            kinds.append("tokens")
+        elif len(ids) == 1 and one.shape == ids[0].shape and _is_table_of_integers(one):
+            kinds.append("mask")
+        else:
+            kinds.append("")
+    return kinds
+
+
+def _is_table_of_integers(tensor: Tensor) -> bool:
+    integers = (torch.bool, torch.int16, torch.int32, torch.int64)
+    return tensor.dtype in integers and tensor.layout == torch.strided and not tensor.is_nested and tensor.ndim == 2
+
+
+def _is_binary(tensor: Tensor) -> bool:
+    """Whether a tensor contains only 0 and 1, as a mask or a table of targets does."""
+    return tensor.dtype == torch.bool or bool(((tensor == 0) | (tensor == 1)).all())
+
+
+def _contradicts(name: str, kind: str) -> bool:
+    """Whether a parameter with this name takes images and `kind` is "tokens", or the other way round."""
+    return {kind, _kind_of_name(name)} == {"images", "tokens"}
+
+
+def _kind_of_name(name: str) -> str:
+    return next((kind for kind, names in NAMES.items() if name in names), "")
+
+
+def _by_kind(tensors: Sequence[Tensor], kinds: Sequence[str], parameters: Sequence[str]) -> dict[str, Any]:
+    """Return the tensors that are the only ones of their kind, by the name of the only parameter for this kind."""
+    found = {}
+    for tensor, kind in zip(tensors, kinds, strict=True):
+        names = [name for name in parameters if name in NAMES.get(kind, ())]
+        # beside `token_type_ids`, a table of 0 and 1 may be the types of the tokens
+        is_clear = kind != "mask" or "token_type_ids" not in parameters
+        if len(names) == 1 and kinds.count(kind) == 1 and is_clear:
+            found[names[0]] = tensor
+    return found
