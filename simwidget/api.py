@@ -9,6 +9,7 @@ from torch import nn
 
 from simwidget.capture.representation_option import RepresentationOption
 from simwidget.gram.precision import Precision
+from simwidget.plan.batch_size import BatchSize
 from simwidget.plan.confounders import ConfounderOption
 from simwidget.plan.options import DeviceOption, ForwardOption, InputsOption, Options
 from simwidget.plan.reading_options import BatchDim, MasksOption
@@ -37,6 +38,7 @@ def compare(
     inputs: InputsOption = None,
     batch_dim: BatchDim = None,
     masks: MasksOption = None,
+    batch_size: BatchSize | None = None,
     unbiased: bool = True,
     gram_batch: int = 64,
     average: Literal["hsic", "cka"] = "hsic",
@@ -66,7 +68,8 @@ def compare(
             a tensor (n, ...);
             a mapping (such as a `BatchEncoding`), whose entries are passed to the parameters with the same names;
             a list of images;
-            or a tuple whose first element is a tensor, a mapping or a list of images.
+            an object that holds tensors as attributes, such as a batch of graphs (see `batch_size`);
+            or a tuple whose first element is one of these.
             The second element of a tuple may be class labels. A model whose forward requires k >= 2 arguments gets the
             first k elements of the tuple. If it is certain by their kinds, such as images and token ids, which
             parameters the elements are for, the elements are passed by name, to optional parameters too.
@@ -111,6 +114,11 @@ def compare(
         masks: for layers with tokens, which padding mask of the batch counts: a mapping from layer patterns to the key
             of a mask, or to None for no mask, such as {"vision.*": None, "text.*": "attention_mask"}. Without this
             option, a forward pass over shorter sequences shows which layers have the tokens of which mask.
+        batch_size: a function from the loader's batch to its number of samples. It is needed for a batch object whose
+            attributes `num_graphs` and `batch_size` do not tell the number, and for batches in which no tensor has as
+            many entries as there are samples. A batch object goes as a whole to a model of one input, or to `forward`:
+            a copy of it, moved by its method `to(device)`. Its class labels (n,) are its attribute `y` or `labels`.
+            Such batches cannot be split by `auto_batch`.
         unbiased: use the unbiased estimator HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
         gram_batch: the least number of samples of a Gram matrix. Representations of consecutive forward passes are
             joined until they have this many samples. Only the last Gram matrix of the run may have fewer samples.
@@ -190,6 +198,7 @@ def compare(
         inputs=inputs,
         batch_dim=batch_dim,
         masks=masks,
+        batch_size=batch_size,
         unbiased=unbiased,
         gram_batch=gram_batch,
         average=average,

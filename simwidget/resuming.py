@@ -31,9 +31,9 @@ def resume(
     Args:
         path: the checkpoint file. The continued run writes its own checkpoints to the same file.
         model_x, model_y, loader: the same arguments as in the call of `compare`.
-        options: keyword arguments of `compare`. Functions (`forward`, `inputs`, ...) cannot be stored in a file and
-            must be given again. `device` and the limits (`max_batches`, `until`, ...) may differ from those of the
-            first run.
+        options: keyword arguments of `compare`. Functions (`forward`, `inputs`, `batch_size`, ...) cannot be stored in
+            a file and must be given again. `device` and the limits (`max_batches`, `until`, ...) may differ from those
+            of the first run.
 
     Returns:
         A `Comparison` in the state "ready": call its `run()` or `start()`, or display it in a notebook.

@@ -11,6 +11,7 @@ from simwidget.capture.tuple_batches import UnclearElementsError, assign_element
 from simwidget.capture.wrappers import innermost
 from simwidget.data.batch import Batch
 from simwidget.data.entries import Entry, entries_of, is_input_name, may_be_input
+from simwidget.data.batch_objects import copy_to, is_batch_object
 from simwidget.data.images import is_image_list
 from simwidget.data.labels import LABEL_KEYS
 from simwidget.data.nested import as_mapping, map_tensors, tensors_in
@@ -24,10 +25,10 @@ class Caller:
 
     Without this function, the arguments of the network depend on the type of the batch's `inputs`:
 
-    - A tensor, a named tuple (such as a packed sequence) or a list of images is passed as the only argument. Exception:
-      if the batch is a tuple or list that starts with these inputs, and the network has k >= 2 required arguments, the
-      first k elements of the batch are passed. Second exception: if it is certain which parameters the elements of
-      such a batch are for (see `assign_elements`), these elements are passed by name.
+    - A tensor, a named tuple (such as a packed sequence), a list of images or a batch object is passed as the only
+      argument. Exception: if the batch is a tuple or list that starts with these inputs, and the network has k >= 2
+      required arguments, the first k elements of the batch are passed. Second exception: if it is certain which
+      parameters the elements of such a batch are for (see `assign_elements`), these elements are passed by name.
     - Any other tuple or list is passed as positional arguments.
     - From a mapping, the entries whose keys are parameter names of the network's `forward` are passed as keyword
       arguments. If there are no such entries, but `forward` takes `**kwargs`, all entries except labels are passed. If
@@ -68,7 +69,8 @@ class Caller:
 
         The network gets copies of the batch's tensors, because a network may write into its inputs. Floating-point
         tensors are converted to the dtype of the network's parameters, unless autocast is enabled or the parameters
-        have no common dtype (see `_shared_dtype`).
+        have no common dtype (see `_shared_dtype`). A batch object (see `is_batch_object`) is copied and moved as a
+        whole, and its tensors keep their dtypes.
 
         Args:
             call: the function that runs the network: `call(*args, **kwargs)`. Not used if the user gave a `forward=`
@@ -89,11 +91,15 @@ class Caller:
                 self.casts = tuple(sorted({*self.casts, f"{_dtype_name(tensor.dtype)} to {_dtype_name(cast)}"}))
             return batch.uploads.to(tensor, device).detach().to(cast, copy=True)
 
+        def copied_object(value: Any) -> Any:
+            return copy_to(value, device) if is_batch_object(value) else value
+
         if self._forward is not None:
-            return self._forward(self._module, map_tensors(batch.raw, copied))
+            return self._forward(self._module, map_tensors(batch.raw, copied, copied_object))
         args, kwargs = self._arguments(batch)
         self._bind(args, kwargs)
-        return call(*map_tensors(args, copied), **map_tensors(kwargs, copied))
+        args, kwargs = (map_tensors(one, copied, copied_object) for one in (args, kwargs))
+        return call(*args, **kwargs)
 
     def named_inputs(self, batch: Batch) -> dict[str, Any]:
         """Return the arguments that the network's `forward` gets for a batch, by parameter name.

@@ -31,6 +31,8 @@ class Batch:
     labels: Tensor | None = None
     """(n,) integer class labels; None if the batch has no class labels"""
     masks: Masks = NO_MASKS
+    n_is_told: bool = False
+    """whether the user's `batch_size=` function gave `n`"""
     uploads: Uploads = field(default_factory=Uploads, repr=False, compare=False)
     """copies of the batch's tensors on the devices of the networks"""
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simwidget.data.nested import as_mapping, is_dataclass_instance
+from simwidget.data.batch_objects import attributes, is_batch_object
+from simwidget.data.nested import as_mapping, is_dataclass_instance, tensors_in
 
 HASHED_ELEMENTS = 4096
 """The hash of a batch covers at most this many elements of each tensor."""
@@ -21,7 +22,8 @@ def hash_batch(batch: Any) -> int:
     The hash covers all strings, numbers and keys of the batch, and the dtype and shape of each tensor. For a dense
     tensor on the CPU that is not quantized, it also covers the elements. Of a tensor with more than `HASHED_ELEMENTS`
     elements, it covers only that many, at pseudo-random places that depend only on the number of elements. Places at
-    regular intervals might all be in the black border of images. A NumPy array of numbers is hashed like a tensor.
+    regular intervals might all be in the black border of images. A NumPy array of numbers is hashed like a tensor. Of a
+    batch object, the hash covers the tensors that are its attributes.
     """
     found = hashlib.blake2b(digest_size=8)
     for part in _parts(batch):
@@ -49,6 +51,9 @@ def _parts(value: Any) -> Iterator[bytes]:
     elif is_dataclass_instance(value):
         for key, part in as_mapping(value).items():
             yield key.encode()
+            yield from _parts(part)
+    elif is_batch_object(value):
+        for part in tensors_in(attributes(value)):
             yield from _parts(part)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from simwidget.data.batch_objects import attribute, is_batch_object
 from simwidget.data.nested import as_mapping, is_dataclass_instance, is_sequence
 
 LABEL_KEYS = ("labels", "label", "targets", "target", "y")
@@ -16,8 +17,8 @@ def find_labels(batch: Any, n: int) -> Tensor | None:
 
     The labels are the first integer tensor (n,) among these candidates:
 
-    1. If the batch is a mapping or a dataclass: its entry under the first key of `LABEL_KEYS` that it has. If the batch
-       is a tuple or list, the same applies to its first element.
+    1. If the batch is a mapping or a dataclass: its entry under the first key of `LABEL_KEYS` that it has. If it is a
+       batch object, its attribute of this name. If the batch is a tuple or list, the same applies to its first element.
     2. If the batch is a tuple or list: its second element.
     """
     found = [batch[1]] if is_sequence(batch) and len(batch) > 1 else []
@@ -25,6 +26,8 @@ def find_labels(batch: Any, n: int) -> Tensor | None:
     if isinstance(first, Mapping) or is_dataclass_instance(first):
         entries = as_mapping(first)
         found = [entries[key] for key in LABEL_KEYS if key in entries][:1] + found
+    elif is_batch_object(first):
+        found = [labels for key in LABEL_KEYS if (labels := attribute(first, key)) is not None][:1] + found
     return next((labels for labels in found if is_class_labels(labels, n)), None)
 
 

@@ -31,12 +31,14 @@ def as_mapping(value: Any) -> dict[str, Any]:
     return {one.name: getattr(value, one.name) for one in fields(value)}
 
 
-def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+def map_tensors(
+    value: Any, function: Callable[[Tensor], Tensor], convert: Callable[[Any], Any] = lambda other: other
+) -> Any:
     """Return a copy of a nested structure in which `function(tensor)` replaces every tensor.
 
     Containers keep their types, so that access by attribute (`batch.input_ids`) still works. The exception is an
-    immutable mapping, which becomes a dict. In a packed sequence, all tensors except `batch_sizes` are replaced. Values
-    other than tensors and containers are not copied.
+    immutable mapping, which becomes a dict. In a packed sequence, all tensors except `batch_sizes` are replaced. Every
+    value that is neither a tensor nor a container is replaced by `convert(value)`; by default, it stays as it is.
     """
     if isinstance(value, Tensor):
         return function(value)
@@ -45,7 +47,7 @@ def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
         parts = {name: part for name, part in value._asdict().items() if name != "batch_sizes" and part is not None}
         return value._replace(**{name: function(part) for name, part in parts.items()})
     if isinstance(value, Mapping):
-        mapped = {key: map_tensors(part, function) for key, part in value.items()}
+        mapped = {key: map_tensors(part, function, convert) for key, part in value.items()}
         if type(value) is dict or not isinstance(value, MutableMapping):
             return mapped
         copied: Any = copy.copy(value)
@@ -53,15 +55,15 @@ def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
             copied[key] = part
         return copied
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(map_tensors(part, function) for part in value))
+        return type(value)(*(map_tensors(part, function, convert) for part in value))
     if isinstance(value, tuple | list):
-        return type(value)(map_tensors(part, function) for part in value)
+        return type(value)(map_tensors(part, function, convert) for part in value)
     if is_dataclass_instance(value):
         copied = copy.copy(value)
         for one in fields(value):
-            object.__setattr__(copied, one.name, map_tensors(getattr(value, one.name), function))
+            object.__setattr__(copied, one.name, map_tensors(getattr(value, one.name), function, convert))
         return copied
-    return value
+    return convert(value)
 
 
 def is_sequence(value: Any) -> bool:

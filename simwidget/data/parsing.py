@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from simwidget.data.batch import Batch
+from simwidget.data.batch_objects import count_of_object, is_batch_object
 from simwidget.data.images import is_image_list
 from simwidget.data.labels import LABEL_KEYS, find_labels
 from simwidget.data.masks import find_masks
@@ -20,10 +21,13 @@ A shorter list is treated as (input, labels). To pass fewer images as a batch, p
 """
 
 
-def parse_batch(batch: Any, index: int, batch_dim: int = 0, any_structure: bool = False) -> Batch:
+def parse_batch(
+    batch: Any, index: int, batch_dim: int = 0, any_structure: bool = False, n_told: int | None = None
+) -> Batch:
     """Find the network's input, the labels and the masks in a batch, count its samples, and return all as a `Batch`.
 
-    The network's input is a tensor, a mapping, a dataclass, a packed sequence or a list of images (c, h, w).
+    The network's input is a tensor, a mapping, a dataclass, a packed sequence, a list of images (c, h, w) or a batch
+    object (see `is_batch_object`).
 
     Args:
         batch: the network's input; or a tuple or list that starts with this input. In a tuple or list, the second
@@ -33,9 +37,10 @@ def parse_batch(batch: Any, index: int, batch_dim: int = 0, any_structure: bool 
             the first dimension is used.
         any_structure: whether to accept batches of other structures as well. In such a batch the first tensor gives the
             number of samples. Set this for a network with a `forward=` function, which may use the batch in any way.
+        n_told: the number of samples, if the user's `batch_size=` function counted them.
 
     Raises:
-        TypeError: the number of samples cannot be determined.
+        TypeError: the number of samples cannot be determined, or the batch holds no input for a network.
         ValueError: a mask of the batch marks all tokens of a sample as padding.
     """
     inputs = batch
@@ -46,13 +51,22 @@ def parse_batch(batch: Any, index: int, batch_dim: int = 0, any_structure: bool 
     n = count_samples(inputs, batch_dim)
     if n is None and any_structure:
         n = next((found for one in tensors_in(batch) if (found := count_samples(one, batch_dim)) is not None), None)
+    if n_told is not None and (n is not None or any_structure or is_batch_object(inputs)):
+        n = n_told
+    if n is None and is_batch_object(inputs):
+        raise TypeError(
+            f"batch {index} is {describe_batch(batch)}, and its number of samples is unknown, because it has no "
+            "attribute num_graphs or batch_size, or they differ: pass batch_size= a function from the batch to its "
+            "number of samples, or inputs= a function that converts the batch"
+        )
     if n is None:
         raise TypeError(
             f"batch {index} is {describe_batch(batch)}: the loader must give tensors (n, ...), mappings of them, "
             "lists of images (c, h, w), or tuples (input, ...) whose first element is one of these; or pass "
             "inputs= a function that converts the batch"
         )
-    return Batch(n, batch, inputs, batch_dim, find_labels(batch, n), find_masks(inputs, n, index))
+    masks = find_masks(inputs, n, index)
+    return Batch(n, batch, inputs, batch_dim, find_labels(batch, n), masks, n_told is not None)
 
 
 def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
@@ -67,7 +81,7 @@ def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
     if isinstance(inputs, Mapping):
         inputs = [value for key, value in inputs.items() if key not in LABEL_KEYS]
     elif not is_sequence(inputs):
-        return None
+        return count_of_object(inputs) if is_batch_object(inputs) else None
     return next((n for one in inputs if (n := count_samples(one, batch_dim)) is not None), None)
 
 

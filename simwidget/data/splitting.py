@@ -6,8 +6,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from simwidget.data.batch import Batch
+from simwidget.data.batch_objects import is_batch_object
 from simwidget.data.images import is_image_list
 from simwidget.data.nested import map_tensors
+from simwidget.text.printable import describe_type
 
 
 def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
@@ -22,7 +24,8 @@ def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
         samples: the range of samples, a slice with `start` and `stop`.
 
     Raises:
-        RuntimeError: the batch contains a packed sequence.
+        RuntimeError: the batch contains a packed sequence or a batch object, or its samples were counted by the user's
+            `batch_size=` function, so that no tensor needs to have n entries.
 
     >>> import torch
     >>> from simwidget.data.parsing import parse_batch
@@ -31,6 +34,8 @@ def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
     (tensor([[2., 3.],
             [4., 5.]]), tensor([8, 9]))
     """
+    if batch.n_is_told:
+        raise RuntimeError("a batch counted by batch_size= cannot be split into smaller batches: use smaller batches")
 
     def narrow(tensor: Tensor) -> Tensor:
         for dim in dict.fromkeys((batch.batch_dim, 0)):
@@ -45,6 +50,8 @@ def _slice_image_lists(value: Any, n: int, samples: slice) -> Any:
     """Return a copy of a nested structure in which every list or tuple of n >= 3 images is sliced by `samples`."""
     if isinstance(value, PackedSequence):
         raise RuntimeError("a packed sequence cannot be split into smaller batches: use a smaller batch size")
+    if is_batch_object(value):
+        raise RuntimeError(f"{describe_type(value)} cannot be split into smaller batches: use smaller batches")
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         if len(value) == n and n > 2 and is_image_list(value):
             return type(value)(value[samples])

@@ -18,6 +18,7 @@ from simwidget.capture.representation_option import RepresentationOption
 from simwidget.capture.sample_finder import SampleFinder
 from simwidget.capture.token_masks import TokenMasks, named_tensors
 from simwidget.data.batch import Batch
+from simwidget.plan.batch_size import BatchSize
 from simwidget.plan.memory import MemoryEstimate, bytes_free, estimate_memory, format_bytes, memory_warning
 from simwidget.plan.networks import Network
 from simwidget.plan.options import DeviceOption, ForwardOption, InputsOption, Options, Plan
@@ -166,6 +167,7 @@ def describe(
     inputs: InputsOption = None,
     batch_dim: BatchDim = None,
     masks: MasksOption = None,
+    batch_size: BatchSize | None = None,
     device: DeviceOption = None,
     gram_batch: int = 64,
     positions: int = 256,
@@ -181,7 +183,8 @@ def describe(
         model: an `nn.Module`, or a `SimilarityModel`. The table marks the layers that are compared: for an `nn.Module`
             those chosen by default, for a `SimilarityModel` its own layers.
         batch: one batch, as a loader yields it.
-        representation, forward, inputs, batch_dim, masks, device, gram_batch, positions, seed: as in `compare`.
+        representation, forward, inputs, batch_dim, masks, batch_size, device, gram_batch, positions, seed: as in
+            `compare`.
 
     Raises:
         ValueError, TypeError: for the same reasons as `compare`.
@@ -210,6 +213,7 @@ def describe(
         inputs=inputs,
         batch_dim=batch_dim,
         masks=masks,
+        batch_size=batch_size,
         device=device,
         gram_batch=gram_batch,
         positions=positions,

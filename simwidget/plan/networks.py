@@ -20,6 +20,7 @@ from simwidget.capture.reading import Reading
 from simwidget.capture.token_masks import MaskRules
 from simwidget.data.batch import Batch
 from simwidget.data.parsing import describe_batch, parse_batch
+from simwidget.plan.batch_size import BatchSize, count_by
 from simwidget.plan.reading_options import ReadingOptions
 from simwidget.plan.similarity_model import SimilarityModel
 from simwidget.text.errors import add_place
@@ -48,6 +49,8 @@ class Network:
     """what is known of the masks of the layers' tokens before the network runs"""
     prepare: Callable[[Any], Any] | None = None
     """the user's function that makes the network's batch from the loader's batch; None to use the loader's batch"""
+    batch_size: BatchSize | None = None
+    """the user's function that counts the samples of the loader's batch; None to count them by their tensors"""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,8 +73,10 @@ class Network:
     def make_batch(self, raw: Any, index: int) -> Batch:
         """Make the network's `Batch` from `raw`, which is batch number `index` of the loader.
 
-        Raises TypeError if `raw`, or the result of the user's function `prepare`, holds no input for a network.
+        Raises TypeError if `raw`, or the result of the user's function `prepare`, holds no input for a network, or if
+        the user's function `batch_size` does not return a whole number.
         """
+        n_told = None if self.batch_size is None else count_by(self.batch_size, raw, index)
         model_input = raw
         if self.prepare is not None:
             try:
@@ -80,7 +85,7 @@ class Network:
                 add_place(error, f"in inputs= of model {self.model!r}")
                 raise
         try:
-            return parse_batch(model_input, index, self.batch_dim, self.caller.has_custom_forward)
+            return parse_batch(model_input, index, self.batch_dim, self.caller.has_custom_forward, n_told)
         except TypeError as problem:
             if self.prepare is None:
                 raise
@@ -117,7 +122,9 @@ class PlannedModel:
         return list(dict.fromkeys((*self.model.layer_names, *self.confounder_layers)))
 
 
-def networks_of(models: Sequence[PlannedModel], options: ReadingOptions) -> list[Network]:
+def networks_of(
+    models: Sequence[PlannedModel], options: ReadingOptions, batch_size: BatchSize | None = None
+) -> list[Network]:
     """Return the networks to run, each with all layers that its models need.
 
     Models with the same `nn.Module`, `inputs`, `forward` and device share a network. This network runs once for all
@@ -129,10 +136,10 @@ def networks_of(models: Sequence[PlannedModel], options: ReadingOptions) -> list
         by_name = model.name if options.names_models else ""
         key = (id(model.module), id(model.inputs), id(model.forward), model.device, by_name)
         groups.setdefault(key, []).append(model)
-    return [_network(group, options) for group in groups.values()]
+    return [_network(group, options, batch_size) for group in groups.values()]
 
 
-def _network(group: Sequence[PlannedModel], options: ReadingOptions) -> Network:
+def _network(group: Sequence[PlannedModel], options: ReadingOptions, batch_size: BatchSize | None) -> Network:
     first = group[0]
     module = first.module
     layers, sequence_first = named_layers(module), sequence_first_layers(module)
@@ -155,4 +162,5 @@ def _network(group: Sequence[PlannedModel], options: ReadingOptions) -> Network:
         options.batch_dim if isinstance(options.batch_dim, int) else int("" in sequence_first),
         MaskRules(options.masks, first.name, length_maps(module), any("decoder" in layer for layer in layers)),
         first.inputs,
+        batch_size,
     )

@@ -15,6 +15,7 @@ from simwidget.gram.gram_batch import GramOptions
 from simwidget.gram.precision import PRECISIONS, Precision
 from simwidget.measures import make_measures
 from simwidget.measures.base import Measure, MeasureOptions
+from simwidget.plan.batch_size import BatchSize
 from simwidget.plan.confounders import Confounder, ConfounderOption, confounder_layers, resolve_confounders
 from simwidget.plan.devices import Device, check_device, choose_device
 from simwidget.plan.limits import Limits
@@ -43,6 +44,7 @@ class Options:
     inputs: InputsOption = None
     batch_dim: BatchDim = None
     masks: MasksOption = None
+    batch_size: BatchSize | None = None
     unbiased: bool = True
     gram_batch: int = 64
     average: Literal["hsic", "cka"] = "hsic"
@@ -106,6 +108,7 @@ class Options:
             "precision": self.precision,
             "confounder": [one.name for one in confounders],
             "representation": representations.describe(),
+            **({} if self.batch_size is None else {"batch_size": callable_name(self.batch_size)}),
             "batch_dim": dict(self.batch_dim) if isinstance(self.batch_dim, Mapping) else self.batch_dim,
             **({"masks": dict(self.masks)} if self.masks else {}),
             **{
@@ -117,7 +120,7 @@ class Options:
         }
         return Plan(
             tuple(models),
-            tuple(networks_of(planned, reading)),
+            tuple(networks_of(planned, reading, self.batch_size)),
             measures,
             confounders,
             devices[names[0]],
@@ -139,6 +142,11 @@ class Options:
             if not is_valid:
                 raise ValueError(f"{option}={value!r}: give a whole number from {least} on")
         self.limits.check()
+        if self.batch_size is not None and not callable(self.batch_size):
+            raise TypeError(
+                f"batch_size= is {describe_type(self.batch_size)}: give a function from a batch to its number of "
+                "samples; the loader itself says how large its batches are"
+            )
         if self.auto_batch and not (self.unbiased and self.average == "hsic"):
             raise ValueError(
                 "auto_batch=True splits batches, which changes biased estimates and means of the ratios of batches: "

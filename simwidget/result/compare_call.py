@@ -53,6 +53,8 @@ def compare_call(result: "SimilarityResult") -> list[str]:
         if named:
             pairs = (f"{_as_python(model)}: {_function_name(name, functions)}" for model, name in named.items())
             arguments[key] = f"{{{', '.join(pairs)}}}"
+    if options.get("batch_size"):
+        arguments["batch_size"] = _function_name(options["batch_size"], functions)
     models = ", ".join(f"{_as_python(name)}: model_{k}" for k, name in enumerate(result.models, 1))
     lines = ["import simwidget as sw", ""]
     if not options:

@@ -88,4 +88,6 @@ def _content(value):
         return [_content(part) for part in value]
     if is_dataclass(value):
         return {key: _content(part) for key, part in vars(value).items()}
+    if hasattr(value, "num_nodes"):
+        return {"id": id(value), **{key: _content(part) for key, part in vars(value).items()}}
     return repr(value)

@@ -12,6 +12,7 @@ from kinds import (
     batches,
     calls,
     confounders,
+    graphs,
     libraries,
     masks,
     models,
@@ -26,7 +27,8 @@ from kinds import (
 )
 
 TABLES = (
-    outputs, sequences, representations, masks, speech, space, batches, calls, libraries, wrapped, models, confounders
+    outputs, sequences, representations, masks, speech, space, batches, graphs, calls, libraries, wrapped, models,
+    confounders,
 )  # fmt: skip
 KINDS = [kind for table in TABLES for kind in table.KINDS]
 TOLERANCE = 1e-4

@@ -24,6 +24,7 @@ from bad_inputs import (
     two,
     vectors,
 )
+from kinds.graphs import Graphs, graphs
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -167,6 +168,19 @@ REFUSED = [
     ("one entry of two", IN_THE_RUN, TypeError, TwoInputs, lambda: [{"text": torch.randn(N, 8)}], {},
      f"model 'net' cannot be called with this batch (missing a required argument: 'image'): its forward takes (image, "
      f"text); {CALL}"),
+    ("graphs of an unknown number", IN_THE_RUN, TypeError, net, lambda: graphs(Graphs), {},
+     "batch 0 is a Graphs, and its number of samples is unknown, because it has no attribute num_graphs or batch_size, "
+     "or they differ: pass batch_size= a function from the batch to its number of samples, or inputs= a function that "
+     "converts the batch"),
+    ("a number of samples", AT_ONCE, TypeError, net, vectors, {"batch_size": 32},
+     "batch_size= is an int: give a function from a batch to its number of samples; the loader itself says how large "
+     "its batches are"),
+    ("batch_size= that gives a fraction", IN_THE_RUN, TypeError, net, vectors, {"batch_size": lambda batch: 31.5},
+     "batch_size= returned 31.5 for batch 0: it must return the number of samples, a whole number"),
+    ("batch_size= that gives less than nothing", IN_THE_RUN, TypeError, net, vectors, {"batch_size": lambda batch: -1},
+     "batch_size= returned -1 for batch 0: it must return the number of samples, a whole number"),
+    ("batch_size= that gives the labels", IN_THE_RUN, TypeError, net, vectors, {"batch_size": lambda batch: [batch]},
+     "batch_size= returned a list for batch 0: it must return the number of samples, a whole number"),
     ("text as a batch", IN_THE_RUN, TypeError, net, lambda: ["some text"], {}, f"batch 0 is a str: {LOADER}"),
     ("a list of texts", IN_THE_RUN, TypeError, net, lambda: [*vectors(), ["some", "text"]], {},
      f"batch 2 is a list of str, str: {LOADER}"),
