@@ -110,7 +110,8 @@ def compare(
             preprocessing. Pass one function for all models, or one for each.
         batch_dim: the dimension that holds the samples, in outputs and in the batch's tensors, if it is not the first
             dimension; or a mapping from layer patterns to dimensions. torch's own modules with `batch_first=False` are
-            recognised without this option.
+            recognised without this option. If the first of them gets the batch as it is, the batch's samples are in
+            dimension 1 too; if it remains unclear which dimension of the batch holds the samples, this is an error.
         masks: for layers with tokens, which padding mask of the batch counts: a mapping from layer patterns to the key
             of a mask, or to None for no mask, such as {"vision.*": None, "text.*": "attention_mask"}. Without this
             option, a forward pass over shorter sequences shows which layers have the tokens of which mask.

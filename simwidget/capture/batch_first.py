@@ -1,4 +1,4 @@
-"""`sequence_first_layers`: finds the layers that have their samples in dimension 1 because of `batch_first=False`."""
+"""Finds the layers that have their samples in dimension 1 because of `batch_first=False`."""
 
 from torch import nn
 
@@ -16,9 +16,20 @@ def sequence_first_layers(model: nn.Module) -> frozenset[str]:
     batch_first: dict[str, bool] = {}
     for name, module in {"": innermost(model), **named_layers(model)}.items():
         own = _batch_first(module)
-        above = batch_first.get(name.rpartition(".")[0], True) if name else True
+        above = batch_first.get(_above(name), True) if name else True
         batch_first[name] = above if own is None else own
     return frozenset(name for name, first in batch_first.items() if not first)
+
+
+def sequence_first_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the outermost modules of torch with `batch_first=False` in a model, by name. The model has the name ""."""
+    layers = {"": innermost(model), **named_layers(model)}
+    names = sequence_first_layers(model)
+    return {name: layers[name] for name in layers if name in names and (not name or _above(name) not in names)}
+
+
+def _above(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def _batch_first(module: nn.Module) -> bool | None:

@@ -18,6 +18,7 @@ from simwidget.capture.representation_option import RepresentationOption
 from simwidget.capture.sample_finder import SampleFinder
 from simwidget.capture.token_masks import TokenMasks, named_tensors
 from simwidget.data.batch import Batch
+from simwidget.plan.batch_order import settle_batch_dim
 from simwidget.plan.batch_size import BatchSize
 from simwidget.plan.memory import MemoryEstimate, bytes_free, estimate_memory, format_bytes, memory_warning
 from simwidget.plan.networks import Network
@@ -265,6 +266,7 @@ def describe(
 
     capture = Capture(network.module, network.model, network.names, network.device, network.caller, sink)
     with interrupts_held(), preserved_random_state([network.device]), capture:
+        own_batch = settle_batch_dim(network, capture, own_batch, 0)
         if network.needs_token_probe(own_batch):
             finder.probe_tokens(0, own_batch, 0, capture, network.mask_rules)
         context = _context(own_batch, network, plan, finder)

@@ -49,6 +49,8 @@ class Network:
     """what is known of the masks of the layers' tokens before the network runs"""
     prepare: Callable[[Any], Any] | None = None
     """the user's function that makes the network's batch from the loader's batch; None to use the loader's batch"""
+    may_be_steps_first: bool = False
+    """whether `batch_dim` may be 1 because of a module of torch in the network, see `settle_batch_dim`"""
     batch_size: BatchSize | None = None
     """the user's function that counts the samples of the loader's batch; None to count them by their tensors"""
 
@@ -85,7 +87,7 @@ class Network:
                 add_place(error, f"in inputs= of model {self.model!r}")
                 raise
         try:
-            return parse_batch(model_input, index, self.batch_dim, self.caller.has_custom_forward, n_told)
+            return self.parse(model_input, index, n_told)
         except TypeError as problem:
             if self.prepare is None:
                 raise
@@ -94,6 +96,10 @@ class Network:
                 "tensor (n, ...), a mapping of them, a list of images (c, h, w), or a tuple (input, ...) whose first "
                 "element is one of these"
             ) from problem
+
+    def parse(self, model_input: Any, index: int, n_told: int | None = None) -> Batch:
+        """Parse batch number `index` of the network, as `parse_batch` does."""
+        return parse_batch(model_input, index, self.batch_dim, self.caller.has_custom_forward, n_told)
 
 
 @dataclass(frozen=True)
@@ -162,5 +168,6 @@ def _network(group: Sequence[PlannedModel], options: ReadingOptions, batch_size:
         options.batch_dim if isinstance(options.batch_dim, int) else int("" in sequence_first),
         MaskRules(options.masks, first.name, length_maps(module), any("decoder" in layer for layer in layers)),
         first.inputs,
+        options.batch_dim is None and bool(sequence_first) and "" not in sequence_first,
         batch_size,
     )

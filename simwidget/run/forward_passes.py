@@ -22,6 +22,7 @@ from simwidget.data.labels import find_labels
 from simwidget.data.parsing import parse_batch
 from simwidget.gram.kernels import same_class_kernel
 from simwidget.gram.rows import Key
+from simwidget.plan.batch_order import settle_batch_dim
 from simwidget.plan.confounders import Confounder
 from simwidget.plan.options import Plan
 from simwidget.restore.copies import CleanCopies
@@ -178,9 +179,10 @@ class ForwardPasses(AbstractContextManager):
             networks can differ if the user gave functions that make a network's input from the loader's batch.
 
         Raises:
-            ValueError: the numbers of samples differ between networks.
+            ValueError: the numbers of samples differ between networks, or it is not clear whether the samples of a
+                batch are in dimension 0 or 1.
         """
-        batches = [network.make_batch(raw, index) for network in self._networks]
+        batches = self._settle([network.make_batch(raw, index) for network in self._networks], index)
         first = batches[0]
         for network, batch in zip(self._networks, batches, strict=True):
             if batch.n != first.n:
@@ -198,6 +200,17 @@ class ForwardPasses(AbstractContextManager):
             whole = whole.with_labels(labels)
         shared = whole.uploads
         return replace(whole, raw=raw), [replace(batch, uploads=shared) for batch in batches]
+
+    def _settle(self, batches: list[Batch], index: int) -> list[Batch]:
+        """Find out where batches have their samples, with `settle_batch_dim`, and return the batches read like this."""
+        if not self._captures or not any(network.may_be_steps_first for network in self._networks):
+            return batches
+        restore_random = self.random.recorded_state()
+        try:
+            each = zip(self._networks, self._captures, batches, strict=True)
+            return [settle_batch_dim(network, capture, batch, index) for network, capture, batch in each]
+        finally:
+            restore_random()
 
     def _new_positions(self, batch: Batch, index: int, receiver: Receiver) -> Positions | None:
         if self._plan.positions is None:

@@ -117,6 +117,81 @@ def transformer():
     )  # fmt: skip
 
 
+class LeftAsItComes(nn.Module):
+    """Gives its input to a module of torch that wants its steps first, as it comes or by way of another layer."""
+
+    def __init__(self, rnn, stem=False):
+        super().__init__()
+        self.stem = nn.Linear(4, 4) if stem else nn.Identity()
+        self.rnn = rnn
+        self.out = nn.Linear(6, 5)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x):
+        y = self.out(self.rnn(self.stem(x))[0])
+        return self.head(torch.tanh(y).mean(0))
+
+
+def turned_input(batch, outputs):
+    return (batch if isinstance(batch, torch.Tensor) else batch[0]).transpose(0, 1).flatten(1)
+
+
+def left_as_it_comes(steps, rnn=nn.LSTM, **more):
+    """Batches (steps, samples, features), and nobody says so."""
+    reads = {"rnn": turned, "out": turned, "stem": turned}
+    return Case(
+        {"net": seeded(lambda: LeftAsItComes(rnn(4, 6), **more))}, noise(steps, 32, 4), ["rnn", "out", "head"],
+        reads, confounders=[turned_input],
+    )  # fmt: skip
+
+
+@KINDS.row("batch: steps first, into an LSTM")
+def steps_into_lstm():
+    return left_as_it_comes(7)
+
+
+@KINDS.row("batch: steps first, into a GRU, as many steps as samples")
+def as_many_steps_into_gru():
+    return left_as_it_comes(32, nn.GRU)
+
+
+@KINDS.row("batch: (steps first, labels), into a Linear and an LSTM")
+def labels_tell_the_samples():
+    """The labels are as many as the samples."""
+    case = left_as_it_comes(7, stem=True)
+    case.layers = ["stem", *case.layers]
+    case.batches = [(x, torch.arange(32) % 3) for x in case.batches]
+    case.call = lambda model, batch: model(batch[0])
+    return case
+
+
+@KINDS.row("batch: steps first, into a Linear and an LSTM, batch_dim given")
+def batch_dim_tells_the_samples():
+    case = left_as_it_comes(7, stem=True)
+    case.layers, case.options = ["stem", *case.layers], {"batch_dim": 1}
+    return case
+
+
+class Attends(nn.Module):
+    """Attention of torch with its steps first, called by keywords."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(self.attention(query=x, key=x, value=x)[0].mean(0))
+
+
+@KINDS.row("batch: steps first, into attention")
+def steps_into_attention():
+    return Case(
+        {"net": seeded(Attends)}, noise(7, 32, 4), ["attention", "head"], {"attention": turned},
+        confounders=[turned_input],
+    )  # fmt: skip
+
+
 class StepsFirst(nn.Module):
     """Works on (steps, n, features), and nothing but its author knows it."""
 

@@ -1,0 +1,154 @@
+"""`settle_batch_dim`: finds out whether the samples of a batch are in dimension 0 or 1, if torch's modules tell it.
+
+A recurrent, attention or Transformer module of torch with `batch_first=False` takes (steps, samples, features). A
+network may give its input to such a module as it is, or may transpose it first. Therefore the network is run up to the
+first of these modules, to see what the module gets.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from simwidget.capture.batch_first import sequence_first_modules
+from simwidget.capture.hooks import Capture
+from simwidget.data.batch import Batch
+from simwidget.data.labels import find_labels
+from simwidget.data.nested import tensors_in
+from simwidget.data.splitting import take_samples
+from simwidget.plan.networks import Network
+from simwidget.restore.copies import mark_hook
+
+
+class _Received(NamedTuple):
+    """What the first module with its samples in dimension 1 gets."""
+
+    layer: str
+    module: nn.Module
+    tensor: Tensor
+    """(steps, samples, ...)"""
+
+
+class _ReceivedError(BaseException):
+    """Ends a forward pass. The base class is `BaseException`, because a network's code might catch an `Exception`."""
+
+    def __init__(self, received: _Received) -> None:
+        super().__init__()
+        self.received = received
+
+
+def settle_batch_dim(network: Network, capture: Capture, batch: Batch, index: int) -> Batch:
+    """Set `network.batch_dim` to the dimension of the input that holds the samples, if this is open.
+
+    It is open if the network contains modules of torch with `batch_first=False` and the user did not give `batch_dim=`.
+    The input is (n_0, n_1, ...), and the first of these modules gets (steps, samples, ...). The first rule that applies
+    settles the dimension:
+
+    1. The batch has class labels for n_0 or for n_1 samples, but not for both: the labels decide.
+    2. The module gets the input itself, with n_1 > 1: dimension 1.
+    3. `samples` is n_1 and not n_0: this is unclear, an error. If all three are equal, half of dimension 0 is passed to
+       the network; if `samples` is still n_1, this is the same error.
+    4. Otherwise: dimension 0.
+
+    Args:
+        network: the network.
+        capture: the network with its hooks; the context is open.
+        batch: the network's batch.
+        index: the number of the batch, for messages.
+
+    Returns:
+        The batch, with its samples in the dimension found.
+
+    Raises:
+        ValueError: it is unclear which dimension holds the samples.
+    """
+    inputs = batch.input_tensor
+    if not network.may_be_steps_first or inputs is None or inputs.ndim < 2 or batch.n_is_told:
+        return batch
+    batch_dim = _dim_of_labels(batch, inputs)
+    if batch_dim is None:
+        received = _receive(network, capture, batch)
+        if received is None:
+            return batch
+        batch_dim = 0
+        if inputs.shape[1] > 1 and _is_same(received.tensor, inputs):
+            batch_dim = 1
+        elif _contradicts(network, capture, batch, inputs, received, index):
+            raise ValueError(_message(network, inputs, received, index))
+    network.batch_dim, network.may_be_steps_first = batch_dim, False
+    return batch if batch_dim == 0 else network.parse(batch.raw, index)
+
+
+def _dim_of_labels(batch: Batch, inputs: Tensor) -> int | None:
+    """Return the dimension of the input that alone has as many entries as there are labels; None if there is none."""
+    n_0, n_1 = inputs.shape[:2]
+    fits = [n for n in (n_0, n_1) if find_labels(batch.raw, n) is not None]
+    return None if n_0 == n_1 or len(fits) != 1 else int(fits == [n_1])
+
+
+def _contradicts(
+    network: Network, capture: Capture, batch: Batch, inputs: Tensor, received: _Received, index: int
+) -> bool:
+    """Whether the module takes dimension 1 of the input for the samples."""
+    n_0, n_1 = inputs.shape[:2]
+    samples = received.tensor.shape[1]
+    if samples != n_1 or n_0 != n_1 or n_0 < 2:
+        return samples == n_1 != n_0
+    try:
+        part = network.parse(take_samples(batch.raw, batch, slice(0, n_0 // 2)), index)
+    except RuntimeError:  # the batch cannot be split
+        return False
+    fewer = _receive(network, capture, part)
+    return fewer is not None and part.n != n_0 and fewer.tensor.shape[1] == n_1
+
+
+def _message(network: Network, inputs: Tensor, received: _Received, index: int) -> str:
+    kind, steps_first = type(received.module).__name__, tuple(received.tensor.shape)
+    return (
+        f"batch {index}: the input {tuple(inputs.shape)} of model {network.model!r} may be (samples, steps, ...) or "
+        f"(steps, samples, ...): layer {received.layer!r} ({kind}, batch_first=False) gets {steps_first}, in which "
+        f"dimension 0 holds the steps for torch. Give batch_dim=1 if dimension 1 of the input holds the samples, or "
+        "batch_dim=0 if dimension 0 does"
+    )
+
+
+def _receive(network: Network, capture: Capture, batch: Batch) -> _Received | None:
+    """Run the network up to the first module with its samples in dimension 1, and return what this module gets.
+
+    None if no such module gets a tensor (steps, samples, ...), or if the network fails before.
+    """
+    modules, thread = sequence_first_modules(network.module), threading.get_ident()
+
+    def hook_of(layer: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+            first = next(tensors_in((args, kwargs)), None)
+            if not isinstance(first, Tensor) or first.is_nested or first.ndim < 3:
+                return
+            if threading.get_ident() == thread:  # else the user's code runs the network on another thread
+                raise _ReceivedError(_Received(layer, module, first))
+
+        mark_hook(hook, capture)
+        return hook
+
+    handles = [
+        module.register_forward_hook(hook_of(layer), with_kwargs=True, prepend=True)
+        for layer, module in modules.items()
+    ]
+    try:
+        capture.forward(batch, lambda call, output, inputs: None)
+    except _ReceivedError as found:
+        return found.received
+    except Exception:  # the pass that reads the layers fails in the same way
+        return None
+    finally:
+        for handle in handles:
+            handle.remove()
+        batch.uploads.clear()
+    return None
+
+
+def _is_same(received: Tensor, inputs: Tensor) -> bool:
+    """Whether a module gets the values of the input, which may have been moved and converted."""
+    return received.shape == inputs.shape and torch.equal(received, inputs.to(received.device, received.dtype))
