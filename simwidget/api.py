@@ -96,6 +96,8 @@ def compare(
             True for real tokens, or None;
             or a mapping from layer patterns ("*.attn", "model:layer") to any of these values.
             In a mapping, the first pattern that matches a layer's name counts for this layer.
+            In a batch of graphs (see `batch_size`), an output (nodes, ...) first becomes (n, ...), the mean over the
+            nodes of each graph, except for a callable.
         confounder: the variable whose influence dCKA removes:
             "input": the batch's input (of several, the first floating-point tensor; a note says which) or, if it holds
             token ids, the output of the first `nn.Embedding`;
@@ -118,7 +120,8 @@ def compare(
         batch_size: a function from the loader's batch to its number of samples. It is needed for a batch object whose
             attributes `num_graphs` and `batch_size` do not tell the number, and for batches in which no tensor has as
             many entries as there are samples. A batch object goes as a whole to a model of one input, or to `forward`:
-            a copy of it, moved by its method `to(device)`. Its class labels (n,) are its attribute `y` or `labels`.
+            a copy of it, moved by its method `to(device)`. Its class labels (n,) are its attribute `y` or `labels`,
+            and its attribute `batch` gives the graph of each node, as in PyTorch Geometric.
             Such batches cannot be split by `auto_batch`.
         unbiased: use the unbiased estimator HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
         gram_batch: the least number of samples of a Gram matrix. Representations of consecutive forward passes are

@@ -7,7 +7,7 @@ Each layer's output is passed to a callback inside the hook, before a later laye
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from torch import nn
 
 from simwidget.capture.caller import Caller
 from simwidget.capture.layers import named_layers
+from simwidget.capture.node_pooling import NodePooling
 from simwidget.capture.wrappers import clean_name
 from simwidget.data.batch import Batch
 from simwidget.restore.copies import mark_hook, owner_of
@@ -56,6 +57,7 @@ class Capture(AbstractContextManager):
             raises RuntimeError. Hooks of the same run are allowed, because the networks of a run may share modules. If
             `owner` is None, existing hooks are not checked.
         random: the network's own stream of random numbers. If None, the network draws from the global generators.
+        unpooled: the names of layers whose outputs for the nodes of graphs are not pooled, see `NodePooling`.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Capture(AbstractContextManager):
         sink: Sink,
         owner: object = None,
         random: OwnRandomStream | RecordedStream | None = None,
+        unpooled: Collection[str] = (),
     ) -> None:
         self._owner = owner
         self._network = network
@@ -82,6 +85,8 @@ class Capture(AbstractContextManager):
         self._fused = has_fused_layers(network)
         self._random = random
         self._latest_call = ""
+        self._unpooled = unpooled
+        self._nodes = NodePooling()
         self._restored = RestoredNetwork(network, model, device)
         self._undo = ExitStack()
 
@@ -119,6 +124,7 @@ class Capture(AbstractContextManager):
         self._calls.clear()
         self._latest_call = ""
         self._forward_thread = threading.get_ident()
+        self._nodes.begin(batch)
         try:
             with interrupts_held(), torch.no_grad(), self._calls_submodules(), interrupts_allowed():
                 self._run(batch)
@@ -128,6 +134,7 @@ class Capture(AbstractContextManager):
             raise
         finally:
             self._forward_thread = None
+            self._nodes.end()
 
     @contextmanager
     def _calls_submodules(self) -> Iterator[None]:
@@ -163,11 +170,10 @@ class Capture(AbstractContextManager):
             count = self._calls[name]
             self._calls[name] += 1
             call = self._latest_call = f"{name}#{count}" if count else name
-            if torch.is_grad_enabled():  # the network computes gradients in its forward pass
-                with torch.no_grad():
-                    self._present_sink(call, output, args)
-            else:
-                self._present_sink(call, output, args)
+            # a network may compute gradients in its forward pass
+            with torch.no_grad() if torch.is_grad_enabled() else nullcontext():
+                found = output if name in self._unpooled else self._nodes.pool(call, output)
+                self._present_sink(call, found, args)
 
         mark_hook(hook, self._owner if self._owner is not None else self)
         return hook

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from simwidget.data.graphs import Graphs
 from simwidget.data.images import is_image_list
 from simwidget.data.labels import LABEL_KEYS
 from simwidget.data.masks import ATTENTION_MASK_KEYS, NO_MASKS, PADDING_MASK_KEYS, Masks
@@ -33,6 +34,8 @@ class Batch:
     masks: Masks = NO_MASKS
     n_is_told: bool = False
     """whether the user's `batch_size=` function gave `n`"""
+    graphs: Graphs | None = None
+    """the nodes of the samples if the samples are the graphs of a batch object; otherwise None"""
     uploads: Uploads = field(default_factory=Uploads, repr=False, compare=False)
     """copies of the batch's tensors on the devices of the networks"""
 

@@ -8,6 +8,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from simwidget.data.batch import Batch
 from simwidget.data.batch_objects import count_of_object, is_batch_object
+from simwidget.data.graphs import find_graphs
 from simwidget.data.images import is_image_list
 from simwidget.data.labels import LABEL_KEYS, find_labels
 from simwidget.data.masks import find_masks
@@ -41,7 +42,8 @@ def parse_batch(
 
     Raises:
         TypeError: the number of samples cannot be determined, or the batch holds no input for a network.
-        ValueError: a mask of the batch marks all tokens of a sample as padding.
+        ValueError: a mask of the batch marks all tokens of a sample as padding, or a batch of graphs has as many edges
+            as graphs.
     """
     inputs = batch
     if is_sequence(batch) and batch and not (len(batch) >= MIN_IMAGES and is_image_list(batch)):
@@ -66,7 +68,8 @@ def parse_batch(
             "inputs= a function that converts the batch"
         )
     masks = find_masks(inputs, n, index)
-    return Batch(n, batch, inputs, batch_dim, find_labels(batch, n), masks, n_told is not None)
+    graphs = find_graphs(inputs, n, index)
+    return Batch(n, batch, inputs, batch_dim, find_labels(batch, n), masks, n_told is not None, graphs)
 
 
 def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:

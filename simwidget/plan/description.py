@@ -264,7 +264,15 @@ def describe(
             pending_bytes += x.numel() * x.element_size()
             itemsize = max(itemsize, min(8, x.element_size()))
 
-    capture = Capture(network.module, network.model, network.names, network.device, network.caller, sink)
+    capture = Capture(
+        network.module,
+        network.model,
+        network.names,
+        network.device,
+        network.caller,
+        sink,
+        unpooled=network.unpooled,
+    )
     with interrupts_held(), preserved_random_state([network.device]), capture:
         own_batch = settle_batch_dim(network, capture, own_batch, 0)
         if network.needs_token_probe(own_batch):

@@ -68,6 +68,11 @@ class Network:
         )
 
     @property
+    def unpooled(self) -> frozenset[str]:
+        """The names of the layers whose representation is the user's function, which gets outputs for nodes as well."""
+        return frozenset(name for name, reading in self.readings.items() if callable(reading.representation))
+
+    @property
     def model(self) -> str:
         """The name of the first model that uses the network. Messages use this name for the network."""
         return self.models[0]

@@ -88,7 +88,9 @@ class ForwardPasses(AbstractContextManager):
             for position, one in enumerate(self._networks):
                 sink = self._sink(position)
                 random = self.random.of(position)
-                capture = Capture(one.module, one.model, one.names, one.device, one.caller, sink, self, random)
+                capture = Capture(
+                    one.module, one.model, one.names, one.device, one.caller, sink, self, random, one.unpooled
+                )
                 self._captures.append(stack.enter_context(capture))
             self._open = stack.pop_all()
         return self

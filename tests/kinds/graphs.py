@@ -70,6 +70,14 @@ class Net(nn.Module):
 
 
 LAYERS = ("hidden", "head")
+NODES = ("one", "two", *LAYERS)
+
+
+def by_node(output, batch):
+    return mean_of_nodes(output, batch)
+
+
+BY_NODE = {"one": by_node, "two": by_node}
 
 
 def of_graphs(case):
@@ -142,3 +150,81 @@ def texts():
     model = seeded(lambda: nn.Sequential(nn.Linear(3, 6), nn.Tanh(), nn.Linear(6, 4)))
     options = {"forward": call, "batch_size": len}
     return Case({"net": model}, batches, ["0", "2"], call=call, options=options)
+
+
+@KINDS.row("layers for nodes beside layers for graphs")
+def nodes():
+    """Outputs for nodes are the mean over the nodes of each graph."""
+    return of_graphs(Case({"a": seeded(Net), "b": seeded(Net, 1)}, graphs(), NODES, BY_NODE))
+
+
+@KINDS.row("layers for nodes, with forward=")
+def nodes_by_a_function():
+    call = lambda model, batch: model(batch.x, batch.edge_index, batch.batch)  # noqa: E731
+    return of_graphs(Case({"net": seeded(Parts)}, graphs(), NODES, BY_NODE, {"forward": call}, call))
+
+
+class Edges(nn.Module):
+    """One layer for edges, one for nodes, one for graphs."""
+
+    def __init__(self):
+        super().__init__()
+        self.edges = nn.Linear(8, 6)
+        self.nodes = nn.Linear(6, 5)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, data):
+        source, target = data.edge_index
+        seen = torch.tanh(self.edges(torch.cat([data.x[source], data.x[target]], 1)))
+        nodes = torch.tanh(self.nodes(torch.zeros(data.num_nodes, 6).index_add_(0, target, seen)))
+        return self.head(torch.zeros(len(data.y), 5).index_add_(0, data.batch, nodes))
+
+
+def with_edges(batches):
+    reasons = {"net:edges": "has no tensor with the batch's 24 samples"}
+    layers = ["edges", "nodes", "head"]
+    return of_graphs(Case({"net": seeded(Edges)}, batches, layers, {"nodes": by_node}, reasons=reasons))
+
+
+@KINDS.row("layers for edges, nodes and graphs")
+def edges():
+    return with_edges(graphs())
+
+
+@KINDS.row("layers for edges and nodes, in one batch as many edges as nodes")
+def as_many_edges():
+    """The batches before tell which layer is for nodes."""
+    first, second, third = graphs()
+    third.edge_index = torch.stack([torch.arange(third.num_nodes).flip(0), torch.arange(third.num_nodes)])
+    return with_edges([first, second, third])
+
+
+@KINDS.row("layers for nodes of rings")
+def rings():
+    """As many edges as nodes, each one in the graph of the node at the same place."""
+    batches = graphs()
+    for batch in batches:
+        following = torch.arange(batch.num_nodes) + 1
+        ends = torch.cat([batch.batch.diff(), torch.ones(1)]) > 0
+        starts = torch.cat([torch.ones(1), batch.batch.diff()]) > 0
+        following[ends] = torch.arange(batch.num_nodes)[starts]
+        batch.edge_index = torch.stack([torch.arange(batch.num_nodes), following])
+    return of_graphs(Case({"net": seeded(Net)}, batches, NODES, BY_NODE))
+
+
+@KINDS.row("layers for nodes, read by a function")
+def nodes_read_by_a_function():
+    """The function gets what the layer returned."""
+    seen = []
+
+    def most(output):
+        index = seen[-1][:, None].expand_as(output)
+        return torch.zeros(24, output.shape[1]).scatter_reduce(0, index, output, "amax", include_self=False)
+
+    def call(model, batch):
+        seen.append(batch.batch)
+        return model(batch)
+
+    read = lambda output, batch: torch.stack([output[batch.batch == one].amax(0) for one in range(24)])  # noqa: E731
+    options = {"forward": call, "representation": {"one": most, "*": "flatten"}}
+    return of_graphs(Case({"net": seeded(Net)}, graphs(), ["one", *LAYERS], {"one": read}, options, call))
