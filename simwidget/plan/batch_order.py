@@ -49,7 +49,7 @@ def settle_batch_dim(network: Network, capture: Capture, batch: Batch, index: in
     1. The batch has class labels for n_0 or for n_1 samples, but not for both: the labels decide.
     2. The module gets the input itself, with n_1 > 1: dimension 1.
     3. `samples` is n_1 and not n_0: this is unclear, an error. If all three are equal, half of dimension 0 is passed to
-       the network; if `samples` is still n_1, this is the same error.
+       the network; if this fails, or `samples` is still n_1, this is the same error.
     4. Otherwise: dimension 0.
 
     Args:
@@ -69,14 +69,18 @@ def settle_batch_dim(network: Network, capture: Capture, batch: Batch, index: in
         return batch
     batch_dim = _dim_of_labels(batch, inputs)
     if batch_dim is None:
-        received = _receive(network, capture, batch)
-        if received is None:
+        try:
+            received = _receive(network, capture, batch)
+        except Exception:  # the pass that reads the layers fails in the same way
             return batch
-        batch_dim = 0
-        if inputs.shape[1] > 1 and _is_same(received.tensor, inputs):
+        if received is None:
+            batch_dim = 0
+        elif inputs.shape[1] > 1 and _is_same(received.tensor, inputs):
             batch_dim = 1
-        elif _contradicts(network, capture, batch, inputs, received, index):
+        elif _is_unclear(network, capture, batch, inputs, received, index):
             raise ValueError(_message(network, inputs, received, index))
+        else:
+            batch_dim = 0
     network.batch_dim, network.may_be_steps_first = batch_dim, False
     return batch if batch_dim == 0 else network.parse(batch.raw, index)
 
@@ -88,20 +92,20 @@ def _dim_of_labels(batch: Batch, inputs: Tensor) -> int | None:
     return None if n_0 == n_1 or len(fits) != 1 else int(fits == [n_1])
 
 
-def _contradicts(
+def _is_unclear(
     network: Network, capture: Capture, batch: Batch, inputs: Tensor, received: _Received, index: int
 ) -> bool:
-    """Whether the module takes dimension 1 of the input for the samples."""
+    """Whether the module may take dimension 1 of the input for the samples."""
     n_0, n_1 = inputs.shape[:2]
     samples = received.tensor.shape[1]
     if samples != n_1 or n_0 != n_1 or n_0 < 2:
         return samples == n_1 != n_0
     try:
         part = network.parse(take_samples(batch.raw, batch, slice(0, n_0 // 2)), index)
-    except RuntimeError:  # the batch cannot be split
-        return False
-    fewer = _receive(network, capture, part)
-    return fewer is not None and part.n != n_0 and fewer.tensor.shape[1] == n_1
+        fewer = _receive(network, capture, part)
+    except Exception:  # the batch cannot be split, or the network does not take fewer samples
+        return True
+    return fewer is None or fewer.tensor.shape[1] != part.n
 
 
 def _message(network: Network, inputs: Tensor, received: _Received, index: int) -> str:
@@ -117,7 +121,7 @@ def _message(network: Network, inputs: Tensor, received: _Received, index: int) 
 def _receive(network: Network, capture: Capture, batch: Batch) -> _Received | None:
     """Run the network up to the first module with its samples in dimension 1, and return what this module gets.
 
-    None if no such module gets a tensor (steps, samples, ...), or if the network fails before.
+    None if no such module gets a tensor (steps, samples, ...).
     """
     modules, thread = sequence_first_modules(network.module), threading.get_ident()
 
@@ -140,8 +144,6 @@ def _receive(network: Network, capture: Capture, batch: Batch) -> _Received | No
         capture.forward(batch, lambda call, output, inputs: None)
     except _ReceivedError as found:
         return found.received
-    except Exception:  # the pass that reads the layers fails in the same way
-        return None
     finally:
         for handle in handles:
             handle.remove()

@@ -132,6 +132,35 @@ def test_the_function_inputs_is_called_once_for_each_batch():
     assert len(seen) == len(SECOND)
 
 
+class OfFixedLength(nn.Module):
+    """Turns its input and takes all its samples at once."""
+
+    def forward(self, x):
+        return x.transpose(0, 1) + torch.zeros(1, 32, 1)
+
+
+def test_as_many_steps_as_samples_where_half_of_them_do_not_pass():
+    net = lambda: Net(OfFixedLength())  # noqa: E731
+    with pytest.raises(ValueError, match=re.escape(TEXT.format("(32, 32, 4)", "(32, 32, 4)"))):
+        run(noise(32, 32, 4), net)
+    assert run(noise(32, 32, 4), net, layers=["head"], batch_dim=0).n_samples == 96
+    assert run(noise(32, 7, 4), net).n_samples == 96
+
+
+def test_the_look_is_taken_once():
+    """Also where the layer gets packed sequences, which tell nothing."""
+    calls = []
+
+    class Packs(nn.Module):
+        def forward(self, x):
+            calls.append(len(x))
+            return nn.utils.rnn.pack_padded_sequence(x.transpose(0, 1), torch.full((32,), 7))
+
+    net = lambda: Net(Packs(), after=lambda packed: nn.utils.rnn.unpack_sequence(packed)[0])  # noqa: E731
+    run(noise(32, 7, 4), net, layers=["rnn"])
+    assert len(calls) == 1 + 3
+
+
 def test_random_numbers_are_drawn_again_after_the_look():
     drawn = []
 
