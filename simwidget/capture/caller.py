@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from simwidget.capture.tuple_batches import UnclearElementsError, assign_elements
 from simwidget.capture.wrappers import innermost
 from simwidget.data.batch import Batch
-from simwidget.data.entries import Entry, entries_of, is_input_name, may_be_input
 from simwidget.data.batch_objects import copy_to, is_batch_object
+from simwidget.data.entries import Entry, entries_of, is_input_name, may_be_input
 from simwidget.data.images import is_image_list
 from simwidget.data.labels import LABEL_KEYS
 from simwidget.data.nested import as_mapping, map_tensors, tensors_in
@@ -131,24 +131,6 @@ class Caller:
                 f"({', '.join(self._accepted)}); pass inputs= a function from the batch to the model's "
                 "input, or forward= a function that calls the model"
             ) from problem
-
-    def named_inputs(self, batch: Batch) -> dict[str, Any]:
-        """Return the arguments that the network's `forward` gets for a batch, by parameter name.
-
-        A parameter `*args` has a tuple of its arguments. The arguments of `**kwargs` have their own names. Empty if the
-        user gave a `forward=` function, because this function may pass anything to the network.
-
-        Raises:
-            TypeError: the network's `forward` does not accept the batch.
-        """
-        if self._forward is not None:
-            return {}
-        args, kwargs = self._arguments(batch)
-        named = dict(self._signature.bind(*args, **kwargs).arguments)
-        for parameter in self._signature.parameters.values():
-            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                named |= named.pop(parameter.name, {})
-        return named
 
     def entries_not_passed(self, batch: Batch, path: str) -> list[Entry]:
         """Return the tensors of a batch that may be inputs but are no arguments of the network's `forward`.

@@ -8,8 +8,8 @@ from simwidget.capture.outputs import Evidence, Layout, Output, RepresentationEr
 from simwidget.capture.probe import ProbedOutput, ProbeNeededError
 from simwidget.capture.probing_pass import ProbeFailedError, Split, probing_pass
 from simwidget.capture.reading import Reading
-from simwidget.capture.token_masks import MaskRules, named_tensors
-from simwidget.capture.token_probe import TokenProbe, TokenProbeError, probe_tokens
+from simwidget.capture.token_masks import MaskRules
+from simwidget.capture.token_probe import Parse, TokenProbe, TokenProbeError, probe_tokens
 from simwidget.capture.tokens import Tokens
 from simwidget.data.batch import Batch
 
@@ -133,19 +133,22 @@ class SampleFinder:
         known = any(key[0] == position and layout.tokens is not None for key, layout in self.layouts.items())
         return not known and position not in self.token_problems and position not in self.token_probes
 
-    def probe_tokens(self, position: int, batch: Batch, index: int, capture: Capture, rules: MaskRules) -> None:
+    def probe_tokens(
+        self, position: int, batch: Batch, index: int, parse: Parse, capture: Capture, rules: MaskRules
+    ) -> None:
         """Make a pass over shorter sequences with one network. If the pass fails, record the reason.
 
         Args:
             position: the position of the network.
             batch: the network's batch, with masks.
             index: the number of the batch in the loader.
+            parse: parses a batch for this network.
             capture: the network with its hooks.
             rules: what is known of the network's masks before it runs.
         """
         self._token_batch = index
         try:
-            self.token_probes[position] = probe_tokens(batch, named_tensors(batch.inputs), capture, rules.maps)
+            self.token_probes[position] = probe_tokens(batch, parse, capture, rules.maps)
         except TokenProbeError as problem:
             self.token_problems[position] = str(problem)
 

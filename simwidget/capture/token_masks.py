@@ -190,8 +190,3 @@ class TokenMasks:
 
 
 _ADVICE = "give representation= a callable (output, batch, mask) for it, or masks={layer: None} for no mask"
-
-
-def named_tensors(inputs: Any) -> dict[str, Any]:
-    """Return the entries of a batch's inputs by key; empty if they are not a mapping."""
-    return dict(inputs) if isinstance(inputs, Mapping) else {}

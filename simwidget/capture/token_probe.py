@@ -1,6 +1,6 @@
 """`TokenProbe`: a forward pass over shorter sequences, which shows the layers whose tokens are those of a mask."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from simwidget.capture.probe import shape_of
 from simwidget.capture.tokens import TokenDims, Tokens
 from simwidget.data.batch import Batch
 from simwidget.data.nested import tensors_in
+from simwidget.data.splitting import take_samples
 from simwidget.data.token_groups import Lengths, TokenGroups, shorten, shorter_lengths
 from simwidget.text.printable import printable
 
@@ -76,16 +77,18 @@ class TokenProbeError(Exception):
     """Raised if no forward pass over shorter sequences was possible. The message is a clause with the reason."""
 
 
-def probe_tokens(
-    batch: Batch, inputs: Mapping[str, Any], capture: Capture, maps: Mapping[str, LengthMap]
-) -> TokenProbe:
+Parse = Callable[[Any, int], Batch]
+"""Type of a function parse(raw, index) that parses batch number `index` of a network."""
+
+
+def probe_tokens(batch: Batch, parse: Parse, capture: Capture, maps: Mapping[str, LengthMap]) -> TokenProbe:
     """Run a network on a few samples with shorter sequences, and return the shapes of all outputs.
 
     Each mask is shortened together with the tensors that have its tokens, each by another number of tokens.
 
     Args:
         batch: the network's batch, with masks.
-        inputs: the tensors of the batch, by key.
+        parse: parses a smaller batch in the same way.
         capture: the network with its hooks.
         maps: the maps of the network.
 
@@ -95,7 +98,7 @@ def probe_tokens(
     """
     masks, n = batch.masks.real, min(batch.n, SAMPLES)
     problem = "the sequences are too short to be shortened"
-    for stage in TokenGroups(inputs, masks).stages():
+    for stage in TokenGroups(batch.named, masks).stages():
         passed: list[TokenProbe] = []
         for groups in stage:
             for cut_half in (True, False):
@@ -103,7 +106,8 @@ def probe_tokens(
                 if not lengths:
                     continue
                 try:
-                    shapes = _shapes(capture, shorten(batch, groups, lengths, n))
+                    few = parse(take_samples(batch.raw, batch, slice(0, n)), 0)
+                    shapes = _shapes(capture, shorten(few, groups, lengths))
                 except Exception as error:
                     problem = f"a pass with shorter sequences failed: {printable(str(error)[:MAX_ERROR_LENGTH])}"
                 else:

@@ -36,6 +36,8 @@ class Batch:
     """whether the user's `batch_size=` function gave `n`"""
     graphs: Graphs | None = None
     """the nodes of the samples if the samples are the graphs of a batch object; otherwise None"""
+    named: Mapping[str, Any] = field(default_factory=dict)
+    """the entries of `inputs` by key or, if it is no mapping, the arguments of the network's `forward` by name"""
     uploads: Uploads = field(default_factory=Uploads, repr=False, compare=False)
     """copies of the batch's tensors on the devices of the networks"""
 

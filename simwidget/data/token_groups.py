@@ -9,8 +9,6 @@ from torch import Tensor
 from simwidget.data.batch import Batch
 from simwidget.data.masks import NO_MASKS, is_of_decoder
 from simwidget.data.nested import map_tensors
-from simwidget.data.parsing import parse_batch
-from simwidget.data.splitting import take_samples
 
 TOKEN_INPUTS = ("ids", "embeds", "values", "features", "src", "tgt")
 """How the key of an input ends whose tokens a mask may belong to, as in "input_ids"."""
@@ -129,31 +127,29 @@ def shorter_lengths(masks: Mapping[str, Tensor], cut_half: bool) -> Lengths:
     return found
 
 
-def shorten(batch: Batch, groups: Groups, lengths: Lengths, n: int) -> Batch:
-    """Return the first n samples of a batch, with fewer tokens.
+def shorten(batch: Batch, groups: Groups, lengths: Lengths) -> Batch:
+    """Return a batch with fewer tokens.
 
     Args:
         batch: the batch.
         groups: the keys of the tensors that have the tokens of each mask.
         lengths: the numbers of tokens before and after.
-        n: the number of samples that are left.
     """
-    raw = take_samples(batch.raw, batch, slice(0, n))
-    few = parse_batch(raw, 0, batch.batch_dim, any_structure=True)
-    inputs = few.inputs
-    of_tensor = {id(inputs[name]): lengths[key] for key, names in groups.items() if key in lengths for name in names}
-    masks = {id(inputs[name]) for names in groups.values() for name in names if name.endswith("mask")}
+    named = batch.named
+    of_tensor = {id(named[name]): lengths[key] for key, names in groups.items() if key in lengths for name in names}
+    masks = {id(named[name]) for names in groups.values() for name in names if name.endswith("mask")}
 
     def cut(tensor: Tensor) -> Tensor:
         if id(tensor) not in of_tensor:
             return tensor
         before, after = of_tensor[id(tensor)]
-        dims = [dim for dim in _other_dims(tensor, few) if tensor.shape[dim] == before]
+        dims = [dim for dim in _other_dims(tensor, batch) if tensor.shape[dim] == before]
         for dim in dims if id(tensor) in masks else dims[:1]:
             tensor = tensor.narrow(dim, 0, after)
         return tensor
 
-    return replace(few, raw=map_tensors(raw, cut), inputs=map_tensors(inputs, cut), masks=NO_MASKS)
+    raw, inputs, named = (map_tensors(one, cut) for one in (batch.raw, batch.inputs, batch.named))
+    return replace(batch, raw=raw, inputs=inputs, named=named, masks=NO_MASKS)
 
 
 def _other_dims(tensor: Tensor, batch: Batch) -> list[int]:

@@ -16,7 +16,7 @@ from simwidget.capture.read_as import read_as
 from simwidget.capture.reading import ReadingContext
 from simwidget.capture.representation_option import RepresentationOption
 from simwidget.capture.sample_finder import SampleFinder
-from simwidget.capture.token_masks import TokenMasks, named_tensors
+from simwidget.capture.token_masks import TokenMasks
 from simwidget.data.batch import Batch
 from simwidget.plan.batch_order import settle_batch_dim
 from simwidget.plan.batch_size import BatchSize
@@ -276,7 +276,7 @@ def describe(
     with interrupts_held(), preserved_random_state([network.device]), capture:
         own_batch = settle_batch_dim(network, capture, own_batch, 0)
         if network.needs_token_probe(own_batch):
-            finder.probe_tokens(0, own_batch, 0, capture, network.mask_rules)
+            finder.probe_tokens(0, own_batch, 0, network.parse, capture, network.mask_rules)
         context = _context(own_batch, network, plan, finder)
         try:
             capture.forward(own_batch)
@@ -310,7 +310,7 @@ def _context(batch: Batch, network: Network, plan: Plan, finder: SampleFinder) -
     """Return a new `ReadingContext` for one forward pass of the batch through the network."""
     positions = None if plan.positions is None else Positions(batch.n, plan.positions, 0, lambda _: None)
     problem = finder.token_problems.get(0, "")
-    masks = TokenMasks(batch.masks.to(network.device), network.mask_rules, named_tensors(batch.inputs), problem)
+    masks = TokenMasks(batch.masks.to(network.device), network.mask_rules, batch.named, problem)
     return ReadingContext(batch.n, masks, batch.raw, positions, lengths=set(batch.token_counts()))
 
 

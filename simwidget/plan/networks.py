@@ -4,7 +4,7 @@ Models that use the same `nn.Module` share one `Network`, unless their options d
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from simwidget.capture.length_maps import length_maps
 from simwidget.capture.reading import Reading
 from simwidget.capture.token_masks import MaskRules
 from simwidget.data.batch import Batch
+from simwidget.data.masks import find_masks
 from simwidget.data.parsing import describe_batch, parse_batch
 from simwidget.plan.batch_size import BatchSize, count_by
 from simwidget.plan.reading_options import ReadingOptions
@@ -103,8 +104,18 @@ class Network:
             ) from problem
 
     def parse(self, model_input: Any, index: int, n_told: int | None = None) -> Batch:
-        """Parse batch number `index` of the network, as `parse_batch` does."""
-        return parse_batch(model_input, index, self.batch_dim, self.caller.has_custom_forward, n_told)
+        """Parse batch number `index` of the network, as `parse_batch` does.
+
+        The masks of a tuple batch are found by the names of the arguments that the network's `forward` gets.
+        """
+        batch = parse_batch(model_input, index, self.batch_dim, self.caller.has_custom_forward, n_told)
+        if isinstance(batch.inputs, Mapping):
+            return replace(batch, named=batch.inputs)
+        try:
+            named = self.caller.named_inputs(batch)
+        except TypeError:  # the forward pass raises it again
+            return batch
+        return replace(batch, named=named, masks=find_masks(named, batch.n, index))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from simwidget.capture.positions import Positions
 from simwidget.capture.probe import ProbeNeededError
 from simwidget.capture.reading import Reading, ReadingContext
 from simwidget.capture.sample_finder import CallKey, SampleFinder
-from simwidget.capture.token_masks import TokenMasks, named_tensors
+from simwidget.capture.token_masks import TokenMasks
 from simwidget.capture.tokens import Tokens
 from simwidget.data.batch import Batch, token_counts
 from simwidget.data.labels import find_labels
@@ -133,7 +133,7 @@ class ForwardPasses(AbstractContextManager):
                 masks = TokenMasks(
                     own.masks.to(network.device),
                     network.mask_rules,
-                    named_tensors(own.inputs),
+                    own.named,
                     self.finder.token_problems.get(position, ""),
                 )
                 lengths = set(own.token_counts())
@@ -225,7 +225,8 @@ class ForwardPasses(AbstractContextManager):
         for position, (network, batch) in enumerate(zip(self._networks, batches, strict=True)):
             if self.finder.may_probe_tokens(position, index) and network.needs_token_probe(batch):
                 restore_random = restore_random or self.random.recorded_state()
-                self.finder.probe_tokens(position, batch, index, self._captures[position], network.mask_rules)
+                capture = self._captures[position]
+                self.finder.probe_tokens(position, batch, index, network.parse, capture, network.mask_rules)
         if restore_random is not None:
             restore_random()
 

@@ -1,5 +1,7 @@
 """Which tensors of a batch are shortened together with a mask."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -94,11 +96,11 @@ def test_shortened_batches():
     }
     batch = parse_batch((given, torch.tensor([3, 1, 4, 1])), 0, batch_dim=1)
     key = "src_key_padding_mask"
-    small = shorten(batch, {key: [key, "src", "src_mask"]}, {key: (6, 4)}, 2)
-    assert small.inputs["src"].shape == (4, 2, 6)
+    small = shorten(replace(batch, named=batch.inputs), {key: [key, "src", "src_mask"]}, {key: (6, 4)})
+    assert small.inputs["src"].shape == small.named["src"].shape == (4, 4, 6)
     assert small.inputs["src"][:, 0, 0].tolist() == [0, 1, 2, 3]
-    assert small.inputs[key].shape == (2, 4)
+    assert small.inputs[key].shape == (4, 4)
     assert small.inputs["src_mask"].shape == (4, 4)
-    assert small.raw[0]["src"].shape == (4, 2, 6)
-    assert small.raw[1].tolist() == [3, 1]
+    assert small.raw[0]["src"].shape == (4, 4, 6)
+    assert small.raw[1].tolist() == [3, 1, 4, 1]
     assert given["src"].shape == (6, 4, 6)

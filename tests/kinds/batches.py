@@ -227,7 +227,10 @@ def images_and_texts():
     """The kinds of the tensors and the names of the parameters fit in one way only."""
     batches = list(zip(noise(32, 3, 8, 8), labels(32), ids(32, 6)))
     call = lambda model, batch: model(input_ids=batch[2], pixel_values=batch[0])  # noqa: E731
-    return Case({"net": seeded(Clip)}, batches, ["text", "vision", "head"], call=call, confounders=[input_first])
+    return Case(
+        {"net": seeded(Clip)}, batches, ["text", "vision", "head"], call=call, confounders=[input_first],
+        notes=ONE_OF_TWO,
+    )  # fmt: skip
 
 
 @KINDS.row("batch: [input_ids, mask, pixel_values]")
@@ -238,7 +241,7 @@ def texts_with_a_mask_and_images():
     removed = [lambda batch, outputs: outputs["net:text"]]
     return Case(
         {"net": seeded(Clip)}, batches, ["text", "vision", "head"], call=call, confounders=removed,
-        explained=["net:text"], notes=["token ids"],
+        explained=["net:text"], notes=["token ids", "padded tokens", *ONE_OF_TWO],
     )  # fmt: skip
 
 

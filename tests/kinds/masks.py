@@ -166,6 +166,17 @@ def late_padding():
     return Case({"net": seeded(Words)}, batches, ["one", "two"], read, MEAN, call=by_name)
 
 
+@KINDS.row("a mask in a tuple batch")
+def in_a_tuple():
+    """The parameters of `forward` tell that the second element is a mask."""
+    batches = [tuple(one.values()) for one in of_words(32, (6, 6, 6))]
+
+    def read(output, batch):
+        return real_tokens("attention_mask")(output, {"attention_mask": batch[1]})
+
+    return Case({"net": seeded(Words)}, batches, ["one", "two"], read, MEAN, call=lambda model, batch: model(*batch))
+
+
 class TokensFirst(nn.Module):
     """The samples are second inside, and there are as many of them as tokens."""
 
