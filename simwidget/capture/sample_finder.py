@@ -38,6 +38,8 @@ class SampleFinder:
         self.token_probes: dict[int, TokenProbe] = {}
         """position of a network -> the outputs' shapes in a pass over shorter sequences of the present batch"""
         self._token_batch: int | None = None
+        self._token_keys: dict[int, frozenset[str]] = {}
+        """position of a network -> the masks for which a pass over shorter sequences was made or tried"""
         self.token_problems: dict[int, str] = {}
         """position of a network -> why a pass over shorter sequences failed"""
         self.masks_by_name: dict[CallKey, Tokens] = {}
@@ -59,6 +61,7 @@ class SampleFinder:
             "layouts": [[*key, *layout] for key, layout in self.layouts.items()],
             "probed": self.has_probed,
             "token_problems": [list(one) for one in self.token_problems.items()],
+            "token_keys": [[position, *sorted(keys)] for position, keys in self._token_keys.items()],
         }
 
     def restore(self, state: Mapping[str, Any], known: Callable[[Sequence[Any]], CallKey]) -> None:
@@ -75,6 +78,7 @@ class SampleFinder:
             self.layouts[known((position, call))] = Layout.from_json(layout)
         self._has_probed = bool(state["probed"])
         self.token_problems = {int(position): str(problem) for position, problem in state["token_problems"]}
+        self._token_keys = {int(position): frozenset(map(str, keys)) for position, *keys in state["token_keys"]}
 
     def find(self, key: CallKey, reading: Reading, output: Any, n: int, lengths: Collection[int], index: int) -> Output:
         """Return the tensor to compare in a layer's output.
@@ -121,17 +125,17 @@ class SampleFinder:
             )
         return self._with_tokens(key, found)
 
-    def may_probe_tokens(self, position: int, index: int) -> bool:
-        """Whether no pass over shorter sequences of a network was made or tried before.
+    def may_probe_tokens(self, position: int, index: int, keys: Collection[str]) -> bool:
+        """Whether no pass over shorter sequences was made or tried before with these masks.
 
         Args:
             position: the position of the network.
             index: the number of the batch in the loader.
+            keys: the keys of the masks of the batch.
         """
         if index != self._token_batch:  # the shapes of another batch tell nothing about this one
             self.token_probes.clear()
-        known = any(key[0] == position and layout.tokens is not None for key, layout in self.layouts.items())
-        return not known and position not in self.token_problems and position not in self.token_probes
+        return position not in self._token_keys or not self._token_keys[position].issuperset(keys)
 
     def probe_tokens(
         self, position: int, batch: Batch, index: int, parse: Parse, capture: Capture, rules: MaskRules
@@ -147,6 +151,8 @@ class SampleFinder:
             rules: what is known of the network's masks before it runs.
         """
         self._token_batch = index
+        self._token_keys[position] = frozenset(batch.masks.real)
+        self.token_problems.pop(position, None)
         try:
             self.token_probes[position] = probe_tokens(batch, parse, capture, rules.maps)
         except TokenProbeError as problem:
@@ -160,13 +166,13 @@ class SampleFinder:
         known, layout, position = self.layouts.get(key), found.layout, key[0]
         if layout is None:
             return found
-        if known is not None and known.tokens is not None:
-            return found._replace(layout=known)
         probe = self.token_probes.get(position) if isinstance(position, int) else None
         if probe is None or found.lengths is not None:
-            return found
+            return found if known is None else found._replace(layout=known)
         tensor = found.tensor[..., 0] if found.complex else found.tensor
         tokens = probe.tokens(key[1], layout.place, layout.dim, layout.flattened, tensor)
+        if tokens is None and known is not None:
+            tokens = known.tokens
         return found._replace(layout=layout._replace(tokens=tokens))
 
     def probe(self, batch: Batch, index: int, split: Split, captures: Sequence[Capture]) -> None:
@@ -179,11 +185,11 @@ class SampleFinder:
     def learn(self, layouts: Mapping[CallKey, Layout], n: int) -> None:
         """Record the layouts found in a batch of n samples, for calls without a known layout.
 
-        A known layout gets the information how the output follows the tokens of masks, if it lacks this information.
+        A known layout gets the information how the output follows the tokens of masks, if this is new.
         Does nothing if n is 1.
         """
         self.token_probes.clear()
         if n > 1:  # a single sample does not tell its dimension from others of length 1
             for key, layout in layouts.items():
                 known = self.layouts.get(key, layout)
-                self.layouts[key] = known._replace(tokens=known.tokens if known.tokens is not None else layout.tokens)
+                self.layouts[key] = known._replace(tokens=known.tokens if layout.tokens is None else layout.tokens)

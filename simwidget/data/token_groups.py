@@ -10,7 +10,7 @@ from simwidget.data.batch import Batch
 from simwidget.data.masks import NO_MASKS, is_of_decoder
 from simwidget.data.nested import map_tensors
 
-TOKEN_INPUTS = ("ids", "embeds", "values", "features", "src", "tgt")
+TOKEN_INPUTS = ("ids", "embeds", "input_values", "input_features", "src")
 """How the key of an input ends whose tokens a mask may belong to, as in "input_ids"."""
 MIN_TOKENS = 3
 """The smallest number of tokens that is shortened. Fewer would leave one token, which operations may repeat."""

@@ -223,7 +223,7 @@ class ForwardPasses(AbstractContextManager):
         """Run each network on shorter sequences, if this is needed to find the masks of its layers' tokens."""
         restore_random = None
         for position, (network, batch) in enumerate(zip(self._networks, batches, strict=True)):
-            if self.finder.may_probe_tokens(position, index) and network.needs_token_probe(batch):
+            if self.finder.may_probe_tokens(position, index, batch.masks.real) and network.needs_token_probe(batch):
                 restore_random = restore_random or self.random.recorded_state()
                 capture = self._captures[position]
                 self.finder.probe_tokens(position, batch, index, network.parse, capture, network.mask_rules)
