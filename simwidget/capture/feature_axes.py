@@ -1,6 +1,7 @@
 """`FeatureAxes`: finds, for each layer's output, the dimension that holds the features."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -43,6 +44,21 @@ class FeatureHints:
 
     None if the layer has no submodules, or if no module in the layer has a `FeatureInfo`.
     """
+    certain: bool = False
+    """whether the types of the modules are enough to tell which dimension of three holds the features
+
+    True for a module without submodules that has a `FeatureInfo`, for activations and dropout, and for a layer whose
+    modules all have their features in the last dimension. A block with one-dimensional convolutions may transpose its
+    input, and its output back.
+    """
+
+
+class FeatureAxis(NamedTuple):
+    """The dimension of an output that holds the features."""
+
+    axis: int
+    certain: bool = True
+    """whether this is known; if not, the other dimension of an output (n, p, p) may hold the features as well"""
 
 
 NO_HINTS = FeatureHints()
@@ -56,10 +72,18 @@ def feature_hints(model: nn.Module) -> dict[str, FeatureHints]:
         inside = [one for one in map(_module_features, layer.modules()) if one is not None]
         block = next(layer.children(), None) is not None
         outputs = tuple(dict.fromkeys(reversed(inside))) or previous
-        found[name] = FeatureHints(outputs, inside[0] if block and inside else None)
+        of_one = not block and (bool(inside) or _is_elementwise(layer))
+        turns = any(one.channels_first and one.ndim in (None, 3) for one in inside)
+        certain = of_one or (bool(inside) and not turns)
+        found[name] = FeatureHints(outputs, inside[0] if block and inside else None, certain)
         if not block and inside and inside[-1].count is not None:
             previous = (inside[-1],)
     return found
+
+
+def _is_elementwise(module: nn.Module) -> bool:
+    parts = type(module).__module__.split(".")
+    return isinstance(module, nn.Identity) or (parts[:2] == ["torch", "nn"] and parts[-1] in ("activation", "dropout"))
 
 
 def _module_features(module: nn.Module) -> FeatureInfo | None:
@@ -111,7 +135,7 @@ class FeatureAxes:
 
     >>> import torch
     >>> axes, hints = FeatureAxes(), FeatureHints((FeatureInfo(8, channels_first=True),))
-    >>> axes.find(torch.zeros(2, 8, 5, 5), hints), axes.find(torch.zeros(2, 5, 5, 8), FeatureHints())
+    >>> axes.find(torch.zeros(2, 8, 5, 5), hints).axis, axes.find(torch.zeros(2, 5, 5, 8), FeatureHints()).axis
     (1, 3)
     """
 
@@ -119,23 +143,36 @@ class FeatureAxes:
         self._previous: FeatureInfo | None = None
 
     def find(
-        self, tensor: Tensor, hints: FeatureHints, keeps_shape: bool = False, dims: TokenDims | None = None
-    ) -> int:
+        self,
+        tensor: Tensor,
+        hints: FeatureHints,
+        keeps_shape: bool = False,
+        dims: TokenDims | None = None,
+        known: int | None = None,
+    ) -> FeatureAxis:
         """Return the dimension that holds the features of a layer's output.
 
         Args:
             tensor: the output (n, ...).
             hints: the `FeatureHints` of the layer.
             keeps_shape: whether the output has the shape of the layer's input.
-            dims: how the dimensions of the output follow the tokens of a mask; None if this is not known.
+            dims: how the dimensions of the output follow the tokens of the input; None if this is not known.
+            known: the dimension that held the features in an earlier batch; None if this is not known.
         """
         last = tensor.ndim - 1
         if last <= 1:
-            return last
+            return FeatureAxis(last)
         of_tokens = [dim for dim, one in enumerate(dims or (), 1) if one is not None]
-        axis = 3 - of_tokens[0] if last == 2 and len(of_tokens) == 1 else self._axis(tensor, hints, keeps_shape)
+        certain = True
+        if known is not None and known <= last:
+            axis = known
+        elif last == 2 and len(of_tokens) == 1:
+            axis = 3 - of_tokens[0]
+        else:
+            axis = self._axis(tensor, hints, keeps_shape)
+            certain = last > 2 or hints.certain or tensor.shape[1] != tensor.shape[2] or tensor.shape[1] == 1
         self._previous = FeatureInfo(tensor.shape[axis], channels_first=axis == 1)
-        return axis
+        return FeatureAxis(axis, certain)
 
     def _axis(self, tensor: Tensor, hints: FeatureHints, keeps_shape: bool) -> int:
         last = tensor.ndim - 1

@@ -22,6 +22,10 @@ class RepresentationError(ValueError):
     """
 
 
+class UnclearFeaturesError(RepresentationError):
+    """Raised if an output (n, p, p) has as many tokens as features, and it is not known which are which."""
+
+
 class Output(NamedTuple):
     """The result of `find_output`: the tensor to compare, and facts about this tensor."""
 
@@ -63,15 +67,18 @@ class Layout(NamedTuple):
 
     None if this is not known, because no forward pass over shorter sequences was needed or possible.
     """
+    axis: int | None = None
+    """the dimension of the output (n, ...) that holds the features; None if no representation needs it"""
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> "Layout":
         """Return the layout with the fields `values`, read from a checkpoint; raise ValueError if they are invalid."""
-        place, dim, flattened, tokens = values
+        place, dim, flattened, tokens, axis = values
         are_sizes = type(place) is type(dim) is int and place >= 0 and 0 <= dim < MAX_DIMS
+        are_sizes = are_sizes and (axis is None or (type(axis) is int and 0 < axis < MAX_DIMS))
         if not are_sizes or not (flattened is None or type(flattened) is bool):
             raise ValueError("a layer's output has no such layout")
-        return cls(place, dim, flattened, token_dims_from_json(tokens))
+        return cls(place, dim, flattened, token_dims_from_json(tokens), axis)
 
 
 class Evidence(NamedTuple):

@@ -14,6 +14,7 @@ from simwidget.capture.outputs import (
     Evidence,
     Output,
     RepresentationError,
+    UnclearFeaturesError,
     describe_type,
     find_output,
     keeps_shape,
@@ -39,6 +40,10 @@ class ReadingContext:
     """the positions (tokens or places of a feature map) that serve as samples; None to use the samples of the batch"""
     axes: FeatureAxes = field(default_factory=FeatureAxes)
     repeat_detector: RepeatDetector = field(default_factory=RepeatDetector)
+    chosen_axes: dict[str, int] = field(default_factory=dict)
+    """call of a layer -> the dimension of its output (n, ...) that holds the features"""
+    problem: str = ""
+    """why there was no pass over shorter sequences; empty if there was one or none was needed"""
     lengths: set[int] = field(default_factory=set)
     """the numbers of tokens per sample that have occurred in the inputs and in layers' outputs so far"""
 
@@ -112,6 +117,7 @@ class Reading:
                 features.
 
         Raises:
+            UnclearFeaturesError: the output has as many tokens as features, and it is not known which are which.
             RepresentationError: the output has no such representation.
             ValueError: a callable representation returned something other than a dense tensor (n, ...).
         """
@@ -131,7 +137,15 @@ class Reading:
         if found.complex:  # real and imaginary part are pooled together
             x = torch.view_as_complex(x)
         dims = None if found.layout is None else found.layout.tokens
-        axis = context.axes.find(x, self.hints, keeps_shape(found, inputs), dims)
+        known = None if found.layout is None else found.layout.axis
+        axis, certain = context.axes.find(x, self.hints, keeps_shape(found, inputs), dims, known)
+        if not certain:
+            why = f" ({context.problem})" if context.problem else ""
+            raise UnclearFeaturesError(
+                f"its output {tuple(x.shape)} has as many tokens as features, and a pass over shorter sequences did "
+                f"not tell them apart{why}: give representation= a callable for it, such as lambda x: x.mean(1)"
+            )
+        context.chosen_axes[call] = axis
         if context.positions is not None and self.representation in BY_POSITION:
             mask = self.mask(found, context.masks, axis, call) if context.positions.grid is None else None
             return context.positions.read(x, axis, mask, followed_mask(dims, x.ndim - 1 if axis == 1 else 1))

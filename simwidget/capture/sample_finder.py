@@ -40,6 +40,10 @@ class SampleFinder:
         self._token_batch: int | None = None
         self._token_keys: dict[int, frozenset[str]] = {}
         """position of a network -> the masks for which a pass over shorter sequences was made or tried"""
+        self._wanting: set[int] = set()
+        """positions of networks with an output (n, p, p), of which only such a pass tells tokens from features"""
+        self._wanted: set[int] = set()
+        """positions of networks that have been in `_wanting`"""
         self.token_problems: dict[int, str] = {}
         """position of a network -> why a pass over shorter sequences failed"""
         self.masks_by_name: dict[CallKey, Tokens] = {}
@@ -49,6 +53,22 @@ class SampleFinder:
     def may_probe(self) -> bool:
         """Whether `find` may raise ProbeNeededError: True until a layout is known or a probing pass was made."""
         return self._probed is None and not self.layouts
+
+    @property
+    def is_first(self) -> bool:
+        """Whether no layout is known yet, so that a ProbeNeededError may be raised."""
+        return not self.layouts
+
+    def want_features(self, position: int) -> None:
+        """Ask for a pass over shorter sequences, which tells tokens from features in an output (n, p, p).
+
+        Raises:
+            ProbeNeededError: such a pass is possible. The next call of `may_probe_tokens` returns True.
+        """
+        if self.is_first and position not in self._wanted:
+            self._wanting.add(position)
+            self._wanted.add(position)
+            raise ProbeNeededError
 
     @property
     def has_probed(self) -> bool:
@@ -135,7 +155,9 @@ class SampleFinder:
         """
         if index != self._token_batch:  # the shapes of another batch tell nothing about this one
             self.token_probes.clear()
-        return position not in self._token_keys or not self._token_keys[position].issuperset(keys)
+        if position in self._wanting:
+            return True
+        return bool(keys) and not self._token_keys.get(position, frozenset()).issuperset(keys)
 
     def probe_tokens(
         self, position: int, batch: Batch, index: int, parse: Parse, capture: Capture, rules: MaskRules
@@ -153,8 +175,10 @@ class SampleFinder:
         self._token_batch = index
         self._token_keys[position] = frozenset(batch.masks.real)
         self.token_problems.pop(position, None)
+        unmasked = position in self._wanting
+        self._wanting.discard(position)
         try:
-            self.token_probes[position] = probe_tokens(batch, parse, capture, rules.maps)
+            self.token_probes[position] = probe_tokens(batch, parse, capture, rules.maps, unmasked)
         except TokenProbeError as problem:
             self.token_problems[position] = str(problem)
 
@@ -176,7 +200,12 @@ class SampleFinder:
         return found._replace(layout=layout._replace(tokens=tokens))
 
     def probe(self, batch: Batch, index: int, split: Split, captures: Sequence[Capture]) -> None:
-        """Make a probing pass; the arguments are those of `probing_pass`. If the pass fails, record the reason."""
+        """Make a probing pass; the arguments are those of `probing_pass`. If the pass fails, record the reason.
+
+        Do nothing if `want_features` asked for another pass.
+        """
+        if self._wanting:
+            return
         try:
             self._probed = probing_pass(batch, index, split, captures)
         except ProbeFailedError as problem:
@@ -192,4 +221,6 @@ class SampleFinder:
         if n > 1:  # a single sample does not tell its dimension from others of length 1
             for key, layout in layouts.items():
                 known = self.layouts.get(key, layout)
-                self.layouts[key] = known._replace(tokens=known.tokens if layout.tokens is None else layout.tokens)
+                tokens = known.tokens if layout.tokens is None else layout.tokens
+                axis = layout.axis if known.axis is None else known.axis
+                self.layouts[key] = known._replace(tokens=tokens, axis=axis)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor
 
@@ -10,7 +9,8 @@ from simwidget.capture.length_maps import OWN, LengthMap
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.patterns import matches
 from simwidget.capture.tokens import TokenDims, Tokens
-from simwidget.data.masks import NO_MASKS, Masks, find_mask
+from simwidget.data.batch import Batch
+from simwidget.data.masks import NO_MASKS, Masks, find_mask, is_mask
 from simwidget.data.token_groups import TokenGroups
 from simwidget.text.suggestions import did_you_mean
 
@@ -53,8 +53,8 @@ class TokenMasks:
     masks: Masks = NO_MASKS
     """the masks of the batch, on the network's device"""
     rules: MaskRules = field(default_factory=MaskRules)
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    """the batch's tensors by key"""
+    batch: Batch | None = None
+    """the batch; None if there are no masks"""
     problem: str = ""
     """why there was no pass over shorter sequences; empty if there was one or none was needed"""
     by_name: dict[str, Tokens | None] = field(default_factory=dict)
@@ -88,6 +88,8 @@ class TokenMasks:
             self.by_name[call] = self._by_names(decoder, n_tokens)
             return self.by_name[call]
         tokens = dims[dim - 1]
+        if tokens is not None and tokens.key and tokens.key not in self.masks.real and not is_mask(tokens.key):
+            return None  # the tokens of an input without a mask
         if tokens is not None and not tokens.map:
             raise RepresentationError(self._unclear(call, tokens, n_tokens))
         return tokens
@@ -142,9 +144,10 @@ class TokenMasks:
 
     def _given(self, key: str, n_tokens: int) -> Tokens:
         if key not in self.masks.real:
-            mask = find_mask(self.inputs, key)
+            named = {} if self.batch is None else self.batch.named
+            mask = find_mask(named, key)
             if mask is None:
-                near = did_you_mean(key, tuple(map(str, self.inputs)))
+                near = did_you_mean(key, tuple(map(str, named)))
                 raise ValueError(f"masks= names {key!r}, and the batch has no mask (n, tokens) of that key.{near}")
             device = next(iter(self.masks.real.values()), mask).device
             self.masks = Masks({**self.masks.real, key: mask.to(device)}, True, self.masks.empty)
@@ -163,7 +166,8 @@ class TokenMasks:
             return None
         key = self.masks.of_part(decoder)
         named = self.rules.names_parts and key in fitting
-        if named or (len(fitting) == len(self.masks.real) == 1 and TokenGroups(self.inputs, self.masks.real).is_one):
+        is_one = self.batch is not None and TokenGroups(self.batch).is_one
+        if named or (len(fitting) == len(self.masks.real) == 1 and is_one):
             key = key if named else next(iter(fitting))
             assert key is not None
             return Tokens(key, fitting[key])

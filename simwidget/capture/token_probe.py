@@ -81,53 +81,61 @@ Parse = Callable[[Any, int], Batch]
 """Type of a function parse(raw, index) that parses batch number `index` of a network."""
 
 
-def probe_tokens(batch: Batch, parse: Parse, capture: Capture, maps: Mapping[str, LengthMap]) -> TokenProbe:
+def probe_tokens(
+    batch: Batch, parse: Parse, capture: Capture, maps: Mapping[str, LengthMap], unmasked: bool = False
+) -> TokenProbe:
     """Run a network on a few samples with shorter sequences, and return the shapes of all outputs.
 
-    Each mask is shortened together with the tensors that have its tokens, each by another number of tokens.
+    Each mask is shortened together with the tensors that have its tokens, each by another number of tokens. If the
+    network fails in the middle of the pass, the outputs before that count.
 
     Args:
-        batch: the network's batch, with masks.
+        batch: the network's batch.
         parse: parses a smaller batch in the same way.
         capture: the network with its hooks.
         maps: the maps of the network.
+        unmasked: whether to shorten inputs without a mask as well.
 
     Raises:
-        TokenProbeError: the sequences are too short, or the network fails, or it is unclear which tensors have the
-            tokens of a mask.
+        TokenProbeError: the sequences are too short, or the network fails at once, or it is unclear which tensors have
+            the tokens of a mask.
     """
-    masks, n = batch.masks.real, min(batch.n, SAMPLES)
+    n = min(batch.n, SAMPLES)
     problem = "the sequences are too short to be shortened"
-    for stage in TokenGroups(batch.named, masks).stages():
+    begun: list[TokenProbe] = []
+    for stage in TokenGroups(batch).stages(unmasked):
         passed: list[TokenProbe] = []
         for groups in stage:
             for cut_half in (True, False):
-                lengths = shorter_lengths({key: masks[key] for key in groups}, cut_half)
+                lengths = shorter_lengths(groups, cut_half)
                 if not lengths:
                     continue
+                shapes: dict[str, Sequence[tuple[int, ...]]] = {}
+                probe = TokenProbe(n, lengths, shapes, maps)
                 try:
                     few = parse(take_samples(batch.raw, batch, slice(0, n)), 0)
-                    shapes = _shapes(capture, shorten(few, groups, lengths))
+                    _record_shapes(capture, shorten(few, groups, lengths), shapes)
                 except Exception as error:
                     problem = f"a pass with shorter sequences failed: {printable(str(error)[:MAX_ERROR_LENGTH])}"
+                    begun += [probe] if len(stage) == 1 and shapes else []
                 else:
-                    passed.append(TokenProbe(n, lengths, shapes, maps))
+                    passed.append(probe)
                     break
         if len(passed) == 1:
             return passed[0]
         if passed:
             problem = "several tensors of the batch have as many tokens as the mask"
+            begun.clear()
+    if begun:
+        return max(begun, key=lambda one: len(one.shapes))
     raise TokenProbeError(problem)
 
 
-def _shapes(capture: Capture, part: Batch) -> Mapping[str, Sequence[tuple[int, ...]]]:
-    found: dict[str, Sequence[tuple[int, ...]]] = {}
-
+def _record_shapes(capture: Capture, part: Batch, shapes: dict[str, Sequence[tuple[int, ...]]]) -> None:
     def record(call: str, output: Any, inputs: Any) -> None:
-        found[call] = tuple(shape_of(one) for one in tensors_in(output))
+        shapes[call] = tuple(shape_of(one) for one in tensors_in(output))
 
     try:
         capture.forward(part, record)
     finally:
         part.uploads.clear()
-    return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -17,10 +17,23 @@ MIN_TOKENS = 3
 MAX_ALTERNATIVES = 4
 """The largest number of tensors that are tried one by one."""
 
-Groups = Mapping[str, Sequence[str]]
-"""key of a mask -> the keys of all tensors in the batch that have the tokens of this mask, the mask included"""
+
+class Group(NamedTuple):
+    """Tensors of a batch that have the same tokens."""
+
+    size: int
+    """the number of tokens"""
+    names: tuple[str, ...]
+    """the keys of the tensors in the batch"""
+
+
+Groups = Mapping[str, Group]
+"""key of a mask -> the tensors that have the tokens of this mask, the mask included
+
+For tokens without a mask: key of an input -> this input, and others with the same tokens.
+"""
 Lengths = Mapping[str, tuple[int, int]]
-"""key of a mask -> the number of tokens in the batch, and the number of tokens after shortening"""
+"""key in `Groups` -> the number of tokens in the batch, and the number of tokens after shortening"""
 
 
 class TokenGroups:
@@ -29,21 +42,18 @@ class TokenGroups:
     A tensor can belong to a mask only if one of its dimensions has as many entries as the mask has tokens. Some tensors
     are certain by their keys: "decoder_input_ids" belongs to "decoder_attention_mask". Other tensors, such as "x", are
     open: they may belong to the mask, or have as many entries by chance.
-
-    Args:
-        inputs: the tensors of the batch, by key.
-        masks: the masks of the batch, by key.
     """
 
-    def __init__(self, inputs: Mapping[str, Any], masks: Mapping[str, Tensor]) -> None:
+    def __init__(self, batch: Batch) -> None:
+        masks = batch.masks.real
+        self._batch = batch
+        self._sizes = {key: mask.shape[1] for key, mask in masks.items()}
         self._certain: dict[str, list[str]] = {key: [key] for key in masks}
         self._open: dict[str, list[str]] = {key: [] for key in masks}
-        self._n_others = 0
-        for name, tensor in inputs.items():
+        self._others: list[str] = []
+        for name, tensor in batch.named.items():
             if isinstance(tensor, Tensor) and name not in masks and tensor.ndim > 1:
-                fitting = [key for key, mask in masks.items() if mask.shape[1] in tensor.shape]
-                self._assign(str(name), fitting)
-                self._n_others += not fitting
+                self._assign(str(name), [key for key, size in self._sizes.items() if size in tensor.shape])
 
     def _assign(self, name: str, fitting: Sequence[str]) -> None:
         named = [key for key in fitting if any(_affixes(key)) and _has_affixes(name, key)]
@@ -54,20 +64,31 @@ class TokenGroups:
             self._certain[plain[0]].append(name)
         elif fitting:
             self._open[(plain or list(fitting))[0]].append(name)
+        else:
+            self._others.append(name)
 
     @property
     def is_one(self) -> bool:
         """Whether the batch has only one mask, and all tensors with more than one dimension have its tokens."""
-        if len(self._certain) > 1 or self._n_others:
+        if len(self._certain) != 1 or self._others:
             return False
         (certain,), (left,) = self._certain.values(), self._open.values()
         return not left or len(certain) == len(left) == 1
 
-    def stages(self) -> Iterator[Sequence[Groups]]:
+    def stages(self, unmasked: bool = False) -> Iterator[Sequence[Groups]]:
         """Yield the groups to try, the most likely first. A forward pass fails if a group lacks a tensor.
 
         Each stage has one or several alternatives. A stage decides only if exactly one of them works.
+
+        Args:
+            unmasked: whether to find the tokens of inputs without a mask as well.
         """
+        if unmasked:
+            yield from self._unmasked()
+        elif self._certain:
+            yield from self._masked()
+
+    def _masked(self) -> Iterator[Sequence[Groups]]:
         alone = {
             key: self._open[key] if len(certain) == 1 and len(self._open[key]) == 1 else []
             for key, certain in self._certain.items()
@@ -81,10 +102,29 @@ class TokenGroups:
             yield [self._with(self._open)]
         if "labels" in self._certain and len(self._certain) > 1:  # of a language model: the labels of the same tokens
             key = next(key for key in self._certain if key != "labels")
-            yield [{key: [*self._with(self._open)[key], "labels"]}]
+            size, names = self._with(self._open)[key]
+            yield [{key: Group(size, (*names, "labels"))}]
+
+    def _unmasked(self) -> Iterator[Sequence[Groups]]:
+        """Yield groups in which each input without a mask has its own tokens, and then groups by length."""
+        masked = self._with({key: [] for key in self._certain})
+        free = [*self._others, *(name for names in self._open.values() for name in names)]
+        for dim in (0, 1):
+            own = {}
+            for name in free:
+                sizes = [self._batch.named[name].shape[one] for one in other_dims(self._batch.named[name], self._batch)]
+                if dim < len(sizes) <= 2:
+                    own[name] = Group(sizes[dim], (name,))
+            groups = {**masked, **own}
+            by_size: dict[int, str] = {}
+            merged: dict[str, Group] = {}
+            for key, (size, names) in groups.items():
+                first = by_size.setdefault(size, key)
+                merged[first] = Group(size, (*(merged[first].names if first in merged else ()), *names))
+            yield from ([one] for one in ((groups,) if merged == groups else (groups, merged)) if one)
 
     def _with(self, more: Mapping[str, Sequence[str]]) -> Groups:
-        return {key: [*certain, *more[key]] for key, certain in self._certain.items()}
+        return {key: Group(self._sizes[key], (*certain, *more[key])) for key, certain in self._certain.items()}
 
 
 def _affixes(key: str) -> tuple[str, str]:
@@ -101,19 +141,18 @@ def _has_affixes(name: str, key: str) -> bool:
     return name.startswith(before) and name.endswith(after)
 
 
-def shorter_lengths(masks: Mapping[str, Tensor], cut_half: bool) -> Lengths:
-    """Return, for each mask with enough tokens, its number of tokens and a smaller number.
+def shorter_lengths(groups: Groups, cut_half: bool) -> Lengths:
+    """Return, for each group with enough tokens, its number of tokens and a smaller number.
 
-    The differences between both numbers tell the masks apart: if possible, no difference divides another one.
+    The differences between both numbers tell the groups apart: if possible, no difference divides another one.
 
     Args:
-        masks: the masks by key.
+        groups: the groups.
         cut_half: whether to cut about half of the tokens, instead of as few as possible.
     """
     found: dict[str, tuple[int, int]] = {}
     cuts: list[int] = []
-    for key, mask in masks.items():
-        tokens = mask.shape[1]
+    for key, (tokens, _) in groups.items():
         if tokens < MIN_TOKENS:
             continue
         choices = list(range(1, tokens - 1))
@@ -136,14 +175,16 @@ def shorten(batch: Batch, groups: Groups, lengths: Lengths) -> Batch:
         lengths: the numbers of tokens before and after.
     """
     named = batch.named
-    of_tensor = {id(named[name]): lengths[key] for key, names in groups.items() if key in lengths for name in names}
-    masks = {id(named[name]) for names in groups.values() for name in names if name.endswith("mask")}
+    of_tensor = {
+        id(named[name]): lengths[key] for key, (_, names) in groups.items() if key in lengths for name in names
+    }
+    masks = {id(named[name]) for _, names in groups.values() for name in names if name.endswith("mask")}
 
     def cut(tensor: Tensor) -> Tensor:
         if id(tensor) not in of_tensor:
             return tensor
         before, after = of_tensor[id(tensor)]
-        dims = [dim for dim in _other_dims(tensor, batch) if tensor.shape[dim] == before]
+        dims = [dim for dim in other_dims(tensor, batch) if tensor.shape[dim] == before]
         for dim in dims if id(tensor) in masks else dims[:1]:
             tensor = tensor.narrow(dim, 0, after)
         return tensor
@@ -152,7 +193,7 @@ def shorten(batch: Batch, groups: Groups, lengths: Lengths) -> Batch:
     return replace(batch, raw=raw, inputs=inputs, named=named, masks=NO_MASKS)
 
 
-def _other_dims(tensor: Tensor, batch: Batch) -> list[int]:
+def other_dims(tensor: Tensor, batch: Batch) -> list[int]:
     """Return the dimensions of a tensor that do not index the samples."""
     candidates = (batch.batch_dim, 0) if tensor.ndim > 2 else (0,)
     samples = next((dim for dim in candidates if dim < tensor.ndim and tensor.shape[dim] == batch.n), None)

@@ -9,7 +9,7 @@ from torch import nn
 
 from simwidget.capture.hooks import Capture
 from simwidget.capture.layers import named_layers
-from simwidget.capture.outputs import RepresentationError
+from simwidget.capture.outputs import RepresentationError, UnclearFeaturesError
 from simwidget.capture.positions import Positions
 from simwidget.capture.probe import ProbeNeededError
 from simwidget.capture.read_as import read_as
@@ -239,6 +239,8 @@ def describe(
             tensor = finder.find((0, call), reading, output, own_batch.n, context.lengths, 0)
             x = reading.represent(tensor, context, call, inputs)
         except RepresentationError as problem:
+            if isinstance(problem, UnclearFeaturesError):
+                finder.want_features(0)
             listed = layer in chosen
             found.setdefault(
                 layer, LayerDescription(layer, network.kinds[layer], 0, None, "", None, listed, str(problem))
@@ -275,17 +277,19 @@ def describe(
     )
     with interrupts_held(), preserved_random_state([network.device]), capture:
         own_batch = settle_batch_dim(network, capture, own_batch, 0)
-        if network.needs_token_probe(own_batch):
-            finder.probe_tokens(0, own_batch, 0, network.parse, capture, network.mask_rules)
-        context = _context(own_batch, network, plan, finder)
-        try:
-            capture.forward(own_batch)
-        except ProbeNeededError:
-            finder.probe(replace(own_batch, raw=batch), 0, lambda raw, index: _split(network, raw, index), [capture])
+        whole = replace(own_batch, raw=batch)
+        is_read = False
+        while not is_read:
+            if finder.may_probe_tokens(0, 0, network.masks_needed(own_batch)):
+                finder.probe_tokens(0, own_batch, 0, network.parse, capture, network.mask_rules)
             found.clear()
             calls.clear()
             context, pending_bytes, previous = _context(own_batch, network, plan, finder), 0, ""
-            capture.forward(own_batch)
+            try:
+                capture.forward(own_batch)
+                is_read = True
+            except ProbeNeededError:
+                finder.probe(whole, 0, lambda raw, index: _split(network, raw, index), [capture])
     n = own_batch.n if context.positions is None else len(context.positions.drawn_samples())
     n_in_gram = max(n, gram_batch)
     n_rows = sum(calls[layer.name] for layer in found.values() if layer.chosen) + 1  # one for a confounder
@@ -310,8 +314,8 @@ def _context(batch: Batch, network: Network, plan: Plan, finder: SampleFinder) -
     """Return a new `ReadingContext` for one forward pass of the batch through the network."""
     positions = None if plan.positions is None else Positions(batch.n, plan.positions, 0, lambda _: None)
     problem = finder.token_problems.get(0, "")
-    masks = TokenMasks(batch.masks.to(network.device), network.mask_rules, batch.named, problem)
-    return ReadingContext(batch.n, masks, batch.raw, positions, lengths=set(batch.token_counts()))
+    masks = TokenMasks(batch.masks.to(network.device), network.mask_rules, batch, problem)
+    return ReadingContext(batch.n, masks, batch.raw, positions, problem=problem, lengths=set(batch.token_counts()))
 
 
 def _split(network: Network, raw: Any, index: int) -> tuple[Batch, list[Batch]]:

@@ -60,13 +60,16 @@ class Network:
         """The names of the layers that get a hook."""
         return tuple(self.readings)
 
-    def needs_token_probe(self, batch: Batch) -> bool:
-        """Whether the representation of a layer depends on a mask of the batch that the user did not name."""
-        if not batch.masks.real:
-            return False
-        return any(
+    def masks_needed(self, batch: Batch) -> tuple[str, ...]:
+        """Return the keys of the batch's masks, if the representation of a layer depends on them.
+
+        Layers for which the user named a mask do not count.
+        """
+        if not batch.masks.real or not any(
             reading.uses_masks and self.mask_rules.given(layer) is None for layer, reading in self.readings.items()
-        )
+        ):
+            return ()
+        return tuple(batch.masks.real)
 
     @property
     def unpooled(self) -> frozenset[str]:

@@ -4,7 +4,7 @@ A block is the samples of one Gram matrix. The comparison detects changes in the
 functions and in the preprocessing. The `Identity` of a run does not show these changes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from simwidget.capture.probe import ProbeNeededError
+from simwidget.data.batch import Batch
 from simwidget.gram.gram_batch import GramBatch, Grams
 from simwidget.gram.rows import Key, Row
 from simwidget.plan.options import Plan
@@ -115,11 +116,7 @@ class FirstBlock(AbstractContextManager):
         batch, batches = self._forwards.split(raw, index)
         receiver = Receiver(self._grams.open, self._take, self._table.add_missing)
         try:
-            try:
-                self._forwards.run(batch, batches, index, receiver)
-            except ProbeNeededError:
-                self._grams.abandon()
-                self._forwards.run(batch, batches, index, receiver)
+            self._run(batch, batches, index, receiver)
         except Exception as error:
             if is_out_of_memory(error):
                 self._ran_out_of_memory = True
@@ -130,6 +127,15 @@ class FirstBlock(AbstractContextManager):
         self._table.fix()
         if self._grams.close():
             self._complete(self._grams.take())
+
+    def _run(self, batch: Batch, batches: Sequence[Batch], index: int, receiver: Receiver) -> None:
+        while True:
+            try:
+                self._forwards.run(batch, batches, index, receiver)
+            except ProbeNeededError:
+                self._grams.abandon()
+            else:
+                return
 
     def _take(self, one: Representation) -> None:
         if self._table.add_representation(one.key, one.x, one.repeats_child):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from simwidget.capture.hooks import Capture, Sink
 from simwidget.capture.output_choice import describe_choice
-from simwidget.capture.outputs import Layout, RepresentationError
+from simwidget.capture.outputs import Layout, RepresentationError, UnclearFeaturesError
 from simwidget.capture.pooling import flatten
 from simwidget.capture.positions import Positions
 from simwidget.capture.probe import ProbeNeededError
@@ -121,7 +121,7 @@ class ForwardPasses(AbstractContextManager):
         self._probe_tokens(batches, index)
         positions = self._new_positions(batch, index, receiver)
         now = self._pass = _Pass(batch, index, receiver, positions)
-        restore_random = self.random.recorded_state() if self.finder.may_probe else None
+        restore_random = self.random.recorded_state() if self.finder.is_first else None
         if positions is None:
             receiver.begin(batch.n)
         try:
@@ -133,12 +133,14 @@ class ForwardPasses(AbstractContextManager):
                 masks = TokenMasks(
                     own.masks.to(network.device),
                     network.mask_rules,
-                    own.named,
+                    own,
                     self.finder.token_problems.get(position, ""),
                 )
                 lengths = set(own.token_counts())
-                now.context = ReadingContext(batch.n, masks, own.raw, positions, lengths=lengths)
+                now.context = ReadingContext(batch.n, masks, own.raw, positions, problem=masks.problem, lengths=lengths)
                 capture.forward(own)
+                for call, axis in now.context.chosen_axes.items():
+                    now.layouts[position, call] = now.layouts[position, call]._replace(axis=axis)
                 by_name: dict[CallKey, Tokens | None] = {(position, call): one for call, one in masks.by_name.items()}
                 self.finder.masks_by_name.update({key: one for key, one in by_name.items() if one is not None})
                 self._notes.masks(by_name)
@@ -223,7 +225,7 @@ class ForwardPasses(AbstractContextManager):
         """Run each network on shorter sequences, if this is needed to find the masks of its layers' tokens."""
         restore_random = None
         for position, (network, batch) in enumerate(zip(self._networks, batches, strict=True)):
-            if self.finder.may_probe_tokens(position, index, batch.masks.real) and network.needs_token_probe(batch):
+            if self.finder.may_probe_tokens(position, index, network.masks_needed(batch)):
                 restore_random = restore_random or self.random.recorded_state()
                 capture = self._captures[position]
                 self.finder.probe_tokens(position, batch, index, network.parse, capture, network.mask_rules)
@@ -321,7 +323,13 @@ class ForwardPasses(AbstractContextManager):
             if found.tensor.ndim > 2:  # else it has features only
                 context.lengths.update(token_counts(found.tensor))
         self._notes.read(reading, found, key[1], context.masks)
-        return reading.represent(found, context, key[1], inputs), repeats
+        try:
+            return reading.represent(found, context, key[1], inputs), repeats
+        except UnclearFeaturesError:
+            position = key[0]
+            assert isinstance(position, int)
+            self.finder.want_features(position)
+            raise
 
     def _read_confounders(self, now: _Pass) -> None:
         """Give the receiver the confounders that no hook gives to it.

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from simwidget.capture.feature_axes import NO_HINTS, FeatureAxes, feature_hints
+from simwidget.capture.tokens import Tokens
 
 
 def hints_of(module):
@@ -12,7 +13,7 @@ def hints_of(module):
 
 
 def axis_of(module, output, keeps_shape=False):
-    return FeatureAxes().find(output, hints_of(module), keeps_shape)
+    return FeatureAxes().find(output, hints_of(module), keeps_shape).axis
 
 
 @torch.no_grad()
@@ -146,25 +147,25 @@ def test_blocks_of_libraries(make, side):
 )
 def test_where_nothing_tells(shape, axis):
     assert axis_of(nn.ReLU(), torch.zeros(shape)) == axis
-    assert FeatureAxes().find(torch.zeros(shape), NO_HINTS) == axis
+    assert FeatureAxes().find(torch.zeros(shape), NO_HINTS).axis == axis
     assert axis_of(nn.Linear(2, 99), torch.zeros(shape)) == axis  # a number that fits nowhere
 
 
 def test_an_activation_has_the_features_of_the_layer_before():
     axes = FeatureAxes()
-    assert axes.find(torch.zeros(2, 8, 5), hints_of(nn.Conv1d(3, 8, 1))) == 1
-    assert axes.find(torch.zeros(2, 8, 5), NO_HINTS) == 1
-    assert axes.find(torch.zeros(2, 5, 8), NO_HINTS) == 2  # a permutation
-    assert axes.find(torch.zeros(2, 5, 9), hints_of(nn.Linear(8, 9))) == 2
-    assert axes.find(torch.zeros(2, 5, 9), NO_HINTS) == 2
+    assert axes.find(torch.zeros(2, 8, 5), hints_of(nn.Conv1d(3, 8, 1))).axis == 1
+    assert axes.find(torch.zeros(2, 8, 5), NO_HINTS).axis == 1
+    assert axes.find(torch.zeros(2, 5, 8), NO_HINTS).axis == 2  # a permutation
+    assert axes.find(torch.zeros(2, 5, 9), hints_of(nn.Linear(8, 9))).axis == 2
+    assert axes.find(torch.zeros(2, 5, 9), NO_HINTS).axis == 2
 
 
 def test_a_module_that_tells_nothing_goes_by_the_one_registered_before():
     """The chosen layers may be activations alone, so that no output before tells either."""
     block = nn.Sequential(nn.Sequential(nn.Linear(4, 6), nn.GELU()), nn.Conv2d(3, 7, 1), nn.ReLU())
     layers = feature_hints(block)
-    assert FeatureAxes().find(torch.zeros(2, 9, 9, 6), layers["0.1"]) == 3
-    assert FeatureAxes().find(torch.zeros(2, 7, 9, 9), layers["2"]) == 1
+    assert FeatureAxes().find(torch.zeros(2, 9, 9, 6), layers["0.1"]).axis == 3
+    assert FeatureAxes().find(torch.zeros(2, 7, 9, 9), layers["2"]).axis == 1
     assert layers["2"].first_inside is None
     assert [one.count for one in layers["0"].outputs] == [6]
 
@@ -172,4 +173,40 @@ def test_a_module_that_tells_nothing_goes_by_the_one_registered_before():
 @pytest.mark.parametrize(("shape", "axis"), [((2, 8, 5), 1), ((2, 5, 8), 2)])
 def test_pooling_keeps_the_number_of_features(shape, axis):
     layers = feature_hints(nn.Sequential(nn.Conv1d(3, 8, 1), nn.MaxPool1d(2), nn.ReLU()))
-    assert FeatureAxes().find(torch.zeros(shape), layers["2"]) == axis
+    assert FeatureAxes().find(torch.zeros(shape), layers["2"]).axis == axis
+
+
+class Turning(nn.Module):
+    """A block that turns its input, and its output back."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.conv = nn.Conv1d(width, width, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(x.transpose(1, 2)).transpose(1, 2)
+
+
+SQUARE = torch.zeros(2, 6, 6)
+
+
+@pytest.mark.parametrize(
+    ("module", "certain"),
+    [
+        (nn.Linear(6, 6), True),
+        (nn.Conv1d(6, 6, 1), True),
+        (nn.ReLU(), True),
+        (nn.Sequential(nn.LayerNorm(6), nn.Linear(6, 6)), True),
+        (Turning(6), False),
+        (nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6)), False),
+        (nn.Module(), False),
+    ],
+)
+def test_as_many_tokens_as_features(module, certain):
+    hints = hints_of(module)
+    assert FeatureAxes().find(SQUARE, hints).certain == certain
+    assert FeatureAxes().find(torch.zeros(2, 5, 6), hints).certain
+    assert FeatureAxes().find(SQUARE, hints, known=1) == (1, True)
+    assert FeatureAxes().find(SQUARE, hints, dims=(None, Tokens("x", "same"))) == (1, True)
+    assert FeatureAxes().find(SQUARE, hints, dims=(Tokens("x", "same"), None)) == (2, True)
+    assert FeatureAxes().find(SQUARE, hints, dims=(Tokens("x", "same"),) * 2).certain == certain

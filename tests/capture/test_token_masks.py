@@ -59,8 +59,7 @@ def test_the_pass_draws_no_random_numbers_of_the_users():
 def test_a_pass_in_which_the_network_fails_leaves_nothing_behind():
     class OneLength(Counting):
         def forward(self, inputs_embeds, attention_mask):
-            out = super().forward(inputs_embeds, attention_mask)
-            return out.reshape(len(out), 6 * 4)
+            return super().forward(inputs_embeds + torch.linspace(0, 1, 6)[:, None], attention_mask)
 
     net = seeded(OneLength).train()
     result = compared(net, list(of_words(32, [6] * 3)))
@@ -71,6 +70,21 @@ def test_a_pass_in_which_the_network_fails_leaves_nothing_behind():
     ]
     with_mask = compared(net, list(of_words(32, [6] * 3)), masks={"*": "attention_mask"})
     assert np.array_equal(result.matrix(), with_mask.matrix(), equal_nan=True)
+
+
+def test_a_pass_that_fails_in_the_middle_shows_the_layers_before():
+    class Ending(Counting):
+        def __init__(self):
+            super().__init__()
+            self.end = nn.Linear(24, 3)
+
+        def forward(self, inputs_embeds, attention_mask):
+            return self.end(super().forward(inputs_embeds, attention_mask).flatten(1))
+
+    result = compared(seeded(Ending), list(of_words(32, [6] * 3)))
+    with_mask = compared(seeded(Ending), list(of_words(32, [6] * 3)), masks={"*": "attention_mask"})
+    assert np.array_equal(result.matrix(), with_mask.matrix())
+    assert "attention_mask (pass over shorter" in str(result.provenance["models"]["net"]["read_as"])
 
 
 def test_the_sources_are_in_the_provenance():
@@ -112,7 +126,7 @@ class Sided(nn.Module):
         self.weights = nn.Parameter(torch.randn(6, 1))
 
     def forward(self, inputs_embeds, attention_mask, decoder_inputs_embeds, decoder_attention_mask):
-        return self.encoder(inputs_embeds) * self.weights + self.decoder(decoder_inputs_embeds) * self.weights
+        return self.encoder(inputs_embeds * self.weights) + self.decoder(decoder_inputs_embeds * self.weights)
 
 
 def test_names_tell_encoder_and_decoder_where_no_pass_can():

@@ -5,18 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from simwidget.data.masks import find_masks
 from simwidget.data.parsing import parse_batch
-from simwidget.data.token_groups import TokenGroups, shorten, shorter_lengths
+from simwidget.data.token_groups import Group, TokenGroups, shorten, shorter_lengths
 
 IDS = torch.ones(4, 6, dtype=torch.long)
 BOXES = torch.zeros(4, 6, 4)
 
 
-def stages(batch):
-    masks = find_masks(batch, 4, 0).real
-    found = TokenGroups(batch, masks).stages()
-    return [[{key: set(names) for key, names in one.items()} for one in stage] for stage in found]
+def stages(batch, unmasked=False):
+    parsed = parse_batch(batch, 0)
+    found = TokenGroups(replace(parsed, named=parsed.inputs)).stages(unmasked)
+    return [[{key: set(group.names) for key, group in one.items()} for one in stage] for stage in found]
 
 
 @pytest.mark.parametrize(
@@ -72,11 +71,20 @@ def test_labels_may_be_those_of_the_same_tokens():
     assert found[-1] == [{"attention_mask": {"attention_mask", "input_ids", "labels"}}]
 
 
+def test_inputs_without_a_mask_have_their_own_tokens_or_those_of_their_length():
+    batch = {"input_ids": IDS, "attention_mask": IDS, "x": BOXES, "y": BOXES, "z": torch.zeros(4, 5)}
+    found = stages(batch, unmasked=True)
+    masked = {"attention_mask": {"attention_mask", "input_ids"}}
+    assert found[0] == [{**masked, "x": {"x"}, "y": {"y"}, "z": {"z"}}]
+    assert found[1] == [{"attention_mask": {"attention_mask", "input_ids", "x", "y"}, "z": {"z"}}]
+    assert stages({"image": torch.zeros(4, 3, 8, 8)}, unmasked=True) == []
+
+
 @pytest.mark.parametrize("cut_half", [True, False])
 @pytest.mark.parametrize("sizes", [(8, 8), (8, 4), (20, 10, 5), (3, 3), (12, 6), (7,)])
 def test_each_mask_loses_another_number_of_tokens(sizes, cut_half):
-    masks = {str(k): torch.ones(2, size) for k, size in enumerate(sizes)}
-    cuts = [before - after for before, after in shorter_lengths(masks, cut_half).values()]
+    groups = {str(k): Group(size, ()) for k, size in enumerate(sizes)}
+    cuts = [before - after for before, after in shorter_lengths(groups, cut_half).values()]
     assert len(cuts) == len(sizes)
     assert all(0 < cut < size - 1 for cut, size in zip(cuts, sizes))
     if sizes != (3, 3):  # where only one token can be spared
@@ -84,7 +92,7 @@ def test_each_mask_loses_another_number_of_tokens(sizes, cut_half):
 
 
 def test_two_tokens_are_not_shortened():
-    assert shorter_lengths({"attention_mask": torch.ones(2, 2)}, True) == {}
+    assert shorter_lengths({"attention_mask": Group(2, ())}, True) == {}
 
 
 def test_shortened_batches():
@@ -96,7 +104,7 @@ def test_shortened_batches():
     }
     batch = parse_batch((given, torch.tensor([3, 1, 4, 1])), 0, batch_dim=1)
     key = "src_key_padding_mask"
-    small = shorten(replace(batch, named=batch.inputs), {key: [key, "src", "src_mask"]}, {key: (6, 4)})
+    small = shorten(replace(batch, named=batch.inputs), {key: Group(6, (key, "src", "src_mask"))}, {key: (6, 4)})
     assert small.inputs["src"].shape == small.named["src"].shape == (4, 4, 6)
     assert small.inputs["src"][:, 0, 0].tolist() == [0, 1, 2, 3]
     assert small.inputs[key].shape == (4, 4)
