@@ -1,7 +1,7 @@
 """The option `confounder`: the variables whose Gram matrices dCKA regresses out of the layers' Gram matrices."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -31,6 +31,14 @@ class Confounder:
     """the name of a model and the name of one of its layers, whose output is the confounder. For "input": the first
     embedding layer, whose output replaces the input if the input holds token ids. None if there is no such layer."""
     function: Callable[[Any], Tensor] | None = None
+    tied: tuple[tuple[str, str], ...] = ()
+    """for "input": model and layer names of the other embedding layers with the same weights. The first of all these
+    layers that runs counts, because a network may use the weights through any of them."""
+
+    @property
+    def layers(self) -> tuple[tuple[str, str], ...]:
+        """The model and layer names of the layers whose output may be the confounder."""
+        return () if self.layer is None else (self.layer, *self.tied)
 
     def uses_layer(self, batch: Batch) -> bool:
         """Whether the values of the confounder for this batch are the output of a layer.
@@ -118,21 +126,22 @@ def resolve_confounders(option: ConfounderOption, models: Mapping[str, nn.Module
         name = confounder.name if confounder.name not in found else f"{confounder.name}#{len(found)}"
         if name != confounder.name and not callable(entry):
             raise ValueError(f"confounder {entry!r} is given twice")
-        found[name] = Confounder(name, confounder.kind, confounder.layer, confounder.function)
+        found[name] = replace(confounder, name=name)
     return tuple(found.values())
 
 
 def confounder_layers(confounders: Sequence[Confounder]) -> dict[str, list[str]]:
     """For each model name, return the names of the modules whose outputs may serve as confounders."""
     found: dict[str, list[str]] = {}
-    for model, layer in (one.layer for one in confounders if one.layer is not None):
+    for model, layer in (layer for one in confounders for layer in one.layers):
         found.setdefault(model, []).append(layer.partition("#")[0])
     return found
 
 
 def _resolve(entry: Any, models: Mapping[str, nn.Module]) -> Confounder:
     if entry == "input":
-        return Confounder("input", "input", layer=_first_embedding(models))
+        layers = _first_embeddings(models)
+        return Confounder("input", "input", layer=layers[0] if layers else None, tied=tuple(layers[1:]))
     if entry == "labels":
         return Confounder("labels", "labels")
     if isinstance(entry, str):
@@ -174,12 +183,15 @@ def _named_layer(name: str, models: Mapping[str, nn.Module]) -> tuple[str, str]:
     return owners[0], name
 
 
-def _first_embedding(models: Mapping[str, nn.Module]) -> tuple[str, str] | None:
-    for model, module in models.items():
-        for name, layer in named_layers(module).items():
-            if isinstance(layer, nn.Embedding):
-                return model, name
-    return None
+def _first_embeddings(models: Mapping[str, nn.Module]) -> list[tuple[str, str]]:
+    """Return the model and layer names of the first embedding layer, and of all others with the same weights."""
+    found = [
+        (model, name, layer)
+        for model, module in models.items()
+        for name, layer in named_layers(module).items()
+        if isinstance(layer, nn.Embedding)
+    ]
+    return [(model, name) for model, name, layer in found if layer.weight is found[0][2].weight]
 
 
 def _holds_tokens(batch: Batch) -> bool:

@@ -236,8 +236,9 @@ class ForwardPasses(AbstractContextManager):
         network = self._networks[position]
         confounding: dict[str, list[Confounder]] = {}
         for confounder in self._plan.confounders:
-            if confounder.layer is not None and confounder.layer[0] in network.models:
-                confounding.setdefault(confounder.layer[1], []).append(confounder)
+            own = {layer: model for model, layer in reversed(confounder.layers) if model in network.models}
+            for layer, model in own.items():
+                confounding.setdefault(layer, []).append(replace(confounder, layer=(model, layer)))
         models = [model for model in self._plan.models if model.model_name in network.models]
         chosen = {name for model in models for name in model.layer_names}
 
@@ -245,7 +246,11 @@ class ForwardPasses(AbstractContextManager):
             now = self._pass
             assert now is not None
             key, layer = (position, call), call.partition("#")[0]
-            confounders = [one for one in confounding[call] if one.uses_layer(now.batch)] if call in confounding else []
+            confounders = [
+                one
+                for one in confounding.get(call, ())
+                if one.name not in now.confounders_read and one.name not in now.kept and one.uses_layer(now.batch)
+            ]
             if layer not in chosen and not confounders:
                 return
             reading, previous = network.readings[layer], now.previous

@@ -6,6 +6,7 @@ The samples of one Gram matrix are called a block. Small batches are joined into
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -264,7 +265,7 @@ class SinglePass(AbstractContextManager):
                 "outputs": self._forwards.finder.state(),
                 "choices": [[*key, choice] for key, choice in self._forwards.choices.items()],
                 "not_passed": [*self._forwards.not_passed.items()],
-                "stand_in": None if stand_in is None else stand_in.name,
+                "stand_in": None if stand_in is None else [stand_in.name, *(stand_in.layer or ())],
             }
             return facts, {**self._totals.arrays(), **self._forwards.random.arrays(), **self._first.arrays()}
 
@@ -284,8 +285,10 @@ class SinglePass(AbstractContextManager):
             self._forwards.finder.restore(facts["outputs"], self._rows.known)
             self._forwards.choices.update({self._rows.known(one[:2]): str(one[2]) for one in facts["choices"]})
             self._forwards.not_passed.update({int(one): [*map(str, paths)] for one, paths in facts["not_passed"]})
-            named = (one for one in self._plan.confounders if one.name == facts["stand_in"])
-            self._forwards.stand_in = next(named, None)
+            name, *layer = facts["stand_in"] or ["", ""]
+            named = ((one, own) for one in self._plan.confounders for own in one.layers)
+            fitting = (replace(one, layer=own) for one, own in named if [one.name, *own] == [name, *layer])
+            self._forwards.stand_in = next(fitting, None)
             self.n_batches, self.n_grams, self.n_samples, self._samples.n_seen = (
                 get_int(facts, name) for name in ("n_batches", "n_grams", "n_samples", "n_given")
             )

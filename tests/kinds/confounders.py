@@ -10,6 +10,27 @@ from kinds.nets import MLP, Mlp, Stairs, bert, by_name, entry, gpt2, hidden, ids
 KINDS = Table()
 
 
+class Tied(nn.Module):
+    """An embedding that never runs, and another one that has its weights and runs, as in some libraries' T5."""
+
+    def __init__(self):
+        super().__init__()
+        self.shared, self.words, self.head = nn.Embedding(40, 5), nn.Embedding(40, 5), nn.Linear(5, 3)
+        self.words.weight = self.shared.weight
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.words(x)).mean(1))
+
+
+@KINDS.row("token ids, embedded by a layer with the weights of another")
+def tied():
+    return Case(
+        {"net": seeded(Tied), "other": seeded(Tied, 1)}, ids(32, 6), ["words", "head"],
+        confounders=[lambda batch, outputs: outputs["net:words"].flatten(1)], explained=["net:words"],
+        notes=["'words' of 'net'"],
+    )  # fmt: skip
+
+
 def two(batches, confounder, removed, call=lambda model, batch: model(batch), **more):
     """Two networks, and what is removed from both."""
     models = {"a": seeded(Mlp), "b": seeded(Mlp, 1)}
