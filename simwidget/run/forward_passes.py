@@ -10,7 +10,6 @@ from torch import Tensor
 from simwidget.capture.hooks import Capture, Sink
 from simwidget.capture.output_choice import describe_choice
 from simwidget.capture.outputs import Layout, RepresentationError, UnclearFeaturesError
-from simwidget.capture.pooling import flatten
 from simwidget.capture.positions import Positions
 from simwidget.capture.probe import ProbeNeededError
 from simwidget.capture.reading import Reading, ReadingContext
@@ -20,33 +19,26 @@ from simwidget.capture.tokens import Tokens
 from simwidget.data.batch import Batch, token_counts
 from simwidget.data.labels import find_labels
 from simwidget.data.parsing import parse_batch
-from simwidget.gram.kernels import same_class_kernel
 from simwidget.gram.rows import Key
 from simwidget.plan.batch_order import settle_batch_dim
 from simwidget.plan.confounders import Confounder
 from simwidget.plan.options import Plan
 from simwidget.restore.copies import CleanCopies
 from simwidget.restore.randomness import RecordedStream
+from simwidget.run.confounder_reader import ConfounderReader
+from simwidget.run.input_checks import InputChecks
 from simwidget.run.notes import Notes
 from simwidget.run.random_streams import RandomStreams
 from simwidget.run.receiver import Receiver, Representation
-from simwidget.run.several_inputs import note_on_input
 
 
 @dataclass
 class _Pass:
     """The state that the hooks of all networks share while one batch passes through the networks."""
 
-    batch: Batch
     index: int
     """the batch's number in the run"""
     receiver: Receiver
-    positions: Positions | None
-    confounders_read: set[str] = field(default_factory=set)
-    """names of the confounders whose representations were passed to the receiver"""
-    kept: dict[str, Tensor] = field(default_factory=dict)
-    """name of a confounder -> the output (n, p) of the confounder's layer. Used only if positions (tokens or places of
-    a feature map) serve as samples, and only for outputs that have no positions"""
     context: ReadingContext = field(default_factory=lambda: ReadingContext(0))
     """the facts needed to read the running network's outputs, such as the number of samples, masks and positions"""
     layouts: dict[CallKey, Layout] = field(default_factory=dict)
@@ -74,14 +66,10 @@ class ForwardPasses(AbstractContextManager):
         """the state of the current batch, which the hooks use; None between two batches"""
         self.random = RandomStreams([one.device for one in plan.networks], recorded)
         self.finder = SampleFinder()
-        self.stand_in: Confounder | None = None
-        """the confounder "input" if an embedding layer's output replaces the input, because the input holds token ids;
-        otherwise None"""
+        self.confounders = ConfounderReader(plan, notes)
+        self.inputs = InputChecks(plan, notes)
         self.choices: dict[CallKey, str] = {}
         """for each call of a layer whose output has several tensors with the samples, which one is compared"""
-        self.not_passed: dict[int, list[str]] = {}
-        """position of a network -> the entries of its batch that may be inputs and are not passed to it"""
-        self._has_checked_inputs = False
 
     def __enter__(self) -> "ForwardPasses":
         with ExitStack() as stack:
@@ -120,13 +108,14 @@ class ForwardPasses(AbstractContextManager):
         """
         self._probe_tokens(batches, index)
         positions = self._new_positions(batch, index, receiver)
-        now = self._pass = _Pass(batch, index, receiver, positions)
+        now = self._pass = _Pass(index, receiver)
+        self.confounders.begin(batch, index, receiver, positions)
         restore_random = self.random.recorded_state() if self.finder.is_first else None
         if positions is None:
             receiver.begin(batch.n)
         try:
             if positions is None:
-                self._read_confounders(now)  # so that a wrong confounder fails before a forward pass
+                self.confounders.read_from_batch()  # so that a wrong confounder fails before a forward pass
             for position, own in enumerate(batches):
                 capture, network = self._captures[position], self._networks[position]
                 now.previous = None
@@ -150,10 +139,9 @@ class ForwardPasses(AbstractContextManager):
                         "model that it is given, forward(model, batch)"
                     )
             if positions is not None:
-                self._read_confounders(now)
-            self._check_confounders(now)
-            self._note_unknown_keys()
-            self._check_inputs(batch, batches)
+                self.confounders.read_from_batch()
+            self.confounders.check()
+            self.inputs.check(batch, batches)
             self.finder.learn(now.layouts, batch.n)
             return None if positions is None else positions.drawn_samples()
         except ProbeNeededError:
@@ -164,6 +152,7 @@ class ForwardPasses(AbstractContextManager):
             raise
         finally:
             batch.uploads.clear()
+            self.confounders.end()
             self._pass = None  # release the batch
 
     def written(self) -> dict[str, str]:
@@ -234,11 +223,7 @@ class ForwardPasses(AbstractContextManager):
 
     def _sink(self, position: int) -> Sink:
         network = self._networks[position]
-        confounding: dict[str, list[Confounder]] = {}
-        for confounder in self._plan.confounders:
-            own = {layer: model for model, layer in reversed(confounder.layers) if model in network.models}
-            for layer, model in own.items():
-                confounding.setdefault(layer, []).append(replace(confounder, layer=(model, layer)))
+        confounding = self.confounders.of_layers(network)
         models = [model for model in self._plan.models if model.model_name in network.models]
         chosen = {name for model in models for name in model.layer_names}
 
@@ -246,11 +231,7 @@ class ForwardPasses(AbstractContextManager):
             now = self._pass
             assert now is not None
             key, layer = (position, call), call.partition("#")[0]
-            confounders = [
-                one
-                for one in confounding.get(call, ())
-                if one.name not in now.confounders_read and one.name not in now.kept and one.uses_layer(now.batch)
-            ]
+            confounders = self.confounders.due(confounding[call]) if call in confounding else []
             if layer not in chosen and not confounders:
                 return
             reading, previous = network.readings[layer], now.previous
@@ -258,7 +239,7 @@ class ForwardPasses(AbstractContextManager):
             try:
                 x, repeats = self._read(now, key, reading, output, inputs)
             except RepresentationError as problem:
-                if confounders and self._keep_without_positions(now, key, confounders, reading, output):
+                if confounders and self._keep(now, key, confounders, reading, output):
                     confounders = []
                 if confounders:
                     what = f"confounder {confounders[0].name!r}, layer {call!r}, batch {now.index}"
@@ -270,47 +251,20 @@ class ForwardPasses(AbstractContextManager):
                 raise ValueError(f"layer {call!r}, batch {now.index}: {problem}") from problem
             # the same tensor read in the same way has the same Gram matrix
             original = previous[0] if repeats and previous is not None and reading.is_equivalent(previous[1]) else None
-            for one in confounders:
-                self._add_confounder(now, one, x, original)
-                original = original or ("confounder", one.name)
+            original = self.confounders.add(confounders, x, original)
             if layer in chosen:
                 now.receiver.add(Representation(key, x, original, repeats and layer in network.containers))
                 now.previous = key, reading
 
         return sink
 
-    def _keep_without_positions(
-        self, now: _Pass, key: Key, confounders: Sequence[Confounder], reading: Reading, output: Any
-    ) -> bool:
-        """Store the output of a confounder's layer in `now.kept` if positions serve as samples but the output has none.
-
-        The stored tensor (n, p) has one row for each sample of the batch. For each drawn position, `_read_confounders`
-        later uses the row of the sample that contains the position.
-
-        Returns:
-            Whether the output was stored.
-        """
+    def _keep(self, now: _Pass, key: Key, confounders: Sequence[Confounder], reading: Reading, output: Any) -> bool:
+        """Store the output of a confounder's layer that has no representation, see `ConfounderReader.keep`."""
         try:
-            x = self.finder.find(key, reading, output, now.context.n, now.context.lengths, now.index).tensor
+            found = self.finder.find(key, reading, output, now.context.n, now.context.lengths, now.index)
         except RepresentationError:
             return False
-        if now.positions is None or x.ndim > 2:
-            return False
-        now.kept.update({one.name: flatten(x).clone() for one in confounders})
-        self._note_stand_in(confounders)
-        return True
-
-    def _add_confounder(self, now: _Pass, confounder: Confounder, x: Tensor, original: Key | None) -> None:
-        """Pass a layer's representation x (m, p) to the receiver as the representation of `confounder`."""
-        self._note_stand_in([confounder])
-        now.confounders_read.add(confounder.name)
-        now.receiver.add(Representation(("confounder", confounder.name), x, original))
-
-    def _note_stand_in(self, confounders: Sequence[Confounder]) -> None:
-        for one in confounders:
-            if one.kind == "input":
-                self.stand_in = one
-                self._notes.say("tokens", one.note())
+        return self.confounders.keep(confounders, found.tensor)
 
     def _read(self, now: _Pass, key: Key, reading: Reading, output: Any, inputs: Any) -> tuple[Tensor, bool]:
         """Return a layer's representation (m, p), and whether its output repeats the output that was read just before.
@@ -335,54 +289,3 @@ class ForwardPasses(AbstractContextManager):
             assert isinstance(position, int)
             self.finder.want_features(position)
             raise
-
-    def _read_confounders(self, now: _Pass) -> None:
-        """Give the receiver the confounders that no hook gives to it.
-
-        These are computed from the batch, or their values are in `now.kept`. If positions serve as samples, call this
-        method after the forward passes, because the positions are drawn during the forward passes.
-        """
-        for confounder in self._plan.confounders:
-            if confounder.name in now.kept:
-                values = now.kept[confounder.name]
-            elif confounder.uses_layer(now.batch):
-                continue
-            else:
-                values = now.batch.uploads.to(confounder.values(now.batch), self._plan.device)
-            if now.positions is not None:
-                values = now.positions.read_confounder(values, now.positions.confounder_axis(values))
-            kernel = same_class_kernel if confounder.kind == "labels" else None
-            now.confounders_read.add(confounder.name)
-            now.receiver.add(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
-
-    def _note_unknown_keys(self) -> None:
-        for network in self._networks:
-            keys = network.caller.ignored_keys
-            if keys:
-                named = ", ".join(map(repr, keys[:6]))
-                self._notes.say(
-                    f"keys {network.model}",
-                    f"model {network.model!r} takes no argument for the batch's {named}: they are not passed to it",
-                )
-
-    def _check_inputs(self, batch: Batch, batches: Sequence[Batch]) -> None:
-        """In the first batch, find entries that are not passed to a network or, of several inputs, not removed."""
-        if self._has_checked_inputs:
-            return
-        for position, (network, own) in enumerate(zip(self._networks, batches, strict=True)):
-            path = "batch" if network.prepare is None else "inputs(batch)"
-            self.not_passed[position] = [one.path for one in network.caller.entries_not_passed(own, path)]
-        if [one.kind for one in self._plan.confounders] == ["input"]:
-            note = note_on_input(self._plan.confounders[0], batch, self._networks, batches)
-            if note is not None:
-                self._notes.say("inputs", note)
-        self._has_checked_inputs = True
-
-    def _check_confounders(self, now: _Pass) -> None:
-        for confounder in self._plan.confounders:
-            if confounder.name not in now.confounders_read:
-                model, layer = confounder.layer or ("", "")
-                raise ValueError(
-                    f"confounder {confounder.name!r}, batch {now.index}: layer {layer!r} of {model!r} did not run, "
-                    "so there is nothing to remove; give another layer"
-                )

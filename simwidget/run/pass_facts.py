@@ -24,7 +24,7 @@ def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str,
     If the output of an embedding layer replaces token ids as confounder, a further fact is the name of this layer.
     """
     facts: dict[str, Any] = {"models": {}}
-    finder, stand_in = forwards.finder, forwards.stand_in
+    finder, stand_in = forwards.finder, forwards.confounders.stand_in
     layouts = finder.layouts
     for model in plan.models:
         position = plan.network_of(model.model_name)
@@ -43,7 +43,7 @@ def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str,
         others = {
             "inputs_cast": list(network.caller.casts),
             "autocast": network.caller.autocast,
-            "not_passed": forwards.not_passed.get(position),
+            "not_passed": forwards.inputs.not_passed.get(position),
             **rows.left_out(model),
             "batch_dim": turned,
             "compared_tensor": choices,

@@ -254,7 +254,7 @@ class SinglePass(AbstractContextManager):
         assert self.is_whole
         assert self._first is not None
         with self._lock:
-            stand_in = self._forwards.stand_in
+            stand_in = self._forwards.confounders.stand_in
             facts = {
                 **self._rows.state(),
                 "n_batches": self.n_batches,
@@ -264,7 +264,7 @@ class SinglePass(AbstractContextManager):
                 "notes": self._notes.state(),
                 "outputs": self._forwards.finder.state(),
                 "choices": [[*key, choice] for key, choice in self._forwards.choices.items()],
-                "not_passed": [*self._forwards.not_passed.items()],
+                "not_passed": [*self._forwards.inputs.not_passed.items()],
                 "stand_in": None if stand_in is None else [stand_in.name, *(stand_in.layer or ())],
             }
             return facts, {**self._totals.arrays(), **self._forwards.random.arrays(), **self._first.arrays()}
@@ -284,11 +284,13 @@ class SinglePass(AbstractContextManager):
             self._notes.restore(facts["notes"])
             self._forwards.finder.restore(facts["outputs"], self._rows.known)
             self._forwards.choices.update({self._rows.known(one[:2]): str(one[2]) for one in facts["choices"]})
-            self._forwards.not_passed.update({int(one): [*map(str, paths)] for one, paths in facts["not_passed"]})
+            self._forwards.inputs.not_passed.update(
+                {int(one): [*map(str, paths)] for one, paths in facts["not_passed"]}
+            )
             name, *layer = facts["stand_in"] or ["", ""]
             named = ((one, own) for one in self._plan.confounders for own in one.layers)
             fitting = (replace(one, layer=own) for one, own in named if [one.name, *own] == [name, *layer])
-            self._forwards.stand_in = next(fitting, None)
+            self._forwards.confounders.stand_in = next(fitting, None)
             self.n_batches, self.n_grams, self.n_samples, self._samples.n_seen = (
                 get_int(facts, name) for name in ("n_batches", "n_grams", "n_samples", "n_given")
             )

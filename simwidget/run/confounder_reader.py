@@ -1,0 +1,131 @@
+"""`ConfounderReader`: gives the values of the confounders of each batch to a `Receiver`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from simwidget.capture.pooling import flatten
+from simwidget.capture.positions import Positions
+from simwidget.data.batch import Batch
+from simwidget.gram.kernels import same_class_kernel
+from simwidget.gram.rows import Key
+from simwidget.plan.confounders import Confounder
+from simwidget.plan.networks import Network
+from simwidget.plan.options import Plan
+from simwidget.run.notes import Notes
+from simwidget.run.receiver import Receiver, Representation
+
+
+class ConfounderReader:
+    """Gives the values of all confounders to a receiver, for one batch after another.
+
+    Call `begin` for each batch. Then call `read_from_batch` for the confounders that are computed from the batch, and
+    `add` or `keep` for each layer that is a confounder. Call `check` at the end of the batch.
+    """
+
+    def __init__(self, plan: Plan, notes: Notes) -> None:
+        self._confounders = plan.confounders
+        self._device = plan.device
+        self._notes = notes
+        self.stand_in: Confounder | None = None
+        """the confounder "input" if an embedding layer's output replaces the input, because the input holds token ids;
+        otherwise None"""
+
+    def begin(self, batch: Batch, index: int, receiver: Receiver, positions: Positions | None) -> None:
+        """Begin batch number `index` of the run.
+
+        Args:
+            batch: the batch.
+            index: the number of the batch, for messages.
+            receiver: gets the values of the confounders.
+            positions: the positions (tokens or places of a feature map) that serve as samples; None if the samples of
+                the batch do.
+        """
+        self._batch, self._index, self._receiver, self._positions = batch, index, receiver, positions
+        self._read: set[str] = set()
+        self._kept: dict[str, Tensor] = {}
+
+    def end(self) -> None:
+        """Release the batch."""
+        del self._batch, self._receiver, self._positions, self._kept
+
+    def of_layers(self, network: Network) -> dict[str, list[Confounder]]:
+        """Return, for each call of a layer of a network whose output may be a confounder, these confounders."""
+        found: dict[str, list[Confounder]] = {}
+        for confounder in self._confounders:
+            own = {layer: model for model, layer in reversed(confounder.layers) if model in network.models}
+            for layer, model in own.items():
+                found.setdefault(layer, []).append(replace(confounder, layer=(model, layer)))
+        return found
+
+    def due(self, confounders: Sequence[Confounder]) -> list[Confounder]:
+        """Return the confounders whose values are the output of a layer for this batch, and are not known yet."""
+        known = {*self._read, *self._kept}
+        return [one for one in confounders if one.name not in known and one.uses_layer(self._batch)]
+
+    def add(self, confounders: Sequence[Confounder], x: Tensor, original: Key | None) -> Key | None:
+        """Give a layer's representation x (m, p) to the receiver as the representation of each confounder.
+
+        Args:
+            confounders: the confounders.
+            x: the representation.
+            original: the key of an equal representation that the receiver has; None if there is none.
+
+        Returns:
+            The key of a representation that is equal to x and that the receiver has; None if there is none.
+        """
+        self._note_stand_in(confounders)
+        for one in confounders:
+            self._read.add(one.name)
+            self._receiver.add(Representation(("confounder", one.name), x, original))
+            original = original or ("confounder", one.name)
+        return original
+
+    def keep(self, confounders: Sequence[Confounder], x: Tensor) -> bool:
+        """Store a layer's output (n, p) if positions serve as samples, but the output has no positions.
+
+        `read_from_batch` then uses, for each drawn position, the row of the sample that contains the position.
+
+        Returns:
+            Whether the output was stored.
+        """
+        if self._positions is None or x.ndim > 2:
+            return False
+        self._kept.update({one.name: flatten(x).clone() for one in confounders})
+        self._note_stand_in(confounders)
+        return True
+
+    def read_from_batch(self) -> None:
+        """Give the receiver the confounders that are computed from the batch, or were stored by `keep`.
+
+        If positions serve as samples, call this after the forward passes, in which the positions are drawn.
+        """
+        for confounder in self._confounders:
+            if confounder.name in self._kept:
+                values = self._kept[confounder.name]
+            elif confounder.uses_layer(self._batch):
+                continue
+            else:
+                values = self._batch.uploads.to(confounder.values(self._batch), self._device)
+            if self._positions is not None:
+                values = self._positions.read_confounder(values, self._positions.confounder_axis(values))
+            kernel = same_class_kernel if confounder.kind == "labels" else None
+            self._read.add(confounder.name)
+            self._receiver.add(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
+
+    def check(self) -> None:
+        """Raise ValueError if a confounder has no values in this batch, because its layer did not run."""
+        for confounder in self._confounders:
+            if confounder.name not in self._read:
+                model, layer = confounder.layer or ("", "")
+                raise ValueError(
+                    f"confounder {confounder.name!r}, batch {self._index}: layer {layer!r} of {model!r} did not run, "
+                    "so there is nothing to remove; give another layer"
+                )
+
+    def _note_stand_in(self, confounders: Sequence[Confounder]) -> None:
+        for one in confounders:
+            if one.kind == "input":
+                self.stand_in = one
+                self._notes.say("tokens", one.note())

@@ -1,0 +1,49 @@
+"""`InputChecks`: finds entries of a batch that do not reach a network, and notes them."""
+
+from collections.abc import Sequence
+
+from simwidget.data.batch import Batch
+from simwidget.plan.options import Plan
+from simwidget.run.notes import Notes
+from simwidget.run.several_inputs import note_on_input
+
+
+class InputChecks:
+    """Finds entries of a batch that do not reach a network or, of several inputs, those that dCKA does not remove."""
+
+    def __init__(self, plan: Plan, notes: Notes) -> None:
+        self._networks = plan.networks
+        self._confounders = plan.confounders
+        self._notes = notes
+        self._is_done = False
+        self.not_passed: dict[int, list[str]] = {}
+        """position of a network -> the entries of its batch that may be inputs and are not passed to it"""
+
+    def check(self, batch: Batch, batches: Sequence[Batch]) -> None:
+        """Check one batch after its forward passes. Most checks are made in the first batch only.
+
+        Args:
+            batch: the loader's batch.
+            batches: the batch for each network.
+        """
+        self._note_unknown_keys()
+        if self._is_done:
+            return
+        for position, (network, own) in enumerate(zip(self._networks, batches, strict=True)):
+            path = "batch" if network.prepare is None else "inputs(batch)"
+            self.not_passed[position] = [one.path for one in network.caller.entries_not_passed(own, path)]
+        if [one.kind for one in self._confounders] == ["input"]:
+            note = note_on_input(self._confounders[0], batch, self._networks, batches)
+            if note is not None:
+                self._notes.say("inputs", note)
+        self._is_done = True
+
+    def _note_unknown_keys(self) -> None:
+        for network in self._networks:
+            keys = network.caller.ignored_keys
+            if keys:
+                named = ", ".join(map(repr, keys[:6]))
+                self._notes.say(
+                    f"keys {network.model}",
+                    f"model {network.model!r} takes no argument for the batch's {named}: they are not passed to it",
+                )
