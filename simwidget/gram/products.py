@@ -70,7 +70,8 @@ def mirror(grams: Tensor) -> None:
     for low, high in row_blocks(grams.shape[-1], grams.device.type):
         grams[..., :low, low:high] = grams[..., low:high, :low].mT
         block = grams[..., low:high, low:high]
-        block.copy_(block.tril() + block.tril(-1).mT)
+        is_lower = torch.ones(block.shape[-2:], dtype=torch.bool, device=grams.device).tril()
+        block.copy_(torch.where(is_lower, block, block.mT))
 
 
 @cache
