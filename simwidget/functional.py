@@ -14,7 +14,7 @@ from torch import Tensor
 from simwidget.capture.pooling import flatten
 from simwidget.estimate.accumulators import GramAccumulator
 from simwidget.estimate.evaluation import point_estimate
-from simwidget.gram.kernels import linear_gram
+from simwidget.gram.kernels import LinearKernel, kernel_gram
 from simwidget.measures import make_measures
 from simwidget.measures.base import MeasureOptions
 
@@ -92,7 +92,7 @@ def _evaluate(name: str, x: Any, y: Any, confounders: list[Any], unbiased: bool)
         raise ValueError(f"representations of {[len(t) for t in tensors]} samples: give all for the same samples")
     if n < measure.rows.min_samples:
         raise ValueError(f"{n} samples: this estimator needs at least {measure.rows.min_samples}")
-    grams = [linear_gram(tensor) for tensor in tensors]
+    grams = [kernel_gram(tensor, LinearKernel()) for tensor in tensors]  # the rows are centred below
     dtype = torch.float64 if any(gram.dtype == torch.float64 for gram in grams) else torch.float32
     state = GramAccumulator(len(grams), measure.rows.factor, grams[0].device)
     rows = measure.rows(torch.stack([gram.to(dtype) for gram in grams]), len(confounders))

@@ -32,6 +32,28 @@ def test_offset_of_features_in_float32():
     assert other.matrix("dcka")[0, 0] == pytest.approx(expected, abs=1e-4)
 
 
+class Far(nn.Module):
+    """Adds a feature far from zero, or makes one sample huge."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.what = what
+
+    def forward(self, x):
+        if self.what == "feature":
+            return torch.cat([x, x[:, :1] + 1e7], 1)
+        return torch.cat([x[:32], 1e6 * x[32:33], x[33:]])
+
+
+@pytest.mark.filterwarnings("ignore:float32 cannot tell")
+@pytest.mark.parametrize("what", ["feature", "sample"])
+def test_one_feature_or_sample_far_from_the_others(what):
+    model, data = reference.mlp([8, 8]), batches()
+    model.append(Far(what))
+    result = within(model, data, layers=["0", "1"])
+    assert np.abs(result.matrix() - expected_cka(model, data, ["0", "1"])).max() < 1e-6
+
+
 def test_zeroed_diagonal_of_a_gram_matrix():
     """The inner product of two rows is n (n - 3) HSIC_1, three terms; self terms are never negative."""
     from simwidget.gram.row_maps import UCentredRows

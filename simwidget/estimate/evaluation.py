@@ -10,6 +10,7 @@ from torch import Tensor
 from simwidget.estimate.accumulators import Sums
 from simwidget.estimate.jackknife import PseudoValues, degrees_of_freedom, pseudo_values
 from simwidget.estimate.pass_state import PassState, tolerances
+from simwidget.estimate.rounding_notes import rounding_notes, rounding_reason
 from simwidget.gram.centring import MIN_RESIDUAL_SHARE
 from simwidget.measures import make_differences
 from simwidget.measures.base import Measure, RowSelection
@@ -89,7 +90,7 @@ class MeasureEvaluation:
 
     Attributes:
         reasons: for the index of each layer or confounder without values, the reason.
-        notes: notes about the confounders, for readers of the result.
+        notes: notes about the confounders and about rounding, for readers of the result.
         df: degrees of freedom of the t intervals, the same for every pair of rows; NaN with fewer than two groups of
             batches.
     """
@@ -122,7 +123,7 @@ class MeasureEvaluation:
 
         If several reasons apply, the first in this list is recorded: a reason known before the evaluation, values that
         are not finite, an undefined row in a batch, a constant representation, or a representation that the confounders
-        explain.
+        explain. Layers that have values, but whose variance may be rounding, get a note.
 
         Args:
             pass_state: the sums, for R layers and confounders.
@@ -130,9 +131,8 @@ class MeasureEvaluation:
             explained: bool (R,), whether the confounders explain each layer.
         """
         undefined_in = pass_state.undefined[self._measure.rows]
-        not_finite, undefined, counts = (
-            batches.tolist() for batches in (undefined_in.not_finite, undefined_in.no_row, undefined_in.n_not_finite)
-        )
+        not_finite, undefined = undefined_in.not_finite.tolist(), undefined_in.no_row.tolist()
+        counts, uncertain = undefined_in.n_not_finite.tolist(), undefined_in.uncertain.tolist()
         constant = (variance <= 0).tolist()
         is_explained = explained.tolist()
         for index, row in enumerate(pass_state.rows):
@@ -145,9 +145,11 @@ class MeasureEvaluation:
             elif undefined[index] >= 0:
                 self.reasons[index] = f"constant, or explained by the confounder, in batch {undefined[index]}"
             elif constant[index]:
-                self.reasons[index] = "constant representation"
+                self.reasons[index] = rounding_reason(row) if uncertain[index] >= 0 else "constant representation"
             elif is_explained[index]:
                 self.reasons[index] = "explained by the confounder"
+        compared = [index for rows in pass_state.layers for index in rows if index not in self.reasons]
+        self.notes += rounding_notes([pass_state.rows[index] for index in compared if uncertain[index] >= 0])
 
     def _check_confounders(self, pass_state: PassState, confounders: Sequence[str]) -> None:
         """Add a note for each confounder that does not vary or has values that are not finite.

@@ -10,6 +10,7 @@ from simwidget.estimate.accumulators import GramAccumulator, Sums
 from simwidget.estimate.history import History, HistoryPoint
 from simwidget.estimate.undefined import Undefined
 from simwidget.files.fields import MalformedError
+from simwidget.gram.gram_batch import Grams
 from simwidget.gram.row_maps import RowMap, UnitRows
 
 
@@ -29,6 +30,8 @@ class Addition:
     """(R,) bool: whether each layer's or confounder's Gram matrix has only finite values"""
     defined: Mapping[RowMap, Tensor]
     """for each row map, (R,) bool: whether each row has only finite values"""
+    uncertain: Tensor
+    """(R,) bool: whether a noticeable share of each row's variance may be nothing but rounding errors"""
 
 
 class Totals:
@@ -58,12 +61,13 @@ class Totals:
         """Create the sums, all zero, for `n_rows` rows (confounders and layers). This number cannot change later."""
         for row_map in self.row_maps:
             never = torch.full((n_rows,), -1, device=device)
-            self._undefined[row_map] = Undefined(never, never.clone(), torch.zeros_like(never))
+            self._undefined[row_map] = Undefined(never, never.clone(), torch.zeros_like(never), never.clone())
             self._accumulators[row_map] = GramAccumulator(n_rows, row_map.factor, device)
             self._history[row_map] = History(n_rows, device)
 
-    def compute_addition(self, stack: Tensor, n_confounders: int) -> Addition:
-        """Compute the `Addition` of one block of samples from its Gram matrices (R, n, n). The sums do not change."""
+    def compute_addition(self, grams: Grams, n_confounders: int) -> Addition:
+        """Compute the `Addition` of one block of samples from its Gram matrices. The sums do not change."""
+        stack = grams.stack
         products, weights, defined = {}, {}, {}
         for row_map in self.row_maps:
             rows = row_map(stack, n_confounders)
@@ -71,7 +75,8 @@ class Totals:
             rows.masked_fill_(~defined[row_map][:, None], 0.0)
             products[row_map] = self._accumulators[row_map].product(rows)
             weights[row_map] = row_map.weight(stack.shape[1])
-        return Addition(products, weights, stack.diagonal(dim1=1, dim2=2).sum(1).isfinite(), defined)
+        finite = stack.diagonal(dim1=1, dim2=2).sum(1).isfinite()
+        return Addition(products, weights, finite, defined, grams.uncertain)
 
     def add(self, addition: Addition, index: int, n_batches: int) -> None:
         """Add one block of samples to the sums.
@@ -87,7 +92,11 @@ class Totals:
             state.add_product(addition.products[row_map], addition.weights[row_map], index)
             if history.count_gram():
                 history.append(n_batches, *state.total())
-            pairs = ((undefined.not_finite, ~addition.finite), (undefined.no_row, ~addition.defined[row_map]))
+            pairs = (
+                (undefined.not_finite, ~addition.finite),
+                (undefined.no_row, ~addition.defined[row_map]),
+                (undefined.uncertain, addition.uncertain),
+            )
             for first, now in pairs:
                 first.copy_(torch.where(now & (first < 0), n_batches - 1, first))
             undefined.n_not_finite.add_(~addition.finite)

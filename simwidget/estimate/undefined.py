@@ -1,4 +1,4 @@
-"""`Undefined`: for each row (layer or confounder), the batch in which the row was first undefined."""
+"""`Undefined`: for each row (layer or confounder), the batch in which the row was first undefined or uncertain."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Undefined:
-    """For each of R rows (confounders and layers), the batch of the loader in which the row was first undefined.
+    """For each of R rows (confounders and layers), the loader's batch in which it was first undefined or uncertain.
 
     If a Gram matrix was computed from several batches, the last of these batches counts.
     """
@@ -18,10 +18,13 @@ class Undefined:
     """(R,): index of the batch for which the row map first returned values that are not finite; -1 if there is none"""
     n_not_finite: Tensor
     """(R,): number of Gram matrices with values that are not finite"""
+    uncertain: Tensor
+    """(R,): index of the batch that gave the first Gram matrix of which a noticeable share may be nothing but rounding
+    errors; -1 if there is none"""
 
     def select(self, rows: Tensor) -> "Undefined":
         """Return only the entries of the k rows whose indices are `rows` (k,)."""
-        return Undefined(self.not_finite[rows], self.no_row[rows], self.n_not_finite[rows])
+        return Undefined(*(part[rows] for part in vars(self).values()))
 
     def clone(self) -> "Undefined":
-        return Undefined(self.not_finite.clone(), self.no_row.clone(), self.n_not_finite.clone())
+        return Undefined(*(part.clone() for part in vars(self).values()))

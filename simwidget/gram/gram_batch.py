@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from simwidget.gram.kernels import Kernel, LinearKernel, finish_grams, kernel_gram, working_dtype
+from simwidget.gram.kernels import Kernel, LinearKernel, finish_grams, gram_and_rounding, working_dtype, write_gram
 from simwidget.gram.precision import Precision
 from simwidget.gram.rows import Key
 
@@ -27,6 +27,8 @@ class Grams:
     """(R, n, n): one Gram matrix for each layer and confounder; all zeros if the key is not in `present`"""
     present: frozenset[Key]
     """keys of the layers and confounders that had a representation in every forward pass of the block"""
+    uncertain: Tensor
+    """(R,) bool: whether a noticeable share of the variance may be nothing but rounding errors"""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class StackBuffer:
     """(R, n, n): the Gram matrices"""
     squares: Tensor
     """(R,): for each Gram matrix, the squared norm of the offset that its kernel subtracted from the features"""
+    uncertain: Tensor
+    """(R,) bool: for each Gram matrix, what `write_gram` returned"""
     gram: Sequence[Tensor]
     """R views of `grams`, each (n, n)"""
     square: Sequence[Tensor]
@@ -46,7 +50,8 @@ class StackBuffer:
     def allocate(n_rows: int, n: int, dtype: torch.dtype, device: torch.device) -> "StackBuffer":
         grams = torch.zeros(n_rows, n, n, dtype=dtype, device=device)
         squares = torch.zeros(n_rows, dtype=dtype, device=device)
-        return StackBuffer(grams, squares, grams.unbind(), squares.unbind())
+        uncertain = torch.zeros(n_rows, dtype=torch.bool, device=device)
+        return StackBuffer(grams, squares, uncertain, grams.unbind(), squares.unbind())
 
 
 class GramStack:
@@ -67,9 +72,12 @@ class GramStack:
         dtype = working_dtype(x.dtype)
         buffer = self._buffer_for(row, x.shape[0], dtype)
         if buffer.grams.dtype == dtype and buffer.grams.device == x.device:
-            kernel(x, buffer.gram[row], buffer.square[row])
+            if write_gram(x, kernel, buffer.gram[row], buffer.square[row]):
+                buffer.uncertain[row] = True
         else:  # finish_grams needs the rounding error of the dtype of the product, not that of the buffer
-            buffer.gram[row].copy_(kernel_gram(x, kernel))
+            gram, is_uncertain = gram_and_rounding(x, kernel)
+            buffer.gram[row].copy_(gram)
+            buffer.uncertain[row].copy_(is_uncertain)
 
     def repeat(self, row: int, original: int) -> None:
         """Copy the Gram matrix at index `original` of the stack to index `row`."""
@@ -77,18 +85,22 @@ class GramStack:
         buffer = self._buffer_for(row, self._buffer.grams.shape[1], self._dtype)
         buffer.gram[row].copy_(buffer.gram[original])
         buffer.square[row].copy_(buffer.square[original])
+        buffer.uncertain[row].copy_(buffer.uncertain[original])
 
-    def take(self, n_rows: int, n: int) -> Tensor:
-        """Complete the block's Gram matrices (n_rows, n, n) with `finish_grams` and return them.
+    def take(self, n_rows: int, n: int) -> tuple[Tensor, Tensor]:
+        """Complete the block's Gram matrices with `finish_grams`.
 
         Afterwards the stack is empty. `n` is the number of samples of the block.
+
+        Returns:
+            The Gram matrices (n_rows, n, n); and (n_rows,) bool, whether a noticeable share of the variance may be
+            nothing but rounding errors.
         """
         buffer = self._buffer_for(n_rows - 1, n, self._dtype)
         self._n_rows = max(1, n_rows)
         self._buffer = None
         grams = buffer.grams if len(buffer.grams) == n_rows else buffer.grams[:n_rows].clone()
-        finish_grams(grams, buffer.squares[:n_rows])
-        return grams
+        return grams, finish_grams(grams, buffer.squares[:n_rows]) | buffer.uncertain[:n_rows]
 
     def clear(self) -> None:
         """Discard all Gram matrices that were written since the last `take`."""
@@ -111,6 +123,7 @@ class GramStack:
             if buffer is not None:
                 self._buffer.grams[: len(buffer.gram)] = buffer.grams
                 self._buffer.squares[: len(buffer.gram)] = buffer.squares
+                self._buffer.uncertain[: len(buffer.gram)] = buffer.uncertain
             return self._buffer
         return buffer
 
@@ -239,7 +252,8 @@ class GramBatch:
         for key, parts in self._parts.items():
             if sum(map(len, parts)) == n:
                 self._reduce(key, torch.cat(parts))
-        grams = Grams(n, self._stack.take(len(self._rows), n), frozenset(self._present))
+        stack, uncertain = self._stack.take(len(self._rows), n)
+        grams = Grams(n, stack, frozenset(self._present), uncertain)
         self._clear()
         return grams
 

@@ -1,7 +1,7 @@
 """Kernels: functions that compute the Gram matrix (n, n) of one representation (n, p), with n samples and p features.
 
-Before the product, the linear kernel subtracts an offset from each sample: a vector near the mean of the samples.
-Without this subtraction, features with a large mean cause large rounding errors (2e-3 to 8e-3 in dCKA in float32). The
+Before the product, the linear kernel subtracts an offset from each sample: a vector near most of the samples. Without
+this subtraction, features with a large mean cause large rounding errors (2e-3 to 8e-3 in dCKA in float32). The
 subtraction takes little time: it processes the features in chunks that fit into the CPU's cache, and reuses its scratch
 memory.
 """
@@ -14,6 +14,7 @@ from torch import Tensor
 from simwidget.gram.centring import double_centre
 from simwidget.gram.precision import Precision, effective_precision, matmul_precision
 from simwidget.gram.products import Products, mirror
+from simwidget.gram.rounding import LARGEST_SHARE, find_rounding, may_be_rounding
 
 CHUNK_ELEMENTS = {"cpu": 2**21}
 """By device type, the largest number of elements of a representation that are processed at a time. On a CPU they fit
@@ -21,21 +22,12 @@ into a typical cache."""
 DEFAULT_CHUNK_ELEMENTS = 2**24
 """The same number for device types that are not in `CHUNK_ELEMENTS`. The number bounds the scratch memory."""
 
-OFFSET_SAMPLES_RANGE = (4, 8)
-"""Smallest and largest number of samples whose mean is the offset. Between these limits, the number is n / 16 for n
-samples. If n is less than 4, all samples are used. More samples would take longer to read, and would reduce the
-mean squared distance of the samples from the offset by at most about a fifth."""
-
 PADDING = 16
 """Number of unused elements between consecutive rows of the scratch memory. Without this padding, the distance between
 rows in memory is often a power of two, and such rows evict each other from the cache."""
 
 MAX_SHAPES = 1024
 """Largest number of shapes (n, p) for which a kernel keeps a view of its scratch memory and a `Products` object."""
-
-CONSTANT_TOLERANCE = 8
-"""A representation counts as constant if the root mean square distance of its samples from the offset is at most
-`CONSTANT_TOLERANCE` e |c|. Here e is the machine epsilon, and |c| is the norm of the offset."""
 
 
 class Kernel(Protocol):
@@ -59,37 +51,31 @@ class LinearKernel:
 
     .. math:: G = (x - c)(x - c)^\top
 
-    The offset c is near the mean of the n samples. For every c, centring G gives the Gram matrix of the centred
-    features, up to rounding. The closer c is to the mean, the smaller the rounding error is. The scratch memory for
-    x - c is kept for the next call.
+    For every c, centring G gives the Gram matrix of the centred features, up to rounding. The closer c is to most of
+    the samples, the smaller the rounding error is. Each element of c is the median of that feature in three samples.
+    A mean would be far from all other samples if one sample were huge, and they would lose their digits in x - c. The
+    scratch memory for x - c is kept for the next call.
 
     Args:
         precision: precision of the product, "highest" or "high"; see `matmul_precision`.
-        offset_samples: the number of samples whose mean is c; by default it depends on n, see `OFFSET_SAMPLES_RANGE`.
     """
 
-    def __init__(self, precision: Precision = "highest", offset_samples: int | None = None) -> None:
+    def __init__(self, precision: Precision = "highest") -> None:
         self._precision = precision
-        self._offset_samples = offset_samples
         self._scratch: dict[tuple[torch.device, torch.dtype], Tensor] = {}
         self._prepared: dict[tuple[torch.device, torch.dtype, int, int], tuple[Tensor, Products]] = {}
-        self._weights: dict[tuple[torch.device, torch.dtype, int], Tensor] = {}
 
     def __call__(self, x: Tensor, gram: Tensor, square: Tensor) -> None:
         device_type = x.device.type
         precision = effective_precision(self._precision, device_type, x.shape[0])
-        with matmul_precision("highest", device_type):  # else a constant representation would have a spread
-            offset = self._offset(x, gram.dtype)
-            torch.dot(offset, offset, out=square)
-            if precision == "highest":
-                self._multiply(x, offset, gram)
-                return
+        offset = median_of_three(x, gram.dtype)
         with matmul_precision(precision, device_type):
-            self._multiply(x, offset, gram)
+            torch.dot(offset, offset, out=square)
+            self._multiply(x, offset, gram, device_type)
 
-    def _multiply(self, x: Tensor, offset: Tensor, gram: Tensor) -> None:
+    def _multiply(self, x: Tensor, offset: Tensor, gram: Tensor, device_type: str) -> None:
         n, p = x.shape
-        width = CHUNK_ELEMENTS.get(x.device.type, DEFAULT_CHUNK_ELEMENTS) // n
+        width = CHUNK_ELEMENTS.get(device_type, DEFAULT_CHUNK_ELEMENTS) // n
         width = max(1, width - width % PADDING)  # a multiple of PADDING can be split into equal parts
         if p <= width:
             self._multiply_chunk(x, offset, gram, add=False)
@@ -121,42 +107,77 @@ class LinearKernel:
             found = self._prepared[key] = centred, Products(centred)
         return found
 
-    def _offset(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        n = x.shape[0]
-        low, high = OFFSET_SAMPLES_RANGE
-        k = min(n, self._offset_samples or max(low, min(high, n // 16)))
-        weights = self._weights.get((x.device, dtype, k))
-        if weights is None:
-            weights = self._weights[x.device, dtype, k] = torch.full((k,), 1 / k, dtype=dtype, device=x.device)
-        step = n // k
-        rows = x[: k * step : step]
-        return torch.matmul(weights, rows if rows.dtype == dtype else rows.to(dtype))
+
+def median_of_three(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return for each feature of a representation x (n, p) the median of three samples, as (p,) in `dtype`.
+
+    >>> median_of_three(torch.tensor([[1.0, 5.0], [2.0, 6.0], [900.0, 4.0]]), torch.float32)
+    tensor([2., 5.])
+    """
+    n = x.shape[0]
+    samples = x[n // 6], x[n // 2], x[5 * n // 6]
+    first, second, third = samples if x.dtype == dtype else (sample.to(dtype) for sample in samples)
+    return third.clamp(first.minimum(second), first.maximum(second))
 
 
-def finish_grams(grams: Tensor, squares: Tensor) -> None:
+def write_gram(x: Tensor, kernel: Kernel, gram: Tensor, square: Tensor) -> bool:
+    """Write the Gram matrix of a representation x (n, p) into `gram` (n, n), for `finish_grams`.
+
+    On a CPU, a representation that is constant but for rounding gets a Gram matrix of zeros, as `find_rounding`
+    decides. On other devices `finish_grams` decides, because reading values there would wait for the device.
+
+    Args:
+        x: the representation.
+        kernel: computes the Gram matrix.
+        gram: where to write the Gram matrix; see `Kernel`.
+        square: 0 before the call; afterwards it is for `finish_grams`. It is 0 if no decision is left to it.
+
+    Returns:
+        Whether a noticeable share of the variance may be nothing but rounding, as far as it is known.
+    """
+    kernel(x, gram, square)
+    if not gram.is_cpu or not may_be_rounding(gram, square):
+        return False
+    found = find_rounding(x, gram.dtype)
+    square.zero_()
+    if found.is_constant:
+        gram.zero_()
+    return found.is_uncertain
+
+
+def finish_grams(grams: Tensor, squares: Tensor) -> Tensor:
     """Complete Gram matrices in place, after kernels have written at least the lower triangles.
 
-    Copies the lower triangles to the upper ones, and sets the Gram matrices of constant representations to zero.
-    `CONSTANT_TOLERANCE` defines which representations are constant.
+    Copies the lower triangles to the upper ones, and sets the Gram matrices of representations to zero that may be
+    constant but for rounding in all features.
 
     Args:
         grams: (R, n, n), the Gram matrices.
-        squares: (R,), for each Gram matrix, the squared norm of the offset that the kernel subtracted.
+        squares: (R,), for each Gram matrix, the squared norm of the offset that the kernel subtracted; 0 if
+            `write_gram` has decided that the representation is not constant.
+
+    Returns:
+        (R,) bool: which Gram matrices are zero now and were not before.
     """
     mirror(grams)
-    n = grams.shape[-1]
-    rounding = (CONSTANT_TOLERANCE * torch.finfo(grams.dtype).eps) ** 2 * n * squares
     trace = grams.diagonal(dim1=-2, dim2=-1).sum(-1)
-    grams.masked_fill_((trace <= rounding)[:, None, None], 0.0)
+    is_constant = (trace <= LARGEST_SHARE[grams.dtype] * grams.shape[-1] * squares) & trace.isfinite()
+    grams.masked_fill_(is_constant[:, None, None], 0.0)
+    return is_constant & (trace > 0)
 
 
 def kernel_gram(x: Tensor, kernel: Kernel) -> Tensor:
     """Return the Gram matrix (n, n) of a representation x (n, p), computed by `kernel`, in float32 or float64."""
+    return gram_and_rounding(x, kernel)[0]
+
+
+def gram_and_rounding(x: Tensor, kernel: Kernel) -> tuple[Tensor, Tensor]:
+    """Return the Gram matrix of `kernel_gram`, and as bool () whether a noticeable share of it may be rounding."""
     grams = torch.zeros(1, len(x), len(x), dtype=working_dtype(x.dtype), device=x.device)
     squares = grams.new_zeros(1)
-    kernel(x, grams[0], squares[0])
-    finish_grams(grams, squares)
-    return grams[0]
+    is_uncertain = write_gram(x, kernel, grams[0], squares[0])
+    is_constant = finish_grams(grams, squares)[0]
+    return grams[0], is_constant | is_uncertain
 
 
 def linear_gram(x: Tensor) -> Tensor:
@@ -177,7 +198,7 @@ def linear_gram(x: Tensor) -> Tensor:
     tensor([[ 1., -1.],
             [-1.,  1.]])
     """
-    return double_centre(kernel_gram(x, LinearKernel(offset_samples=len(x))))
+    return double_centre(kernel_gram(x, LinearKernel()))
 
 
 def same_class_kernel(labels: Tensor, gram: Tensor, square: Tensor) -> None:

@@ -232,7 +232,7 @@ class SinglePass(AbstractContextManager):
             self._pending = None
             return
         self._rows.note_absent(grams.present, self._n_begun - 1)
-        addition = self._totals.compute_addition(stack, len(self._plan.confounders))
+        addition = self._totals.compute_addition(grams, len(self._plan.confounders))
         first = self._first or BlockNumbers.of(stack)
         latest = LatestBlock(stack, self._samples.take())
         with interrupts_held(), self._lock:

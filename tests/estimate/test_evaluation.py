@@ -27,7 +27,7 @@ def pass_state(*weights):
     (row_map,) = {measure.rows for measure in MEASURES}
     return PassState(
         sums={row_map: sums},
-        undefined={row_map: Undefined(never, never, torch.zeros_like(never))},
+        undefined={row_map: Undefined(never, never, torch.zeros_like(never), never)},
         rows=tuple(Row(key) for key in ROWS),
         layers=((1, 2), (3,)),
         n_batches=len(weights),

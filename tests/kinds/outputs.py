@@ -155,6 +155,15 @@ def numbers():
     return wrapped(lambda y: y.square().sum(1), lambda out: out[:, None].expand(-1, 5), lambda out, batch: out[:, None])
 
 
+@KINDS.row("output: one feature far from zero")
+def far_feature():
+    """Its float32 values are one apart."""
+    return wrapped(
+        lambda y: torch.cat([y, y[:, :1] + 1e7], 1), lambda out: out[:, :5], lambda out, batch: out,
+        notes=["float32 cannot tell .* in layer 'part'"],
+    )  # fmt: skip
+
+
 @KINDS.row("output: not finite")
 def not_finite():
     return aside(lambda y: y / (y > -1), "non-finite values")

@@ -79,6 +79,7 @@ def peak_of_a_run(net, data, **options):
     return live.peak
 
 
+@pytest.mark.filterwarnings("ignore:float32 cannot tell")
 @pytest.mark.parametrize("n", [128, 256])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_gram_matrices_take_what_is_said(dtype, n):
