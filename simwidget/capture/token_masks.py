@@ -94,20 +94,18 @@ class TokenMasks:
             raise RepresentationError(self._unclear(call, tokens, n_tokens))
         return tokens
 
-    def mask(self, tokens: Tokens, call: str, n_tokens: int) -> Tensor:
-        """Return the mask (n, n_tokens) of a layer's tokens, True for real tokens.
+    def mask(self, tokens: Tokens, call: str, n_tokens: int) -> Tensor | None:
+        """Return the mask (n, n_tokens) of a layer's tokens, True for real tokens; None if the batch has no such mask.
 
         Raises:
             RepresentationError: the layer has another number of tokens than follows from the mask, or the mask has a
                 sample without a real token.
         """
         made = (tokens.key, tokens.map, n_tokens)
-        if made not in self._made:
-            real = self.masks.real.get(tokens.key)
-            if real is None:
-                raise RepresentationError(f"its mask {tokens.key!r}, which earlier batches had, is not in this batch")
+        real = self.masks.real.get(tokens.key)
+        if real is not None and made not in self._made:
             self._made[made] = self._apply(tokens, real, call, n_tokens)
-        return self._made[made]
+        return self._made.get(made)
 
     def of_input(self, dims: TokenDims | None) -> Tensor | None:
         """Return the mask of the input that a layer's tokens come from, for a callable.
@@ -139,7 +137,10 @@ class TokenMasks:
             )
         if tokens.key in self.masks.empty:
             sample = self.masks.empty[tokens.key]
-            raise RepresentationError(f"sample {sample} has no real token in {tokens.key!r}: leave the sample out")
+            raise RepresentationError(
+                f"sample {sample} has no real token in {tokens.key!r}: leave the sample out, or give masks={{{call!r}: "
+                "None} for no mask"
+            )
         return found
 
     def _given(self, key: str, n_tokens: int) -> Tokens:
