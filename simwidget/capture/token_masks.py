@@ -79,7 +79,7 @@ class TokenMasks:
 
         Raises:
             RepresentationError: it cannot be told which mask the tokens have.
-            ValueError: masks= names a mask that the batch does not have.
+            ValueError: masks= names something that is no mask of the batch.
         """
         given = self.rules.given(call)
         if given is not None:
@@ -88,8 +88,8 @@ class TokenMasks:
             self.by_name[call] = self._by_names(decoder, n_tokens)
             return self.by_name[call]
         tokens = dims[dim - 1]
-        if tokens is not None and tokens.key and tokens.key not in self.masks.real and not is_mask(tokens.key):
-            return None  # the tokens of an input without a mask
+        if tokens is not None and tokens.key and tokens.key not in self.masks.real:
+            return None  # without this mask, no token of the input is padding
         if tokens is not None and not tokens.map:
             raise RepresentationError(self._unclear(call, tokens, n_tokens))
         return tokens
@@ -143,7 +143,9 @@ class TokenMasks:
             )
         return found
 
-    def _given(self, key: str, n_tokens: int) -> Tokens:
+    def _given(self, key: str, n_tokens: int) -> Tokens | None:
+        if key not in self.masks.real and is_mask(key):
+            return None
         if key not in self.masks.real:
             named = {} if self.batch is None else self.batch.named
             mask = find_mask(named, key)

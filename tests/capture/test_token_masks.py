@@ -117,6 +117,23 @@ def test_a_resumed_run_knows_the_masks(make, tmp_path):
     assert ways[0] == ways[1]
 
 
+@pytest.mark.parametrize(
+    "masks", [None, {"left*": "attention_mask", "across": "attention_mask", "*": "decoder_attention_mask"}]
+)
+def test_a_batch_without_the_mask_has_no_padding(masks):
+    """As some tokenizers leave the mask out where all sequences have one length."""
+
+    class Optional(Pair):
+        def forward(self, inputs_embeds, decoder_inputs_embeds, decoder_attention_mask, attention_mask=None):
+            return super().forward(inputs_embeds, attention_mask, decoder_inputs_embeds)
+
+    batches = list(two_sided(32, (6, 5, 6), 6))
+    batches[1]["attention_mask"][:] = 1
+    with_mask = compared(seeded(Optional), batches, masks=masks)
+    del batches[1]["attention_mask"]
+    assert np.array_equal(with_mask.matrix(), compared(seeded(Optional), batches, masks=masks).matrix())
+
+
 class Sided(nn.Module):
     """An encoder and a decoder with such names, of one length."""
 
