@@ -133,6 +133,27 @@ def pair():
     return Case({"net": seeded(Pair)}, list(two_sided(32, (6, 6, 6), 6)), PAIR, read, MEAN, call=by_name)
 
 
+@KINDS.row("an encoder and a decoder without such names, as many tokens as samples")
+def pair_of_as_many():
+    left, right = real_tokens("attention_mask"), real_tokens("decoder_attention_mask")
+    read = {"left": left, "across": left, "right": right, "head": right}
+    return Case({"net": seeded(Pair)}, list(two_sided(16, (16,) * 3, 16)), PAIR, read, MEAN, call=by_name)
+
+
+@KINDS.row("a mask is not that of as many patches, as many as samples")
+def patches_of_as_many():
+    batches = list(of_words(16, (16,) * 3, patches=lambda number: vectors(16, 16, seed=9 + number)))
+    read = {"one": real_tokens("attention_mask"), "two": all_tokens, "late": all_tokens}
+    return Case({"net": seeded(Towers)}, batches, ["one", "two", "late"], read, MEAN, call=by_name)
+
+
+@KINDS.row("tokens of all samples in one row, with a mask, as many as samples")
+def experts_of_as_many():
+    case = experts()
+    case.batches = list(of_words(16, (16,) * 3))
+    return case
+
+
 @KINDS.row("an encoder and a decoder without such names and one mask")
 def pair_with_one_mask():
     left = real_tokens("attention_mask")

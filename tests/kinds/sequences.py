@@ -58,6 +58,21 @@ def gru():
     return recurrent(lambda: nn.GRU(4, 6), 6, 7, False)
 
 
+@KINDS.row("LSTM, batch first, as many steps as samples")
+def lstm_batch_first_of_as_many():
+    return recurrent(lambda: nn.LSTM(4, 6, batch_first=True), 6, 32, True)
+
+
+@KINDS.row("GRU, steps first, as many steps as samples")
+def gru_of_as_many():
+    return recurrent(lambda: nn.GRU(4, 6), 6, 32, False)
+
+
+@KINDS.row("RNN, steps first, both ways, as many steps and features as samples")
+def rnn_of_as_many():
+    return recurrent(lambda: nn.RNN(4, 16, bidirectional=True), 32, 32, False)
+
+
 class Packed(nn.Module):
     """The recurrent layer sees packed sequences; steps of zeros are padding."""
 
@@ -89,6 +104,15 @@ def packed_sequence():
 
     model = seeded(Packed)
     return Case({"net": model}, of_unequal_length(), ["rnn", "head"], {"rnn": read}, confounders=[the_input])
+
+
+@KINDS.row("output: PackedSequence, as many steps as samples")
+def packed_of_as_many():
+    def read(output, batch):
+        return pad_packed_sequence(output[0], batch_first=True)[0].flatten(1)
+
+    batches = of_unequal_length(steps=32)
+    return Case({"net": seeded(Packed)}, batches, ["rnn", "head"], {"rnn": read}, confounders=[the_input])
 
 
 @KINDS.row("output: PackedSequence, mean")
