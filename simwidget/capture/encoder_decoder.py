@@ -30,3 +30,15 @@ def encoder_or_decoder(layer: str, order: Sequence[str]) -> Literal["encoder", "
     if decoder is None:
         return "encoder"
     return "decoder" if order.index(layer) > decoder else "both"
+
+
+def is_cross_attention(layer: str) -> bool:
+    """Whether a layer belongs to the attention of a decoder to the encoder's tokens, judged by its name.
+
+    Some layers of such an attention process the decoder's tokens, and others the encoder's tokens.
+
+    >>> [is_cross_attention(name) for name in ("decoder.0.encoder_attn.k_proj", "EncDecAttention", "decoder.self_attn")]
+    [True, True, False]
+    """
+    name = layer.lower()
+    return any(part in name for part in ("cross", "encoder_attn", "encdec", "enc_dec", "src_attn", "multihead_attn"))

@@ -32,11 +32,16 @@ class LengthMap:
 
     def fits(self, tokens: int, of_layer: int) -> bool:
         """Whether an input of `tokens` real tokens gives `of_layer` real tokens in the layer."""
+        return self.fits_padded(tokens, tokens, of_layer, of_layer)
+
+    def fits_padded(self, tokens: int, real: int, of_layer: int, real_of_layer: int) -> bool:
+        """Whether `real` real tokens and then padding, `tokens` in all, give `real_of_layer` of `of_layer` tokens."""
         try:
-            found = self.real(torch.ones(1, tokens, dtype=torch.bool), of_layer)
+            found = self.real(torch.arange(tokens)[None] < real, of_layer)
         except Exception:  # a method of the user's network
             return False
-        return tuple(found.shape) == (1, of_layer) and bool(found.all())
+        expected = torch.arange(of_layer) < real_of_layer
+        return tuple(found.shape) == (1, of_layer) and torch.equal(found[0].cpu(), expected)
 
 
 def _same(mask: Tensor, tokens: int) -> Tensor:

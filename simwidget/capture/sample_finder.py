@@ -80,6 +80,7 @@ class SampleFinder:
         return {
             "layouts": [[*key, *layout] for key, layout in self.layouts.items()],
             "probed": self.has_probed,
+            "masks_by_name": [[*key, *tokens] for key, tokens in self.masks_by_name.items()],
             "token_problems": [list(one) for one in self.token_problems.items()],
             "token_keys": [[position, *sorted(keys)] for position, keys in self._token_keys.items()],
         }
@@ -96,6 +97,8 @@ class SampleFinder:
         """
         for position, call, *layout in state["layouts"]:
             self.layouts[known((position, call))] = Layout.from_json(layout)
+        for position, call, key, name in state["masks_by_name"]:
+            self.masks_by_name[known((position, call))] = Tokens(str(key), str(name))
         self._has_probed = bool(state["probed"])
         self.token_problems = {int(position): str(problem) for position, problem in state["token_problems"]}
         self._token_keys = {int(position): frozenset(map(str, keys)) for position, *keys in state["token_keys"]}
@@ -122,9 +125,11 @@ class SampleFinder:
         probed = None if self._probed is None else self._probed[position].get(call)
         try:
             found = reading.output(output, n, Evidence(known, probed, lengths))
-        except UnclearError:
+        except UnclearError as problem:
             if self.may_probe:
                 raise ProbeNeededError from None
+            if self._failure:
+                raise RepresentationError(f"{problem} (a pass over fewer samples failed: {self._failure})") from None
             raise
         except RepresentationError:
             if known is None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from simwidget.capture.length_maps import OWN, LengthMap
+from simwidget.capture.encoder_decoder import is_cross_attention
+from simwidget.capture.length_maps import OWN, SAME, LengthMap
 from simwidget.capture.outputs import RepresentationError
 from simwidget.capture.patterns import matches
 from simwidget.capture.tokens import TokenDims, Tokens
@@ -59,6 +60,8 @@ class TokenMasks:
     """why there was no pass over shorter sequences; empty if there was one or none was needed"""
     by_name: dict[str, Tokens | None] = field(default_factory=dict)
     """call of a layer -> the mask that was chosen without a pass over shorter sequences; None if no mask fits"""
+    unmasked: dict[str, int] = field(default_factory=dict)
+    """call of a layer without such a pass, and without a mask that fits -> the number of its tokens"""
     _made: dict[tuple[str, str, int], Tensor] = field(default_factory=dict)
 
     @property
@@ -85,7 +88,9 @@ class TokenMasks:
         if given is not None:
             return None if given[0] is None else self._given(given[0], n_tokens)
         if dims is None:
-            self.by_name[call] = self._by_names(decoder, n_tokens)
+            self.by_name[call] = self._by_names(call, decoder, n_tokens)
+            if self.by_name[call] is None:
+                self.unmasked[call] = n_tokens
             return self.by_name[call]
         tokens = dims[dim - 1]
         if tokens is not None and tokens.key and tokens.key not in self.masks.real:
@@ -135,11 +140,13 @@ class TokenMasks:
                 f"its {n_tokens} tokens are not the {found.shape[1]} of mask {tokens.key!r}: give masks={{{call!r}: "
                 "None} if they are the tokens of another input"
             )
-        if tokens.key in self.masks.empty:
-            sample = self.masks.empty[tokens.key]
+        empty = self.masks.empty.get(tokens.key)
+        if empty is None and tokens.map != SAME.name:
+            empty = next(iter((~found.any(1)).nonzero().flatten().tolist()), None)
+        if empty is not None:
             raise RepresentationError(
-                f"sample {sample} has no real token in {tokens.key!r}: leave the sample out, or give masks={{{call!r}: "
-                "None} for no mask"
+                f"sample {empty} has no real token here by {tokens.key!r}: leave the sample out, or give "
+                f"masks={{{call!r}: None}} for no mask"
             )
         return found
 
@@ -158,7 +165,7 @@ class TokenMasks:
         name = next((one.name for one in self.rules.maps.values() if one.fits(of_input, n_tokens)), "same")
         return Tokens(key, name)
 
-    def _by_names(self, decoder: bool, n_tokens: int) -> Tokens | None:
+    def _by_names(self, call: str, decoder: bool, n_tokens: int) -> Tokens | None:
         fitting = {
             key: name
             for key, mask in self.masks.real.items()
@@ -168,7 +175,7 @@ class TokenMasks:
         if not fitting:
             return None
         key = self.masks.of_part(decoder)
-        named = self.rules.names_parts and key in fitting
+        named = self.rules.names_parts and key in fitting and not (len(fitting) > 1 and is_cross_attention(call))
         is_one = self.batch is not None and TokenGroups(self.batch).is_one
         if named or (len(fitting) == len(self.masks.real) == 1 and is_one):
             key = key if named else next(iter(fitting))
@@ -186,8 +193,8 @@ class TokenMasks:
     def _unclear(self, call: str, tokens: Tokens, n_tokens: int) -> str:
         if not tokens.key:
             return (
-                f"its {n_tokens} tokens depend on more than one mask of the batch: give masks={{{call!r}: key of the "
-                f"mask}}, or {{{call!r}: None}} for no mask; or {_ADVICE}"
+                f"its {n_tokens} tokens follow inputs with masks, and it is not known which and how: give "
+                f"masks={{{call!r}: key of the mask}}, or {{{call!r}: None}} for no mask; or {_ADVICE}"
             )
         of_input = self.masks.real[tokens.key].shape[1]
         return (

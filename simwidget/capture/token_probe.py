@@ -62,7 +62,7 @@ class TokenProbe:
             (key, one)
             for key, (before, after) in self.lengths.items()
             for one in self.maps.values()
-            if one.fits(before, size) and one.fits(after, shorter)
+            if one.fits(before, size) and one.fits(after, shorter) and one.fits_padded(before, after, size, shorter)
         ]
         if size == shorter and not found:
             return None

@@ -17,6 +17,10 @@ NAMES = {
 """For each kind of tensor, the names of parameters that take a tensor of this kind."""
 
 
+TYPES = "token_type_ids"
+"""The name of the parameter that takes the segments of tokens, a table of 0 and 1 like a mask."""
+
+
 class UnclearElementsError(ValueError):
     """Raised if the first elements of a batch do not fit the first parameters, and no other assignment is certain."""
 
@@ -110,13 +114,27 @@ def _kind_of_name(name: str) -> str:
     return next((kind for kind, names in NAMES.items() if name in names), "")
 
 
+def _hides_one_id(mask: Tensor, ids: Tensor) -> bool:
+    """Whether a table of 0 and 1 is the mask of token ids: where it has 0, all ids are the same, that of padding."""
+    hidden = ids[(mask == 0).to(ids.device)]
+    return bool((hidden == hidden[:1]).all())
+
+
 def _by_kind(tensors: Sequence[Tensor], kinds: Sequence[str], parameters: Sequence[str]) -> dict[str, Any]:
-    """Return the tensors that are the only ones of their kind, by the name of the only parameter for this kind."""
-    found = {}
+    """Return the tensors that are the only ones of their kind, by the name of the only parameter for this kind.
+
+    If `forward` has a parameter `token_type_ids`, a table of 0 and 1 is the mask if it hides only padding, that is, one
+    and the same id. Otherwise the table holds the types of the tokens.
+    """
+    found: dict[str, Any] = {}
+    takes_types = TYPES in parameters
+    ids = next((tensor for tensor, kind in zip(tensors, kinds, strict=True) if kind == "tokens"), None)
+    kinds = [
+        "types" if kind == "mask" and takes_types and ids is not None and not _hides_one_id(tensor, ids) else kind
+        for tensor, kind in zip(tensors, kinds, strict=True)
+    ]
     for tensor, kind in zip(tensors, kinds, strict=True):
-        names = [name for name in parameters if name in NAMES.get(kind, ())]
-        # beside `token_type_ids`, a table of 0 and 1 may be the types of the tokens
-        is_clear = kind != "mask" or "token_type_ids" not in parameters
-        if len(names) == 1 and kinds.count(kind) == 1 and is_clear:
+        names = [name for name in parameters if name in {**NAMES, "types": (TYPES,)}.get(kind, ())]
+        if len(names) == 1 and kinds.count(kind) == 1:
             found[names[0]] = tensor
     return found

@@ -93,14 +93,33 @@ def find_masks(inputs: Any, n: int, index: int) -> Masks:
 def find_mask(inputs: Mapping[str, Any], key: str) -> Tensor | None:
     """Return the mask (n, tokens) with any key, as a bool tensor, True for real tokens; None if there is none."""
     mask = inputs.get(key)
-    return real_tokens(key, mask) if isinstance(mask, Tensor) and mask.ndim == 2 else None
+    if not isinstance(mask, Tensor) or mask.ndim != 2 or not _may_be_mask(mask):
+        return None
+    return real_tokens(key, mask)
+
+
+def _may_be_mask(mask: Tensor) -> bool:
+    """Whether a tensor contains only 0 and 1, or only 0 and negative numbers as an additive mask does."""
+    return mask.dtype == torch.bool or bool(((mask == 0) | (mask == 1)).all() or (mask <= 0).all())
 
 
 def real_tokens(key: str, mask: Tensor) -> Tensor:
     """Return a mask as a bool tensor of the same shape, True for real tokens. `find_masks` says what masks mean."""
+    if key.rpartition(".")[2] == "padding_mask" and mask.dtype == torch.bool and mask.ndim == 2:
+        return _real_by_shape(mask)
     # a floating mask of zeros alone is additive: no token is padding
     additive = mask.is_floating_point() and bool((mask < 0).any() or not mask.any())
     return (mask == 0) if "padding_mask" in key or additive else (mask != 0)
+
+
+def _real_by_shape(mask: Tensor) -> Tensor:
+    """Return the real tokens of a mask of which libraries disagree whether True is padding.
+
+    Batches are padded to their longest sequence. So no sample is all padding, and one sample has none. If both readings
+    agree with this or neither does, True is padding, as in torch.
+    """
+    readings = [one for one in (~mask, mask) if bool(one.any(1).all() and one.all(1).any())]
+    return readings[0] if len(readings) == 1 else ~mask
 
 
 def _is_mask_entry(key: Any, value: Any, n: int) -> bool:

@@ -37,8 +37,10 @@ def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
     if batch.n_is_told:
         raise RuntimeError("a batch counted by batch_size= cannot be split into smaller batches: use smaller batches")
 
+    masks = {id(batch.named[key]) for key in batch.masks.real if key in batch.named}  # they are (n, tokens)
+
     def narrow(tensor: Tensor) -> Tensor:
-        for dim in dict.fromkeys((batch.batch_dim, 0)):
+        for dim in (0,) if id(tensor) in masks else dict.fromkeys((batch.batch_dim, 0)):
             if dim < tensor.ndim and tensor.shape[dim] == batch.n:
                 return tensor.narrow(dim, samples.start, min(samples.stop, batch.n) - samples.start)
         return tensor

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import NamedTuple
 
 from torch import Tensor
@@ -14,8 +15,8 @@ TOKEN_INPUTS = ("ids", "embeds", "input_values", "input_features", "src")
 """How the key of an input ends whose tokens a mask may belong to, as in "input_ids"."""
 MIN_TOKENS = 3
 """The smallest number of tokens that is shortened. Fewer would leave one token, which operations may repeat."""
-MAX_ALTERNATIVES = 4
-"""The largest number of tensors that are tried one by one."""
+MAX_ALTERNATIVES = 6
+"""The largest number of combinations of as many open tensors that are tried."""
 
 
 class Group(NamedTuple):
@@ -58,8 +59,9 @@ class TokenGroups:
     def _assign(self, name: str, fitting: Sequence[str]) -> None:
         named = [key for key in fitting if any(_affixes(key)) and _has_affixes(name, key)]
         plain = [key for key in fitting if not any(_affixes(key)) and not is_of_decoder(name)]
-        if named:
-            self._certain[named[0]].append(name)
+        decoding = [key for key in fitting if is_of_decoder(key)] if is_of_decoder(name) else []
+        if named or decoding:
+            self._certain[(named or decoding)[0]].append(name)
         elif plain and name.endswith(TOKEN_INPUTS):
             self._certain[plain[0]].append(name)
         elif fitting:
@@ -96,8 +98,12 @@ class TokenGroups:
         if all(len(certain) > 1 or alone[key] or not self._open[key] for key, certain in self._certain.items()):
             yield [self._with(alone)]
         left = [(key, name) for key, names in self._open.items() for name in names if not alone[key]]
-        if len(left) > 1:
-            yield [self._with({**alone, key: [name]}) for key, name in left[:MAX_ALTERNATIVES]]
+        for count in range(1, len(left)):
+            chosen = list(combinations(left, count))[:MAX_ALTERNATIVES]
+            yield [
+                self._with({key: [*alone[key], *(name for at, name in one if at == key)] for key in alone})
+                for one in chosen
+            ]
         if left:
             yield [self._with(self._open)]
         if "labels" in self._certain and len(self._certain) > 1:  # of a language model: the labels of the same tokens
@@ -128,11 +134,11 @@ class TokenGroups:
 
 
 def _affixes(key: str) -> tuple[str, str]:
-    """Return what stands before and after "attention_mask" (and the like) in a key, without underscores."""
+    """Return what stands before and after "attention_mask" (and the like) in a key, without underscores and dots."""
     for ending in ("key_padding_mask", "attention_mask", "padding_mask", "input_ids", "inputs_embeds"):
         if ending in key:
             before, _, after = key.partition(ending)
-            return before.strip("_"), after.strip("_")
+            return before.strip("_."), after.strip("_.")
     return key, ""
 
 

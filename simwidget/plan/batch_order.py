@@ -19,6 +19,7 @@ from simwidget.data.labels import find_labels
 from simwidget.data.nested import tensors_in
 from simwidget.data.splitting import take_samples
 from simwidget.plan.networks import Network
+from simwidget.plan.out_of_memory import is_out_of_memory
 from simwidget.restore.copies import mark_hook
 
 
@@ -71,8 +72,10 @@ def settle_batch_dim(network: Network, capture: Capture, batch: Batch, index: in
     if batch_dim is None:
         try:
             received = _receive(network, capture, batch)
-        except Exception:  # the pass that reads the layers fails in the same way
-            return batch
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            return batch  # the pass that reads the layers fails in the same way
         if received is None:
             batch_dim = 0
         elif inputs.shape[1] > 1 and _is_same(received.tensor, inputs):

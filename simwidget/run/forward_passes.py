@@ -132,7 +132,7 @@ class ForwardPasses(AbstractContextManager):
                     now.layouts[position, call] = now.layouts[position, call]._replace(axis=axis)
                 by_name: dict[CallKey, Tokens | None] = {(position, call): one for call, one in masks.by_name.items()}
                 self.finder.masks_by_name.update({key: one for key, one in by_name.items() if one is not None})
-                self._notes.masks(by_name)
+                self._notes.masks(by_name, masks.unmasked)
                 if network.caller.has_custom_forward and not capture.any_layer_ran:
                     raise ValueError(
                         f"no chosen layer of model {network.model!r} ran in batch {index}: forward= must run the very "

@@ -77,14 +77,23 @@ class Notes:
         """
         self._late.setdefault(key, batch)
 
-    def masks(self, chosen: Mapping[Key, Tokens | None]) -> None:
+    def masks(self, chosen: Mapping[Key, Tokens | None], unmasked: Mapping[str, int]) -> None:
         """Count a batch in which masks were chosen by the names of layers and the numbers of their tokens.
 
         Args:
             chosen: for each of these layer calls the mask, or None if no mask of the batch has as many tokens.
+            unmasked: the layer calls for which no mask has as many tokens, and their numbers of tokens.
         """
         for key, tokens in chosen.items():
-            self._masked.setdefault(key, [0, 0])[tokens is None] += 1
+            counts = self._masked.setdefault(key, [0, 0])
+            counts[tokens is None] += 1
+            call = str(key[1])
+            if not counts[0]:  # else there is a note with the numbers of both
+                self.say(
+                    "mask",
+                    f"the batch's mask does not fit the {unmasked[call]} tokens of layer {call!r}: all of its tokens "
+                    "are used",
+                )
 
     def say(self, topic: str, note: str) -> None:
         """Add the sentence `note`, unless there is already a sentence on the same topic."""
@@ -97,11 +106,10 @@ class Notes:
     def read(self, reading: Reading, found: Output, call: str, masks: TokenMasks) -> None:
         """Add a note if a layer's output was read in a way that may surprise the user.
 
-        A note is added in three cases:
+        A note is added in two cases:
         - The samples seem to be in an unexpected dimension of the output, and the shape of the output is the only
           evidence.
         - The representation "flatten" includes padded tokens.
-        - The batch's mask does not fit the output. The representation then includes all tokens.
         """
         if found.is_unclear and found.batch_dim != reading.dims[0]:
             self.say(
@@ -118,13 +126,6 @@ class Notes:
                 "padding",
                 'the batches have padded tokens, and representation="flatten" includes them: "mean", "cls", "last" and '
                 '"tokens" leave them out',
-            )
-        unknown = found.layout is not None and found.layout.tokens is None and masks.rules.given(call) is None
-        if reading.uses_masks and unknown and not fits and found.lengths is None:
-            self.say(
-                "mask",
-                f"the batch's mask does not fit the {found.tensor.shape[1]} tokens of layer {call!r}: all of its "
-                "tokens are used",
             )
 
     def notes(self) -> tuple[str, ...]:

@@ -163,7 +163,7 @@ ADVICE = {
     ),
     "masks= for tokens of two inputs": (
         both(),
-        r"depend on more than one mask of the batch: give masks=.*\{'part': None\} for no mask",
+        r"it is not known which and how: give masks=.*\{'part': None\} for no mask",
         both(masks={"part": None}),
     ),
     "a callable for tokens of two inputs": (both(), r"or give representation= a callable", both(representation=pooled)),

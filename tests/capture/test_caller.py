@@ -169,7 +169,14 @@ PASSED = {
     "image and a target image": (Captioned, lambda: (pixels(), pixels()), (0,), (0,)),
     "image and several labels each": (Captioned, lambda: (pixels(), SEVERAL_HOT), (0,), (0,)),
     "image and two texts": (Captioned, lambda: (pixels(), ids(), ids() + 1), (0,), (0,)),
-    "ids and a mask or types of tokens": (Bert, lambda: (ids(), keep(), LABELS), (0,), (0,)),
+    "ids and the mask of their padding": (Bert, lambda: (ids() * keep(), keep(), LABELS), (0, 1), (0, 1)),
+    "ids and types of tokens": (Bert, lambda: (ids(), keep(), LABELS), (0, 1), (0, 2)),
+    "ids, types and a mask": (
+        Bert,
+        lambda: (ids() * keep(), 1 - keep().flip(1), keep()),
+        (0, 1, 2),
+        (0, 2, 1),
+    ),
 }
 """The network, the batch, the elements that are passed, and the parameters that get them."""
 

@@ -248,7 +248,7 @@ def test_a_sample_without_tokens_gives_a_reason():
         return model(batch["query_inputs_embeds"], batch["query_attention_mask"])
 
     result = compared(seeded(Words), batches, forward=forward, layers=["one"])
-    assert "sample 3 has no real token in 'query_attention_mask'" in result.reasons("cka", "net")["one"]
+    assert "sample 3 has no real token here by 'query_attention_mask'" in result.reasons("cka", "net")["one"]
 
 
 def test_callables_get_what_they_ask_for():
