@@ -105,8 +105,8 @@ def _may_be_mask(mask: Tensor) -> bool:
 
 def real_tokens(key: str, mask: Tensor) -> Tensor:
     """Return a mask as a bool tensor of the same shape, True for real tokens. `find_masks` says what masks mean."""
-    if key.rpartition(".")[2] == "padding_mask" and mask.dtype == torch.bool and mask.ndim == 2:
-        return _real_by_shape(mask)
+    if key.rpartition(".")[2] == "padding_mask" and not mask.is_floating_point() and mask.ndim == 2:
+        return _real_by_shape(mask != 0)
     # a floating mask of zeros alone is additive: no token is padding
     additive = mask.is_floating_point() and bool((mask < 0).any() or not mask.any())
     return (mask == 0) if "padding_mask" in key or additive else (mask != 0)
@@ -115,10 +115,10 @@ def real_tokens(key: str, mask: Tensor) -> Tensor:
 def _real_by_shape(mask: Tensor) -> Tensor:
     """Return the real tokens of a mask of which libraries disagree whether True is padding.
 
-    Batches are padded to their longest sequence. So no sample is all padding, and one sample has none. If both readings
-    agree with this or neither does, True is padding, as in torch.
+    Sequences are padded at one end only. So no sample is all padding, and at one end all samples have a real token. If
+    both readings agree with this or neither does, True is padding, as in torch.
     """
-    readings = [one for one in (~mask, mask) if bool(one.any(1).all() and one.all(1).any())]
+    readings = [one for one in (~mask, mask) if bool(one.any(1).all() and (one[:, 0].all() or one[:, -1].all()))]
     return readings[0] if len(readings) == 1 else ~mask
 
 

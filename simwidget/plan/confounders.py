@@ -31,14 +31,14 @@ class Confounder:
     """the name of a model and the name of one of its layers, whose output is the confounder. For "input": the first
     embedding layer, whose output replaces the input if the input holds token ids. None if there is no such layer."""
     function: Callable[[Any], Tensor] | None = None
-    tied: tuple[tuple[str, str], ...] = ()
-    """for "input": model and layer names of the other embedding layers with the same weights. The first of all these
-    layers that runs counts, because a network may use the weights through any of them."""
+    others: tuple[tuple[str, str], ...] = ()
+    """for "input": model and layer names of all other embedding layers. The first embedding layer that gets the token
+    ids of the input counts."""
 
     @property
     def layers(self) -> tuple[tuple[str, str], ...]:
         """The model and layer names of the layers whose output may be the confounder."""
-        return () if self.layer is None else (self.layer, *self.tied)
+        return () if self.layer is None else (self.layer, *self.others)
 
     def uses_layer(self, batch: Batch) -> bool:
         """Whether the values of the confounder for this batch are the output of a layer.
@@ -140,8 +140,8 @@ def confounder_layers(confounders: Sequence[Confounder]) -> dict[str, list[str]]
 
 def _resolve(entry: Any, models: Mapping[str, nn.Module]) -> Confounder:
     if entry == "input":
-        layers = _first_embeddings(models)
-        return Confounder("input", "input", layer=layers[0] if layers else None, tied=tuple(layers[1:]))
+        layers = _embeddings(models)
+        return Confounder("input", "input", layer=layers[0] if layers else None, others=tuple(layers[1:]))
     if entry == "labels":
         return Confounder("labels", "labels")
     if isinstance(entry, str):
@@ -183,15 +183,14 @@ def _named_layer(name: str, models: Mapping[str, nn.Module]) -> tuple[str, str]:
     return owners[0], name
 
 
-def _first_embeddings(models: Mapping[str, nn.Module]) -> list[tuple[str, str]]:
-    """Return the model and layer names of the first embedding layer, and of all others with the same weights."""
-    found = [
-        (model, name, layer)
+def _embeddings(models: Mapping[str, nn.Module]) -> list[tuple[str, str]]:
+    """Return the model and layer names of all embedding layers."""
+    return [
+        (model, name)
         for model, module in models.items()
         for name, layer in named_layers(module).items()
         if isinstance(layer, nn.Embedding)
     ]
-    return [(model, name) for model, name, layer in found if layer.weight is found[0][2].weight]
 
 
 def _holds_tokens(batch: Batch) -> bool:

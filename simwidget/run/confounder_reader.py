@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from simwidget.capture.pooling import flatten
 from simwidget.capture.positions import Positions
 from simwidget.data.batch import Batch
+from simwidget.data.nested import tensors_in
 from simwidget.gram.kernels import same_class_kernel
 from simwidget.gram.rows import Key
 from simwidget.plan.confounders import Confounder
@@ -31,6 +34,8 @@ class ConfounderReader:
         self.stand_in: Confounder | None = None
         """the confounder "input" if an embedding layer's output replaces the input, because the input holds token ids;
         otherwise None"""
+        self.embedded: dict[tuple[str, str], Tensor] = {}
+        """model and layer name of an embedding -> the ids that it got in the first batch"""
 
     def begin(self, batch: Batch, index: int, receiver: Receiver, positions: Positions | None) -> None:
         """Begin batch number `index` of the run.
@@ -43,12 +48,13 @@ class ConfounderReader:
                 the batch do.
         """
         self._batch, self._index, self._receiver, self._positions = batch, index, receiver, positions
+        self._spare: tuple[Confounder, Tensor] | None = None
         self._read: set[str] = set()
         self._kept: dict[str, Tensor] = {}
 
     def end(self) -> None:
         """Release the batch."""
-        del self._batch, self._receiver, self._positions, self._kept
+        del self._batch, self._receiver, self._positions, self._kept, self._spare
 
     def of_layers(self, network: Network) -> dict[str, list[Confounder]]:
         """Return, for each call of a layer of a network whose output may be a confounder, these confounders."""
@@ -59,10 +65,36 @@ class ConfounderReader:
                 found.setdefault(layer, []).append(replace(confounder, layer=(model, layer)))
         return found
 
-    def due(self, confounders: Sequence[Confounder]) -> list[Confounder]:
-        """Return the confounders whose values are the output of a layer for this batch, and are not known yet."""
+    def due(self, confounders: Sequence[Confounder], inputs: Any) -> list[Confounder]:
+        """Return the confounders whose values are the output of a layer for this batch, and are not known yet.
+
+        Args:
+            confounders: the confounders that may be the output of the layer.
+            inputs: the inputs of the layer.
+        """
+        ids = next(tensors_in(inputs), None)
+        if self._index == 0 and isinstance(ids, Tensor):
+            for one in confounders:
+                if one.kind == "input" and one.layer is not None:
+                    self.embedded.setdefault(one.layer, ids.detach().cpu())
         known = {*self._read, *self._kept}
-        return [one for one in confounders if one.name not in known and one.uses_layer(self._batch)]
+        open_ones = [one for one in confounders if one.name not in known and one.uses_layer(self._batch)]
+        return [one for one in open_ones if one.kind != "input" or self._may_stand_in(one)]
+
+    def _may_stand_in(self, confounder: Confounder) -> bool:
+        """Whether an embedding layer may replace the input. Which layer does so is decided in the first batch."""
+        if self.stand_in is not None:
+            return confounder.layer == self.stand_in.layer
+        return self._spare is None or self._gets_input(confounder)
+
+    def _gets_input(self, confounder: Confounder) -> bool:
+        """Whether an embedding layer gets the input of the batch."""
+        ids, given = self._batch.input_tensor, self.embedded.get(confounder.layer or ("", ""))
+        return ids is not None and given is not None and is_same_table(ids, given)
+
+    def embedding_of(self, ids: Tensor) -> tuple[str, str] | None:
+        """Return the model and layer name of the embedding that got `ids` in the first batch; None if there is none."""
+        return next((layer for layer, given in self.embedded.items() if is_same_table(ids, given)), None)
 
     def add(self, confounders: Sequence[Confounder], x: Tensor, original: Key | None) -> Key | None:
         """Give a layer's representation x (m, p) to the receiver as the representation of each confounder.
@@ -75,8 +107,11 @@ class ConfounderReader:
         Returns:
             The key of a representation that is equal to x and that the receiver has; None if there is none.
         """
-        self._note_stand_in(confounders)
         for one in confounders:
+            if one.kind == "input" and self.stand_in is None and not self._gets_input(one):
+                self._spare = self._spare or (one, x.clone())
+                continue
+            self._note_stand_in([one])
             self._read.add(one.name)
             self._receiver.add(Representation(("confounder", one.name), x, original))
             original = original or ("confounder", one.name)
@@ -115,7 +150,15 @@ class ConfounderReader:
             self._receiver.add(Representation(("confounder", confounder.name), flatten(values), kernel=kernel))
 
     def check(self) -> None:
-        """Raise ValueError if a confounder has no values in this batch, because its layer did not run."""
+        """Raise ValueError if a confounder has no values in this batch, because its layer did not run.
+
+        If no embedding layer got the ids of the input as they are, the first embedding that ran replaces the input.
+        """
+        if self._spare is not None and self._spare[0].name not in self._read:
+            confounder, x = self._spare
+            self._note_stand_in([confounder])
+            self._read.add(confounder.name)
+            self._receiver.add(Representation(("confounder", confounder.name), x))
         for confounder in self._confounders:
             if confounder.name not in self._read:
                 model, layer = confounder.layer or ("", "")
@@ -129,3 +172,12 @@ class ConfounderReader:
             if one.kind == "input":
                 self.stand_in = one
                 self._notes.say("tokens", one.note())
+
+
+def is_same_table(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same ids, in the same order or, for two dimensions, transposed."""
+    if one.numel() != other.numel() or one.is_floating_point() or other.is_floating_point():
+        return False
+    one, other = one.detach().cpu(), other.cpu()
+    turned = one.T if one.ndim == 2 else one
+    return any(torch.equal(way.reshape(-1).long(), other.reshape(-1).long()) for way in (one, turned))

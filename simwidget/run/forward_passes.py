@@ -141,7 +141,7 @@ class ForwardPasses(AbstractContextManager):
             if positions is not None:
                 self.confounders.read_from_batch()
             self.confounders.check()
-            self.inputs.check(batch, batches)
+            self.inputs.check(batch, batches, self.confounders.embedding_of)
             self.finder.learn(now.layouts, batch.n)
             return None if positions is None else positions.drawn_samples()
         except ProbeNeededError:
@@ -231,7 +231,7 @@ class ForwardPasses(AbstractContextManager):
             now = self._pass
             assert now is not None
             key, layer = (position, call), call.partition("#")[0]
-            confounders = self.confounders.due(confounding[call]) if call in confounding else []
+            confounders = self.confounders.due(confounding[call], inputs) if call in confounding else []
             if layer not in chosen and not confounders:
                 return
             reading, previous = network.readings[layer], now.previous

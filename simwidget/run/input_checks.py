@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from simwidget.data.batch import Batch
 from simwidget.plan.options import Plan
 from simwidget.run.notes import Notes
-from simwidget.run.several_inputs import note_on_input
+from simwidget.run.several_inputs import EmbeddingOf, note_on_input
 
 
 class InputChecks:
@@ -19,12 +19,13 @@ class InputChecks:
         self.not_passed: dict[int, list[str]] = {}
         """position of a network -> the entries of its batch that may be inputs and are not passed to it"""
 
-    def check(self, batch: Batch, batches: Sequence[Batch]) -> None:
+    def check(self, batch: Batch, batches: Sequence[Batch], embedding_of: EmbeddingOf) -> None:
         """Check one batch after its forward passes. Most checks are made in the first batch only.
 
         Args:
             batch: the loader's batch.
             batches: the batch for each network.
+            embedding_of: returns the model and layer name of the embedding that gets a tensor of token ids; or None.
         """
         self._note_unknown_keys()
         if self._is_done:
@@ -33,7 +34,7 @@ class InputChecks:
             path = "batch" if network.prepare is None else "inputs(batch)"
             self.not_passed[position] = [one.path for one in network.caller.entries_not_passed(own, path)]
         if [one.kind for one in self._confounders] == ["input"]:
-            note = note_on_input(self._confounders[0], batch, self._networks, batches)
+            note = note_on_input(batch, self._networks, batches, embedding_of)
             if note is not None:
                 self._notes.say("inputs", note)
         self._is_done = True

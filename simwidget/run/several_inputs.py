@@ -1,6 +1,6 @@
 """`note_on_input`: says which of several inputs the confounder "input" is, and how to remove the others as well."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -8,12 +8,14 @@ from torch import Tensor
 from simwidget.data.batch import Batch
 from simwidget.data.entries import Entry, entries_of, has_samples, is_input_name, may_be_input
 from simwidget.data.nested import tensors_in
-from simwidget.plan.confounders import Confounder
 from simwidget.plan.networks import Network
+
+EmbeddingOf = Callable[[Tensor], tuple[str, str] | None]
+"""Type of a function that returns the model and layer name of the embedding that gets a tensor of token ids."""
 
 
 def note_on_input(
-    confounder: Confounder, batch: Batch, networks: Sequence[Network], batches: Sequence[Batch]
+    batch: Batch, networks: Sequence[Network], batches: Sequence[Batch], embedding_of: EmbeddingOf
 ) -> str | None:
     """Return a note on the confounder "input" if the networks have inputs that dCKA does not remove.
 
@@ -22,10 +24,10 @@ def note_on_input(
     makes new tensors. Then all other tensors of the batch with n samples count.
 
     Args:
-        confounder: the confounder "input".
         batch: the batch from which the confounder is computed; `batch.raw` is the loader's batch.
         networks: the networks.
         batches: for each network, its batch.
+        embedding_of: returns the embedding that gets a tensor of token ids; None if there is none.
 
     Returns:
         A sentence, or None if the confounder is the only input.
@@ -48,7 +50,7 @@ def note_on_input(
     said = f"the batch has {len(inputs)} {what}, and dCKA removes only {removed.path}"
     if removed not in inputs:
         said = f"dCKA removes {removed.path}, which no model gets as an input"
-    return f"{said}: {'; '.join(_advice(confounder, removed, inputs, batch, where))}"
+    return f"{said}: {'; '.join(_advice(removed, inputs, batch, where, embedding_of))}"
 
 
 def _received(network: Network, batch: Batch) -> set[int]:
@@ -62,18 +64,18 @@ def _holds_token_ids(tensor: Tensor) -> bool:
     return tensor.ndim > 1 and tensor.dtype in (torch.int64, torch.int32, torch.int16)
 
 
-def _advice(confounder: Confounder, removed: Entry, inputs: Sequence[Entry], batch: Batch, where: str) -> list[str]:
+def _advice(removed: Entry, inputs: Sequence[Entry], batch: Batch, where: str, embedding_of: EmbeddingOf) -> list[str]:
     """Return texts that say how dCKA removes other inputs than `removed`.
 
     Numbers are removed by a callable, and token ids by the layer that embeds them.
     """
     others = [one for one in inputs if one is not removed]
-    token_ids = [one.path for one in others if _holds_token_ids(one.tensor)]
+    tables = [one for one in others if _holds_token_ids(one.tensor)]
+    layers = [embedding_of(one.tensor) for one in tables]
+    token_ids = [one.path for one, layer in zip(tables, layers, strict=True) if layer is None]
     choices = [f"lambda batch: {_samples_first(one, batch)}" for one in others if not _holds_token_ids(one.tensor)]
     advice = []
-    if token_ids and confounder.layer is not None and not _holds_token_ids(removed.tensor):
-        choices.append(repr(":".join(confounder.layer)))
-        token_ids = []
+    choices += dict.fromkeys(repr(":".join(layer)) for layer in layers if layer is not None)
     if choices:
         own = ["'input'"] if removed in inputs else []
         advice.append(f"to choose, give confounder=[{', '.join(own + choices)}] or a part of this list{where}")
