@@ -31,6 +31,21 @@ def as_mapping(value: Any) -> dict[str, Any]:
     return {one.name: getattr(value, one.name) for one in fields(value)}
 
 
+def flat_entries(mapping: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the entries of a mapping, in which each nested mapping or dataclass is replaced by its own entries.
+
+    >>> flat_entries({"query": {"ids": 1, "mask": 2}, "n": 3})
+    {'query.ids': 1, 'query.mask': 2, 'n': 3}
+    """
+    found: dict[str, Any] = {}
+    for key, value in mapping.items():
+        if isinstance(value, Mapping) or is_dataclass_instance(value):
+            found |= flat_entries(as_mapping(value), f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
 def map_tensors(
     value: Any, function: Callable[[Tensor], Tensor], convert: Callable[[Any], Any] = lambda other: other
 ) -> Any:

@@ -20,6 +20,7 @@ from simwidget.capture.reading import Reading
 from simwidget.capture.token_masks import MaskRules
 from simwidget.data.batch import Batch
 from simwidget.data.masks import find_masks
+from simwidget.data.nested import flat_entries
 from simwidget.data.parsing import describe_batch, parse_batch
 from simwidget.plan.batch_size import BatchSize, count_by
 from simwidget.plan.reading_options import ReadingOptions
@@ -109,16 +110,18 @@ class Network:
     def parse(self, model_input: Any, index: int, n_told: int | None = None) -> Batch:
         """Parse batch number `index` of the network, as `parse_batch` does.
 
-        The masks of a tuple batch are found by the names of the arguments that the network's `forward` gets.
+        Masks are found by their keys, also in nested mappings, or by the names of the arguments that the network's
+        `forward` gets.
         """
         batch = parse_batch(model_input, index, self.batch_dim, self.caller.has_custom_forward, n_told)
-        if isinstance(batch.inputs, Mapping):
-            return replace(batch, named=batch.inputs)
-        try:
-            named = self.caller.named_inputs(batch)
-        except TypeError:  # the forward pass raises it again
-            return batch
-        return replace(batch, named=named, masks=find_masks(named, batch.n, index))
+        named: Mapping[Any, Any] = batch.inputs
+        if not isinstance(named, Mapping):
+            try:
+                named = self.caller.named_inputs(batch)
+            except TypeError:  # the forward pass raises it again
+                return batch
+        flat = flat_entries(named)
+        return replace(batch, named=flat, masks=find_masks(flat, batch.n, index))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from simwidget.data.batch import Batch
+from simwidget.data.masks import is_mask
+from simwidget.plan.networks import Network
 from simwidget.plan.options import Plan
 from simwidget.run.notes import Notes
 from simwidget.run.several_inputs import EmbeddingOf, note_on_input
@@ -33,11 +37,24 @@ class InputChecks:
         for position, (network, own) in enumerate(zip(self._networks, batches, strict=True)):
             path = "batch" if network.prepare is None else "inputs(batch)"
             self.not_passed[position] = [one.path for one in network.caller.entries_not_passed(own, path)]
+            self._note_unread_masks(network, own)
         if [one.kind for one in self._confounders] == ["input"]:
             note = note_on_input(batch, self._networks, batches, embedding_of)
             if note is not None:
                 self._notes.say("inputs", note)
         self._is_done = True
+
+    def _note_unread_masks(self, network: Network, batch: Batch) -> None:
+        """Note a mask that is not (n, tokens), if the representation of a layer depends on padding."""
+        if not any(reading.uses_masks for reading in network.readings.values()):
+            return
+        for key, mask in batch.named.items():
+            if is_mask(key) and isinstance(mask, Tensor) and mask.ndim > 2:
+                self._notes.say(
+                    f"mask {key}",
+                    f"the batch's {key!r} {tuple(mask.shape)} is no mask (n, tokens), so no padding is left out by it: "
+                    "add such a mask to the batch, and name it with masks=",
+                )
 
     def _note_unknown_keys(self) -> None:
         for network in self._networks:

@@ -205,6 +205,26 @@ def test_language_models_whose_labels_are_their_inputs():
     assert "attention_mask (pass over shorter" in str(with_labels.provenance["models"]["net"]["read_as"])
 
 
+@pytest.mark.filterwarnings("ignore:.*takes no argument for the batch")
+def test_a_mask_of_more_dimensions_is_noted_and_the_advice_helps():
+    class FourDims(Words):
+        def forward(self, inputs_embeds, attention_mask):
+            return super().forward(inputs_embeds, attention_mask)
+
+    batches = list(of_words(32, (6, 6)))
+    expected = compared(seeded(Words), batches)
+    for batch in batches:
+        batch["valid"] = batch["attention_mask"]
+        batch["attention_mask"] = batch["valid"][:, None, None]
+    said = r"'attention_mask' \(32, 1, 1, 6\) is no mask \(n, tokens\).*name it with masks="
+    with pytest.warns(UserWarning, match=said):
+        without = compared(seeded(FourDims), batches)
+    with pytest.warns(UserWarning, match=said):
+        advised = compared(seeded(FourDims), batches, masks={"*": "valid"})
+    assert np.array_equal(advised.matrix(), expected.matrix())
+    assert abs(without.matrix() - expected.matrix()).max() > 1e-3
+
+
 def test_tokens_of_another_input_are_no_samples_of_these():
     batches = list(of_words(32, (7, 7, 7), patches=lambda number: vectors(32, 7, seed=9 + number)))
     result = compared(seeded(Towers), batches, layers=["one", "two"], representation="tokens")

@@ -85,6 +85,15 @@ def test_each_input_has_its_own_mask(encoder, decoder):
     assert (masks.of_part(decoder=False), masks.of_part(decoder=True)) == (encoder, decoder)
 
 
+@pytest.mark.parametrize("real", [REAL.flip(1).sort(1, descending=True).values, HIDES, ~(HIDES.flip(1))])
+def test_a_padding_mask_of_which_libraries_disagree(real):
+    """In torch, True is padding; in codecs, it is real. Sequences are padded at one end only."""
+    if not bool(real[:, 0].all() or real[:, -1].all()):
+        real = ~real
+    for given in (real, ~real):
+        assert torch.equal(find_masks({"padding_mask": given}, 3, 0).real["padding_mask"], real)
+
+
 def test_a_decoder_alone_has_the_mask_of_the_batch():
     assert find_masks({"attention_mask": REAL}, 3, 0).of_part(decoder=True) == "attention_mask"
     assert NO_MASKS.of_part(decoder=True) is None

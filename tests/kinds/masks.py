@@ -420,3 +420,53 @@ def turning_unclear():
 def turning_by_callable():
     """What the reason for the last row says."""
     return turning_with_one_length({"conv": lambda x: x.mean(1), "*": "mean"})
+
+
+class Nested(nn.Module):
+    """Two texts, each a mapping of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.query, self.passage = mixing(4, 5), mixing(4, 5)
+
+    def forward(self, query, passage):
+        return self.query(query["inputs_embeds"]).mean(1) + self.passage(passage["inputs_embeds"]).mean(1)
+
+
+@KINDS.row("masks in nested mappings, as many tokens in both")
+def nested():
+    def read(name):
+        return lambda output, batch: real_tokens("attention_mask")(output, batch[name])
+
+    pairs = zip(of_words(32, (6, 6, 6)), of_words(32, (6, 6, 6), left=True))
+    batches = [{"query": one, "passage": other} for one, other in pairs]
+    return Case(
+        {"net": seeded(Nested)}, batches, ["query", "passage"], {name: read(name) for name in ("query", "passage")},
+        MEAN, call=by_name,
+    )  # fmt: skip
+
+
+class Translator(nn.Module):
+    """An encoder and a decoder that computes a loss of its labels, with attention to the encoder between them."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder, self.encoder_attn = mixing(4, 5), mixing(4, 5), nn.Linear(5, 5)
+        self.head = nn.Linear(5, 9)
+
+    def forward(self, inputs_embeds, attention_mask, decoder_inputs_embeds, labels):
+        keys, queries = self.encoder_attn(self.encoder(inputs_embeds)), self.decoder(decoder_inputs_embeds)
+        scores = self.head(queries + torch.softmax(queries @ keys.transpose(1, 2), -1) @ keys)
+        nn.functional.cross_entropy(scores.flatten(0, 1), labels.flatten())
+        return scores
+
+
+@KINDS.row("an encoder and a decoder with labels, equal lengths")
+def with_labels():
+    left = real_tokens("attention_mask")
+    read = {"encoder": left, "encoder_attn": left, "decoder": all_tokens, "head": all_tokens}
+    batches = list(two_sided(32, (6, 6, 6), 6, own_mask=False))
+    for number, batch in enumerate(batches):
+        batch["labels"] = torch.randint(9, (32, 6), generator=torch.Generator().manual_seed(number))
+    layers = ["encoder", "encoder_attn", "decoder", "head"]
+    return Case({"net": seeded(Translator)}, batches, layers, read, MEAN, call=by_name)
