@@ -90,6 +90,10 @@ class Evidence(NamedTuple):
     """the layer's output in a probing pass over some samples of this batch; None if there is none"""
     lengths: Collection[int] = ()
     """the numbers of tokens per sample that occur in the inputs and in other outputs of this batch"""
+    features_last: bool = False
+    """whether the types of the layer's modules tell that the features are in the last dimension"""
+    channels_first: bool = False
+    """whether the layer has convolutions or other modules whose input is (n, channels, ...)"""
 
 
 NO_EVIDENCE = Evidence()
@@ -144,7 +148,7 @@ def find_output(
     known = evidence.known
     may_be_first = dims[0] == 0 if known is None else known[:3] == FIRST[:3]
     if type(output) is Tensor and may_be_first and _is_plain(output, n):
-        is_clear = known is not None or dims_given or not _is_unclear(output, n, 0, dims, evidence.probed)
+        is_clear = known is not None or dims_given or not _is_unclear(output, n, 0, dims, evidence)
         if is_clear:  # the most frequent case, without a search
             return Output(output, source=output, layout=FIRST)
     search = _Search(n, dims, dims_given, evidence)
@@ -168,7 +172,8 @@ class _Search:
         self._n = n
         self._dims = dims
         self._dims_given = dims_given
-        self._known, self._probed, self._lengths = evidence
+        self._evidence = evidence
+        self._known, self._probed, self._lengths = evidence.known, evidence.probed, evidence.lengths
         self._found: list[Output] = []
         self.seen: list[str] = []
         """the type and shape of each tensor in the output, such as "float32 (2, 3)", for messages"""
@@ -200,7 +205,7 @@ class _Search:
         if layout is None:
             return
         unclear = self._probed is None and self._known is None and not self._dims_given and lengths is None
-        unclear = unclear and _is_unclear(tensor, self._n, layout.dim, self._dims, None)
+        unclear = unclear and _is_unclear(tensor, self._n, layout.dim, self._dims, self._evidence)
         found = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else _floating(tensor)
         found = _samples_first(found, layout, self._n)
         self._found.append(Output(found, layout.dim, lengths, part, tensor.is_complex(), layout, unclear))
@@ -210,7 +215,7 @@ class _Search:
         n, shape = self._n, tensor.shape
         if self._known is not None:
             fits = self._known.dim < tensor.ndim and shape[self._known.dim] % n == 0
-            is_flat = self._known.flattened is not None and self._has_tokens(tensor)
+            is_flat = self._known.flattened is not None and (n == 1 or self._has_tokens(tensor))
             return self._known if fits and (is_flat or shape[self._known.dim] == n) else None
         following = None
         if self._probed is not None and not self._dims_given:
@@ -259,13 +264,23 @@ def _samples_first(tensor: Tensor, layout: Layout, n: int) -> Tensor:
     return tensor.unflatten(0, (tokens, n)).transpose(0, 1)
 
 
-def _is_unclear(tensor: Tensor, n: int, dim: int, dims: Sequence[int], probed: ProbedOutput | None) -> bool:
-    """Whether the samples may be in a dimension other than `dim`; `dim` was chosen because it has n entries."""
-    if probed is not None:
-        return tuple(probed.sample_dims(0, tensor.shape) or (dim,)) != (dim,)
-    if tensor.ndim != 3 or n < 2:
+def _is_unclear(tensor: Tensor, n: int, dim: int, dims: Sequence[int], evidence: Evidence) -> bool:
+    """Whether dimension `dim`, chosen because it has n entries, may hold something other than the samples.
+
+    In two dimensions, the tensor may be (features, n), or (tokens, features) of position embeddings. In three or more
+    dimensions, the tensor may be (tokens, n, ...).
+    """
+    if evidence.probed is not None:
+        following = evidence.probed.sample_dims(0, tensor.shape)
+        return following is not None and following != (dim,)
+    if tensor.ndim < 2 or n < 2:
         return False
-    return dim != dims[0] or tensor.shape[0] == tensor.shape[1] == n
+    is_square = tensor.shape[0] == tensor.shape[1] == n
+    if tensor.ndim == 2:
+        return n in evidence.lengths or (is_square and not evidence.features_last)
+    if tensor.ndim == 3:
+        return dim != dims[0] or is_square
+    return is_square and not evidence.channels_first
 
 
 def _is_plain(tensor: Tensor, n: int) -> bool:

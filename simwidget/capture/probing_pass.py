@@ -25,7 +25,7 @@ class ProbeFailedError(Exception):
 def probing_pass(
     batch: Batch, index: int, split: Split, captures: Sequence[Capture]
 ) -> list[Mapping[str, ProbedOutput]]:
-    """Run all networks on about half of the samples of a batch, and return a record of each layer's output.
+    """Run all networks on two samples of a batch (one of two), and return a record of each layer's output.
 
     Args:
         batch: the parsed batch; its attribute `raw` is the loader's batch.
@@ -41,7 +41,7 @@ def probing_pass(
         ProbeFailedError: the batch has only one sample or cannot be split, or a network fails on fewer samples.
     """
     n = batch.n
-    m = n // 2 if n > 3 else n - 1
+    m = min(2, n - 1)  # with one sample, code such as `squeeze()` may remove the dimension
     if m < 1:
         raise ProbeFailedError("the batch has one sample only")
     try:

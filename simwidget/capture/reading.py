@@ -99,6 +99,11 @@ class Reading:
             RepresentationError: no tensor is found. If the representation is a callable, the error is raised only if
                 `raw` is None.
         """
+        outputs = self.hints.outputs
+        evidence = evidence._replace(
+            features_last=self.hints.certain and not any(one.channels_first for one in outputs),
+            channels_first=any(one.channels_first for one in outputs),
+        )
         try:
             return find_output(raw, n, self.dims, self.dims_given, evidence)
         except RepresentationError:
@@ -138,6 +143,8 @@ class Reading:
             x = torch.view_as_complex(x)
         dims = None if found.layout is None else found.layout.tokens
         known = None if found.layout is None else found.layout.axis
+        if found.layout is not None and found.layout.flattened is not None and x.ndim == 3:
+            known = 2  # the layer itself had (n * tokens, features)
         axis, certain = context.axes.find(x, self.hints, keeps_shape(found, inputs), dims, known)
         if not certain:
             why = f" ({context.problem})" if context.problem else ""

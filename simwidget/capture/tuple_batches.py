@@ -88,7 +88,7 @@ def _kinds(tensors: Sequence[Tensor]) -> list[str]:
             kinds.append("images")
         elif any(one is table for table in ids):
             kinds.append("tokens")
-        elif len(ids) == 1 and one.shape == ids[0].shape and _is_table_of_integers(one):
+        elif len(ids) == 1 and one.shape == ids[0].shape and _is_table_of_integers(one) and _has_one_run(one):
             kinds.append("mask")
         else:
             kinds.append("")
@@ -103,6 +103,12 @@ def _is_table_of_integers(tensor: Tensor) -> bool:
 def _is_binary(tensor: Tensor) -> bool:
     """Whether a tensor contains only 0 and 1, as a mask or a table of targets does."""
     return tensor.dtype == torch.bool or bool(((tensor == 0) | (tensor == 1)).all())
+
+
+def _has_one_run(table: Tensor) -> bool:
+    """Whether the ones in each row of a table of 0 and 1 stand side by side, as in masks and in types of tokens."""
+    starts = (table[:, 1:] != 0) & (table[:, :-1] == 0)
+    return bool((starts.sum(1) + (table[:, 0] != 0) <= 1).all())
 
 
 def _contradicts(name: str, kind: str) -> bool:

@@ -184,6 +184,13 @@ class ForwardPasses(AbstractContextManager):
                     f"for {network.model!r}: inputs= must keep all samples in their order, and batch_dim= must say "
                     "where they are"
                 )
+            same_input = network.prepare is None and self._networks[0].prepare is None
+            if same_input and batch.batch_dim != first.batch_dim and self._plan.as_given["batch_dim"] is None:
+                raise ValueError(
+                    f"batch {index}: model {self._networks[0].model!r} has the samples of its input in dimension "
+                    f"{first.batch_dim}, and {network.model!r} in dimension {batch.batch_dim}: give batch_dim=, or "
+                    "inputs= a function that turns the batch for one of them"
+                )
         whole = first
         if self._networks[0].prepare is not None:
             with suppress(TypeError):  # only the user's function may be able to read the loader's batch

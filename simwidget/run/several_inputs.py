@@ -70,12 +70,13 @@ def _advice(removed: Entry, inputs: Sequence[Entry], batch: Batch, where: str, e
     Numbers are removed by a callable, and token ids by the layer that embeds them.
     """
     others = [one for one in inputs if one is not removed]
-    tables = [one for one in others if _holds_token_ids(one.tensor)]
-    layers = [embedding_of(one.tensor) for one in tables]
-    token_ids = [one.path for one, layer in zip(tables, layers, strict=True) if layer is None]
-    choices = [f"lambda batch: {_samples_first(one, batch)}" for one in others if not _holds_token_ids(one.tensor)]
+    layers = {one.path: embedding_of(one.tensor) for one in others if not one.tensor.is_floating_point()}
+    layers = {path: layer for path, layer in layers.items() if layer is not None}
+    left = [one for one in others if one.path not in layers]
+    token_ids = [one.path for one in left if _holds_token_ids(one.tensor)]
+    choices = [f"lambda batch: {_samples_first(one, batch)}" for one in left if not _holds_token_ids(one.tensor)]
     advice = []
-    choices += dict.fromkeys(repr(":".join(layer)) for layer in layers if layer is not None)
+    choices += dict.fromkeys(repr(":".join(layer)) for layer in layers.values() if layer is not None)
     if choices:
         own = ["'input'"] if removed in inputs else []
         advice.append(f"to choose, give confounder=[{', '.join(own + choices)}] or a part of this list{where}")

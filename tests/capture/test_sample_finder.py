@@ -158,7 +158,7 @@ def test_a_batch_that_cannot_be_cut_is_a_reason_that_helps():
     assert result.reasons("cka", "net").keys() == {"one", "two"}
     for reason in result.reasons("cka", "net").values():
         assert "has 16 entries in two dimensions, as many as the batch has samples" in reason
-        assert "8 samples of the batch gave an error: made for 16 samples" in reason
+        assert "2 samples of the batch gave an error: made for 16 samples" in reason
         assert reason.endswith("give batch_dim=")
     advised, _ = counted(net, batches, layers=["one", "two"], batch_dim={"one": 1, "two": 1})
     assert not advised.reasons("cka", "net")

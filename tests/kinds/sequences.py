@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from kinds.kind import Case, Table, flat
-from kinds.nets import hidden, noise, seeded, the_input
+from kinds.nets import hidden, ids, noise, seeded, the_input
 from kinds.outputs import wrapped
 
 KINDS = Table()
@@ -419,3 +419,41 @@ class Cells(nn.Module):
 def cells():
     reading = {"cell": lambda output, batch: output[0]}
     return Case({"net": seeded(Cells)}, noise(32, 4, 4), ["cell", "head"], reading, confounders=[the_input])
+
+
+class Placed(nn.Module):
+    """Position embeddings (steps, p), which are the same for all samples."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.words, self.places, self.head = nn.Embedding(40, width), nn.Embedding(40, width), nn.Linear(width, 5)
+
+    def forward(self, ids):
+        return self.head(torch.tanh(self.words(ids) + self.places(torch.arange(ids.shape[1]))))
+
+
+@KINDS.row("position embeddings, as many steps as samples")
+def positions_of_as_many():
+    """They are no samples, however many they are."""
+    reason = "has no tensor with the batch's 16 samples"
+    return Case(
+        {"net": seeded(Placed)}, ids(16, 16), ["words", "places", "head"], options={"measures": "cka"},
+        reasons={"net:places": reason},
+    )  # fmt: skip
+
+
+@KINDS.row("steps first in four dimensions, as many steps as samples")
+def clips():
+    """(steps, samples, channels, length), of which the first two are as many."""
+
+    class Clips(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(5, 6), nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.two(torch.tanh(self.one(x)).transpose(0, 1))
+
+    return Case(
+        {"net": seeded(Clips)}, noise(16, 16, 2, 5), ["one", "two"], {"two": lambda y, x: y.transpose(0, 1).flatten(1)}
+    )
