@@ -1,4 +1,4 @@
-"""Finds the layers that have their samples in dimension 1 because of `batch_first=False`."""
+"""Finds the layers of a model that have their samples in dimension 1 because of `batch_first=False`."""
 
 from torch import nn
 
@@ -22,7 +22,10 @@ def sequence_first_layers(model: nn.Module) -> frozenset[str]:
 
 
 def sequence_first_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the outermost modules of torch with `batch_first=False` in a model, by name. The model has the name ""."""
+    """Return the outermost of a model's modules that `sequence_first_layers` names, by name.
+
+    A module inside another of these modules is left out. The model itself has the name "".
+    """
     layers = {"": innermost(model), **named_layers(model)}
     names = sequence_first_layers(model)
     return {name: layers[name] for name in layers if name in names and (not name or _above(name) not in names)}

@@ -25,10 +25,10 @@ class Caller:
 
     Without this function, the arguments of the network depend on the type of the batch's `inputs`:
 
-    - A tensor, a named tuple (such as a packed sequence), a list of images or a batch object is passed as the only
-      argument. Exception: if the batch is a tuple or list that starts with these inputs, and the network has k >= 2
-      required arguments, the first k elements of the batch are passed. Second exception: if it is certain which
-      parameters the elements of such a batch are for (see `assign_elements`), these elements are passed by name.
+    - A tensor, a named tuple (such as a packed sequence), a list of images or a batch object (see `is_batch_object`) is
+      passed as the only argument. There are two exceptions for a batch that is a tuple or list and starts with these
+      inputs. If `assign_elements` assigns elements of the batch to parameters, these elements are passed by name.
+      Otherwise, if the network has k >= 2 required arguments, the first k elements are passed by position.
     - Any other tuple or list is passed as positional arguments.
     - From a mapping, the entries whose keys are parameter names of the network's `forward` are passed as keyword
       arguments. If there are no such entries, but `forward` takes `**kwargs`, all entries except labels are passed. If
@@ -55,7 +55,7 @@ class Caller:
         self.ignored_keys: tuple[str, ...] = ()
         """the keys in the latest mapping whose values were not passed to the network, without the keys of labels"""
         self.casts: tuple[str, ...] = ()
-        """the conversions of floating-point inputs to the dtype of the network, such as "float64 to float32\""""
+        """the conversions of floating-point inputs in all calls so far, such as "float64 to float32\""""
         self.autocast: str | None = None
         """the dtype of autocast in the latest call; None if autocast was not enabled"""
 
@@ -104,10 +104,10 @@ class Caller:
     def named_inputs(self, batch: Batch) -> dict[str, Any]:
         """Return the arguments that the network's `forward` gets for a batch, by parameter name.
 
-        The values are those of the batch: they are not copied, moved or converted. Positional arguments have the names
-        that they have in the signature. The arguments that `forward` takes as `*args` are one tuple; those that it
-        takes as `**kwargs` have their own names. If the user gave a `forward=` function, its call of the network is
-        unknown, and the result is empty.
+        The values are those of the batch: they are not copied, moved or converted. The arguments that `forward` takes
+        as `*args` are one tuple, under the name of this parameter. Each argument that `forward` takes as `**kwargs`
+        has its own name. The result is empty if the user gave a `forward=` function, because the arguments that this
+        function passes to the network are unknown.
 
         Raises:
             TypeError: the network's `forward` does not accept the batch.
@@ -133,13 +133,15 @@ class Caller:
             ) from problem
 
     def entries_not_passed(self, batch: Batch, path: str) -> list[Entry]:
-        """Return the tensors of a batch that may be inputs but are no arguments of the network's `forward`.
+        """Return the tensors of a batch that may be inputs but are not passed to the network's `forward`.
 
-        Labels and masks do not count. Empty if the user gave a `forward=` function.
+        `may_be_input` says which tensors may be inputs; labels and masks are none. The result is empty if the user gave
+        a `forward=` function.
 
         Args:
             batch: the network's batch.
-            path: the Python expression for the batch, with which the paths of the entries begin.
+            path: the Python expression for the batch, such as "batch". The attribute `path` of each entry begins with
+                this expression.
 
         Raises:
             TypeError: the network's `forward` does not accept the batch.
@@ -150,10 +152,11 @@ class Caller:
         return [one for one in entries_of(batch.raw, path) if id(one.tensor) not in passed and may_be_input(one, batch)]
 
     def parameters_without_input(self, batch: Batch) -> list[str]:
-        """Return the optional parameters of the network's `forward` that may take an input and get nothing.
+        """Return the names of the optional parameters of `forward` that may take an input and get no argument.
 
-        Parameters count if their default is None. Flags, masks, labels, position ids and token type ids do not count.
-        Empty if the user gave a `forward=` function.
+        Only parameters with the default None are returned. Parameters with "bool" in their annotation are left out, and
+        so are parameters whose names are those of masks, labels, position ids or token type ids. The result is empty if
+        the user gave a `forward=` function.
 
         Raises:
             TypeError: the network's `forward` does not accept the batch.
@@ -185,7 +188,7 @@ class Caller:
         except UnclearElementsError as problem:
             raise TypeError(
                 f"model {self._model!r} cannot be called with this batch: {problem} ({', '.join(self._accepted)}); "
-                "pass inputs= a function from the batch to a dict by parameter names"
+                "pass inputs= a function from the batch to a dict from parameter names to values"
             ) from problem
         if named is not None:
             return (), named

@@ -45,20 +45,23 @@ class FeatureHints:
     None if the layer has no submodules, or if no module in the layer has a `FeatureInfo`.
     """
     certain: bool = False
-    """whether the types of the modules are enough to tell which dimension of three holds the features
+    """whether the types of the modules are enough to tell which dimension of an output (n, a, b) holds the features
 
-    True for a module without submodules that has a `FeatureInfo`, for activations and dropout, and for a layer whose
-    modules all have their features in the last dimension. A block with one-dimensional convolutions may transpose its
-    input, and its output back.
+    For a module without submodules: True if it has a `FeatureInfo`, or is an activation, dropout or `nn.Identity`. For
+    a layer with submodules: True if a module in the layer has a `FeatureInfo`, and no module in the layer may have its
+    features in dimension 1 of three. A layer with a one-dimensional convolution inside, for example, may transpose its
+    input before the convolution, and may transpose the result back.
     """
 
 
 class FeatureAxis(NamedTuple):
-    """The dimension of an output that holds the features."""
+    """The result of `FeatureAxes.find`: the dimension of an output that holds the features."""
 
     axis: int
+    """the dimension"""
     certain: bool = True
-    """whether this is known; if not, the other dimension of an output (n, p, p) may hold the features as well"""
+    """whether the dimension is known. If not, either of the last two dimensions of an output (n, p, p) may hold the
+    features"""
 
 
 NO_HINTS = FeatureHints()
@@ -114,9 +117,9 @@ class FeatureAxes:
     """Finds the dimension of the features in each layer's output, for one forward pass.
 
     Call `find` in the order in which the layers run. In an output with one or two dimensions, the last dimension holds
-    the features. In an output with three dimensions of which one is known to hold tokens, the other one holds the
-    features. In an output with more dimensions, the candidates are dimension 1 (channels first) and the last
-    dimension (channels last). Several sources are tried in this order, until one of them decides:
+    the features. If exactly one of the dimensions 1 and 2 of an output with three dimensions is known to hold tokens,
+    the remaining dimension holds the features. In all other outputs, the candidates are dimension 1 (channels first)
+    and the last dimension (channels last). Several sources are tried in this order, until one of them decides:
 
     - each `FeatureInfo` in the attribute `outputs` of the layer's `FeatureHints`;
     - the previous output with three or more dimensions in this forward pass, with its number of features.
@@ -156,8 +159,9 @@ class FeatureAxes:
             tensor: the output (n, ...).
             hints: the `FeatureHints` of the layer.
             keeps_shape: whether the output has the shape of the layer's input.
-            dims: how the dimensions of the output follow the tokens of the input; None if this is not known.
-            known: the dimension that held the features in an earlier batch; None if this is not known.
+            dims: for each dimension of the output except the first, whether it holds tokens; None if this is not known.
+            known: the dimension that held the features in an earlier batch; None if this is not known. A known
+                dimension is returned without a search.
         """
         last = tensor.ndim - 1
         if last <= 1:

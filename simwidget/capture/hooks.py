@@ -57,7 +57,7 @@ class Capture(AbstractContextManager):
             raises RuntimeError. Hooks of the same run are allowed, because the networks of a run may share modules. If
             `owner` is None, existing hooks are not checked.
         random: the network's own stream of random numbers. If None, the network draws from the global generators.
-        unpooled: the names of layers whose outputs for the nodes of graphs are not pooled, see `NodePooling`.
+        unpooled: the names of the layers whose outputs for the nodes of graphs are not averaged, see `NodePooling`.
     """
 
     def __init__(

@@ -1,4 +1,8 @@
-"""`LengthMap`: tells, for a layer that has other tokens than the input, which of its tokens are real."""
+"""`LengthMap`: computes the mask of a layer's tokens from the mask of the input's tokens.
+
+A mask is True for real tokens and False for padding. A layer may have other tokens than the input: a speech model turns
+the audio samples of a waveform into fewer frames.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,23 +15,25 @@ from simwidget.capture.layers import named_layers
 from simwidget.capture.wrappers import innermost
 
 FRAME_LENGTHS = "_get_feat_extract_output_lengths"
-"""The method of speech models that gives the numbers of frames for numbers of audio samples."""
+"""The name of the method of speech models that computes numbers of frames from numbers of audio samples."""
 FRAME_MASK = "_get_feature_vector_attention_mask"
-"""The method of speech models that gives the mask of the frames for the mask of the audio samples."""
+"""The name of the method of speech models that computes the mask of the frames from the mask of the audio samples."""
 VIRTUAL_TOKENS = "num_virtual_tokens"
-"""The attribute of prompt tuning that gives the number of learned tokens in front of the input's tokens."""
+"""The name of the attribute with the number of learned tokens that prompt tuning puts before the input's tokens."""
 
 
 @dataclass(frozen=True)
 class LengthMap:
-    """How the tokens of a layer follow from the tokens of the input."""
+    """A function from the mask of the input's tokens to the mask of a layer's tokens, with a name."""
 
     name: str
     """the name in results and checkpoints; unique in a network"""
     real: Callable[[Tensor, int], Tensor]
-    """mask of the input's tokens (n, tokens) and the layer's number of tokens -> mask of the layer's tokens (n, ...)
+    """mask of the input's tokens (n, tokens), number of the layer's tokens -> mask of the layer's tokens (n, tokens)
 
-    Raises ValueError if the mask is not that of sequences with padding at their end, but has to be.
+    Some maps raise ValueError if padding is not at the ends of the sequences, or if the layer has another number of
+    tokens than follows from the input's. A method of the user's network may raise any exception. A returned mask may
+    have another number of tokens than the layer: check this number.
     """
 
     def fits(self, tokens: int, of_layer: int) -> bool:
@@ -49,16 +55,18 @@ def _same(mask: Tensor, tokens: int) -> Tensor:
 
 
 SAME = LengthMap("same", _same)
-"""The map of layers that have the tokens of the input."""
+"""The map for layers that have the same tokens as the input."""
 OWN = (SAME.name, FRAME_LENGTHS, FRAME_MASK)
-"""The names of the maps that count even if other maps, which only fit the same lengths, say something else."""
+"""The names of the maps that are used even if another map with the same numbers of tokens gives another mask."""
 
 
 def agree(maps: Sequence[LengthMap], tokens: int, of_layer: int) -> bool:
-    """Whether all maps give the same tokens of a layer, or the first one is among `OWN`.
+    """Whether the first map may be used for a layer: it is among `OWN`, or all maps give the same mask.
+
+    The maps are compared on a mask with sequences of up to `N_COMPARED` lengths and padding at their ends.
 
     Args:
-        maps: the maps.
+        maps: the maps that fit the numbers of tokens of the input and of the layer.
         tokens: the number of tokens of the input.
         of_layer: the number of tokens of the layer.
     """
@@ -71,15 +79,19 @@ def agree(maps: Sequence[LengthMap], tokens: int, of_layer: int) -> bool:
 
 
 N_COMPARED = 64
-"""The largest number of lengths at which two maps are compared."""
+"""The largest number of lengths for which `agree` compares maps."""
 
 
 def length_maps(model: nn.Module) -> dict[str, LengthMap]:
-    """Return the possible maps of a network, by name, the most reliable first.
+    """Return the maps that layers of a network may need, by name. The most reliable maps come first.
 
-    These are: `SAME`; the network's own methods, which speech models have; the virtual tokens of prompt tuning, which
-    stand in front; and the lengths that follow from the network's one-dimensional convolutions and poolings, one map
-    for each number of them that have run.
+    The maps are, in this order:
+
+    1. `SAME`.
+    2. The methods `FRAME_LENGTHS` and `FRAME_MASK`, if the network has them.
+    3. For each number `VIRTUAL_TOKENS` in the network: this number of real tokens, and then the input's tokens.
+    4. For each one-dimensional convolution or pooling: the numbers of tokens after this module and all earlier modules
+       of these kinds, in the order in which the network defines them.
     """
     return {one.name: one for one in (SAME, *_own_maps(model), *_virtual_tokens(model), *_convolution_maps(model))}
 
@@ -118,15 +130,15 @@ def _convolution_maps(model: nn.Module) -> Iterator[LengthMap]:
 
 
 def _by_lengths(name: str, lengths: Callable[[Tensor], Tensor]) -> LengthMap:
-    """Return the map that follows from a function from numbers of tokens (n,) to the layer's numbers of tokens (n,)."""
+    """Return the map for a function from the input's numbers of tokens (n,) to the layer's numbers of tokens (n,)."""
 
     def real(mask: Tensor, tokens: int) -> Tensor:
         counts = mask.sum(1)
         if not bool((mask == (torch.arange(mask.shape[1], device=mask.device) < counts[:, None])).all()):
-            raise ValueError("its sequences have padding in front or between real tokens")
+            raise ValueError("its sequences have padding before or between real tokens")
         longest = int(lengths(counts.new_tensor([mask.shape[1]]))[0])
         if longest != tokens:
-            raise ValueError(f"{mask.shape[1]} tokens give {longest} in this layer, and it has {tokens}")
+            raise ValueError(f"{mask.shape[1]} tokens of the input give {longest} tokens, and the layer has {tokens}")
         return torch.arange(tokens, device=mask.device) < lengths(counts).to(mask.device)[:, None]
 
     return LengthMap(name, real)
@@ -142,7 +154,10 @@ def _chain(steps: Sequence[Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Te
 
 
 def _step(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
-    """Return how a one-dimensional convolution or pooling changes lengths; None for other modules."""
+    """Return the function from input lengths to output lengths of a one-dimensional convolution or pooling module.
+
+    Return None for other modules.
+    """
     if not isinstance(module, nn.Conv1d | nn.MaxPool1d | nn.AvgPool1d):
         return None
     kernel, stride, padding, dilation = (

@@ -1,4 +1,4 @@
-"""`NodePooling`: turns layers' outputs for the nodes of graphs into outputs for the graphs."""
+"""`NodePooling`: averages a layer's outputs for the nodes of graphs, so that each graph has one output."""
 
 import weakref
 from typing import Any
@@ -12,24 +12,26 @@ from simwidget.restore.networks import tensor_version
 
 
 class NodePooling:
-    """Pools the outputs of one network's layers in batches of graphs: (nodes, ...) becomes the mean over each graph.
+    """Pools the outputs of one network's layers in batches of n graphs: (nodes, ...) becomes (n, ...).
 
-    The result is (n, ...) for n graphs. Outputs for graphs stay as they are, and so do all outputs in other batches.
+    The result for a graph is the mean over the nodes of the graph. Outputs for graphs are not changed. In batches
+    without graphs, no output is changed.
 
-    In a batch with as many edges as nodes, an output is pooled only if the same call of the layer had an output for
-    nodes in an earlier batch. Otherwise it stays as it is, and so has no samples.
+    In a batch with as many edges as nodes, an output (nodes, ...) may be an output for edges. Such an output is pooled
+    only if the same call of the layer had an output for nodes in an earlier batch. Otherwise the output is not changed,
+    and then has no dimension with the n samples.
     """
 
     def __init__(self) -> None:
         self._batch: Batch | None = None
         self._for_nodes: set[tuple[str, int]] = set()
-        """(call, index of the tensor in the output) of the outputs that are known to be outputs for nodes"""
+        """(call of a layer, index of a tensor in its output) for each tensor that is known to be an output for nodes"""
         self._latest: tuple[weakref.ref[Tensor], int | None, Tensor] | None = None
-        """the latest tensor that was pooled, its version, and the result. Layers that return the same tensor get the
-        same result, so that `RepeatDetector` detects them"""
+        """the latest tensor that was pooled, the version of this tensor, and the result. If the next layer returns the
+        same tensor, it gets the same result, so that `RepeatDetector` detects the repeat"""
 
     def begin(self, batch: Batch) -> None:
-        """Begin a forward pass of a batch."""
+        """Begin the forward pass of a batch."""
         self._batch = batch if batch.graphs is not None else None
         self._latest = None
 
@@ -38,7 +40,7 @@ class NodePooling:
         self._batch = self._latest = None
 
     def pool(self, call: str, output: Any) -> Any:
-        """Return the output of a call of a layer, with all tensors (nodes, ...) pooled."""
+        """Return the output of a layer's call (named "layer" or "layer#k") with all tensors (nodes, ...) pooled."""
         batch = self._batch
         if batch is None or batch.graphs is None:
             return output
@@ -67,7 +69,14 @@ class NodePooling:
 
 
 def mean_of_nodes(tensor: Tensor, graph_of_node: Tensor, n: int) -> Tensor:
-    """Return the mean over the nodes of each graph, (n, ...), of a tensor (nodes, ...); at least in float32.
+    """Return the mean of a tensor over the nodes of each graph: (nodes, ...) -> (n, ...).
+
+    The mean of float16 or bfloat16 values is computed and returned in float32.
+
+    Args:
+        tensor: the tensor (nodes, ...).
+        graph_of_node: (nodes,) int64: for each node, the index of its graph.
+        n: the number of graphs.
 
     >>> mean_of_nodes(torch.tensor([[1.0], [3.0], [5.0]]), torch.tensor([0, 0, 1]), 2)
     tensor([[2.],

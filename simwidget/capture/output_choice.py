@@ -1,4 +1,4 @@
-"""`describe_choice`: says which tensor of a layer's output is compared, if the output has several that could be."""
+"""`describe_choice`: says which tensor of a layer's output is compared, if several tensors could be."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +13,12 @@ from simwidget.data.entries import entries_of
 def describe_choice(output: Any, layout: Layout, n: int, dims: Sequence[int]) -> str | None:
     """Return which tensor of a layer's output is compared and which are not, such as "output[0], not output[1]".
 
-    Return None if no other tensor of the output has the n samples. Integer and boolean tensors do not count.
+    Return None if no other tensor of the output has n samples. Of the other tensors, only packed sequences and dense
+    floating-point or complex tensors are considered.
 
     Args:
         output: what the layer returned.
-        layout: where the compared tensor is in the output.
+        layout: which tensor of the output is compared, and which of its dimensions holds the samples.
         n: the number of samples.
         dims: the dimensions that may hold the samples.
 
@@ -38,5 +39,5 @@ def _has_samples(tensor: Any, n: int, dims: Sequence[int]) -> bool:
         return int(tensor.batch_sizes[0]) == n
     if tensor.is_nested or not (tensor.is_floating_point() or tensor.is_complex()):
         return False
-    # as for the compared tensor: a dimension other than the first counts only in (steps, n, features)
+    # as in `find_output`, a dimension other than the first may hold the samples only in (steps, n, features)
     return any(dim < tensor.ndim and tensor.shape[dim] == n and (dim == 0 or tensor.ndim == 3) for dim in dims)

@@ -23,7 +23,7 @@ class RepresentationError(ValueError):
 
 
 class UnclearFeaturesError(RepresentationError):
-    """Raised if an output (n, p, p) has as many tokens as features, and it is not known which are which."""
+    """Raised if it is unclear which dimension of an output (n, p, p) holds the tokens and which holds the features."""
 
 
 class Output(NamedTuple):
@@ -63,12 +63,12 @@ class Layout(NamedTuple):
     False: token 0 of all samples, then token 1 of all samples, and so on.
     """
     tokens: TokenDims | None = None
-    """for each dimension of the output (n, ...) except the first, how it follows the tokens of a mask
+    """for each dimension of the output (n, ...) except the first: the mask whose tokens the dimension holds, if any
 
-    None if this is not known, because no forward pass over shorter sequences was needed or possible.
+    None if this is not known, because no pass over shorter sequences (see `TokenProbe`) was needed or possible.
     """
     axis: int | None = None
-    """the dimension of the output (n, ...) that holds the features; None if no representation needs it"""
+    """the dimension of the output (n, ...) that holds the features; None if the representation does not need it"""
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> "Layout":

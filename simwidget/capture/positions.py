@@ -70,7 +70,7 @@ class Positions:
         self._channels_first = False
         """whether the output from which the positions were drawn has its features in dimension 1"""
         self._source: str | None = None
-        """the mask that this output follows, see `followed_mask`"""
+        """for the output from which the positions were drawn: the argument `source` of `read`"""
 
     def read(self, x: Tensor, axis: int, mask: Tensor | None = None, source: str | None = None) -> Tensor:
         """Return the features of an output (n, ...) at the drawn positions: (m, features).
@@ -80,8 +80,10 @@ class Positions:
         Args:
             x: the output.
             axis: the dimension of `x` that holds the features.
-            mask: (n, tokens), True for real tokens; None if all positions are real. Used only by the first call.
-            source: the key of the mask whose tokens the output has; "" if it has others; None if this is not known.
+            mask: (n, tokens) bool, True for real tokens and False for padding. If None, no position is padding. Used
+                only by the first call.
+            source: the key of the mask whose tokens the output has; "" if these tokens have no mask; None if the key is
+                not known. See `followed_mask`.
 
         Raises:
             RepresentationError: the output has no positions, or its positions do not correspond to the drawn positions.
@@ -99,8 +101,8 @@ class Positions:
             self._draw(mask, grid)
         elif None not in (source, self._source) and source != self._source:
             raise RepresentationError(
-                "its tokens are not those of the first layer, which come from another input: compare layers with the "
-                "same tokens, or take another representation"
+                "its tokens come from another input than the tokens of the first layer: compare layers with the same "
+                "tokens, or choose another representation"
             )
         return self._gather(x, grid, tokens=x.ndim == 3 and not first)
 

@@ -1,4 +1,9 @@
-"""`read_as`: says in words how a layer's output was read."""
+"""`read_as`: says in words how a layer's output was read: where the samples are, and which tokens are padding.
+
+Two kinds of additional forward passes help to read an output. In a pass over fewer samples, the dimension that indexes
+the samples becomes smaller (see `probing_pass`). In a pass over shorter sequences, the dimension that holds the tokens
+becomes smaller (see `TokenProbe`).
+"""
 
 from typing import NamedTuple
 
@@ -13,9 +18,12 @@ class ReadAs(NamedTuple):
     """How a layer's output was read, in words."""
 
     samples: str
-    """which dimension indexes the samples, and why: "dimension 0 (shape)" """
+    """which dimension indexes the samples, and how this was found, such as "dimension 0 (shape)" """
     mask: str
-    """which mask of the batch was used, and why; empty if the representation of the layer uses no mask"""
+    """which mask of the batch was used, and how it was found; "none" if the layer has no mask
+
+    Empty if the representation needs no mask, or if no mask of the batch fits the layer.
+    """
 
     def __str__(self) -> str:
         return f"samples in {self.samples}" + (f"; mask: {self.mask}" if self.mask else "")
@@ -30,9 +38,9 @@ def read_as(
         call: the call of the layer.
         reading: how the layer's output becomes a representation.
         layout: where the output contains the samples.
-        rules: what is known of the network's masks before it runs.
-        probed: whether a pass over fewer samples showed the dimension of the samples.
-        used: the mask that was chosen without a pass over shorter sequences; None if there is none.
+        rules: the `MaskRules` of the network.
+        probed: whether a pass over fewer samples was made in this run, and succeeded.
+        used: the mask that was chosen without a pass over shorter sequences; None if no mask was chosen in this way.
 
     >>> str(read_as("fc", Reading("mean"), Layout(0, 1), MaskRules(), probed=True))
     'samples in dimension 1 (pass over fewer samples)'
@@ -58,7 +66,7 @@ def _mask(call: str, reading: Reading, layout: Layout, rules: MaskRules, used: T
     if given is not None:
         return f"{given[0] or 'none'} (masks=)"
     if layout.tokens is None:
-        return "" if used is None else f"{_named(used)} (as many tokens, and by name)"
+        return "" if used is None else f"{_named(used)} (number of tokens, and names)"
     followed = [one for one in layout.tokens if one is not None and one.map]
     why = "pass over shorter sequences"
     return f"{', '.join(map(_named, followed)) or 'none'} ({why})"

@@ -35,7 +35,7 @@ class ReadingContext:
     """the number of samples of the batch"""
     masks: TokenMasks = field(default_factory=TokenMasks)
     batch: Any = None
-    """the network's batch in its original structure, for callable representations"""
+    """the network's batch in its original structure, for callable representations with two or three parameters"""
     positions: Positions | None = None
     """the positions (tokens or places of a feature map) that serve as samples; None to use the samples of the batch"""
     axes: FeatureAxes = field(default_factory=FeatureAxes)
@@ -43,7 +43,7 @@ class ReadingContext:
     chosen_axes: dict[str, int] = field(default_factory=dict)
     """call of a layer -> the dimension of its output (n, ...) that holds the features"""
     problem: str = ""
-    """why there was no pass over shorter sequences; empty if there was one or none was needed"""
+    """why the pass over shorter sequences (see `TokenProbe`) failed; empty if it did not fail, or was not needed"""
     lengths: set[int] = field(default_factory=set)
     """the numbers of tokens per sample that have occurred in the inputs and in layers' outputs so far"""
 
@@ -72,7 +72,7 @@ class Reading:
 
     @property
     def uses_masks(self) -> bool:
-        """Whether the representation depends on which tokens are padding."""
+        """Whether the representation needs a mask, which says which tokens are padding."""
         if callable(self.representation):
             return n_arguments(self.representation) > 2
         return self.representation != "flatten"
@@ -122,7 +122,7 @@ class Reading:
                 features.
 
         Raises:
-            UnclearFeaturesError: the output has as many tokens as features, and it is not known which are which.
+            UnclearFeaturesError: the output is (n, p, p), and it is unclear which dimension holds the features.
             RepresentationError: the output has no such representation.
             ValueError: a callable representation returned something other than a dense tensor (n, ...).
         """
@@ -164,7 +164,7 @@ class Reading:
         """Return the mask (n, tokens) of a layer's output, True for real tokens.
 
         If the layer returned a packed sequence, the mask is computed from the sequence lengths. Otherwise it is the
-        mask that `masks` chooses. Return None if the output has no tokens, or no mask.
+        mask of the batch that `masks` chooses. Return None if the output has no tokens, or if no mask is chosen.
 
         Args:
             found: the result of `output`.
@@ -173,7 +173,8 @@ class Reading:
             call: the layer's name, with "#k" for repeated calls.
 
         Raises:
-            RepresentationError: it cannot be told which mask the tokens have.
+            RepresentationError: it is unclear which mask the tokens have, or their mask cannot be computed.
+            ValueError: the option `masks` names a key that is not the key of a mask in the batch.
         """
         x = found.tensor[..., 0] if found.complex else found.tensor
         if x.ndim != 3:
@@ -191,7 +192,7 @@ class Reading:
 
     @staticmethod
     def _call(function: Callable[..., Any], found: Output, context: ReadingContext) -> Any:
-        """Call the user's function with the output, and with the batch and the mask if it takes them."""
+        """Call the user's function with the first of (output, batch, mask), as many as `n_arguments` says."""
         if n_arguments(function) < 2:
             return function(found.tensor)
         mask = context.masks.of_input(None if found.layout is None else found.layout.tokens)

@@ -91,9 +91,9 @@ def callable_name(function: Any) -> str:
 
 
 def n_arguments(function: Callable[..., Any]) -> int:
-    """Return how many of (output, batch, mask) a callable representation takes: the number of required parameters.
+    """Return how many of the arguments (output, batch, mask) a callable representation gets, from 1 to 3.
 
-    The result is at least 1 and at most 3. It is 1 if the signature of the callable is not known.
+    This is the number of its required positional parameters. If its signature cannot be read, the number is 1.
     """
     try:
         parameters = inspect.signature(function).parameters.values()

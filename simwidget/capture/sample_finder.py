@@ -1,4 +1,9 @@
-"""`SampleFinder`: finds the samples in each layer's output, with a probing pass if the shapes are ambiguous."""
+"""`SampleFinder`: finds the samples and the tokens in each layer's output, with additional forward passes if needed.
+
+A probing pass is a forward pass over fewer samples: the dimension that indexes the samples becomes smaller in it. A
+pass over shorter sequences shows in the same way which dimensions hold the tokens of a mask, see `TokenProbe`. A mask
+says which tokens of an input are padding.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -21,10 +26,13 @@ The name is "layer", or "layer#k" for repeated calls.
 
 
 class SampleFinder:
-    """Finds in each layer's output the tensor to compare and its samples.
+    """Finds in each layer's output the tensor to compare, and the dimensions that hold its samples and tokens.
 
     In the first batch, the shape of an output determines where the samples are. If the shape is ambiguous, a probing
     pass over fewer samples decides. In later batches, the samples must be in the same place as in the first batch.
+
+    If the batch has masks that a representation needs, call `probe_tokens` before the forward pass, as
+    `may_probe_tokens` says.
     """
 
     def __init__(self) -> None:
@@ -36,16 +44,16 @@ class SampleFinder:
         self._failure = ""
         """why the probing pass failed; empty if it did not fail"""
         self.token_probes: dict[int, TokenProbe] = {}
-        """position of a network -> the outputs' shapes in a pass over shorter sequences of the present batch"""
+        """position of a network -> the shapes of its outputs in the pass over shorter sequences of the present batch"""
         self._token_batch: int | None = None
         self._token_keys: dict[int, frozenset[str]] = {}
-        """position of a network -> the masks for which a pass over shorter sequences was made or tried"""
+        """position of a network -> the keys of the masks in its latest pass over shorter sequences, failed or not"""
         self._wanting: set[int] = set()
-        """positions of networks with an output (n, p, p), of which only such a pass tells tokens from features"""
+        """positions of networks for which `want_features` has asked for a pass that has not been made yet"""
         self._wanted: set[int] = set()
-        """positions of networks that have been in `_wanting`"""
+        """positions of networks for which `want_features` has ever asked for a pass"""
         self.token_problems: dict[int, str] = {}
-        """position of a network -> why a pass over shorter sequences failed"""
+        """position of a network -> why its latest pass over shorter sequences failed; only if this pass failed"""
         self.masks_by_name: dict[CallKey, Tokens] = {}
         """call of a layer -> the mask that was chosen without a pass over shorter sequences"""
 
@@ -56,14 +64,19 @@ class SampleFinder:
 
     @property
     def is_first(self) -> bool:
-        """Whether no layout is known yet, so that a ProbeNeededError may be raised."""
+        """Whether no layout is known yet. A ProbeNeededError can be raised only in this case."""
         return not self.layouts
 
     def want_features(self, position: int) -> None:
-        """Ask for a pass over shorter sequences, which tells tokens from features in an output (n, p, p).
+        """Ask for a pass over shorter sequences to tell the tokens from the features in an output (n, p, p).
+
+        Do nothing if a layout is already known, or if this was asked before for the same network.
+
+        Args:
+            position: the position of the network.
 
         Raises:
-            ProbeNeededError: such a pass is possible. The next call of `may_probe_tokens` returns True.
+            ProbeNeededError: the pass was asked for. The next call of `may_probe_tokens` returns True.
         """
         if self.is_first and position not in self._wanted:
             self._wanting.add(position)
@@ -76,7 +89,7 @@ class SampleFinder:
         return self._has_probed or (self._probed is not None and not self._failure)
 
     def state(self) -> dict[str, Any]:
-        """Return what was found as JSON values, for `restore`."""
+        """Return the layouts and facts about the additional passes as a dictionary of JSON values, for `restore`."""
         return {
             "layouts": [[*key, *layout] for key, layout in self.layouts.items()],
             "probed": self.has_probed,
@@ -86,14 +99,14 @@ class SampleFinder:
         }
 
     def restore(self, state: Mapping[str, Any], known: Callable[[Sequence[Any]], CallKey]) -> None:
-        """Continue from `state`, which `state` returned in an earlier run.
+        """Continue from `state`, a dictionary that the method `state` returned in an earlier run.
 
         Args:
-            state: the JSON values.
-            known: checks the key of a call, and returns it as a tuple.
+            state: the dictionary.
+            known: returns the key of a call as a tuple; raises an error if this run has no such call.
 
         Raises:
-            KeyError, TypeError, ValueError: the values are not those of an earlier run.
+            KeyError, TypeError, ValueError: `state` is not from the method `state`.
         """
         for position, call, *layout in state["layouts"]:
             self.layouts[known((position, call))] = Layout.from_json(layout)
@@ -151,12 +164,15 @@ class SampleFinder:
         return self._with_tokens(key, found)
 
     def may_probe_tokens(self, position: int, index: int, keys: Collection[str]) -> bool:
-        """Whether no pass over shorter sequences was made or tried before with these masks.
+        """Whether a network needs a pass over shorter sequences: `want_features` asked for it, or a mask is new.
+
+        A mask is new if its key was not in the latest pass of this network. If the batch is another one than in the
+        latest pass, discard the shapes recorded in that pass.
 
         Args:
             position: the position of the network.
             index: the number of the batch in the loader.
-            keys: the keys of the masks of the batch.
+            keys: the keys of the batch's masks that a representation needs.
         """
         if index != self._token_batch:  # the shapes of another batch tell nothing about this one
             self.token_probes.clear()
@@ -167,15 +183,15 @@ class SampleFinder:
     def probe_tokens(
         self, position: int, batch: Batch, index: int, parse: Parse, capture: Capture, rules: MaskRules
     ) -> None:
-        """Make a pass over shorter sequences with one network. If the pass fails, record the reason.
+        """Make a pass over shorter sequences with one network, and record the shapes. If it fails, record the reason.
 
         Args:
             position: the position of the network.
-            batch: the network's batch, with masks.
+            batch: the network's batch.
             index: the number of the batch in the loader.
             parse: parses a batch for this network.
             capture: the network with its hooks.
-            rules: what is known of the network's masks before it runs.
+            rules: the `MaskRules` of the network.
         """
         self._token_batch = index
         self._token_keys[position] = frozenset(batch.masks.real)
@@ -188,9 +204,9 @@ class SampleFinder:
             self.token_problems[position] = str(problem)
 
     def _with_tokens(self, key: CallKey, found: Output) -> Output:
-        """Return `found`, with the information how the dimensions of the output follow the tokens of masks.
+        """Return `found` with the `TokenDims` of the output, if they are known.
 
-        This is known from an earlier batch, or from a pass over shorter sequences of the present batch.
+        The `TokenDims` are known from a pass over shorter sequences of the present batch, or from an earlier batch.
         """
         known, layout, position = self.layouts.get(key), found.layout, key[0]
         if layout is None:
@@ -207,7 +223,7 @@ class SampleFinder:
     def probe(self, batch: Batch, index: int, split: Split, captures: Sequence[Capture]) -> None:
         """Make a probing pass; the arguments are those of `probing_pass`. If the pass fails, record the reason.
 
-        Do nothing if `want_features` asked for another pass.
+        Do nothing if `want_features` has asked for a pass over shorter sequences.
         """
         if self._wanting:
             return
@@ -219,8 +235,8 @@ class SampleFinder:
     def learn(self, layouts: Mapping[CallKey, Layout], n: int) -> None:
         """Record the layouts found in a batch of n samples, for calls without a known layout.
 
-        A known layout gets the information how the output follows the tokens of masks, if this is new.
-        Does nothing if n is 1.
+        A known layout gets the `TokenDims` of this batch, and the dimension of the features if it had none. If n is 1,
+        record nothing.
         """
         self.token_probes.clear()
         if n > 1:  # a single sample does not tell its dimension from others of length 1

@@ -1,4 +1,9 @@
-"""`TokenMasks`: chooses the mask of each layer's tokens, so that pooling leaves out padding."""
+"""`TokenMasks`: chooses the mask of each layer's tokens, so that pooling leaves out padding.
+
+A mask (n, tokens) says which tokens of an input are real and which are padding. A layer's tokens may be those of one
+input of several, or tokens without a mask, such as the patches of an image. A pass over shorter sequences shows the
+difference, see `TokenProbe`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,19 +23,25 @@ from simwidget.text.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class MaskRules:
-    """What is known of a network's masks before it runs."""
+    """What is known about the masks of a network's layers before the network runs."""
 
     rules: tuple[tuple[str, str | None], ...] = ()
-    """the user's option masks=: layer patterns with the key of a mask, or None for no mask; the first match counts"""
+    """the user's option `masks`: pairs of a layer pattern and the key of a mask, or None for no mask
+
+    For each layer, the first rule with a matching pattern applies.
+    """
     model: str = ""
-    """the name of the model that the patterns may name"""
+    """the name of the model, for patterns such as "model:layer" """
     maps: Mapping[str, LengthMap] = field(default_factory=dict)
     """the network's `LengthMap` objects, by name"""
     names_parts: bool = False
     """whether the names of the network's layers tell an encoder from a decoder"""
 
     def given(self, call: str) -> tuple[str | None] | None:
-        """Return the rule for a call of a layer as a tuple (key,); None if no rule matches."""
+        """Return the key in the rule for a call of a layer, as a tuple (key,); None if no rule matches.
+
+        The tuple (None,) means that the layer has no mask.
+        """
         for pattern, key in self.rules:
             if matches(pattern, self.model, call):
                 return (key,)
@@ -41,23 +52,25 @@ class MaskRules:
 class TokenMasks:
     """Chooses the mask of each layer's tokens, in one forward pass of one network.
 
-    The mask of a layer is, in this order:
+    The first rule that applies gives the mask:
 
-    1. the one that the user named with masks=;
-    2. the one whose tokens the layer followed in a forward pass over shorter sequences. A layer that followed no mask
-       has no mask. If the layer has other tokens than the mask, such as the frames of audio samples, the network's own
-       lengths give its mask, see `length_maps`;
-    3. without such a pass: the encoder's or the decoder's mask by the name of the layer, or the only mask of a batch
-       whose inputs all have its tokens. The mask must have as many tokens as the layer.
+    1. The user named a mask for the layer in the option `masks`: this mask.
+    2. There was a pass over shorter sequences: the mask whose tokens the layer followed in this pass, or no mask if the
+       layer followed none. If the layer has other tokens than the mask, such as the frames of audio samples, a
+       `LengthMap` computes the layer's mask.
+    3. Otherwise, only a mask that gives as many tokens as the layer has can be chosen. In a network with "decoder" in
+       the names of its layers, the layer's name tells whether it has the encoder's or the decoder's mask. If that mask
+       has another number of tokens, the only mask with the layer's number of tokens is chosen. In other networks, the
+       only mask of a batch is chosen if all other inputs of the batch have its tokens.
     """
 
     masks: Masks = NO_MASKS
-    """the masks of the batch, on the network's device"""
+    """the masks of the batch, on the device of the network"""
     rules: MaskRules = field(default_factory=MaskRules)
     batch: Batch | None = None
-    """the batch; None if there are no masks"""
+    """the batch; None if it has no masks"""
     problem: str = ""
-    """why there was no pass over shorter sequences; empty if there was one or none was needed"""
+    """why the pass over shorter sequences failed; empty if it did not fail, or was not needed"""
     by_name: dict[str, Tokens | None] = field(default_factory=dict)
     """call of a layer -> the mask that was chosen without a pass over shorter sequences; None if no mask fits"""
     unmasked: dict[str, int] = field(default_factory=dict)
@@ -66,23 +79,23 @@ class TokenMasks:
 
     @property
     def any(self) -> bool:
-        """Whether any token of the batch may be padding."""
+        """Whether any token of the batch is padding, or may be padding because the user named a mask."""
         return self.masks.any or any(key is not None for _, key in self.rules.rules)
 
     def choose(self, call: str, dims: TokenDims | None, dim: int, decoder: bool, n_tokens: int) -> Tokens | None:
-        """Return which mask a layer's tokens have, and by which map; None if they have no mask.
+        """Return the mask of a layer's tokens, and the map to these tokens; None if the tokens have no mask.
 
         Args:
             call: the call of the layer.
-            dims: how the dimensions of the layer's output followed a mask in a pass over shorter sequences; None if
+            dims: how the dimensions of the layer's output followed masks in a pass over shorter sequences; None if
                 there was no such pass.
             dim: the dimension of the output that holds the tokens.
-            decoder: whether the layer has the decoder's tokens, judged by its name.
+            decoder: whether the layer's name says that the layer has the decoder's tokens.
             n_tokens: the number of the layer's tokens.
 
         Raises:
-            RepresentationError: it cannot be told which mask the tokens have.
-            ValueError: masks= names something that is no mask of the batch.
+            RepresentationError: it is unclear which mask the tokens have.
+            ValueError: the option `masks` names a key that is not the key of a mask in the batch.
         """
         given = self.rules.given(call)
         if given is not None:
@@ -94,7 +107,7 @@ class TokenMasks:
             return self.by_name[call]
         tokens = dims[dim - 1]
         if tokens is not None and tokens.key and tokens.key not in self.masks.real:
-            return None  # without this mask, no token of the input is padding
+            return None  # this batch lacks the mask, so no token of the input is padding
         if tokens is not None and not tokens.map:
             raise RepresentationError(self._unclear(call, tokens, n_tokens))
         return tokens
@@ -103,8 +116,8 @@ class TokenMasks:
         """Return the mask (n, n_tokens) of a layer's tokens, True for real tokens; None if the batch has no such mask.
 
         Raises:
-            RepresentationError: the layer has another number of tokens than follows from the mask, or the mask has a
-                sample without a real token.
+            RepresentationError: the mask of the layer's tokens cannot be computed, the layer has another number of
+                tokens than this mask, or the mask of the batch marks all tokens of a sample as padding.
         """
         made = (tokens.key, tokens.map, n_tokens)
         real = self.masks.real.get(tokens.key)
@@ -113,15 +126,15 @@ class TokenMasks:
         return self._made.get(made)
 
     def of_input(self, dims: TokenDims | None) -> Tensor | None:
-        """Return the mask of the input that a layer's tokens come from, for a callable.
+        """Return the mask of the input whose tokens a layer processes, for a callable representation.
 
         Args:
-            dims: how the dimensions of the layer's output followed a mask in a pass over shorter sequences; None if
-                there was no such pass. The only mask of a batch is then that of all layers.
+            dims: how the dimensions of the layer's output followed masks in a pass over shorter sequences. None if
+                there was no such pass; the only mask of a batch then counts for all layers.
 
         Returns:
-            The mask (n, tokens of the input), True for real tokens. None if there is no mask, or several without a
-            pass that tells them apart.
+            The mask (n, tokens of the input), True for real tokens. None if the batch has no mask, if the layer follows
+            no mask, or if it is unclear which of several masks counts.
         """
         keys = list(self.masks.real) if dims is None else [one.key or None for one in dims if one is not None]
         if None in keys and len(self.masks.real) == 1:
@@ -133,12 +146,12 @@ class TokenMasks:
             found = self.rules.maps[tokens.map].real(real, n_tokens)
         except Exception as problem:
             raise RepresentationError(
-                f"mask {tokens.key!r} gives no mask for its tokens: {problem}. So {_ADVICE}"
+                f"the mask of its tokens cannot be computed from mask {tokens.key!r} ({problem}): {_ADVICE}"
             ) from None
         if found.shape[1] != n_tokens:
             raise RepresentationError(
-                f"its {n_tokens} tokens are not the {found.shape[1]} of mask {tokens.key!r}: give masks={{{call!r}: "
-                "None} if they are the tokens of another input"
+                f"it has {n_tokens} tokens, and mask {tokens.key!r} gives {found.shape[1]}: give masks={{{call!r}: "
+                "None} if the layer has the tokens of another input"
             )
         empty = self.masks.empty.get(tokens.key)
         if empty is None and tokens.map != SAME.name:
@@ -158,7 +171,7 @@ class TokenMasks:
             mask = find_mask(named, key)
             if mask is None:
                 near = did_you_mean(key, tuple(map(str, named)))
-                raise ValueError(f"masks= names {key!r}, and the batch has no mask (n, tokens) of that key.{near}")
+                raise ValueError(f"masks= names {key!r}, but the batch has no mask (n, tokens) with this key.{near}")
             device = next(iter(self.masks.real.values()), mask).device
             self.masks = Masks({**self.masks.real, key: mask.to(device)}, True, self.masks.empty)
         of_input = self.masks.real[key].shape[1]
@@ -186,8 +199,8 @@ class TokenMasks:
         why = f" ({self.problem})" if self.problem else ""
         named_keys = " or ".join(map(repr, fitting))
         raise RepresentationError(
-            f"it has as many tokens, {n_tokens}, as mask {named_keys}, and it is not known whether they are the same "
-            f"tokens{why}: give masks={{layer: key of the mask}}, or {{layer: None}} for no mask"
+            f"its {n_tokens} tokens may be those of mask {named_keys}, or other tokens of the same number{why}: give "
+            "masks={layer: key of the mask}, or {layer: None} to use all tokens"
         )
 
     def _unclear(self, call: str, tokens: Tokens, n_tokens: int) -> str:
@@ -198,9 +211,9 @@ class TokenMasks:
             )
         of_input = self.masks.real[tokens.key].shape[1]
         return (
-            f"its {n_tokens} tokens follow the {of_input} of mask {tokens.key!r}, and which of them are padding is not "
-            f"known: {_ADVICE}"
+            f"its {n_tokens} tokens come from the {of_input} tokens of mask {tokens.key!r}, and it is not known which "
+            f"tokens of the layer are padding: {_ADVICE}"
         )
 
 
-_ADVICE = "give representation= a callable (output, batch, mask) for it, or masks={layer: None} for no mask"
+_ADVICE = "give representation= a callable (output, batch, mask) for it, or masks={layer: None} to use all tokens"

@@ -1,4 +1,9 @@
-"""`TokenProbe`: a forward pass over shorter sequences, which shows the layers whose tokens are those of a mask."""
+"""`TokenProbe`: a pass over shorter sequences, which shows which layers have the tokens of which mask.
+
+A mask (n, tokens) says which tokens of an input are padding. In a pass over shorter sequences, a network runs on a few
+samples of a batch, and tokens are cut off the ends of the sequences. A dimension of a layer's output that becomes
+smaller in this pass holds the tokens of these sequences.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,35 +22,38 @@ from simwidget.data.token_groups import Lengths, TokenGroups, shorten, shorter_l
 from simwidget.text.printable import printable
 
 SAMPLES = 2
-"""The number of samples in the pass. With one sample, code such as `squeeze()` may remove the samples' dimension."""
+"""The largest number of samples in the pass. It is more than one, because `squeeze()` in a network's code would remove
+a dimension with one sample."""
 MAX_ERROR_LENGTH = 200
+"""The largest number of characters of a network's error message that are quoted."""
 
 
 @dataclass(frozen=True)
 class TokenProbe:
-    """The shapes of all outputs of one network in a forward pass in which the sequences with a mask were shorter."""
+    """The shapes of all outputs of one network in a pass over shorter sequences."""
 
     n: int
     """the number of samples in this pass"""
     lengths: Lengths
-    """for each mask, the numbers of tokens before and after"""
+    """for each key of a mask or input: the number of tokens in the batch, and the number of tokens in this pass"""
     shapes: Mapping[str, Sequence[tuple[int, ...]]]
-    """call of a layer -> the shapes of the tensors that it returned"""
+    """call of a layer -> the shapes of the tensors that the call returned"""
     maps: Mapping[str, LengthMap]
-    """the maps of the network, by name"""
+    """the `LengthMap` objects of the network, by name"""
 
     def tokens(self, call: str, place: int, dim: int, flattened: bool | None, tensor: Tensor) -> TokenDims | None:
-        """Return how the dimensions of an output follow the masks, as seen in the complete batch and in this pass.
+        """Return how the dimensions of an output follow masks, from the sizes in the complete batch and in this pass.
 
         Args:
             call: the call of the layer.
             place: the index of the tensor among those that the layer returned.
             dim: the dimension of the samples in that tensor.
-            flattened: not None if its dimension 0 has the tokens of all samples, see `Layout.flattened`.
+            flattened: not None if dimension 0 of that tensor has the tokens of all samples, see `Layout.flattened`.
             tensor: the tensor (n, ...) in the pass over the complete batch, with the samples in dimension 0.
 
         Returns:
-            None if the layer did not return such a tensor in this pass.
+            The `Tokens` of each dimension except the first. None if the call did not run in this pass, or returned no
+            tensor with the same number of dimensions and the samples in the same place.
         """
         shapes = self.shapes.get(call, ())
         shape = list(shapes[place]) if place < len(shapes) else []
@@ -74,11 +82,11 @@ class TokenProbe:
 
 
 class TokenProbeError(Exception):
-    """Raised if no forward pass over shorter sequences was possible. The message is a clause with the reason."""
+    """Raised if a pass over shorter sequences was not possible. The message is a clause with the reason."""
 
 
 Parse = Callable[[Any, int], Batch]
-"""Type of a function parse(raw, index) that parses batch number `index` of a network."""
+"""Type of a function parse(raw, index) that parses `raw`, batch number `index` for one network."""
 
 
 def probe_tokens(
@@ -86,19 +94,21 @@ def probe_tokens(
 ) -> TokenProbe:
     """Run a network on a few samples with shorter sequences, and return the shapes of all outputs.
 
-    Each mask is shortened together with the tensors that have its tokens, each by another number of tokens. If the
-    network fails in the middle of the pass, the outputs before that count.
+    A mask and the tensors with its tokens form a group, see `TokenGroups`. All tensors of a group lose the same number
+    of tokens. If possible, different groups lose different numbers of tokens. If it is unclear which tensors belong to
+    a group, several passes are tried. If every pass fails, the pass that recorded the outputs of the most layers before
+    its failure is used.
 
     Args:
         batch: the network's batch.
-        parse: parses a smaller batch in the same way.
+        parse: parses the chosen samples, in the same way as the batch.
         capture: the network with its hooks.
-        maps: the maps of the network.
+        maps: the `LengthMap` objects of the network, by name.
         unmasked: whether to shorten inputs without a mask as well.
 
     Raises:
-        TokenProbeError: the sequences are too short, or the network fails at once, or it is unclear which tensors have
-            the tokens of a mask.
+        TokenProbeError: the sequences are too short, the network fails before any layer has an output, or it is unclear
+            which tensors have the tokens of a mask.
     """
     n = min(batch.n, SAMPLES)
     problem = "the sequences are too short to be shortened"
@@ -116,7 +126,7 @@ def probe_tokens(
                     few = parse(take_samples(batch.raw, batch, slice(0, n)), 0)
                     _record_shapes(capture, shorten(few, groups, lengths), shapes)
                 except Exception as error:
-                    problem = f"a pass with shorter sequences failed: {printable(str(error)[:MAX_ERROR_LENGTH])}"
+                    problem = f"a pass over shorter sequences failed: {printable(str(error)[:MAX_ERROR_LENGTH])}"
                     begun += [probe] if len(stage) == 1 and shapes else []
                 else:
                     passed.append(probe)
@@ -124,7 +134,7 @@ def probe_tokens(
         if len(passed) == 1:
             return passed[0]
         if passed:
-            problem = "several tensors of the batch have as many tokens as the mask"
+            problem = "it is unclear which tensors of the batch have the tokens of the mask"
             begun.clear()
     if begun:
         return max(begun, key=lambda one: len(one.shapes))

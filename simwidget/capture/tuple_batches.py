@@ -1,4 +1,7 @@
-"""`assign_elements`: decides which parameters of a network's `forward` get the elements of a tuple batch."""
+"""`assign_elements`: decides which parameters of a network's `forward` get the elements of a tuple batch.
+
+A tuple batch is a batch that is a tuple or list.
+"""
 
 from collections.abc import Sequence
 from inspect import Parameter, Signature
@@ -14,7 +17,7 @@ NAMES = {
     "tokens": ("input_ids", "token_ids", "ids", "text", "texts", "tokens", "caption", "captions"),
     "mask": ("attention_mask",),
 }
-"""For each kind of tensor, the names of parameters that take a tensor of this kind."""
+"""For each kind of tensor: the names of the parameters that take a tensor of this kind."""
 
 
 TYPES = "token_type_ids"
@@ -22,19 +25,21 @@ TYPES = "token_type_ids"
 
 
 class UnclearElementsError(ValueError):
-    """Raised if the first elements of a batch do not fit the first parameters, and no other assignment is certain."""
+    """Raised if the elements of a batch cannot be passed in their order, and no other assignment is certain."""
 
 
 def assign_elements(elements: Sequence[Any], signature: Signature, n: int) -> dict[str, Any] | None:
-    """Return the arguments of a network for a tuple batch, by parameter name, if they are certain.
+    """Return the arguments of a network for a tuple batch, by parameter name, if the arguments are certain.
 
-    The arguments are certain in two cases. Class labels are never among them.
+    The arguments are certain in two cases. Class labels are never among the arguments.
 
-    1. The names of the parameters and the kinds of the tensors fit in one way only: images (n, c, h, w) to a parameter
-       such as `pixel_values`, token ids (n, tokens) to a parameter such as `input_ids`, and the mask of these tokens to
-       `attention_mask`. If this holds for some tensors only, the others are left out.
+    1. The names of the parameters and the kinds of the tensors fit in one way only: images (n, c, h, w) are for a
+       parameter such as `pixel_values`, token ids (n, tokens) for a parameter such as `input_ids`, and the mask of
+       these tokens for `attention_mask`. All required parameters must get a tensor. Tensors that fit no parameter in
+       this way are left out.
     2. The batch has class labels, so that its other tensors are inputs. `forward` requires one argument at most, and
-       has as many parameters that can take a tensor as the batch has other tensors.
+       the number of its parameters that can take a tensor is the number of these inputs. The inputs are assigned to
+       these parameters in order.
 
     Args:
         elements: the elements of the batch.
@@ -42,11 +47,11 @@ def assign_elements(elements: Sequence[Any], signature: Signature, n: int) -> di
         n: the number of samples of the batch.
 
     Returns:
-        The arguments by parameter name. None if only the order of the elements tells their parameters.
+        The arguments by parameter name. None if the arguments are not certain; pass the elements in their order then.
 
     Raises:
-        UnclearElementsError: the first element is of another kind than the first parameter, and the arguments are not
-            certain.
+        UnclearElementsError: the arguments are not certain, and passing the elements in their order is wrong: a
+            parameter for images would get token ids, or a parameter for token ids would get images.
     """
     parameters = [name for name, one in signature.parameters.items() if _takes_tensor(one)]
     required = [name for name in parameters if signature.parameters[name].default is Parameter.empty]
@@ -62,7 +67,7 @@ def assign_elements(elements: Sequence[Any], signature: Signature, n: int) -> di
         return found
     if not fits:
         shapes = ", ".join(f"{str(one.dtype).removeprefix('torch.')} {tuple(one.shape)}" for one in tensors)
-        raise UnclearElementsError(f"its elements {shapes} do not tell for which parameters they are")
+        raise UnclearElementsError(f"its elements are {shapes}, and it is unclear which parameters they are for")
     has_labels = any(is_class_labels(one, n) for one in elements)
     if has_labels and len(required) < 2 and len(tensors) == len(parameters):
         pairs = dict(zip(parameters, tensors, strict=True))
@@ -71,7 +76,7 @@ def assign_elements(elements: Sequence[Any], signature: Signature, n: int) -> di
 
 
 def _takes_tensor(parameter: Parameter) -> bool:
-    """Whether a tensor that is no label may be passed to a parameter by name, judged by its default and annotation."""
+    """Whether a parameter may take an input tensor by name, judged by its name, default and annotation."""
     by_name = parameter.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
     annotation = parameter.annotation
     annotated = annotation is not Parameter.empty and "Tensor" not in str(annotation)
@@ -112,7 +117,7 @@ def _has_one_run(table: Tensor) -> bool:
 
 
 def _contradicts(name: str, kind: str) -> bool:
-    """Whether a parameter with this name takes images and `kind` is "tokens", or the other way round."""
+    """Whether a parameter of this name takes images and `kind` is "tokens", or takes tokens and `kind` is "images"."""
     return {kind, _kind_of_name(name)} == {"images", "tokens"}
 
 

@@ -33,24 +33,24 @@ class Batch:
     """(n,) integer class labels; None if the batch has no class labels"""
     masks: Masks = NO_MASKS
     n_is_told: bool = False
-    """whether the user's `batch_size=` function gave `n`"""
+    """whether `n` was counted by the user's function `batch_size`"""
     graphs: Graphs | None = None
-    """the nodes of the samples if the samples are the graphs of a batch object; otherwise None"""
+    """which node belongs to which sample, if the samples are the graphs of a batch object; otherwise None"""
     named: Mapping[str, Any] = field(default_factory=dict)
-    """the entries of `inputs` by key or, if it is no mapping, the arguments of the network's `forward` by name"""
+    """the entries of `inputs` by key; if `inputs` is no mapping, the arguments of the network's `forward` by name"""
     uploads: Uploads = field(default_factory=Uploads, repr=False, compare=False)
     """copies of the batch's tensors on the devices of the networks"""
 
     @cached_property
     def input_tensor(self) -> Tensor | None:
-        """The tensor `input_entry` with the dimension that holds the samples moved to the front: (n, ...), or None."""
+        """The tensor `input_entry` with the samples in dimension 0, (n, ...); None if `input_entry` is None."""
         return None if self.input_entry is None else self.samples_first(self.input_entry)
 
     @cached_property
     def input_entry(self) -> Tensor | None:
         """The first floating-point tensor of `inputs`; if there is none, the first tensor of another dtype.
 
-        A tensor is skipped if it is not dense, does not have n samples, or is a label or mask of a mapping. None if no
+        A tensor is skipped if it is not dense, does not have n samples, or is a label or mask in a mapping. None if no
         tensor is left, or if `inputs` is a list of images.
         """
         inputs = self.inputs
@@ -63,7 +63,7 @@ class Batch:
         return next((one for one in fitting if one.is_floating_point()), fitting[0] if fitting else None)
 
     def samples_first(self, tensor: Any) -> Tensor | None:
-        """Return a tensor of the batch with the samples in dimension 0; None if it is not dense or has no n samples."""
+        """Return a tensor of the batch with the samples in dimension 0; None if it is not dense or lacks n samples."""
         dense = isinstance(tensor, Tensor) and tensor.layout == torch.strided and not tensor.is_nested
         if not dense or tensor.ndim < 1:
             return None

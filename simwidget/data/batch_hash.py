@@ -22,8 +22,8 @@ def hash_batch(batch: Any) -> int:
     The hash covers all strings, numbers and keys of the batch, and the dtype and shape of each tensor. For a dense
     tensor on the CPU that is not quantized, it also covers the elements. Of a tensor with more than `HASHED_ELEMENTS`
     elements, it covers only that many, at pseudo-random places that depend only on the number of elements. Places at
-    regular intervals might all be in the black border of images. A NumPy array of numbers is hashed like a tensor. Of a
-    batch object, the hash covers the tensors that are its attributes.
+    regular intervals might all be in the black border of images. A NumPy array of numbers is hashed like a tensor. For
+    a batch object (see `is_batch_object`), the hash covers only the tensors in the attributes of the object.
     """
     found = hashlib.blake2b(digest_size=8)
     for part in _parts(batch):

@@ -15,40 +15,41 @@ COUNTS = ("num_graphs", "batch_size")
 
 
 def is_batch_object(value: Any) -> bool:
-    """Whether `value` is an object that can be moved to a device, or holds tensors as attributes, but is no container.
+    """Whether `value` is a batch object: an object that has a method `to`, or holds tensors as attributes.
 
-    Tensors, mappings, tuples, lists, dataclasses and networks are no batch objects.
+    Tensors, mappings, tuples, lists, dataclasses, networks and classes are not batch objects.
     """
     known = isinstance(value, Tensor | Mapping | tuple | list | nn.Module | type) or is_dataclass_instance(value)
     return not known and (callable(getattr(value, "to", None)) or any(True for _ in tensors_in(attributes(value))))
 
 
 def attributes(value: Any) -> dict[str, Any]:
-    """Return the attributes of an object by name; an empty dict if the object has no attributes of its own."""
+    """Return the attributes that are stored in an object, by name; an empty dict if the object stores none."""
     return dict(getattr(value, "__dict__", {}))
 
 
 def count_of_object(value: Any) -> int | None:
-    """Return the number of samples of a batch object, which is its attribute `num_graphs` or `batch_size`.
+    """Return the number of samples of a batch object, from its attribute `num_graphs` or `batch_size`.
 
-    None if the object has neither, or if both are there and differ.
+    Return None if neither attribute is an integer, or if both attributes are integers and differ.
     """
     found = {count for name in COUNTS if isinstance(count := attribute(value, name), int)}
     return found.pop() if len(found) == 1 else None
 
 
 def attribute(value: Any, name: str) -> Any:
-    """Return an attribute of a batch object; None if the object cannot give it."""
+    """Return an attribute of a batch object; None if the object lacks the attribute, or if reading it fails."""
     try:
         return getattr(value, name, None)
-    except Exception:  # a property of the user's class
+    except Exception:  # the attribute may be a property of the user's class
         return None
 
 
 def copy_to(value: Any, device: torch.device) -> Any:
-    """Return a copy of a batch object on `device`, made by the method `to` of the object if it has one.
+    """Return a copy of a batch object, moved to `device` by the method `to` of the copy.
 
-    The copy shares no tensor with the object, because a network may write into its inputs.
+    A copy without this method is not moved. The copy shares no tensor with the object, because a network may write into
+    its inputs.
 
     Raises:
         TypeError: the object cannot be copied.

@@ -13,7 +13,7 @@ from simwidget.data.labels import LABEL_KEYS
 from simwidget.data.nested import is_dataclass_instance, is_sequence
 
 NAMES_OF_POSITIONS = ("position_ids", "token_type_ids", "segment_ids")
-"""Keys that end with one of these hold the positions or the segments of tokens."""
+"""The endings of keys whose tensors hold the positions or the segments of tokens, not inputs of their own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,7 @@ class Entry:
     name: str
     """the last key or field name on the path; "" for an element of a tuple or list"""
     tensor: Any
+    """the tensor or packed sequence"""
 
 
 def entries_of(value: Any, path: str, name: str = "") -> Iterator[Entry]:
@@ -32,8 +33,8 @@ def entries_of(value: Any, path: str, name: str = "") -> Iterator[Entry]:
 
     Args:
         value: nested tuples, lists, mappings and dataclasses.
-        path: the expression for `value` itself.
-        name: the key or field name of `value` itself.
+        path: the Python expression for `value`.
+        name: the key or field name of `value`; "" if it has none.
 
     >>> import torch
     >>> [entry.path for entry in entries_of({"image": torch.zeros(2), "texts": [torch.zeros(2)]}, "batch")]
@@ -53,9 +54,9 @@ def entries_of(value: Any, path: str, name: str = "") -> Iterator[Entry]:
 
 
 def is_input_name(name: str) -> bool:
-    """Whether a key or parameter of this name may hold something to process.
+    """Whether a key or parameter with this name may hold an input.
 
-    False for the names of labels, masks, position ids and token type ids.
+    The result is False for the names of labels, masks, position ids and token type ids.
 
     >>> [is_input_name(name) for name in ("pixel_values", "masked_image", "attention_mask", "position_ids", "labels")]
     [True, True, False, False, False]
@@ -64,14 +65,15 @@ def is_input_name(name: str) -> bool:
 
 
 def has_samples(tensor: Any, batch: Batch) -> bool:
-    """Whether a tensor may hold one input for each sample of a batch. Boolean tensors count as masks."""
+    """Whether a tensor is dense and not boolean, and has one entry for each sample of a batch."""
     return batch.samples_first(tensor) is not None and tensor.dtype != torch.bool
 
 
 def may_be_input(entry: Entry, batch: Batch) -> bool:
-    """Whether an entry of a batch may be an input: a tensor with n samples that is neither a mask nor the labels.
+    """Whether an entry of a batch may be an input: a tensor with n samples that is neither a mask nor a label.
 
-    Integers (n,) in a tuple or list count as labels.
+    Boolean tensors count as masks. Integers (n,) in a tuple or list count as labels. The names of masks, labels,
+    position ids and token type ids are excluded by `is_input_name`.
     """
     tensor = entry.tensor
     if not is_input_name(entry.name) or tensor is batch.labels or not has_samples(tensor, batch):

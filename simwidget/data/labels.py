@@ -17,8 +17,9 @@ def find_labels(batch: Any, n: int) -> Tensor | None:
 
     The labels are the first integer tensor (n,) among these candidates:
 
-    1. If the batch is a mapping or a dataclass: its entry under the first key of `LABEL_KEYS` that it has. If it is a
-       batch object, its attribute of this name. If the batch is a tuple or list, the same applies to its first element.
+    1. If the batch is a mapping or a dataclass: its entry under the first key of `LABEL_KEYS` that it has. If the batch
+       is a batch object (see `is_batch_object`): its attribute with the first name in `LABEL_KEYS` that it has. If the
+       batch is a tuple or list, the same applies to its first element.
     2. If the batch is a tuple or list: its second element.
     """
     found = [batch[1]] if is_sequence(batch) and len(batch) > 1 else []

@@ -1,4 +1,4 @@
-"""`Masks`: which tokens of a batch are real and which are padding."""
+"""`Masks`: the padding masks of a batch, which say which tokens are real and which are padding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,23 +17,24 @@ DECODER_MASK_KEYS = ("decoder_attention_mask", "tgt_key_padding_mask")
 NO_PADDING_MASKS = ("global_attention_mask", "cross_attention_mask", "memory_key_padding_mask")
 """Keys that look like the key of a mask, but are not used as masks.
 
-The first two do not tell padding from real tokens. The third one repeats the mask of the encoder's tokens.
+The first two masks do not tell padding from real tokens. The third mask repeats the mask of the encoder's tokens.
 """
 
 
 @dataclass(frozen=True)
 class Masks:
-    """The padding masks of one batch. Each mask belongs to the tokens of one input, such as the decoder's."""
+    """The padding masks of one batch. Each mask belongs to the tokens of one input, such as the decoder's input."""
 
     real: Mapping[str, Tensor] = field(default_factory=dict)
-    """key in the batch -> bool tensor (n, tokens), True for real tokens
+    """key of a mask in the batch -> the mask as a bool tensor (n, tokens), True for real tokens
 
-    If the decoder's tokens have no mask, the key of the decoder's input stands for a mask with real tokens only.
+    If the batch has an input for a decoder, but no mask for it, the key of this input stands for a mask that is True
+    for all tokens.
     """
     any: bool = False
     """whether any token is padding"""
     empty: Mapping[str, int] = field(default_factory=dict)
-    """key of a mask -> the first sample that has only padding; only masks with such a sample are included"""
+    """key of a mask -> the index of the first sample with only padding; masks without such a sample are left out"""
 
     def to(self, device: torch.device) -> "Masks":
         """Return the same masks on `device`."""
@@ -42,7 +43,8 @@ class Masks:
     def of_part(self, decoder: bool) -> str | None:
         """Return the key of the decoder's mask or of the encoder's mask; None if there is no mask for this part.
 
-        The decoder's mask is the encoder's if the batch has only one mask, as for a decoder without an encoder.
+        If the batch has no mask for a decoder, the encoder's mask is also the decoder's. This is the case for a decoder
+        without an encoder, such as a language model.
         """
         of_decoder = next((key for key in self.real if is_of_decoder(key)), None)
         of_encoder = next((key for key in self.real if not is_of_decoder(key)), None)
@@ -53,7 +55,10 @@ NO_MASKS = Masks()
 
 
 def is_mask(key: str) -> bool:
-    """Whether a key of a batch is the key of a mask: "attention_mask" or "padding_mask", or a key that contains it."""
+    """Whether a key of a batch is the key of a padding mask: it contains "attention_mask" or "padding_mask".
+
+    The keys in `NO_PADDING_MASKS` are excluded.
+    """
     return ("attention_mask" in key or "padding_mask" in key) and key not in NO_PADDING_MASKS
 
 
@@ -63,15 +68,15 @@ def is_of_decoder(key: str) -> bool:
 
 
 def find_masks(inputs: Any, n: int, index: int) -> Masks:
-    """Return the `Masks` of a batch of n samples. If `inputs` is a mapping, it is searched for masks by their keys.
+    """Return the `Masks` of a batch of n samples, if `inputs` is a mapping; otherwise `Masks` without a mask.
 
     A mask is a tensor (n, tokens) whose key contains "attention_mask" (1 for real tokens) or "padding_mask" (True for
-    padding). It may be boolean, numeric with 0 and 1, or additive. An additive mask is floating-point, with 0 for real
-    tokens and large negative numbers for padding.
+    padding); see `is_mask`. A mask may be boolean, numeric with 0 and 1, or additive. An additive mask is
+    floating-point, with 0 for real tokens and large negative numbers for padding.
 
     Raises:
-        ValueError: a mask with a standard key marks all tokens of a sample as padding. The message gives the number of
-            the batch (`index`), the sample and the key.
+        ValueError: a mask whose key is in `ATTENTION_MASK_KEYS` or `PADDING_MASK_KEYS` marks all tokens of a sample as
+            padding. The message gives the number of the batch (`index`), the sample and the key.
     """
     given = inputs if isinstance(inputs, Mapping) else {}
     masks = {key: real_tokens(key, value) for key, value in given.items() if _is_mask_entry(key, value, n)}
@@ -85,13 +90,16 @@ def find_masks(inputs: Any, n: int, index: int) -> Masks:
     decoder_input = next((key for key in DECODER_INPUT_KEYS if isinstance(given.get(key), Tensor)), None)
     if decoder_input is not None and not any(map(is_of_decoder, masks)):
         tokens = given[decoder_input]
-        if tokens.ndim >= 2 and len(tokens) == n:  # all of the decoder's tokens are real
+        if tokens.ndim >= 2 and len(tokens) == n:  # without a mask, all tokens of the decoder are real
             masks[decoder_input] = torch.ones(tokens.shape[:2], dtype=torch.bool)
     return Masks(masks, any(not bool(real.all()) for real in masks.values()), empty)
 
 
 def find_mask(inputs: Mapping[str, Any], key: str) -> Tensor | None:
-    """Return the mask (n, tokens) with any key, as a bool tensor, True for real tokens; None if there is none."""
+    """Return the two-dimensional tensor with this key as a mask, bool, True for real tokens; None if there is none.
+
+    The key need not be one that `is_mask` accepts.
+    """
     mask = inputs.get(key)
     if not isinstance(mask, Tensor) or mask.ndim != 2 or not _may_be_mask(mask):
         return None

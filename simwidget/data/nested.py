@@ -52,8 +52,8 @@ def map_tensors(
     """Return a copy of a nested structure in which `function(tensor)` replaces every tensor.
 
     Containers keep their types, so that access by attribute (`batch.input_ids`) still works. The exception is an
-    immutable mapping, which becomes a dict. In a packed sequence, all tensors except `batch_sizes` are replaced. Every
-    value that is neither a tensor nor a container is replaced by `convert(value)`; by default, it stays as it is.
+    immutable mapping, which becomes a dict. In a packed sequence, all tensors except `batch_sizes` are replaced. A
+    value that is neither a tensor nor a container is replaced by `convert(value)`, by default the value itself.
     """
     if isinstance(value, Tensor):
         return function(value)

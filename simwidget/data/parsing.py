@@ -38,12 +38,12 @@ def parse_batch(
             the first dimension is used.
         any_structure: whether to accept batches of other structures as well. In such a batch the first tensor gives the
             number of samples. Set this for a network with a `forward=` function, which may use the batch in any way.
-        n_told: the number of samples, if the user's `batch_size=` function counted them.
+        n_told: the number of samples, counted by the user's function `batch_size`; None without this function.
 
     Raises:
         TypeError: the number of samples cannot be determined, or the batch holds no input for a network.
-        ValueError: a mask of the batch marks all tokens of a sample as padding, or a batch of graphs has as many edges
-            as graphs.
+        ValueError: a mask marks all tokens of a sample as padding (see `find_masks`), or a batch of graphs has as many
+            edges as graphs (see `find_graphs`).
     """
     inputs = batch
     if is_sequence(batch) and batch and not (len(batch) >= MIN_IMAGES and is_image_list(batch)):
@@ -58,8 +58,8 @@ def parse_batch(
     if n is None and is_batch_object(inputs):
         raise TypeError(
             f"batch {index} is {describe_batch(batch)}, and its number of samples is unknown, because it has no "
-            "attribute num_graphs or batch_size, or they differ: pass batch_size= a function from the batch to its "
-            "number of samples, or inputs= a function that converts the batch"
+            "attribute num_graphs or batch_size, or the two attributes differ: pass batch_size= a function from the "
+            "batch to its number of samples, or inputs= a function that converts the batch"
         )
     if n is None:
         raise TypeError(

@@ -24,8 +24,8 @@ def take_samples(raw: Any, batch: Batch, samples: slice) -> Any:
         samples: the range of samples, a slice with `start` and `stop`.
 
     Raises:
-        RuntimeError: the batch contains a packed sequence or a batch object, or its samples were counted by the user's
-            `batch_size=` function, so that no tensor needs to have n entries.
+        RuntimeError: the batch contains a packed sequence or a batch object (see `is_batch_object`). Or the user's
+            function `batch_size` counted the samples: it is then unknown which tensors have one entry for each sample.
 
     >>> import torch
     >>> from simwidget.data.parsing import parse_batch

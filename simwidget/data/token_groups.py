@@ -1,4 +1,8 @@
-"""`TokenGroups`: which tensors of a batch hold the tokens of which mask. `shorten` cuts tokens off the end."""
+"""`TokenGroups`: finds the tensors of a batch that have the tokens of each mask. `shorten` cuts off their last tokens.
+
+A mask (n, tokens) says which tokens of a sequence are padding. A pass over shorter sequences (see `TokenProbe`) must
+shorten a mask and the tensors with its tokens together.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +16,7 @@ from simwidget.data.masks import NO_MASKS, is_of_decoder
 from simwidget.data.nested import map_tensors
 
 TOKEN_INPUTS = ("ids", "embeds", "input_values", "input_features", "src")
-"""How the key of an input ends whose tokens a mask may belong to, as in "input_ids"."""
+"""The endings of keys, such as "input_ids", of inputs that are certain to have the tokens of a fitting mask."""
 MIN_TOKENS = 3
 """The smallest number of tokens that is shortened. Fewer would leave one token, which operations may repeat."""
 MAX_ALTERNATIVES = 6
@@ -29,20 +33,20 @@ class Group(NamedTuple):
 
 
 Groups = Mapping[str, Group]
-"""key of a mask -> the tensors that have the tokens of this mask, the mask included
+"""key of a mask -> the group of this mask and the tensors that have its tokens
 
-For tokens without a mask: key of an input -> this input, and others with the same tokens.
+For inputs without a mask: key of an input -> the group of this input and other tensors with the same tokens.
 """
 Lengths = Mapping[str, tuple[int, int]]
-"""key in `Groups` -> the number of tokens in the batch, and the number of tokens after shortening"""
+"""key of a group in `Groups` -> the number of tokens in the batch, and the number of tokens after shortening"""
 
 
 class TokenGroups:
     """Finds the tensors of a batch that have the tokens of each mask.
 
-    A tensor can belong to a mask only if one of its dimensions has as many entries as the mask has tokens. Some tensors
-    are certain by their keys: "decoder_input_ids" belongs to "decoder_attention_mask". Other tensors, such as "x", are
-    open: they may belong to the mask, or have as many entries by chance.
+    A tensor can have the tokens of a mask only if one of its dimensions has as many entries as the mask has tokens. The
+    key makes some of these tensors certain: "decoder_input_ids" has the tokens of "decoder_attention_mask". Other
+    tensors, such as "x", are open: they may have the tokens of the mask, or as many entries by chance.
     """
 
     def __init__(self, batch: Batch) -> None:
@@ -71,19 +75,23 @@ class TokenGroups:
 
     @property
     def is_one(self) -> bool:
-        """Whether the batch has only one mask, and all tensors with more than one dimension have its tokens."""
+        """Whether the batch has only one mask, and all other tensors with two or more dimensions have its tokens.
+
+        A tensor that is open counts only if the batch has no third tensor.
+        """
         if len(self._certain) != 1 or self._others:
             return False
         (certain,), (left,) = self._certain.values(), self._open.values()
         return not left or len(certain) == len(left) == 1
 
     def stages(self, unmasked: bool = False) -> Iterator[Sequence[Groups]]:
-        """Yield the groups to try, the most likely first. A forward pass fails if a group lacks a tensor.
+        """Yield the groups to try in a pass over shorter sequences, the most likely groups first.
 
-        Each stage has one or several alternatives. A stage decides only if exactly one of them works.
+        The pass usually fails if a group lacks a tensor with its tokens. Each stage has one or several alternatives.
+        Use the first stage in which the pass succeeds with exactly one alternative.
 
         Args:
-            unmasked: whether to find the tokens of inputs without a mask as well.
+            unmasked: whether inputs without a mask form groups as well.
         """
         if unmasked:
             yield from self._unmasked()
@@ -106,13 +114,16 @@ class TokenGroups:
             ]
         if left:
             yield [self._with(self._open)]
-        if "labels" in self._certain and len(self._certain) > 1:  # of a language model: the labels of the same tokens
+        if "labels" in self._certain and len(self._certain) > 1:  # labels of a language model have the input's tokens
             key = next(key for key in self._certain if key != "labels")
             size, names = self._with(self._open)[key]
             yield [{key: Group(size, (*names, "labels"))}]
 
     def _unmasked(self) -> Iterator[Sequence[Groups]]:
-        """Yield groups in which each input without a mask has its own tokens, and then groups by length."""
+        """Yield groups in which each input without a mask is a group, and then groups of tensors with equal lengths.
+
+        The tokens are first assumed in the first dimension after the samples, and then in the second one.
+        """
         masked = self._with({key: [] for key in self._certain})
         free = [*self._others, *(name for names in self._open.values() for name in names)]
         for dim in (0, 1):
@@ -148,9 +159,10 @@ def _has_affixes(name: str, key: str) -> bool:
 
 
 def shorter_lengths(groups: Groups, cut_half: bool) -> Lengths:
-    """Return, for each group with enough tokens, its number of tokens and a smaller number.
+    """Return, for each group with at least `MIN_TOKENS` tokens, its number of tokens and a smaller number.
 
-    The differences between both numbers tell the groups apart: if possible, no difference divides another one.
+    The number of tokens that are cut tells the groups apart: if possible, it is different for each group, and no such
+    number divides another.
 
     Args:
         groups: the groups.
@@ -173,12 +185,12 @@ def shorter_lengths(groups: Groups, cut_half: bool) -> Lengths:
 
 
 def shorten(batch: Batch, groups: Groups, lengths: Lengths) -> Batch:
-    """Return a batch with fewer tokens.
+    """Return a copy of a batch in which the last tokens are cut off the tensors of the groups. The copy has no masks.
 
     Args:
         batch: the batch.
-        groups: the keys of the tensors that have the tokens of each mask.
-        lengths: the numbers of tokens before and after.
+        groups: the tensors that have the same tokens.
+        lengths: the numbers of tokens before and after the cut. Groups without such numbers are not cut.
     """
     named = batch.named
     of_tensor = {
@@ -200,7 +212,7 @@ def shorten(batch: Batch, groups: Groups, lengths: Lengths) -> Batch:
 
 
 def other_dims(tensor: Tensor, batch: Batch) -> list[int]:
-    """Return the dimensions of a tensor that do not index the samples."""
+    """Return all dimensions of a tensor of the batch except the dimension that indexes the samples."""
     candidates = (batch.batch_dim, 0) if tensor.ndim > 2 else (0,)
     samples = next((dim for dim in candidates if dim < tensor.ndim and tensor.shape[dim] == batch.n), None)
     return [dim for dim in range(tensor.ndim) if dim != samples]

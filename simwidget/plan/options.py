@@ -145,7 +145,7 @@ class Options:
         if self.batch_size is not None and not callable(self.batch_size):
             raise TypeError(
                 f"batch_size= is {describe_type(self.batch_size)}: give a function from a batch to its number of "
-                "samples; the loader itself says how large its batches are"
+                "samples; to change the size of the batches, change the loader"
             )
         if self.auto_batch and not (self.unbiased and self.average == "hsic"):
             raise ValueError(
@@ -203,7 +203,7 @@ class Plan:
     as_given: Mapping[str, Any]
     """the options as the provenance of a result records them, with names in place of functions"""
     notes: tuple[str, ...]
-    """notes for readers of the result that do not depend on the data"""
+    """notes for readers of the result, which are known before the run"""
 
     def network_of(self, model: str) -> int:
         """Return the index in `networks` of the network that runs the model with this name."""

@@ -148,12 +148,12 @@ ADVICE = {
     ),
     "masks= for the tokens of another input": (
         two_lengths(masks={"left": "decoder_attention_mask"}),
-        r"give masks=\{'left': None\} if they are the tokens of another input",
+        r"give masks=\{'left': None\} if the layer has the tokens of another input",
         two_lengths(masks={"left": None}),
     ),
     "masks= for a sample without tokens": (
         no_words(),
-        r"leave the sample out, or give masks=\{'one': None\} for no mask",
+        r"leave this sample out, or give masks=\{'one': None\} to use all tokens",
         no_words(masks={"one": None}),
     ),
     "masks= for a network of one length": (
@@ -174,7 +174,7 @@ ADVICE = {
     ),
     "masks= for frames": (
         of_case(speech, "frames whose padding is in front"),
-        r"or masks=\{layer: None\} for no mask",
+        r"or masks=\{layer: None\} to use all tokens",
         of_case(speech, "frames whose padding is in front", masks={"*": None}),
     ),
 }  # fmt: skip

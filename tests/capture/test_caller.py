@@ -193,7 +193,9 @@ def test_elements_of_a_tuple_go_where_they_certainly_belong(kind):
 
 @pytest.mark.parametrize("batch", [(pixels(), ids(), ids() + 1), (pixels(), pixels())], ids=["two texts", "two images"])
 def test_elements_that_may_belong_elsewhere_are_refused_and_the_advice_helps(batch):
-    said = r"'net'.*float32 \(4, 3, 8, 8\).*input_ids, pixel_values.*pass inputs= .* to a dict by parameter names"
+    said = (
+        r"'net'.*float32 \(4, 3, 8, 8\).*input_ids, pixel_values.*pass inputs= .* a dict from parameter names to values"
+    )
     with pytest.raises(TypeError, match=said):
         call(Clip(), batch)
     seen = call(Clip(), {"pixel_values": batch[0]})

@@ -82,7 +82,7 @@ def test_tokens_of_another_mask_are_refused():
     assert torch.equal(positions.read(x, 2, None, "attention_mask"), first)
     assert torch.equal(positions.read(x, 2, None, None), first)
     for other in ("", "decoder_attention_mask"):
-        with pytest.raises(RepresentationError, match="not those of the first layer, which come from another input"):
+        with pytest.raises(RepresentationError, match="come from another input than the tokens of the first layer"):
             positions.read(x, 2, None, other)
 
 

@@ -66,7 +66,7 @@ def test_a_pass_in_which_the_network_fails_leaves_nothing_behind():
     assert net.training
     assert not any(module._forward_hooks for module in net.modules())
     assert result.provenance["models"]["net"]["read_as"][
-        "samples in dimension 0 (shape); mask: attention_mask (as many tokens, and by name)"
+        "samples in dimension 0 (shape); mask: attention_mask (number of tokens, and names)"
     ]
     with_mask = compared(net, list(of_words(32, [6] * 3)), masks={"*": "attention_mask"})
     assert np.array_equal(result.matrix(), with_mask.matrix(), equal_nan=True)
@@ -154,7 +154,7 @@ def test_names_tell_encoder_and_decoder_where_no_pass_can():
     swapped = compared(net, batches, masks=dict(zip(keys, reversed(keys.values()))))
     assert abs(result.matrix() - swapped.matrix()).max() > 1e-3
     (way, _) = result.provenance["models"]["net"]["read_as"]
-    assert way == "samples in dimension 0 (shape); mask: attention_mask (as many tokens, and by name)"
+    assert way == "samples in dimension 0 (shape); mask: attention_mask (number of tokens, and names)"
 
 
 def test_a_mask_that_fits_in_some_batches_only_is_noted_with_the_numbers():
@@ -174,7 +174,7 @@ def test_a_mask_that_fits_in_some_batches_only_is_noted_with_the_numbers():
     for batch in batches[:2]:
         batch["decoder_attention_mask"] = padding(32, 6).long()
     batches[1]["inputs_embeds"] = vectors(32, 7)
-    with pytest.warns(UserWarning, match=r"in 2 batches and not in 1.*say with masks="):
+    with pytest.warns(UserWarning, match=r"in 2 batches a mask .* in 1 batches none has.*give masks="):
         compared(seeded(Stubborn), batches, layers=["left"])
 
 
@@ -228,7 +228,7 @@ def test_a_mask_of_more_dimensions_is_noted_and_the_advice_helps():
 def test_tokens_of_another_input_are_no_samples_of_these():
     batches = list(of_words(32, (7, 7, 7), patches=lambda number: vectors(32, 7, seed=9 + number)))
     result = compared(seeded(Towers), batches, layers=["one", "two"], representation="tokens")
-    assert "not those of the first layer, which come from another input" in result.reasons("cka", "net")["two"]
+    assert "come from another input than the tokens of the first layer" in result.reasons("cka", "net")["two"]
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_tokens_of_another_input_are_no_samples_of_these():
         (
             {"one.*": "atention_mask"},
             ValueError,
-            r"masks= names 'atention_mask', and the batch has no mask .* Did you mean 'attention_mask'",
+            r"masks= names 'atention_mask', but the batch has no mask .* Did you mean 'attention_mask'",
         ),
     ],
 )
@@ -253,7 +253,7 @@ def test_a_mask_of_other_tokens_gives_a_reason():
     batches = list(two_sided(32, (6, 6), 5))
     result = compared(seeded(Pair), batches, layers=["left", "right", "head"], masks={"left": "decoder_attention_mask"})
     reason = result.reasons("cka", "net")["left"]
-    assert reason.startswith("its 6 tokens are not the 5 of mask 'decoder_attention_mask': give masks={'left': None}")
+    assert reason.startswith("it has 6 tokens, and mask 'decoder_attention_mask' gives 5: give masks={'left': None}")
     advised = compared(seeded(Pair), batches, layers=["left", "right", "head"], masks={"left": None})
     assert not advised.reasons("cka", "net")
 

@@ -285,8 +285,8 @@ class Classed(nn.Module):
 @KINDS.row("a token in front of which nothing is said")
 def class_token():
     reason = (
-        "its 7 tokens follow the 6 of mask 'attention_mask', and which of them are padding is not known: give "
-        "representation= a callable"
+        "its 7 tokens come from the 6 tokens of mask 'attention_mask', and it is not known which tokens of the layer "
+        "are padding: give representation= a callable"
     )
     return Case(
         {"net": seeded(Classed)}, list(of_words(32, (6, 6, 6))), ["words", "blocks"], real_tokens("attention_mask"),
@@ -333,7 +333,7 @@ def fixed_length(options, **more):
 @KINDS.row("a network of one length, where lengths tell nothing")
 def unclear():
     """A pass over shorter sequences fails in it, and shows the tokens of the layer before that."""
-    reason = "it has as many tokens, 7, as mask 'attention_mask', and it is not known whether they are the same"
+    reason = "its 7 tokens may be those of mask 'attention_mask', or other tokens of the same number"
     return fixed_length({}, reasons={"net:two": reason})
 
 

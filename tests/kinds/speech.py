@@ -95,7 +95,7 @@ def own_mask():
 
 @KINDS.row("frames whose padding is in front")
 def padding_in_front():
-    reason = "mask 'attention_mask' gives no mask for its tokens: its sequences have padding in front"
+    reason = "cannot be computed from mask 'attention_mask' (its sequences have padding before or between real tokens)"
     return Case(
         {"net": seeded(Speech)}, list(audio(left=True)), LAYERS, READ, MEAN, call=by_name,
         reasons={f"net:{layer}": reason for layer in LAYERS[:-1]},
@@ -115,7 +115,9 @@ class Sampled(nn.Module):
 
 @KINDS.row("frames of which nothing is known")
 def unknown_frames():
-    reason = "follow the 60 of mask 'attention_mask', and which of them are padding is not known: give representation="
+    reason = (
+        "the 60 tokens of mask 'attention_mask', and it is not known which tokens of the layer are padding: give rep"
+    )
     return Case(
         {"net": seeded(Sampled)}, list(audio()), ["frames", "head", "last"], {}, MEAN, call=by_name,
         reasons={"net:frames": reason, "net:head": reason},

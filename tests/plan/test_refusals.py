@@ -170,11 +170,11 @@ REFUSED = [
      f"text); {CALL}"),
     ("graphs of an unknown number", IN_THE_RUN, TypeError, net, lambda: graphs(Graphs), {},
      "batch 0 is a Graphs, and its number of samples is unknown, because it has no attribute num_graphs or batch_size, "
-     "or they differ: pass batch_size= a function from the batch to its number of samples, or inputs= a function that "
-     "converts the batch"),
+     "or the two attributes differ: pass batch_size= a function from the batch to its number of samples, or inputs= a "
+     "function that converts the batch"),
     ("a number of samples", AT_ONCE, TypeError, net, vectors, {"batch_size": 32},
-     "batch_size= is an int: give a function from a batch to its number of samples; the loader itself says how large "
-     "its batches are"),
+     "batch_size= is an int: give a function from a batch to its number of samples; to change the size of the "
+     "batches, change the loader"),
     ("batch_size= that gives a fraction", IN_THE_RUN, TypeError, net, vectors, {"batch_size": lambda batch: 31.5},
      "batch_size= returned 31.5 for batch 0: it must return the number of samples, a whole number"),
     ("batch_size= that gives less than nothing", IN_THE_RUN, TypeError, net, vectors, {"batch_size": lambda batch: -1},
