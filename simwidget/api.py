@@ -71,8 +71,9 @@ def compare(
             an object that holds tensors as attributes, such as a batch of graphs (see `batch_size`);
             or a tuple whose first element is one of these.
             The second element of a tuple may be class labels. A model whose forward requires k >= 2 arguments gets the
-            first k elements of the tuple. If it is certain by their kinds, such as images and token ids, which
-            parameters the elements are for, the elements are passed by name, to optional parameters too.
+            first k elements of the tuple. Exception: if the kinds of the elements (such as images and token ids) and
+            the names of the parameters show with certainty which parameter each element is for, the elements are
+            passed by name, also to optional parameters.
         measures: "cka", "dcka", or both.
         layers_x, layers_y: the layers of the first and of the second model: exact module names and globs
             (`"layer3.*"`). By default a `SimilarityModel` keeps its own layers. The default layers of an `nn.Module`
@@ -91,16 +92,17 @@ def compare(
             "cls": the first token;
             "last": the last token that is not padding;
             "tokens" or "positions" (synonyms): tokens or positions serve as samples (see `positions` below);
-            a callable from the output (n, ...) to a tensor (n, p). A callable with two or three required parameters
-            also gets the model's batch, and the padding mask of the tokens that the layer processes: (n, tokens) bool,
-            True for real tokens, or None;
+            a callable from the output (n, ...) to a tensor (n, p). A callable with two or three required parameters is
+            called with (output, batch) or (output, batch, mask). Here `batch` is the model's batch, and `mask` is the
+            padding mask of the input whose tokens the layer processes: (n, tokens) bool, True for real tokens, or None
+            if there is no mask;
             or a mapping from layer patterns ("*.attn", "model:layer") to any of these values.
             In a mapping, the first pattern that matches a layer's name counts for this layer.
-            In a batch of graphs (see `batch_size`), an output (nodes, ...) first becomes (n, ...), the mean over the
-            nodes of each graph, except for a callable.
+            In a batch of n graphs (see `batch_size`), an output (nodes, ...) is first replaced by its mean over the
+            nodes of each graph, (n, ...). A callable gets the output (nodes, ...) itself.
         confounder: the variable whose influence dCKA removes:
-            "input": the batch's input (of several, the first floating-point tensor; a note says which) or, if it holds
-            token ids, the output of the first `nn.Embedding`;
+            "input": the batch's input or, if the input holds token ids, the output of the first `nn.Embedding`. Of
+            several inputs, only the first floating-point tensor is removed, and a note names this tensor;
             "labels": the class labels (two samples are similar if they have the same class);
             a layer ("embeddings", or "model:embeddings"): the output of this layer;
             a callable from the loader's batch to a tensor (n, ...);
@@ -112,17 +114,19 @@ def compare(
             preprocessing. Pass one function for all models, or one for each.
         batch_dim: the dimension that holds the samples, in outputs and in the batch's tensors, if it is not the first
             dimension; or a mapping from layer patterns to dimensions. torch's own modules with `batch_first=False` are
-            recognised without this option. If the first of them gets the batch as it is, the batch's samples are in
-            dimension 1 too; if it remains unclear which dimension of the batch holds the samples, this is an error.
-        masks: for layers with tokens, which padding mask of the batch counts: a mapping from layer patterns to the key
-            of a mask, or to None for no mask, such as {"vision.*": None, "text.*": "attention_mask"}. Without this
-            option, a forward pass over shorter sequences shows which layers have the tokens of which mask.
-        batch_size: a function from the loader's batch to its number of samples. It is needed for a batch object whose
-            attributes `num_graphs` and `batch_size` do not tell the number, and for batches in which no tensor has as
-            many entries as there are samples. A batch object goes as a whole to a model of one input, or to `forward`:
-            a copy of it, moved by its method `to(device)`. Its class labels (n,) are its attribute `y` or `labels`,
-            and its attribute `batch` gives the graph of each node, as in PyTorch Geometric.
-            Such batches cannot be split by `auto_batch`.
+            recognised without this option. If the first such module that runs gets the batch unchanged, the samples of
+            the batch are in dimension 1 too. If it is unclear which dimension of the batch holds the samples, the run
+            ends with a ValueError.
+        masks: the padding mask of each layer with tokens: a mapping from layer patterns to the key of a mask in the
+            batch, or to None for no mask, such as {"vision.*": None, "text.*": "attention_mask"}. For layers without a
+            matching pattern, a forward pass over shorter sequences shows which mask belongs to which layer.
+        batch_size: a function from the loader's batch to its number of samples n. It is needed if the batch is an
+            object without the number n in its attribute `num_graphs` or `batch_size`, or if no tensor of the batch has
+            n entries. Batches that are counted by this function, and objects, cannot be split by `auto_batch`.
+            An object that holds tensors as attributes is passed as a whole to a model with one input, or to `forward`.
+            The model gets a copy of the object, moved by the method `to(device)` of the copy. The class labels (n,) are
+            the attribute `y`, `labels`, `label`, `targets` or `target` of the object. In a batch of graphs, the
+            attribute `batch` gives the graph of each node, as in PyTorch Geometric.
         unbiased: use the unbiased estimator HSIC_1 (Song et al. 2012) instead of the biased HSIC_0.
         gram_batch: the least number of samples of a Gram matrix. Representations of consecutive forward passes are
             joined until they have this many samples. Only the last Gram matrix of the run may have fewer samples.

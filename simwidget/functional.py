@@ -92,7 +92,7 @@ def _evaluate(name: str, x: Any, y: Any, confounders: list[Any], unbiased: bool)
         raise ValueError(f"representations of {[len(t) for t in tensors]} samples: give all for the same samples")
     if n < measure.rows.min_samples:
         raise ValueError(f"{n} samples: this estimator needs at least {measure.rows.min_samples}")
-    grams = [kernel_gram(tensor, LinearKernel()) for tensor in tensors]  # the rows are centred below
+    grams = [kernel_gram(tensor, LinearKernel()) for tensor in tensors]  # `measure.rows` centres these
     dtype = torch.float64 if any(gram.dtype == torch.float64 for gram in grams) else torch.float32
     state = GramAccumulator(len(grams), measure.rows.factor, grams[0].device)
     rows = measure.rows(torch.stack([gram.to(dtype) for gram in grams]), len(confounders))

@@ -123,7 +123,7 @@ class MeasureEvaluation:
 
         If several reasons apply, the first in this list is recorded: a reason known before the evaluation, values that
         are not finite, an undefined row in a batch, a constant representation, or a representation that the confounders
-        explain. Layers that have values, but whose variance may be rounding, get a note.
+        explain. A note names the layers that have values, but whose variance may partly be rounding errors.
 
         Args:
             pass_state: the sums, for R layers and confounders.

@@ -31,7 +31,7 @@ class Addition:
     defined: Mapping[RowMap, Tensor]
     """for each row map, (R,) bool: whether each row has only finite values"""
     uncertain: Tensor
-    """(R,) bool: whether a noticeable share of each row's variance may be nothing but rounding errors"""
+    """(R,) bool: whether a noticeable share of each representation's variance may be nothing but rounding errors"""
 
 
 class Totals:

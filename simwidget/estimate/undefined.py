@@ -1,4 +1,7 @@
-"""`Undefined`: for each row (layer or confounder), the batch in which the row was first undefined or uncertain."""
+"""`Undefined`: for each row (layer or confounder), the batch in which the row was first undefined or uncertain.
+
+A row is uncertain if a noticeable share of the variance of its representation may be nothing but rounding errors.
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Undefined:
-    """For each of R rows (confounders and layers), the loader's batch in which it was first undefined or uncertain.
+    """For each of R rows (confounders and layers), the batch in which the row was first undefined or uncertain.
 
     If a Gram matrix was computed from several batches, the last of these batches counts.
     """
@@ -19,8 +22,7 @@ class Undefined:
     n_not_finite: Tensor
     """(R,): number of Gram matrices with values that are not finite"""
     uncertain: Tensor
-    """(R,): index of the batch that gave the first Gram matrix of which a noticeable share may be nothing but rounding
-    errors; -1 if there is none"""
+    """(R,): index of the batch that gave the first Gram matrix in which the row is uncertain; -1 if there is none"""
 
     def select(self, rows: Tensor) -> "Undefined":
         """Return only the entries of the k rows whose indices are `rows` (k,)."""

@@ -28,7 +28,7 @@ class Grams:
     present: frozenset[Key]
     """keys of the layers and confounders that had a representation in every forward pass of the block"""
     uncertain: Tensor
-    """(R,) bool: whether a noticeable share of the variance may be nothing but rounding errors"""
+    """(R,) bool: whether a noticeable share of the representation's variance may be nothing but rounding errors"""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class StackBuffer:
     squares: Tensor
     """(R,): for each Gram matrix, the squared norm of the offset that its kernel subtracted from the features"""
     uncertain: Tensor
-    """(R,) bool: for each Gram matrix, what `write_gram` returned"""
+    """(R,) bool: for each Gram matrix, the result of `write_gram`"""
     gram: Sequence[Tensor]
     """R views of `grams`, each (n, n)"""
     square: Sequence[Tensor]
@@ -93,8 +93,8 @@ class GramStack:
         Afterwards the stack is empty. `n` is the number of samples of the block.
 
         Returns:
-            The Gram matrices (n_rows, n, n); and (n_rows,) bool, whether a noticeable share of the variance may be
-            nothing but rounding errors.
+            The Gram matrices (n_rows, n, n). And a bool tensor (n_rows,): whether a noticeable share of the variance
+            may be nothing but rounding errors.
         """
         buffer = self._buffer_for(n_rows - 1, n, self._dtype)
         self._n_rows = max(1, n_rows)

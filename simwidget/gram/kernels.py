@@ -1,9 +1,9 @@
 """Kernels: functions that compute the Gram matrix (n, n) of one representation (n, p), with n samples and p features.
 
-Before the product, the linear kernel subtracts an offset from each sample: a vector near most of the samples. Without
-this subtraction, features with a large mean cause large rounding errors (2e-3 to 8e-3 in dCKA in float32). The
-subtraction takes little time: it processes the features in chunks that fit into the CPU's cache, and reuses its scratch
-memory.
+Before the product, the linear kernel subtracts the same vector, the offset, from each sample. The offset is near most
+of the samples. Without this subtraction, features with a large mean cause large rounding errors (2e-3 to 8e-3 in dCKA
+in float32). The subtraction takes little time: it processes the features in chunks that fit into the CPU's cache, and
+reuses its scratch memory.
 """
 
 from typing import Protocol
@@ -52,9 +52,9 @@ class LinearKernel:
     .. math:: G = (x - c)(x - c)^\top
 
     For every c, centring G gives the Gram matrix of the centred features, up to rounding. The closer c is to most of
-    the samples, the smaller the rounding error is. Each element of c is the median of that feature in three samples.
-    A mean would be far from all other samples if one sample were huge, and they would lose their digits in x - c. The
-    scratch memory for x - c is kept for the next call.
+    the samples, the smaller the rounding error is. For each feature, c is the median of three samples. The mean is not
+    used: one sample with huge values would move the mean far away from all other samples. The scratch memory for x - c
+    is kept for the next call.
 
     Args:
         precision: precision of the product, "highest" or "high"; see `matmul_precision`.
@@ -109,7 +109,9 @@ class LinearKernel:
 
 
 def median_of_three(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return for each feature of a representation x (n, p) the median of three samples, as (p,) in `dtype`.
+    """Return the median of three samples for each feature of a representation x (n, p): (p,), in `dtype`.
+
+    The three samples are evenly distributed over the n samples.
 
     >>> median_of_three(torch.tensor([[1.0, 5.0], [2.0, 6.0], [900.0, 4.0]]), torch.float32)
     tensor([2., 5.])
@@ -123,17 +125,20 @@ def median_of_three(x: Tensor, dtype: torch.dtype) -> Tensor:
 def write_gram(x: Tensor, kernel: Kernel, gram: Tensor, square: Tensor) -> bool:
     """Write the Gram matrix of a representation x (n, p) into `gram` (n, n), for `finish_grams`.
 
-    On a CPU, a representation that is constant but for rounding gets a Gram matrix of zeros, as `find_rounding`
-    decides. On other devices `finish_grams` decides, because reading values there would wait for the device.
+    On a CPU, the Gram matrix becomes zero if `find_rounding` finds that the representation may be constant up to
+    rounding errors. On other devices only `finish_grams` makes such a test, because reading a value here would wait for
+    the device.
 
     Args:
         x: the representation.
         kernel: computes the Gram matrix.
-        gram: where to write the Gram matrix; see `Kernel`.
-        square: 0 before the call; afterwards it is for `finish_grams`. It is 0 if no decision is left to it.
+        gram: (n, n), for the result; see `Kernel`.
+        square: (), for the squared norm of the offset; see `Kernel`. The result is 0 if `find_rounding` was called, so
+            that `finish_grams` does not test this representation again.
 
     Returns:
-        Whether a noticeable share of the variance may be nothing but rounding, as far as it is known.
+        Whether a noticeable share of the variance may be nothing but rounding errors. Always False on other devices
+        than a CPU.
     """
     kernel(x, gram, square)
     if not gram.is_cpu or not may_be_rounding(gram, square):
@@ -148,16 +153,16 @@ def write_gram(x: Tensor, kernel: Kernel, gram: Tensor, square: Tensor) -> bool:
 def finish_grams(grams: Tensor, squares: Tensor) -> Tensor:
     """Complete Gram matrices in place, after kernels have written at least the lower triangles.
 
-    Copies the lower triangles to the upper ones, and sets the Gram matrices of representations to zero that may be
-    constant but for rounding in all features.
+    Copies the lower triangles to the upper triangles. Sets a Gram matrix to zero if the total variance may be nothing
+    but rounding errors; `LARGEST_SHARE` defines the limit.
 
     Args:
         grams: (R, n, n), the Gram matrices.
-        squares: (R,), for each Gram matrix, the squared norm of the offset that the kernel subtracted; 0 if
-            `write_gram` has decided that the representation is not constant.
+        squares: (R,), for each Gram matrix, the squared norm of the offset that the kernel subtracted; 0 to leave the
+            Gram matrix as it is.
 
     Returns:
-        (R,) bool: which Gram matrices are zero now and were not before.
+        (R,) bool: which Gram matrices were not zero before, and have been set to zero.
     """
     mirror(grams)
     trace = grams.diagonal(dim1=-2, dim2=-1).sum(-1)
@@ -172,7 +177,10 @@ def kernel_gram(x: Tensor, kernel: Kernel) -> Tensor:
 
 
 def gram_and_rounding(x: Tensor, kernel: Kernel) -> tuple[Tensor, Tensor]:
-    """Return the Gram matrix of `kernel_gram`, and as bool () whether a noticeable share of it may be rounding."""
+    """Return the result (n, n) of `kernel_gram`, and whether much of the variance may be rounding errors: bool ().
+
+    "Much" is a share of at least `MIN_UNCERTAIN_SHARE` on a CPU, and the total variance on other devices.
+    """
     grams = torch.zeros(1, len(x), len(x), dtype=working_dtype(x.dtype), device=x.device)
     squares = grams.new_zeros(1)
     is_uncertain = write_gram(x, kernel, grams[0], squares[0])

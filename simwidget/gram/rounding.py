@@ -1,9 +1,9 @@
-"""Tells a representation that varies from one that is constant but for rounding errors.
+"""Tests whether a representation varies, or is constant up to rounding errors.
 
-Values near an offset c are about e |c| apart, with e the machine epsilon, and a network computes them with errors of up
-to about 6 e |c| in the mean over a layer: so much do torchvision's networks differ between float32 and float64. A
-smaller spread may be rounding, and the values alone cannot tell. The test is made feature by feature, because one
-feature with a large offset says nothing about the others.
+Floating-point numbers near a number c are about e |c| apart, where e is the machine epsilon. A network computes values
+near c with errors of up to about 6 e |c| in the mean over a layer. This is the difference between float32 and float64
+in torchvision's networks. Values with a smaller spread may differ only by rounding errors: the values alone do not show
+whether they do. The test is made for each feature, because a feature with a large mean says nothing about the others.
 """
 
 from math import inf
@@ -13,33 +13,39 @@ import torch
 from torch import Tensor
 
 CONSTANT_TOLERANCE = 8
-"""A feature may be constant but for rounding if its standard deviation is at most `CONSTANT_TOLERANCE` e |c|. Here e is
-the machine epsilon, and c is the feature's mean."""
+"""A feature may be constant up to rounding errors if its standard deviation is at most `CONSTANT_TOLERANCE` e |c|. Here
+e is the machine epsilon, and c is the mean of the feature."""
 
 LARGEST_SHARE = {dtype: (CONSTANT_TOLERANCE * torch.finfo(dtype).eps) ** 2 for dtype in (torch.float32, torch.float64)}
-"""The same limit by dtype of the Gram matrices: the largest variance that may be rounding, as a share of c^2."""
+"""For each dtype of the Gram matrices: the largest variance that may be nothing but rounding errors, divided by c^2.
+
+This is the limit of `CONSTANT_TOLERANCE` as a variance.
+"""
 
 MIN_UNCERTAIN_SHARE = 1e-3
-"""Features that may be constant are reported only if they have at least this share of the layer's total variance."""
+"""Features that may be constant count only if their variances add up to this share of the layer's total variance."""
 
 CHUNK_ELEMENTS = 2**21
-"""Largest number of elements of a representation that are converted to float64 at a time."""
+"""The largest number of elements of a representation that are converted to float64 at a time."""
 
 
 class Rounding(NamedTuple):
-    """What rounding errors may have done to a representation."""
+    """The result of `find_rounding` for one representation."""
 
     is_constant: bool
-    """whether the representation counts as constant but for rounding"""
+    """whether the representation counts as constant up to rounding errors"""
     is_uncertain: bool
-    """whether a noticeable share of the variance, see `MIN_UNCERTAIN_SHARE`, may be nothing but rounding"""
+    """whether a noticeable share of the variance (`MIN_UNCERTAIN_SHARE`) may be nothing but rounding errors"""
 
 
 def may_be_rounding(gram: Tensor, square: Tensor) -> bool:
-    """Whether a noticeable part of a Gram matrix (n, n) may come from rounding errors; if so, call `find_rounding`.
+    """Whether a noticeable share of the variance may be nothing but rounding errors; if so, call `find_rounding`.
 
-    `square` is the squared norm of the offset that the kernel subtracted. This test is fast and needs no features. It
-    reads values, so it would wait for a GPU.
+    This test is fast, because it does not need the representation. It would wait for a GPU, because it reads values.
+
+    Args:
+        gram: the Gram matrix (n, n) of the representation.
+        square: (), the squared norm of the offset that the kernel subtracted from each sample.
     """
     largest = LARGEST_SHARE[gram.dtype] * gram.shape[0] * square.item()
     trace = gram.trace().item()
@@ -47,11 +53,16 @@ def may_be_rounding(gram: Tensor, square: Tensor) -> bool:
 
 
 def find_rounding(x: Tensor, dtype: torch.dtype) -> Rounding:
-    """Find out which features of a representation x (n, p) may be constant but for rounding in `dtype`.
+    """Find out whether a representation x (n, p) may be constant up to rounding errors in `dtype`.
 
-    The representation counts as constant if the variance of the other features could also be rounding errors, at a
-    typical offset in this layer. A feature whose own offset is small by chance would else count as varying. The typical
-    offset is the lower quartile of those that are not zero, so that a few large offsets do not matter.
+    A feature is uncertain if its variance is within the limit of `LARGEST_SHARE` for its own mean. The representation
+    counts as constant if the variance of all other features is within this limit for a typical mean of the layer. This
+    covers features whose own mean is small by chance. The typical mean is the lower quartile of the absolute values of
+    the means that are not zero, so that a few large means do not matter.
+
+    Args:
+        x: the representation.
+        dtype: the dtype of the products, float32 or float64.
     """
     tolerance = LARGEST_SHARE[dtype]
     chunks = x.split(max(1, CHUNK_ELEMENTS // len(x)), 1)

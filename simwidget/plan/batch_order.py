@@ -1,8 +1,8 @@
-"""`settle_batch_dim`: finds out whether the samples of a batch are in dimension 0 or 1, if torch's modules tell it.
+"""`settle_batch_dim`: finds out whether dimension 0 or dimension 1 of a batch holds the samples.
 
 A recurrent, attention or Transformer module of torch with `batch_first=False` takes (steps, samples, features). A
-network may give its input to such a module as it is, or may transpose it first. Therefore the network is run up to the
-first of these modules, to see what the module gets.
+network may pass its input to such a module unchanged, or may transpose the input first. Therefore the network is run up
+to the first of these modules, and the input of this module is compared with the input of the network.
 """
 
 import threading
@@ -24,16 +24,17 @@ from simwidget.restore.copies import mark_hook
 
 
 class _Received(NamedTuple):
-    """What the first module with its samples in dimension 1 gets."""
+    """The first module with `batch_first=False` that runs, and the input of this module."""
 
     layer: str
+    """the name of the module; "" for the network itself"""
     module: nn.Module
     tensor: Tensor
-    """(steps, samples, ...)"""
+    """the first tensor among the arguments of the module: (steps, samples, ...)"""
 
 
 class _ReceivedError(BaseException):
-    """Ends a forward pass. The base class is `BaseException`, because a network's code might catch an `Exception`."""
+    """Raised to end a forward pass. The base class is `BaseException`, as a network might catch an `Exception`."""
 
     def __init__(self, received: _Received) -> None:
         super().__init__()
@@ -41,26 +42,31 @@ class _ReceivedError(BaseException):
 
 
 def settle_batch_dim(network: Network, capture: Capture, batch: Batch, index: int) -> Batch:
-    """Set `network.batch_dim` to the dimension of the input that holds the samples, if this is open.
+    """Set `network.batch_dim` to the dimension of the input that holds the samples, if this dimension is unknown.
 
-    It is open if the network contains modules of torch with `batch_first=False` and the user did not give `batch_dim=`.
-    The input is (n_0, n_1, ...), and the first of these modules gets (steps, samples, ...). The first rule that applies
-    settles the dimension:
+    It is unknown if `network.may_be_steps_first` is true: the network contains modules of torch with
+    `batch_first=False`, and the user did not give `batch_dim=`. It stays unknown if the user's function `batch_size`
+    counted the samples, if the input has only one dimension, or if the forward pass fails.
 
-    1. The batch has class labels for n_0 or for n_1 samples, but not for both: the labels decide.
-    2. The module gets the input itself, with n_1 > 1: dimension 1.
-    3. `samples` is n_1 and not n_0: this is unclear, an error. If all three are equal, half of dimension 0 is passed to
-       the network; if this fails, or `samples` is still n_1, this is the same error.
-    4. Otherwise: dimension 0.
+    The input of the network is (n_0, n_1, ...). The input of the first module with `batch_first=False` that runs is
+    (steps, samples, ...). The first rule that applies gives the dimension:
+
+    1. n_0 and n_1 differ, and the batch has class labels (n_0,) or (n_1,): the dimension with this number of entries.
+    2. No module with `batch_first=False` runs: dimension 0.
+    3. The module gets the input of the network, and n_1 > 1: dimension 1.
+    4. `samples` equals n_1 but not n_0: the dimension is unclear, and ValueError is raised.
+    5. `samples` equals n_1 and n_0, and n_0 > 1: the first half of dimension 0 is passed through the network. If
+       `samples` becomes half as large, dimension 0. Otherwise the dimension is unclear, and ValueError is raised.
+    6. Otherwise: dimension 0.
 
     Args:
         network: the network.
-        capture: the network with its hooks; the context is open.
+        capture: the network with its hooks; its context must be open.
         batch: the network's batch.
-        index: the number of the batch, for messages.
+        index: the number of the batch in the loader, for messages.
 
     Returns:
-        The batch, with its samples in the dimension found.
+        The batch, parsed with the dimension that was found.
 
     Raises:
         ValueError: it is unclear which dimension holds the samples.
@@ -89,7 +95,7 @@ def settle_batch_dim(network: Network, capture: Capture, batch: Batch, index: in
 
 
 def _dim_of_labels(batch: Batch, inputs: Tensor) -> int | None:
-    """Return the dimension of the input that alone has as many entries as there are labels; None if there is none."""
+    """Return 0 or 1 if exactly one of these dimensions of the input has as many entries as labels; otherwise None."""
     n_0, n_1 = inputs.shape[:2]
     fits = [n for n in (n_0, n_1) if find_labels(batch.raw, n) is not None]
     return None if n_0 == n_1 or len(fits) != 1 else int(fits == [n_1])
@@ -98,7 +104,7 @@ def _dim_of_labels(batch: Batch, inputs: Tensor) -> int | None:
 def _is_unclear(
     network: Network, capture: Capture, batch: Batch, inputs: Tensor, received: _Received, index: int
 ) -> bool:
-    """Whether the module may take dimension 1 of the input for the samples."""
+    """Whether it is unclear which dimension of the input holds the samples: rules 4 and 5 of `settle_batch_dim`."""
     n_0, n_1 = inputs.shape[:2]
     samples = received.tensor.shape[1]
     if samples != n_1 or n_0 != n_1 or n_0 < 2:
@@ -122,9 +128,9 @@ def _message(network: Network, inputs: Tensor, received: _Received, index: int) 
 
 
 def _receive(network: Network, capture: Capture, batch: Batch) -> _Received | None:
-    """Run the network up to the first module with its samples in dimension 1, and return what this module gets.
+    """Run the network up to the first module with `batch_first=False`, and return the input of this module.
 
-    None if no such module gets a tensor (steps, samples, ...).
+    Return None if no such module gets a tensor with three or more dimensions.
     """
     modules, thread = sequence_first_modules(network.module), threading.get_ident()
 
@@ -133,7 +139,7 @@ def _receive(network: Network, capture: Capture, batch: Batch) -> _Received | No
             first = next(tensors_in((args, kwargs)), None)
             if not isinstance(first, Tensor) or first.is_nested or first.ndim < 3:
                 return
-            if threading.get_ident() == thread:  # else the user's code runs the network on another thread
+            if threading.get_ident() == thread:  # on another thread, the user's code runs the network
                 raise _ReceivedError(_Received(layer, module, first))
 
         mark_hook(hook, capture)
@@ -155,5 +161,5 @@ def _receive(network: Network, capture: Capture, batch: Batch) -> _Received | No
 
 
 def _is_same(received: Tensor, inputs: Tensor) -> bool:
-    """Whether a module gets the values of the input, which may have been moved and converted."""
+    """Whether a module gets the input of the network unchanged, apart from its device and dtype."""
     return received.shape == inputs.shape and torch.equal(received, inputs.to(received.device, received.dtype))

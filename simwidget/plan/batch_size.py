@@ -1,4 +1,4 @@
-"""The option `batch_size`: the user's function that counts the samples of a batch."""
+"""The option `batch_size`: the user's function that returns the number of samples of a batch."""
 
 import operator
 from collections.abc import Callable
@@ -16,6 +16,7 @@ def count_by(function: BatchSize, raw: Any, index: int) -> int:
 
     Raises:
         TypeError: the function does not return a whole number from 0 on.
+        Exception: any exception of the function, with a note that names the batch.
     """
     try:
         found = function(raw)

@@ -58,9 +58,12 @@ class LayerDescription:
     """name of the earlier layer whose output tensor this layer returns unchanged; such a repeat is not compared by
     default. None for every layer that is not such a repeat."""
     samples: str = ""
-    """which dimension of the output indexes the samples, and why; empty if the layer cannot be compared"""
+    """which dimension of the output indexes the samples, and how it was found; empty if the layer cannot be compared"""
     mask: str = ""
-    """which mask of the batch was used, and why; empty if the representation uses no mask"""
+    """which mask of the batch (which says which tokens are padding) was used, and how the mask was found
+
+    See `ReadAs`. Empty if the representation needs no mask, or if no mask of the batch fits the layer.
+    """
 
     def cells(self) -> tuple[str, ...]:
         """Return the layer's row of the printed table: one text for each of `COLUMNS`."""
@@ -125,7 +128,7 @@ class Description:
 
     @property
     def _n_columns(self) -> int:
-        """The number of columns in the table; the last one, "mask", is left out if it is empty."""
+        """The number of columns in the table. The last column, "mask", is left out if it is empty for all layers."""
         return len(COLUMNS) - (not any(layer.mask for layer in self.layers))
 
     def _title(self) -> str:

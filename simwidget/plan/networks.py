@@ -48,13 +48,16 @@ class Network:
     batch_dim: int
     """the dimension that indexes the samples in the network's input tensors"""
     mask_rules: MaskRules
-    """what is known of the masks of the layers' tokens before the network runs"""
+    """what is known about the masks of the layers' tokens (which tokens are padding) before the network runs"""
     prepare: Callable[[Any], Any] | None = None
     """the user's function that makes the network's batch from the loader's batch; None to use the loader's batch"""
     may_be_steps_first: bool = False
-    """whether `batch_dim` may be 1 because of a module of torch in the network, see `settle_batch_dim`"""
+    """whether `batch_dim` is 0 but may have to be 1, because the network contains a module with `batch_first=False`
+
+    `settle_batch_dim` finds this out.
+    """
     batch_size: BatchSize | None = None
-    """the user's function that counts the samples of the loader's batch; None to count them by their tensors"""
+    """the user's function that returns the number of samples of the loader's batch; None to count samples in tensors"""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,9 +65,9 @@ class Network:
         return tuple(self.readings)
 
     def masks_needed(self, batch: Batch) -> tuple[str, ...]:
-        """Return the keys of the batch's masks, if the representation of a layer depends on them.
+        """Return the keys of all masks of a batch if the representation of a layer needs a mask; otherwise ().
 
-        Layers for which the user named a mask do not count.
+        Layers that match a rule of the option `masks` do not count.
         """
         if not batch.masks.real or not any(
             reading.uses_masks and self.mask_rules.given(layer) is None for layer, reading in self.readings.items()
@@ -74,7 +77,7 @@ class Network:
 
     @property
     def unpooled(self) -> frozenset[str]:
-        """The names of the layers whose representation is the user's function, which gets outputs for nodes as well."""
+        """The names of the layers whose representation is a callable. It gets outputs for nodes without averaging."""
         return frozenset(name for name, reading in self.readings.items() if callable(reading.representation))
 
     @property
@@ -85,8 +88,11 @@ class Network:
     def make_batch(self, raw: Any, index: int) -> Batch:
         """Make the network's `Batch` from `raw`, which is batch number `index` of the loader.
 
-        Raises TypeError if `raw`, or the result of the user's function `prepare`, holds no input for a network, or if
-        the user's function `batch_size` does not return a whole number.
+        Raises:
+            TypeError: `raw`, or the result of the user's function `prepare`, holds no input for a network; its number
+                of samples is unknown; or the user's function `batch_size` does not return a whole number.
+            ValueError: see `parse_batch`.
+            Exception: any exception of `prepare` or `batch_size`, with a note that names the function.
         """
         n_told = None if self.batch_size is None else count_by(self.batch_size, raw, index)
         model_input = raw
@@ -108,7 +114,7 @@ class Network:
             ) from problem
 
     def parse(self, model_input: Any, index: int, n_told: int | None = None) -> Batch:
-        """Parse batch number `index` of the network, as `parse_batch` does.
+        """Parse `model_input`, batch number `index` of the network, with `parse_batch`.
 
         Masks are found by their keys, also in nested mappings, or by the names of the arguments that the network's
         `forward` gets.

@@ -24,18 +24,22 @@ class ReadingOptions:
     position_representation: Representation | None
     """ "tokens" or "positions" if each token or each spatial position is a sample, else None"""
     masks: tuple[tuple[str, str | None], ...] = ()
-    """layer patterns with the key of the mask of the layers' tokens, or None for no mask; the first match counts"""
+    """pairs of a layer pattern and the key of the mask of the layer's tokens, or None for no mask
+
+    A mask says which tokens of the batch are padding. For each layer, the first pair with a matching pattern applies.
+    """
 
     @staticmethod
     def of(
         representations: Representations, batch_dim: BatchDim, masks: MasksOption, models: Sequence[SimilarityModel]
     ) -> "ReadingOptions":
-        """Check `batch_dim` and `masks` for the given models, and return a `ReadingOptions` with all options.
+        """Check `batch_dim` and `masks` for the given models, and return a `ReadingOptions` with the three options.
 
         Raises:
             ValueError: a dimension is not a whole number from 0 on, or a pattern in `batch_dim` or `masks` matches no
                 layer that is compared.
-            TypeError: a pattern in `batch_dim` or `masks`, or the key of a mask, is not a string.
+            TypeError: `masks` is not a mapping; or a pattern in `batch_dim` or `masks`, or the key of a mask, is not a
+                string.
         """
         _check_batch_dim(batch_dim, models)
         _check_masks(masks, models)

@@ -1,4 +1,4 @@
-"""`shared_network_notes`: finds models of a comparison that are one network, for example with an adapter inside."""
+"""`shared_network_notes`: notes on models of a comparison that are the same network, although they seem to differ."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,19 +11,24 @@ from simwidget.plan.networks import PlannedModel
 ADAPTER = re.compile(r"(^|_)(lora|adapters?)(_|$)", re.IGNORECASE)
 """Matches a part of a dotted name that belongs to an adapter, such as "lora_A" or "text_adapter"."""
 MIN_SHARE = 0.5
-"""Two networks with the same adapter count as one if they share at least this part of the smaller one's parameters."""
+"""Two networks with the same adapter are the same network if they share at least this part of the parameters of the
+network with fewer parameters."""
 
 
 def shared_network_notes(models: Sequence[PlannedModel]) -> Iterator[str]:
     """Yield a note for each model that is the same network as an earlier model, although the two seem to differ.
 
-    Some libraries build adapters into a network in place. The original network then contains the adapter too, and its
-    similarities with the adapted network are those of one network with itself.
+    An adapter is a small set of parameters that is added to a trained network. Some libraries build adapters into the
+    network in place. The original network then contains the adapter too, so that a comparison of the original network
+    with the adapted network compares one network with itself.
 
-    Two models are the same network if one contains the module of the other, if they have the same parameters, or if
-    they share an adapter and most of their parameters. There is no note in these cases:
-    - The models are the very same module, and it has no adapter or the models have different `inputs=` functions.
-    - The models have different `forward=` functions, because such a function may turn the adapter off.
+    Two models that share an adapter are the same network if they share at least `MIN_SHARE` of their parameters. Two
+    models without a shared adapter are the same network if they have the same parameters, or if they share parameters
+    and one model contains the module of the other. There is no note in these cases:
+
+    - The two models are the same module, and the module has no adapter.
+    - The two models are the same module with different `inputs=` functions.
+    - The two models have different `forward=` functions, because such a function may turn the adapter off.
     """
     for position, second in enumerate(models):
         notes = (_note(first, second) for first in models[:position])
@@ -48,8 +53,9 @@ def _note(first: PlannedModel, second: PlannedModel) -> str | None:
     names = f"models {first.name!r} and {second.name!r}"
     if not adapters:
         return (
-            f"{names} run networks with the same parameters: what was built into them in place, such as an adapter, is "
-            "in both. To compare with the network as it was before, give a copy.deepcopy that was made before"
+            f"{names} run networks with the same parameters: a change that was made in place, such as an added "
+            "adapter, is in both. To compare with the original network, give a copy.deepcopy that was made before the "
+            "change"
         )
     switch = next((model.name for model in (larger, smaller) if hasattr(model.module, "disable_adapter")), None)
     off = "turns the adapter off" if switch is None else f"runs the model under disable_adapter() of {switch!r}"
@@ -61,7 +67,7 @@ def _note(first: PlannedModel, second: PlannedModel) -> str | None:
 
 
 def _parameters(module: nn.Module) -> dict[int, str]:
-    """Return the names of a network's parameters by the ids of the parameters."""
+    """Return a dict from the id of each parameter of a network to the name of this parameter."""
     return {id(parameter): clean_name(name) for name, parameter in module.named_parameters()}
 
 

@@ -1,4 +1,8 @@
-"""`ConfounderReader`: gives the values of the confounders of each batch to a `Receiver`."""
+"""`ConfounderReader`: gives the values of the confounders of each batch to a `Receiver`.
+
+A confounder is a variable whose influence dCKA removes: the input, the class labels, the output of a layer, or the
+result of the user's function.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,8 +27,8 @@ from simwidget.run.receiver import Receiver, Representation
 class ConfounderReader:
     """Gives the values of all confounders to a receiver, for one batch after another.
 
-    Call `begin` for each batch. Then call `read_from_batch` for the confounders that are computed from the batch, and
-    `add` or `keep` for each layer that is a confounder. Call `check` at the end of the batch.
+    Call `begin` for each batch. Then call `read_from_batch` once for the confounders that are computed from the batch,
+    and `add` or `keep` for each layer that is a confounder. After the forward passes, call `check` and `end`.
     """
 
     def __init__(self, plan: Plan, notes: Notes) -> None:
@@ -44,8 +48,8 @@ class ConfounderReader:
             batch: the batch.
             index: the number of the batch, for messages.
             receiver: gets the values of the confounders.
-            positions: the positions (tokens or places of a feature map) that serve as samples; None if the samples of
-                the batch do.
+            positions: the positions (tokens or places of a feature map) that serve as samples; None to use the samples
+                of the batch.
         """
         self._batch, self._index, self._receiver, self._positions = batch, index, receiver, positions
         self._spare: tuple[Confounder, Tensor] | None = None
@@ -57,7 +61,7 @@ class ConfounderReader:
         del self._batch, self._receiver, self._positions, self._kept, self._spare
 
     def of_layers(self, network: Network) -> dict[str, list[Confounder]]:
-        """Return, for each call of a layer of a network whose output may be a confounder, these confounders."""
+        """Return a dict from each call of a network's layer whose output may be a confounder to these confounders."""
         found: dict[str, list[Confounder]] = {}
         for confounder in self._confounders:
             own = {layer: model for model, layer in reversed(confounder.layers) if model in network.models}
@@ -97,7 +101,7 @@ class ConfounderReader:
         return next((layer for layer, given in self.embedded.items() if is_same_table(ids, given)), None)
 
     def add(self, confounders: Sequence[Confounder], x: Tensor, original: Key | None) -> Key | None:
-        """Give a layer's representation x (m, p) to the receiver as the representation of each confounder.
+        """Give a layer's representation x (m, p) to the receiver as the values of each confounder.
 
         Args:
             confounders: the confounders.
@@ -105,7 +109,7 @@ class ConfounderReader:
             original: the key of an equal representation that the receiver has; None if there is none.
 
         Returns:
-            The key of a representation that is equal to x and that the receiver has; None if there is none.
+            The key of a representation equal to x that the receiver has after this call; None if there is none.
         """
         for one in confounders:
             if one.kind == "input" and self.stand_in is None and not self._gets_input(one):
@@ -118,9 +122,13 @@ class ConfounderReader:
         return original
 
     def keep(self, confounders: Sequence[Confounder], x: Tensor) -> bool:
-        """Store a layer's output (n, p) if positions serve as samples, but the output has no positions.
+        """Store a layer's output (n, p) as confounder, if positions serve as samples and the output has no positions.
 
-        `read_from_batch` then uses, for each drawn position, the row of the sample that contains the position.
+        For each drawn position, `read_from_batch` then uses the row of the sample that contains the position.
+
+        Args:
+            confounders: the confounders.
+            x: the output (n, ...).
 
         Returns:
             Whether the output was stored.

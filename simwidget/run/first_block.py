@@ -60,8 +60,8 @@ class FirstBlock(AbstractContextManager):
     Args:
         plan: the plan of the resumed run.
         rows: the descriptions of the layers and confounders in the checkpoint.
-        outputs: where the outputs contain the samples and tokens, as `SampleFinder.state` returned it; from the
-            checkpoint.
+        outputs: the state of the `SampleFinder` in the checkpoint: which dimensions of the layers' outputs hold the
+            samples and the tokens.
         expected: the numbers of the first block in the checkpoint, in the order of `rows`.
         min_samples: the smallest number of samples in a block; a run leaves out smaller blocks.
         own_streams: whether, in the run that wrote the checkpoint, each network drew from a random stream of its own.

@@ -69,7 +69,7 @@ class ForwardPasses(AbstractContextManager):
         self.confounders = ConfounderReader(plan, notes)
         self.inputs = InputChecks(plan, notes)
         self.choices: dict[CallKey, str] = {}
-        """for each call of a layer whose output has several tensors with the samples, which one is compared"""
+        """call of a layer whose output has several tensors with n samples -> the text of `describe_choice`"""
 
     def __enter__(self) -> "ForwardPasses":
         with ExitStack() as stack:
@@ -115,7 +115,7 @@ class ForwardPasses(AbstractContextManager):
             receiver.begin(batch.n)
         try:
             if positions is None:
-                self.confounders.read_from_batch()  # so that a wrong confounder fails before a forward pass
+                self.confounders.read_from_batch()  # before the forward passes, so that a wrong confounder fails early
             for position, own in enumerate(batches):
                 capture, network = self._captures[position], self._networks[position]
                 now.previous = None
@@ -172,8 +172,8 @@ class ForwardPasses(AbstractContextManager):
             networks can differ if the user gave functions that make a network's input from the loader's batch.
 
         Raises:
-            ValueError: the numbers of samples differ between networks, or it is not clear whether the samples of a
-                batch are in dimension 0 or 1.
+            ValueError: the numbers of samples differ between networks, or it is unclear whether dimension 0 or
+                dimension 1 of a batch holds the samples.
         """
         batches = self._settle([network.make_batch(raw, index) for network in self._networks], index)
         first = batches[0]
@@ -202,7 +202,7 @@ class ForwardPasses(AbstractContextManager):
         return replace(whole, raw=raw), [replace(batch, uploads=shared) for batch in batches]
 
     def _settle(self, batches: list[Batch], index: int) -> list[Batch]:
-        """Find out where batches have their samples, with `settle_batch_dim`, and return the batches read like this."""
+        """Return the batches, parsed again if `settle_batch_dim` finds their samples in dimension 1."""
         if not self._captures or not any(network.may_be_steps_first for network in self._networks):
             return batches
         restore_random = self.random.recorded_state()
@@ -218,7 +218,7 @@ class ForwardPasses(AbstractContextManager):
         return Positions(batch.n, self._plan.positions, index, receiver.begin)
 
     def _probe_tokens(self, batches: Sequence[Batch], index: int) -> None:
-        """Run each network on shorter sequences, if this is needed to find the masks of its layers' tokens."""
+        """Make a pass over shorter sequences (see `TokenProbe`) with each network that needs such a pass."""
         restore_random = None
         for position, (network, batch) in enumerate(zip(self._networks, batches, strict=True)):
             if self.finder.may_probe_tokens(position, index, network.masks_needed(batch)):
@@ -266,7 +266,10 @@ class ForwardPasses(AbstractContextManager):
         return sink
 
     def _keep(self, now: _Pass, key: Key, confounders: Sequence[Confounder], reading: Reading, output: Any) -> bool:
-        """Store the output of a confounder's layer that has no representation, see `ConfounderReader.keep`."""
+        """Store the output of a confounder's layer that has no positions. Return whether it was stored.
+
+        See `ConfounderReader.keep`.
+        """
         try:
             found = self.finder.find(key, reading, output, now.context.n, now.context.lengths, now.index)
         except RepresentationError:

@@ -1,4 +1,4 @@
-"""`InputChecks`: finds entries of a batch that do not reach a network, and notes them."""
+"""`InputChecks`: finds the entries of a batch that a network does not get, and the inputs that dCKA does not remove."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,10 @@ from simwidget.run.several_inputs import EmbeddingOf, note_on_input
 
 
 class InputChecks:
-    """Finds entries of a batch that do not reach a network or, of several inputs, those that dCKA does not remove."""
+    """Finds the entries of a batch that a network does not get, and the inputs that dCKA does not remove.
+
+    Unknown keys of a mapping and inputs that dCKA does not remove get a note.
+    """
 
     def __init__(self, plan: Plan, notes: Notes) -> None:
         self._networks = plan.networks
@@ -21,7 +24,10 @@ class InputChecks:
         self._notes = notes
         self._is_done = False
         self.not_passed: dict[int, list[str]] = {}
-        """position of a network -> the entries of its batch that may be inputs and are not passed to it"""
+        """position of a network -> the entries of its batch that may be inputs but are not passed to the network
+
+        An entry is written as a Python expression, such as "batch[1]".
+        """
 
     def check(self, batch: Batch, batches: Sequence[Batch], embedding_of: EmbeddingOf) -> None:
         """Check one batch after its forward passes. Most checks are made in the first batch only.

@@ -139,8 +139,8 @@ class Notes:
             call, fits, others = mixed[0]
             more = f" (and {len(mixed) - 1} more layers)" if len(mixed) > 1 else ""
             notes.append(
-                f"a mask has as many tokens as layer {call!r} in {fits} batches and not in {others}{more}: where none "
-                "fits, all tokens are used; say with masks= which mask it has, or None for no mask"
+                f"in {fits} batches a mask has as many tokens as layer {call!r}, and in {others} batches none has{more}"
+                ": if no mask fits, all tokens are used; give masks= the key of the layer's mask, or None for none"
             )
         notes += tuple(self._said.values())  # copied in one step, since the pass may add notes on its own thread
         order = self._order.note()

@@ -14,12 +14,14 @@ def pass_facts(plan: Plan, rows: RowTable, forwards: ForwardPasses) -> dict[str,
 
     For each model, the facts are:
     - the class, the device, and the dtypes of the representations;
-    - conversions of its inputs to its dtype, and the dtype of autocast;
-    - the entries of the batch that may be inputs and are not passed to it;
+    - the conversions of inputs to the dtype of the model, and the dtype of autocast;
+    - the entries of the batch that may be inputs and are not passed to the model;
     - the layers that were chosen by default and are left out because they never ran;
     - for each layer whose output does not have the samples in dimension 0, the dimension of the samples;
-    - for each layer whose output has several tensors with the samples, which one is compared;
-    - how the outputs were read: for each way in words, the layers that were read in this way.
+    - for each layer whose output has several tensors with n samples, which of these tensors is compared;
+    - how the layers' outputs were read: for each text of `read_as`, the calls of layers that were read in this way.
+
+    Facts that are empty are left out.
 
     If the output of an embedding layer replaces token ids as confounder, a further fact is the name of this layer.
     """

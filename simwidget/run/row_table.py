@@ -96,7 +96,10 @@ class RowTable:
             self._add(key, reason)
 
     def never_run(self) -> dict[int, list[str]]:
-        """Return the names of the chosen layers that have not run, by the position of their network."""
+        """Return a dict from the position of each network to the names of its chosen layers that have not run.
+
+        Networks without such layers are left out.
+        """
         found: dict[int, list[str]] = {}
         for model in self._plan.models:
             position = self._plan.network_of(model.model_name)
@@ -109,7 +112,7 @@ class RowTable:
         """Add rows for the chosen layers that have not run; called after the first forward passes.
 
         Args:
-            why: for the position of a network, why its layers have not run, if this is known.
+            why: position of a network -> the reason why its layers have not run, if this is known.
         """
         for position, names in self.never_run().items():
             for name in names:

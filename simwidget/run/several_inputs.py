@@ -1,4 +1,4 @@
-"""`note_on_input`: says which of several inputs the confounder "input" is, and how to remove the others as well."""
+"""`note_on_input`: says which of several inputs dCKA removes, and how to remove the other inputs too."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,9 +19,10 @@ def note_on_input(
 ) -> str | None:
     """Return a note on the confounder "input" if the networks have inputs that dCKA does not remove.
 
-    An input is a tensor of the loader's batch with n samples that a network gets. Labels, masks, position ids and token
-    type ids do not count. What a network gets is unknown if it has a `forward=` function, or an `inputs=` function that
-    makes new tensors. Then all other tensors of the batch with n samples count.
+    The confounder "input" is only one tensor. An input is a tensor with n samples of the loader's batch that a network
+    gets. Labels, masks, position ids and token type ids are no inputs. It is unknown which tensors a network gets if
+    the network has a `forward=` function, or an `inputs=` function that makes new tensors. In this case, all tensors
+    for which `may_be_input` is true are treated as inputs.
 
     Args:
         batch: the batch from which the confounder is computed; `batch.raw` is the loader's batch.
@@ -30,10 +31,10 @@ def note_on_input(
         embedding_of: returns the embedding that gets a tensor of token ids; None if there is none.
 
     Returns:
-        A sentence, or None if the confounder is the only input.
+        The note; None if the confounder is the only input, or if it is not one of the tensors of the batch.
     """
     entries, where = list(entries_of(batch.raw, "batch")), ""
-    if all(one.tensor is not batch.input_entry for one in entries):  # an inputs= function has made it
+    if all(one.tensor is not batch.input_entry for one in entries):  # an inputs= function has made the confounder
         networks, batches = networks[:1], batches[:1]
         entries, where = list(entries_of(batches[0].raw, "f(batch)")), f", where f is inputs= of {networks[0].model!r}"
     removed = next((one for one in entries if one.tensor is batch.input_entry), None)
@@ -46,7 +47,7 @@ def note_on_input(
     others = [one for one in inputs if one is not removed]
     if removed is None or not others:
         return None
-    what = "inputs" if is_known else "tensors of its samples"
+    what = "inputs" if is_known else "tensors with its samples"
     said = f"the batch has {len(inputs)} {what}, and dCKA removes only {removed.path}"
     if removed not in inputs:
         said = f"dCKA removes {removed.path}, which no model gets as an input"
@@ -67,7 +68,14 @@ def _holds_token_ids(tensor: Tensor) -> bool:
 def _advice(removed: Entry, inputs: Sequence[Entry], batch: Batch, where: str, embedding_of: EmbeddingOf) -> list[str]:
     """Return texts that say how dCKA removes other inputs than `removed`.
 
-    Numbers are removed by a callable, and token ids by the layer that embeds them.
+    A callable removes an input of numbers. For token ids, the confounder is the layer that embeds the token ids.
+
+    Args:
+        confounder: the confounder "input".
+        removed: the entry of the batch that is the confounder.
+        inputs: the entries that are inputs.
+        batch: the batch from which the confounder is computed.
+        where: text that explains the name f in the paths of the entries; empty if this name does not occur.
     """
     others = [one for one in inputs if one is not removed]
     layers = {one.path: embedding_of(one.tensor) for one in others if not one.tensor.is_floating_point()}
@@ -82,12 +90,13 @@ def _advice(removed: Entry, inputs: Sequence[Entry], batch: Batch, where: str, e
         advice.append(f"to choose, give confounder=[{', '.join(own + choices)}] or a part of this list{where}")
     if token_ids:
         advice.append(
-            f"to remove {' and '.join(token_ids)} too, give confounder= a list of 'input' and the layers that embed it"
+            f"to remove {' and '.join(token_ids)} too, give confounder= a list of 'input' and the layers that embed "
+            "these ids"
         )
     return advice
 
 
 def _samples_first(entry: Entry, batch: Batch) -> str:
-    """Return the expression for an entry with the samples in dimension 0."""
+    """Return the Python expression that gives an entry with the samples in dimension 0."""
     turned = batch.batch_dim and batch.batch_dim < entry.tensor.ndim
     return f"{entry.path}.movedim({batch.batch_dim}, 0)" if turned else entry.path

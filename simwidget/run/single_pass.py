@@ -209,7 +209,11 @@ class SinglePass(AbstractContextManager):
         self._grams.put(one.key, one.x, one.original, one.kernel)
 
     def _fix_rows(self, batches: Sequence[Batch]) -> None:
-        """Complete the table of rows and allocate the sums; called with the batches of the first forward passes."""
+        """Complete the table of rows and allocate the sums; called after the first forward passes.
+
+        Args:
+            batches: for each network, the batch of its first forward pass.
+        """
         why = explain_never_run(self._rows.never_run(), self._networks, batches, self._notes)
         self._rows.add_never_run(why)
         self._memory.check()

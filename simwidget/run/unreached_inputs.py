@@ -1,4 +1,4 @@
-"""`explain_never_run`: finds out whether layers never ran because a network did not get a part of the batch."""
+"""`explain_never_run`: finds layers that may never have run because the network did not get a part of the batch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from simwidget.plan.networks import Network
 from simwidget.run.notes import Notes
 
 MAX_NAMED = 4
-"""The largest number of entries, and of parameters, that a text names."""
+"""The largest number of entries of a batch, and of parameters, that a text names."""
 
 
 def explain_never_run(
@@ -17,14 +17,14 @@ def explain_never_run(
     """Return why the layers of some networks never ran, and add a note for each of these networks.
 
     Args:
-        never_run: for the position of a network, the names of its layers that never ran.
+        never_run: position of a network -> the names of its layers that never ran.
         networks: the networks.
         batches: for each network, a batch with which it was called.
         notes: the notes of the run.
 
     Returns:
-        For the position of a network, which entries of the batch it did not get, and what to do. A network that got
-        everything is left out.
+        Position of a network -> a text that says which entries of the batch the network did not get, and what to do.
+        Networks that got all entries are left out, and so are networks whose parameters all got an argument.
     """
     found = {}
     for position, layers in never_run.items():
@@ -38,9 +38,9 @@ def explain_never_run(
 
 
 def _unreached_inputs(network: Network, batch: Batch) -> str | None:
-    """Return which entries of a batch the network did not get, and how to pass them by name.
+    """Return a text that says which entries of a batch the network did not get, and how to pass them by name.
 
-    Return None if it got all entries that may be inputs, or if all parameters of its `forward` have got something.
+    Return None if the network got all entries that may be inputs, or if no parameter of its `forward` is left.
     """
     path = "batch" if network.prepare is None else "f(batch)"
     parameters = network.caller.parameters_without_input(batch)
@@ -49,15 +49,16 @@ def _unreached_inputs(network: Network, batch: Batch) -> str | None:
         return None
     paths = [one.path for one in missed]
     return (
-        f"{_listed(paths)} did not reach it, and {_listed(parameters)} of its forward got nothing: give inputs= a "
-        f"function that returns a mapping by parameter names{_example(network, batch, path, missed)}"
+        f"the model did not get {_listed(paths)}, and nothing was passed to {_listed(parameters)} of its forward: give "
+        f"inputs= a function that returns a dict by parameter names{_example(network, batch, path, missed)}"
     )
 
 
 def _example(network: Network, batch: Batch, path: str, missed: Sequence[Entry]) -> str:
-    """Return an example of such a function. The entries that were missed fill the open parameters in their order.
+    """Return the end of a sentence: an example of the option `inputs` that passes the entries in `missed` too.
 
-    Return an empty string if the network gets other values than tensors of the batch.
+    The entries are assigned in order to the parameters without an argument. Return an empty string if an argument of
+    the network is not a tensor of the batch, because the example could not name such an argument.
     """
     paths = {id(one.tensor): one.path for one in entries_of(batch.raw, path)}
     named = network.caller.named_inputs(batch)

@@ -64,7 +64,8 @@ def not_reached():
     batches = list(zip(noise(32, 6), noise(32, 4, seed=1), labels(32)))
     return Case(
         {"net": seeded(Optional)}, batches, ["left", "right", "head"], call=lambda model, batch: model(batch[0]),
-        confounders=[input_first], reasons={"net:right": r"never ran: batch[1] did not reach it, and right, extra"},
+        confounders=[input_first],
+        reasons={"net:right": r"never ran: the model did not get batch[1], and nothing was passed to right, extra"},
         notes=["layer 'right' of model 'net' never ran"],
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from simwidget.functional import cka
 
 SIZES = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8]
 LAYERS = ["linear", "part"]
-ROUNDED = "constant but for rounding in float32: a model and batches in float64 would tell"
+ROUNDED = "constant up to rounding errors in float32: to see whether the layer varies, run model and batches in float64"
 HIDDEN = r"float32 cannot tell whether some features vary .* in layer 'part'"
 quiet = pytest.mark.filterwarnings("ignore:.*scatter widely", f"ignore:{HIDDEN}")
 
@@ -136,7 +136,7 @@ def test_a_feature_that_may_be_rounding_has_a_note():
     with pytest.warns(UserWarning, match=HIDDEN):
         result = found(model, data())
     (note,) = result.notes
-    assert note.endswith("compared as they are: a model and batches in float64 would tell")
+    assert note.endswith("compared as they are: to see whether they vary, run model and batches in float64")
     assert np.isfinite(result.matrix()).all()
     result = found(model.double(), data(torch.float64))
     assert not result.notes

@@ -156,9 +156,9 @@ def test_a_network_inside_another():
     base = copy.deepcopy(original)
     tuned = Adapted(base, Deltas)
     assert notes(compare({"base": base, "tuned": tuned})) == [
-        "models 'base' and 'tuned' run networks with the same parameters: what was built into them in place, such as "
-        "an adapter, is in both. To compare with the network as it was before, give a copy.deepcopy that was made "
-        "before"
+        "models 'base' and 'tuned' run networks with the same parameters: a change that was made in place, such as "
+        "an added adapter, is in both. To compare with the original network, give a copy.deepcopy that was made before "
+        "the change"
     ]
     followed = compare({"base": original, "tuned": tuned})
     assert notes(followed) == []

@@ -118,7 +118,7 @@ def test_token_ids_of_two_kinds():
     result = run(model, batches, layers=["decoder"], gram_batch=32)
     assert notes(result) == [
         "the batch has 2 inputs, and dCKA removes only batch['input_ids']: to remove batch['decoder_input_ids'] too, "
-        "give confounder= a list of 'input' and the layers that embed it"
+        "give confounder= a list of 'input' and the layers that embed these ids"
     ]
     followed = run(model, batches, layers=["encoder", "decoder"], gram_batch=32, confounder=["input", "shared#1"])
     assert notes(followed) == []
@@ -186,7 +186,7 @@ def test_what_a_function_does_with_the_batch_is_unknown():
     ]
     result = run(seeded(Mlp), batches, forward=lambda model, batch: model(batch["x"]))
     assert notes(result) == [
-        "the batch has 2 tensors of its samples, and dCKA removes only batch['x']: to choose, give "
+        "the batch has 2 tensors with its samples, and dCKA removes only batch['x']: to choose, give "
         "confounder=['input', lambda batch: batch['weight']] or a part of this list"
     ]
 

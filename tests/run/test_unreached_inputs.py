@@ -58,7 +58,9 @@ def test_the_advice_passes_what_was_missed(make, path):
     given = batches(make)
     result = run(seeded(Optional), given, layers=LAYERS)
     reason = result.reasons("cka", "net")["right"]
-    assert reason.startswith(f"never ran: {path} did not reach it, and right, extra of its forward got nothing: ")
+    assert reason.startswith(
+        f"never ran: the model did not get {path}, and nothing was passed to right, extra of its forward: "
+    )
     assert notes(result) == [f"layer 'right' of model 'net' {reason}"]
     followed = run(seeded(Optional), given, layers=LAYERS, inputs=printed(reason))
     assert notes(followed) == []
@@ -83,7 +85,7 @@ def test_of_what_an_inputs_function_makes():
     given = batches(lambda a, b: {"one": a, "two": b})
     result = run(seeded(Optional), given, layers=LAYERS, inputs=prepare)
     (note,) = notes(result)
-    assert "f(batch)[1] did not reach it" in note
+    assert "the model did not get f(batch)[1]" in note
     assert note.endswith("where f is the present inputs= of 'net'")
     followed = run(seeded(Optional), given, layers=LAYERS, inputs=printed(note, f=prepare))
     assert np.abs(followed.matrix() - expected()).max() < 1e-5
@@ -130,7 +132,7 @@ def test_a_resumed_run_keeps_the_reason(tmp_path):
     path = tmp_path / "checkpoint"
     run(seeded(Optional), batches(), layers=LAYERS, checkpoint=path, checkpoint_seconds=0, max_batches=1)
     result = sw.resume(path, {"net": seeded(Optional)}, batches(), max_batches=None).run(progress=False)
-    assert "batch[1] did not reach it" in result.reasons("cka", "net")["right"]
+    assert "the model did not get batch[1]" in result.reasons("cka", "net")["right"]
     assert len(notes(result)) == 1
 
 
