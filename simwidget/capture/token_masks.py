@@ -158,8 +158,8 @@ class TokenMasks:
             empty = next(iter((~found.any(1)).nonzero().flatten().tolist()), None)
         if empty is not None:
             raise RepresentationError(
-                f"sample {empty} has no real token here by {tokens.key!r}: leave the sample out, or give "
-                f"masks={{{call!r}: None}} for no mask"
+                f"sample {empty} has no real token here by {tokens.key!r}: leave this sample out, or give "
+                f"masks={{{call!r}: None}} to use all tokens"
             )
         return found
 
