@@ -22,6 +22,10 @@ class RepresentationError(ValueError):
     """
 
 
+class OtherTensorsError(RepresentationError):
+    """Raised if an output has another number of tensors than in an earlier batch."""
+
+
 class UnclearFeaturesError(RepresentationError):
     """Raised if it is unclear which dimension of an output (n, p, p) holds the tokens and which holds the features."""
 
@@ -69,16 +73,20 @@ class Layout(NamedTuple):
     """
     axis: int | None = None
     """the dimension of the output (n, ...) that holds the features; None if the representation does not need it"""
+    n_tensors: int = 1
+    """the number of tensors of the output"""
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> "Layout":
         """Return the layout with the fields `values`, read from a checkpoint; raise ValueError if they are invalid."""
-        place, dim, flattened, tokens, axis = values
-        are_sizes = type(place) is type(dim) is int and place >= 0 and 0 <= dim < MAX_DIMS
+        place, dim, flattened, tokens, axis, n_tensors = values
+        are_sizes = (
+            type(place) is type(dim) is type(n_tensors) is int and 0 <= place < n_tensors and 0 <= dim < MAX_DIMS
+        )
         are_sizes = are_sizes and (axis is None or (type(axis) is int and 0 < axis < MAX_DIMS))
         if not are_sizes or not (flattened is None or type(flattened) is bool):
             raise ValueError("a layer's output has no such layout")
-        return cls(place, dim, flattened, token_dims_from_json(tokens), axis)
+        return cls(place, dim, flattened, token_dims_from_json(tokens), axis, n_tensors)
 
 
 class Evidence(NamedTuple):
@@ -90,8 +98,6 @@ class Evidence(NamedTuple):
     """the layer's output in a probing pass over some samples of this batch; None if there is none"""
     lengths: Collection[int] = ()
     """the numbers of tokens per sample that occur in the inputs and in other outputs of this batch"""
-    features_last: bool = False
-    """whether the types of the layer's modules tell that the features are in the last dimension"""
     channels_first: bool = False
     """whether the layer has convolutions or other modules whose input is (n, channels, ...)"""
 
@@ -146,7 +152,7 @@ def find_output(
     torch.Size([4, 7, 3])
     """
     known = evidence.known
-    may_be_first = dims[0] == 0 if known is None else known[:3] == FIRST[:3]
+    may_be_first = dims[0] == 0 if known is None else (known[:3] == FIRST[:3] and known.n_tensors == 1)
     if type(output) is Tensor and may_be_first and _is_plain(output, n):
         is_clear = known is not None or dims_given or not _is_unclear(output, n, 0, dims, evidence)
         if is_clear:  # the most frequent case, without a search
@@ -154,9 +160,15 @@ def find_output(
     search = _Search(n, dims, dims_given, evidence)
     for place, part in enumerate(tensors_in(output)):
         search.look_at(place, part)
+    n_tensors = len(search.seen)
+    if known is not None and known.n_tensors != n_tensors:
+        raise OtherTensorsError(
+            f"its output had {known.n_tensors} tensors in an earlier batch and has {n_tensors} now, so it is unclear "
+            "which of them to compare: choose other layers with layers="
+        )
     found = search.best()
-    if found is not None:
-        return found
+    if found is not None and found.layout is not None:
+        return found._replace(layout=found.layout._replace(n_tensors=n_tensors))
     reason = _reason_for_no_output(output, n, dims, search.seen)
     raise UnclearError(reason) if search.may_be_flattened else RepresentationError(reason)
 
@@ -277,7 +289,7 @@ def _is_unclear(tensor: Tensor, n: int, dim: int, dims: Sequence[int], evidence:
         return False
     is_square = tensor.shape[0] == tensor.shape[1] == n
     if tensor.ndim == 2:
-        return n in evidence.lengths or (is_square and not evidence.features_last)
+        return is_square or n in evidence.lengths
     if tensor.ndim == 3:
         return dim != dims[0] or is_square
     return is_square and not evidence.channels_first

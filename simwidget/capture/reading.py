@@ -99,11 +99,7 @@ class Reading:
             RepresentationError: no tensor is found. If the representation is a callable, the error is raised only if
                 `raw` is None.
         """
-        outputs = self.hints.outputs
-        evidence = evidence._replace(
-            features_last=self.hints.certain and not any(one.channels_first for one in outputs),
-            channels_first=any(one.channels_first for one in outputs),
-        )
+        evidence = evidence._replace(channels_first=any(one.channels_first for one in self.hints.outputs))
         try:
             return find_output(raw, n, self.dims, self.dims_given, evidence)
         except RepresentationError:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from simwidget.capture.hooks import Capture
-from simwidget.capture.outputs import Evidence, Layout, Output, RepresentationError, UnclearError
+from simwidget.capture.outputs import Evidence, Layout, OtherTensorsError, Output, RepresentationError, UnclearError
 from simwidget.capture.probe import ProbedOutput, ProbeNeededError
 from simwidget.capture.probing_pass import ProbeFailedError, Split, probing_pass
 from simwidget.capture.reading import Reading
@@ -143,6 +143,8 @@ class SampleFinder:
                 raise ProbeNeededError from None
             if self._failure:
                 raise RepresentationError(f"{problem} (a pass over fewer samples failed: {self._failure})") from None
+            raise
+        except OtherTensorsError:
             raise
         except RepresentationError:
             if known is None:

@@ -1,5 +1,6 @@
 """`parse_batch`: finds the network's input, labels, masks and number of samples in a batch of the loader."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from simwidget.data.masks import find_masks
 from simwidget.data.nested import as_mapping, is_dataclass_instance, is_sequence, tensors_in
 from simwidget.text.printable import describe_type
 
+MAX_NAMED = 6
+"""The largest number of tensors that an error message names."""
 MIN_IMAGES = 3
 """A list of at least this many images is treated as a batch of images.
 
@@ -50,7 +53,12 @@ def parse_batch(
         inputs = batch[0]
     if isinstance(inputs, Mapping) or is_dataclass_instance(inputs):
         inputs = as_mapping(inputs)
-    n = count_samples(inputs, batch_dim)
+    try:
+        n = count_samples(inputs, batch_dim)
+    except UnclearCountError as problem:
+        if n_told is None:
+            raise TypeError(f"batch {index}: {problem}") from None
+        n = n_told
     if n is None and any_structure:
         n = next((found for one in tensors_in(batch) if (found := count_samples(one, batch_dim)) is not None), None)
     if n_told is not None and (n is not None or any_structure or is_batch_object(inputs)):
@@ -72,8 +80,20 @@ def parse_batch(
     return Batch(n, batch, inputs, batch_dim, find_labels(batch, n), masks, n_told is not None, graphs)
 
 
+class UnclearCountError(ValueError):
+    """Raised if the tensors of a batch have different numbers of entries, so that the number of samples is unclear."""
+
+
 def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
-    """Return the number of samples in a network's input; None if it cannot be determined."""
+    """Return the number of samples in a network's input; None if it cannot be determined.
+
+    In a mapping, the most frequent number of entries is the number of samples. Tensors with one entry do not count,
+    unless all have one entry. If several numbers are equally frequent, the labels decide. If `batch_dim` is not 0, the
+    first tensor decides.
+
+    Raises:
+        UnclearCountError: in a mapping, several numbers of entries are equally frequent, and no labels decide.
+    """
     if isinstance(inputs, PackedSequence):
         return int(inputs.batch_sizes[0])
     if isinstance(inputs, Tensor):
@@ -82,10 +102,30 @@ def count_samples(inputs: Any, batch_dim: int = 0) -> int | None:
     if is_sequence(inputs) and is_image_list(inputs):
         return len(inputs)
     if isinstance(inputs, Mapping):
-        inputs = [value for key, value in inputs.items() if key not in LABEL_KEYS]
-    elif not is_sequence(inputs):
+        return _most_frequent_count(inputs, batch_dim)
+    if not is_sequence(inputs):
         return count_of_object(inputs) if is_batch_object(inputs) else None
     return next((n for one in inputs if (n := count_samples(one, batch_dim)) is not None), None)
+
+
+def _most_frequent_count(inputs: Mapping[Any, Any], batch_dim: int) -> int | None:
+    every = {key: n for key, value in inputs.items() if (n := count_samples(value, batch_dim)) is not None}
+    found = {key: n for key, n in every.items() if key not in LABEL_KEYS}
+    if not found:
+        return None
+    if batch_dim:  # masks have the samples in dimension 0 all the same, so that other numbers are frequent
+        return next(iter(found.values()))
+    counts = Counter(n for n in found.values() if n > 1) or Counter(found.values())
+    most = max(counts.values())
+    likely = [n for n, times in counts.items() if times == most]
+    labelled = [n for n in likely if n in (every[key] for key in every if key in LABEL_KEYS)]
+    if len(likely) > 1 and len(labelled) != 1:
+        entries = ", ".join(f"{key!r} {n}" for key, n in list(found.items())[:MAX_NAMED])
+        raise UnclearCountError(
+            f"its tensors have different numbers of entries ({entries}), so its number of samples is unclear: pass "
+            "batch_size= a function from the batch to its number of samples"
+        )
+    return (labelled or likely)[0]
 
 
 def describe_batch(batch: Any) -> str:

@@ -180,17 +180,19 @@ def test_a_field_that_was_deleted_is_passed_over():
     "values",
     [
         [0, 0, None],
-        *([*one, None, None] for one in ([-1, 0, None], [0, 64, None], [0, True, None], [0, 0, 1])),
-        ["x" * 9999, 0, None, None, None],
-        [0, 0, None, [["mask"]], None],
-        [0, 0, None, [["mask", 3]], None],
-        [0, 0, None, None, 0],
-        [0, 0, None, None, True],
+        *([*one, None, None, 1] for one in ([-1, 0, None], [0, 64, None], [0, True, None], [0, 0, 1])),
+        ["x" * 9999, 0, None, None, None, 1],
+        [0, 0, None, [["mask"]], None, 1],
+        [0, 0, None, [["mask", 3]], None, 1],
+        [0, 0, None, None, 0, 1],
+        [0, 0, None, None, True, 1],
+        [1, 0, None, None, None, 1],
+        [0, 0, None, None, None, True],
     ],
 )
 def test_a_layout_from_a_file_is_checked(values):
     with pytest.raises(ValueError) as raised:  # noqa: PT011  (whatever the text is, it is short)
         Layout.from_json(values)
     assert len(str(raised.value)) < 80
-    assert Layout.from_json([1, 2, True, None, None]) == Layout(1, 2, True)
-    assert Layout.from_json([1, 2, None, [["mask", "same"], None], 1]).tokens == (Tokens("mask", "same"), None)
+    assert Layout.from_json([1, 2, True, None, None, 2]) == Layout(1, 2, True, n_tensors=2)
+    assert Layout.from_json([1, 2, None, [["mask", "same"], None], 1, 3]).tokens == (Tokens("mask", "same"), None)

@@ -158,3 +158,24 @@ def test_labels_of_another_batch_do_not_replace_its_own():
     assert found.with_labels(torch.zeros(N)).labels is found.labels
     assert parse_batch(x(), 0).with_labels(found.labels).labels is found.labels
     assert parse_batch(x(), 0).with_labels(None).labels is None
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n"),
+    [
+        ({"prompts": 7, "image": 12, "labels": 12}, 12),
+        ({"timestep": 1, "x": 32}, 32),
+        ({"pixels": 40, "input_ids": 8, "attention_mask": 8}, 8),
+        ({"a": 1, "b": 1}, 1),
+    ],
+)
+def test_most_tensors_of_a_mapping_tell_the_number_of_samples(sizes, n):
+    batch = {key: torch.zeros(size, 3) for key, size in sizes.items()}
+    assert parse_batch(batch, 0).n == n
+
+
+def test_a_mapping_of_unclear_number_is_refused_and_the_advice_helps():
+    batch = {"image": torch.zeros(12, 5), "prompts": torch.zeros(7, 5)}
+    with pytest.raises(TypeError, match=r"batch 3: .*'image' 12, 'prompts' 7.*pass batch_size= a function"):
+        parse_batch(batch, 3)
+    assert parse_batch(batch, 3, n_told=12).n == 12

@@ -167,3 +167,28 @@ def far_feature():
 @KINDS.row("output: not finite")
 def not_finite():
     return aside(lambda y: y / (y > -1), "non-finite values")
+
+
+class Sometimes(nn.Module):
+    """A layer that returns one more tensor, and this one first, for some batches."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.part, self.head = nn.Linear(6, 5), Extra(), nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.head(self.part(self.one(x))[-1])
+
+
+class Extra(nn.Module):
+    def forward(self, x):
+        return (x.square(), x) if x[0, 0] > 0 else (x,)
+
+
+@KINDS.row("output: one more tensor in some batches")
+def sometimes():
+    batches = noise(32, 6)
+    for number, batch in enumerate(batches):
+        batch[0] = 9.0 * (number - 1)
+    reason = "tensors in an earlier batch and has"
+    return Case({"net": seeded(Sometimes)}, batches, ["one", "part", "head"], reasons={"net:part": reason})
