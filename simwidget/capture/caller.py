@@ -126,10 +126,14 @@ class Caller:
         try:
             return self._signature.bind(*args, **kwargs)
         except TypeError as problem:
+            advice = (
+                "inputs= a function from the batch to the model's input, or forward= a function that calls the model"
+            )
+            if any(is_batch_object(one) for one in args):  # only the whole object tells its samples
+                advice = "forward= a function that calls the model with parts of the batch, forward(model, batch)"
             raise TypeError(
                 f"model {self._model!r} cannot be called with this batch ({problem}): its forward takes "
-                f"({', '.join(self._accepted)}); pass inputs= a function from the batch to the model's "
-                "input, or forward= a function that calls the model"
+                f"({', '.join(self._accepted)}); pass {advice}"
             ) from problem
 
     def entries_not_passed(self, batch: Batch, path: str) -> list[Entry]:

@@ -194,3 +194,15 @@ def test_samples_of_objects_have_labels_and_no_pictures():
     for sample in (*found.least, *found.most):
         assert sample.label == everything[sample.index]
         assert sample.thumbnail is None
+
+
+def test_a_network_that_takes_parts_of_the_batch_is_called_by_the_users_function():
+    class InParts(Net):
+        def forward(self, x, edge_index, batch):
+            return self.head(self.hidden(self.two(torch.relu(self.one(x)))))
+
+    with pytest.raises(TypeError, match=r"; pass forward= a function .*, forward\(model, batch\)"):
+        run(graphs(), InParts)
+    result = run(graphs(), InParts, forward=lambda model, one: model(one.x, one.edge_index, one.batch))
+    assert result.n_samples == 72
+    assert not result.reasons("cka", "net")
