@@ -30,6 +30,8 @@ from simwidget.restore.randomness import preserved_random_state
 
 COLUMNS = ("layer", "module", "calls", "output", "dtype", "features", "chosen", "samples", "mask")
 ALIGNMENTS = ("left", "left", "right", "left", "left", "right", "left", "left", "left")
+WRAPPED = ("chosen", "samples", "mask")
+"""The columns on a page whose texts may take several lines."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class Description:
         for layer in self.layers:
             weight = "" if layer.chosen else ";opacity:.6"
             cells = "".join(
-                f'<td style="text-align:{side};white-space:{"normal" if column == "chosen" else "nowrap"}{weight}">'
+                f'<td style="text-align:{side};white-space:{"normal" if column in WRAPPED else "nowrap"}{weight}">'
                 f"{escape(cell)}</td>"
                 for cell, (column, side) in zip(layer.cells(), columns, strict=False)
             )
