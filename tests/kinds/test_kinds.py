@@ -23,12 +23,13 @@ from kinds import (
     sequences,
     space,
     speech,
+    squares,
     wrapped,
 )
 
 TABLES = (
-    outputs, sequences, representations, masks, speech, space, batches, graphs, calls, libraries, wrapped, models,
-    confounders,
+    outputs, sequences, representations, masks, squares, speech, space, batches, graphs, calls, libraries, wrapped,
+    models, confounders,
 )  # fmt: skip
 KINDS = [kind for table in TABLES for kind in table.KINDS]
 TOLERANCE = 1e-4
